@@ -1,0 +1,1 @@
+//! One record per exchange, written off the request path.

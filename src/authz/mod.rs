@@ -1,0 +1,1 @@
+//! Policy: a principal and a request become a Permit, or a denial.

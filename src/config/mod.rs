@@ -1,0 +1,1 @@
+//! TOML -> checked -> compiled snapshot, or every error with file, line, column and cure.

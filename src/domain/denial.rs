@@ -1,0 +1,280 @@
+//! The one reason an exchange was refused.
+
+use std::time::Duration;
+
+use super::{HostFault, Methods, PathFault};
+
+/// Why an exchange was refused: a stable code, a status, and a public text that tells a client what it may know and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denial {
+    /// The request could be read in more than one way.
+    Malformed(HttpFault),
+    /// The head is larger than the listener takes.
+    HeadTooLarge,
+    /// The body is larger than the route takes.
+    BodyTooLarge,
+    /// The client did not send in time.
+    TimedOut(TimedOut),
+    /// No route matches host and path.
+    NoRoute,
+    /// The route exists, for other methods.
+    MethodNotAllowed(Methods),
+    /// No identity was proved.
+    Unauthenticated(AuthnFault),
+    /// No rule allows it.
+    NotAllowed,
+    /// The rate is above what this client, principal or route may use; with the time after which to come again.
+    RateExceeded(Duration),
+    /// More requests are under way than this client, principal or route may have.
+    TooManyInFlight,
+    /// Something that the proxy needs is away.
+    Unavailable(Unavailable),
+    /// An error or panic in the proxy itself.
+    Internal,
+}
+
+/// How a request was malformed or ambiguous.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpFault {
+    /// Breaks a rule of the path normal form.
+    Path(PathFault),
+    /// Breaks a rule of the host normal form.
+    Host(HostFault),
+    /// A line that ends in LF alone, or holds a bare CR.
+    LineEnd,
+    /// The request line is not `method SP target SP HTTP/1.x`.
+    RequestLine,
+    /// A header field's name or value holds what RFC 9110 §5 forbids, or a folded line.
+    Field,
+    /// A header name with `_` or `.`, which some servers fold into another name.
+    FieldName,
+    /// More than one field where one is allowed (`Host`, `Content-Length`, `Authorization`, ...).
+    Repeated,
+    /// `Content-Length` is not a plain number, or stands beside `Transfer-Encoding`.
+    ContentLength,
+    /// A `Transfer-Encoding` other than `chunked`, or one in HTTP/1.0 or HTTP/2.
+    TransferEncoding,
+    /// `Connection` names something other than `close`, `keep-alive`, `upgrade` or `te`.
+    Connection,
+    /// An `Expect` other than `100-continue`.
+    Expect,
+    /// An upgrade that the route does not allow, or one that is no WebSocket handshake.
+    Upgrade,
+    /// TRACE, CONNECT or an unknown method.
+    Method,
+}
+
+/// What the client did not send in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimedOut {
+    /// A whole head.
+    Head,
+    /// A whole body.
+    Body,
+}
+
+/// Why no identity was proved. The client learns only that none was; the record says which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthnFault {
+    /// Nothing was presented.
+    Missing,
+    /// More than one credential was presented.
+    Several,
+    /// Not of a form that any of the route's authenticators takes.
+    Malformed,
+    /// The algorithm is not the one that belongs to the key.
+    Algorithm,
+    /// No key with this id.
+    UnknownKey,
+    /// The signature or digest is wrong.
+    Signature,
+    /// Expired.
+    Expired,
+    /// Not valid yet.
+    NotYetValid,
+    /// The issuer is not the configured one.
+    Issuer,
+    /// The audience is not the configured one.
+    Audience,
+    /// The token's `typ` is not the configured one.
+    Type,
+    /// A `crit` header that is not understood.
+    Critical,
+    /// A claim that is needed is missing or of the wrong type.
+    Claim,
+    /// The client's network is not one that this credential may be used from.
+    Network,
+}
+
+/// What was away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unavailable {
+    /// A credential could not be had.
+    Credential,
+    /// The keys of an issuer could not be had.
+    IssuerKeys,
+    /// No backend could be reached.
+    Upstream,
+    /// The upstream did not answer in time.
+    UpstreamTimeout,
+    /// The upstream broke HTTP.
+    UpstreamProtocol,
+    /// The audit log takes no records.
+    Audit,
+}
+
+impl Denial {
+    /// The HTTP status that answers it.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Malformed(HttpFault::Method) => 405,
+            Self::Malformed(_) => 400,
+            Self::HeadTooLarge => 431,
+            Self::BodyTooLarge => 413,
+            Self::TimedOut(_) => 408,
+            Self::NoRoute => 404,
+            Self::MethodNotAllowed(_) => 405,
+            Self::Unauthenticated(_) => 401,
+            Self::NotAllowed => 403,
+            Self::RateExceeded(_) | Self::TooManyInFlight => 429,
+            Self::Unavailable(Unavailable::Upstream | Unavailable::UpstreamProtocol) => 502,
+            Self::Unavailable(Unavailable::UpstreamTimeout) => 504,
+            Self::Unavailable(Unavailable::Credential | Unavailable::IssuerKeys | Unavailable::Audit) => 503,
+            Self::Internal => 500,
+        }
+    }
+
+    /// The stable code that clients may act on. Says no more than the status and what the client knows already.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed(HttpFault::Method) => "method_not_supported",
+            Self::Malformed(_) => "malformed_request",
+            Self::HeadTooLarge => "head_too_large",
+            Self::BodyTooLarge => "body_too_large",
+            Self::TimedOut(_) => "request_timeout",
+            Self::NoRoute => "no_route",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::Unauthenticated(AuthnFault::Missing) => "credential_missing",
+            Self::Unauthenticated(AuthnFault::Several) => "credential_ambiguous",
+            Self::Unauthenticated(_) => "credential_invalid",
+            Self::NotAllowed => "not_allowed",
+            Self::RateExceeded(_) => "rate_exceeded",
+            Self::TooManyInFlight => "too_many_in_flight",
+            Self::Unavailable(Unavailable::Upstream) => "upstream_unreachable",
+            Self::Unavailable(Unavailable::UpstreamTimeout) => "upstream_timeout",
+            Self::Unavailable(Unavailable::UpstreamProtocol) => "upstream_invalid",
+            Self::Unavailable(Unavailable::Credential | Unavailable::IssuerKeys | Unavailable::Audit) => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// What exactly was wrong, for the record and the log alone.
+    pub fn detail(&self) -> &'static str {
+        match self {
+            Self::Malformed(fault) => fault.detail(),
+            Self::TimedOut(TimedOut::Head) => "head",
+            Self::TimedOut(TimedOut::Body) => "body",
+            Self::Unauthenticated(fault) => fault.detail(),
+            Self::Unavailable(Unavailable::Credential) => "credential",
+            Self::Unavailable(Unavailable::IssuerKeys) => "issuer_keys",
+            Self::Unavailable(Unavailable::Audit) => "audit",
+            Self::Unavailable(Unavailable::Upstream | Unavailable::UpstreamTimeout | Unavailable::UpstreamProtocol)
+            | Self::HeadTooLarge
+            | Self::BodyTooLarge
+            | Self::NoRoute
+            | Self::MethodNotAllowed(_)
+            | Self::NotAllowed
+            | Self::RateExceeded(_)
+            | Self::TooManyInFlight
+            | Self::Internal => "",
+        }
+    }
+
+    /// One sentence for the client.
+    pub fn public_text(&self) -> &'static str {
+        match self {
+            Self::Malformed(HttpFault::Method) => "This method is not supported.",
+            Self::Malformed(_) => "The request is malformed or can be read in more than one way.",
+            Self::HeadTooLarge => "The request's header fields are too large.",
+            Self::BodyTooLarge => "The request's body is too large.",
+            Self::TimedOut(_) => "The request did not arrive in time.",
+            Self::NoRoute => "There is nothing here.",
+            Self::MethodNotAllowed(_) => "This method is not allowed here.",
+            Self::Unauthenticated(AuthnFault::Missing) => "Present a credential.",
+            Self::Unauthenticated(AuthnFault::Several) => "Present exactly one credential.",
+            Self::Unauthenticated(_) => "The presented credential was not accepted.",
+            Self::NotAllowed => "No rule allows this request.",
+            Self::RateExceeded(_) => "Too many requests.",
+            Self::TooManyInFlight => "Too many requests at once.",
+            Self::Unavailable(Unavailable::Upstream) => "The upstream could not be reached.",
+            Self::Unavailable(Unavailable::UpstreamTimeout) => "The upstream did not answer in time.",
+            Self::Unavailable(Unavailable::UpstreamProtocol) => "The upstream's answer was invalid.",
+            Self::Unavailable(Unavailable::Credential | Unavailable::IssuerKeys | Unavailable::Audit) => {
+                "Something that this request needs is not available now."
+            }
+            Self::Internal => "An internal error.",
+        }
+    }
+}
+
+impl HttpFault {
+    fn detail(self) -> &'static str {
+        match self {
+            Self::Path(fault) => path_detail(fault),
+            Self::Host(HostFault::Missing) => "host_missing",
+            Self::Host(HostFault::TooLong) => "host_too_long",
+            Self::Host(HostFault::Malformed) => "host_malformed",
+            Self::Host(HostFault::BadPort) => "host_port",
+            Self::LineEnd => "line_end",
+            Self::RequestLine => "request_line",
+            Self::Field => "field",
+            Self::FieldName => "field_name",
+            Self::Repeated => "repeated_field",
+            Self::ContentLength => "content_length",
+            Self::TransferEncoding => "transfer_encoding",
+            Self::Connection => "connection",
+            Self::Expect => "expect",
+            Self::Upgrade => "upgrade",
+            Self::Method => "method",
+        }
+    }
+}
+
+fn path_detail(fault: PathFault) -> &'static str {
+    match fault {
+        PathFault::NotAbsolute => "path_not_absolute",
+        PathFault::TooLong => "path_too_long",
+        PathFault::TooDeep => "path_too_deep",
+        PathFault::BadCharacter => "path_character",
+        PathFault::Fragment => "path_fragment",
+        PathFault::Backslash => "path_backslash",
+        PathFault::Parameters => "path_parameters",
+        PathFault::EmptySegment => "path_empty_segment",
+        PathFault::DotSegment => "path_dot_segment",
+        PathFault::BadEscape => "path_escape",
+        PathFault::DoubleEncoding => "path_double_encoding",
+        PathFault::EncodedControl => "path_encoded_control",
+        PathFault::EncodedSlash => "path_encoded_slash",
+    }
+}
+
+impl AuthnFault {
+    fn detail(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Several => "several",
+            Self::Malformed => "malformed",
+            Self::Algorithm => "algorithm",
+            Self::UnknownKey => "unknown_key",
+            Self::Signature => "signature",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Type => "type",
+            Self::Critical => "critical",
+            Self::Claim => "claim",
+            Self::Network => "network",
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The nouns every other module speaks: pure data, no I/O, no framework.
+
+mod address;
+mod denial;
+mod host;
+mod name;
+mod path;
+mod pattern;
+mod principal;
+mod request;
+mod retained;
+mod secret;
+
+pub use address::{NetworkSet, canonical_ip};
+pub use denial::{AuthnFault, Denial, HttpFault, TimedOut, Unavailable};
+pub use host::{Host, HostFault, HostPattern};
+pub use name::{Name, NameError};
+pub use path::{NormalPath, PathFault};
+pub use pattern::{PathPattern, PatternError, PatternMap};
+pub use principal::{Principal, PrincipalKind};
+pub use request::{Methods, RequestId, RequestView};
+pub use retained::Retained;
+pub use secret::{Secret, SecretRef, SecretRefError};

@@ -1,0 +1,64 @@
+//! A proved identity.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::Name;
+
+/// What sort of caller a principal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrincipalKind {
+    /// A person.
+    Human,
+    /// A program.
+    Service,
+    /// A program that acts with some autonomy on somebody's behalf.
+    Agent,
+}
+
+/// A proved identity: who, with what roles and scopes, proved how and until when.
+///
+/// A verified fact: it may be cached until `expires`, while decisions made from it may not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// The identity's stable id at its issuer (`sub`, key owner). Visible ASCII-safe text of at most 256 bytes.
+    pub id: String,
+    /// What sort of caller it is.
+    pub kind: PrincipalKind,
+    /// Roles that claims or configuration gave it.
+    pub roles: Vec<Arc<str>>,
+    /// OAuth scopes of the token it came with (RFC 6749 §3.3).
+    pub scopes: Vec<Arc<str>>,
+    /// The `[authn.NAME]` that proved it.
+    pub authenticator: Name,
+    /// When the proof ends, where it has an end.
+    pub expires: Option<SystemTime>,
+}
+
+impl Principal {
+    /// The longest id that is taken from a claim or configuration, in bytes.
+    pub const MAX_ID: usize = 256;
+
+    /// Whether a claim may serve as an id: 1 to [`Self::MAX_ID`] bytes without control characters, and at most one `@`,
+    /// since ids with two have fooled domain checks (CVE-2026-40574).
+    pub fn is_valid_id(text: &str) -> bool {
+        !text.is_empty()
+            && text.len() <= Self::MAX_ID
+            && !text.chars().any(char::is_control)
+            && text.bytes().filter(|&b| b == b'@').count() <= 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_bounded_and_clean() {
+        for (text, want) in
+            [("alice@example.com", true), ("a@evil@corp", false), ("", false), ("a\r\nb", false), ("a\0", false)]
+        {
+            assert_eq!(Principal::is_valid_id(text), want, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! One request as engines see it, without any framework's types.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use http::{HeaderMap, Method};
+
+use super::{Host, NormalPath};
+
+/// What engines may look at: the normal form, the head's fields and where it came from.
+#[derive(Clone, Copy)]
+pub struct RequestView<'a> {
+    /// The method; one of [`Methods::KNOWN`].
+    pub method: &'a Method,
+    /// The host in normal form.
+    pub host: &'a Host,
+    /// The path in normal form, as the upstream will be asked for it.
+    pub path: &'a NormalPath,
+    /// The header fields as they came.
+    pub headers: &'a HeaderMap,
+    /// The client's address: the connection's, or what a trusted peer said it was.
+    pub client: IpAddr,
+}
+
+/// The id of one exchange: a UUIDv7 (RFC 9562 §5.7), so ids sort by time. Callers may quote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestId(uuid::Uuid);
+
+impl RequestId {
+    /// A new id.
+    pub fn generate() -> Self {
+        Self(uuid::Uuid::now_v7())
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.as_hyphenated(), f)
+    }
+}
+
+/// A set of request methods, as bits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Methods(u8);
+
+impl Methods {
+    /// The methods this proxy forwards (RFC 9110 §9.3, RFC 5789). TRACE and CONNECT are refused, others are unknown.
+    pub const KNOWN: [&'static str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
+    /// Every known method.
+    pub const ALL: Self = Self(0x7f);
+    /// No method.
+    pub const NONE: Self = Self(0);
+
+    /// The set of one method by its exact, upper-case name; empty when the method is not known.
+    pub fn of(method: &str) -> Self {
+        Self::KNOWN.iter().position(|known| *known == method).map_or(Self::NONE, |bit| Self(1 << bit))
+    }
+
+    /// Both sets together.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether a method is in both.
+    pub fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The names in the set, in the order of [`Self::KNOWN`].
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Self::KNOWN.into_iter().enumerate().filter(move |(bit, _)| self.0 & (1 << bit) != 0).map(|(_, name)| name)
+    }
+}
+
+impl fmt::Display for Methods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.names().collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl fmt::Debug for Methods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_are_exact_names() {
+        assert_eq!(Methods::of("GET").union(Methods::of("PATCH")).to_string(), "GET, PATCH");
+        for unknown in ["get", "TRACE", "CONNECT", "PURGE", ""] {
+            assert_eq!(Methods::of(unknown), Methods::NONE, "{unknown}");
+        }
+        assert_eq!(Methods::KNOWN.iter().fold(Methods::NONE, |set, m| set.union(Methods::of(m))), Methods::ALL);
+    }
+}

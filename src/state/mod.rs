@@ -1,0 +1,1 @@
+//! What the two planes share: the immutable Snapshot and the long-lived Services.

@@ -1,0 +1,1 @@
+//! Upstream APIs: backends, selection, health, and peers bound to an origin.
