@@ -1,1 +1,10 @@
 //! TOML -> checked -> compiled snapshot, or every error with file, line, column and cure.
+
+mod compile;
+mod diagnostic;
+mod file;
+mod read;
+mod values;
+
+pub use compile::{Plan, compile};
+pub use diagnostic::{Diagnostic, Diagnostics};

@@ -63,9 +63,22 @@ impl PathPattern {
         Ok(Self { segments, rest })
     }
 
+    /// `/**`.
+    pub fn everything() -> Self {
+        Self { segments: Vec::new(), rest: true }
+    }
+
     /// Whether it ends in `**`.
     pub fn has_rest(&self) -> bool {
         self.rest
+    }
+
+    /// The first segment, where it is literal.
+    pub fn first_literal(&self) -> Option<&str> {
+        match self.segments.first()? {
+            Segment::Literal(literal) => Some(literal),
+            Segment::Any => None,
+        }
     }
 
     /// The path that stands before a closing `**` (empty for `/**`), where all of it is literal; `None` for every other pattern.

@@ -39,6 +39,11 @@ impl Principal {
     /// The longest id that is taken from a claim or configuration, in bytes.
     pub const MAX_ID: usize = 256;
 
+    /// What tells this principal from every other: the same id from another authenticator is somebody else.
+    pub fn key_parts(&self) -> [&[u8]; 2] {
+        [self.authenticator.as_str().as_bytes(), self.id.as_bytes()]
+    }
+
     /// Whether a claim may serve as an id: 1 to [`Self::MAX_ID`] bytes without control characters, and at most one `@`,
     /// since ids with two have fooled domain checks (CVE-2026-40574).
     pub fn is_valid_id(text: &str) -> bool {

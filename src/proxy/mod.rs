@@ -1,1 +1,15 @@
-//! The data plane.
+//! The data plane: one request from its first byte to its record. `pipeline` has it on one page.
+
+mod admission;
+mod exchange;
+mod failure;
+mod forwarded;
+mod gateway;
+mod identify;
+pub mod ingress;
+mod pipeline;
+mod record;
+mod respond;
+mod upstream;
+
+pub use gateway::Gateway;

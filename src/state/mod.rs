@@ -1,1 +1,12 @@
-//! What the two planes share: the immutable Snapshot and the long-lived Services.
+//! What the two planes share: the immutable [`Snapshot`], which the control plane leaves here and the data plane takes, and the [`Services`]
+//! that outlive every snapshot.
+
+mod route;
+mod router;
+mod services;
+mod snapshot;
+
+pub use route::{LimitBy, Route, RouteLimit};
+pub use router::{Overlap, Router};
+pub use services::{Engines, Services};
+pub use snapshot::{ListenerState, Snapshot};

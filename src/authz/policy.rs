@@ -1,0 +1,283 @@
+//! One route's rules, indexed so that a decision costs by the principal's roles and the path's depth, not by the number of rules.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Roles;
+use crate::domain::{Denial, Methods, NetworkSet, PathPattern, PatternMap, Principal, RequestView};
+
+/// One `allow` entry: who may use which methods on which paths, under which conditions.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// How records name the rule, such as `stripe.allow[0]`.
+    pub label: Arc<str>,
+    /// Whom it allows.
+    pub grantee: Grantee,
+    /// The methods it allows.
+    pub methods: Methods,
+    /// The paths it allows, as the upstream is asked for them.
+    pub paths: Vec<PathPattern>,
+    /// Scopes that the principal's token must hold as well, all of them.
+    pub scopes: Vec<Arc<str>>,
+    /// Client networks it holds for; empty for all.
+    pub networks: NetworkSet,
+}
+
+/// Whom a rule allows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Grantee {
+    /// Everybody with a role.
+    Role(Arc<str>),
+    /// Everybody whose token holds a scope.
+    Scope(Arc<str>),
+    /// One principal, as `AUTHENTICATOR:ID`.
+    Principal(Arc<str>),
+}
+
+/// Proof that one request was authorized, by which rule and for whom. Only [`Policy::authorize`] makes one, and without one no credential
+/// is to be had.
+#[derive(Debug)]
+pub struct Permit {
+    principal: Arc<Principal>,
+    rule: Arc<str>,
+    grantee: Grantee,
+}
+
+impl Permit {
+    /// Who was authorized.
+    pub fn principal(&self) -> &Arc<Principal> {
+        &self.principal
+    }
+
+    /// The label of the rule that allowed it.
+    pub fn rule(&self) -> &Arc<str> {
+        &self.rule
+    }
+
+    /// The role, scope or principal that the rule allowed.
+    pub fn grantee(&self) -> &Grantee {
+        &self.grantee
+    }
+}
+
+/// The compiled rules of one route. Default deny: an empty policy allows nobody anything.
+#[derive(Debug)]
+pub struct Policy {
+    roles: Arc<Roles>,
+    rules: Vec<Rule>,
+    places: PatternMap<Place>,
+    role_ids: HashMap<Arc<str>, u32, ahash::RandomState>,
+    scope_ids: HashMap<Arc<str>, u32, ahash::RandomState>,
+    principal_ids: HashMap<Arc<str>, u32, ahash::RandomState>,
+    /// Rules by place and grantee; the first of each, the others follow through `next`.
+    first: HashMap<(Place, u32), u32, ahash::RandomState>,
+    next: Vec<u32>,
+}
+
+/// One distinct pattern among the rules.
+type Place = u32;
+
+const NO_MORE: u32 = u32::MAX;
+
+impl Policy {
+    /// Compiles the rules of one route.
+    pub fn compile(rules: Vec<Rule>, roles: Arc<Roles>) -> Self {
+        let mut policy = Self {
+            roles,
+            rules: Vec::with_capacity(rules.len()),
+            places: PatternMap::default(),
+            role_ids: HashMap::default(),
+            scope_ids: HashMap::default(),
+            principal_ids: HashMap::default(),
+            first: HashMap::default(),
+            next: Vec::new(),
+        };
+        let mut grantees = 0;
+        let mut places = 0;
+        for rule in rules {
+            policy.add(rule, &mut grantees, &mut places);
+        }
+        policy
+    }
+
+    fn add(&mut self, rule: Rule, grantees: &mut u32, places: &mut u32) {
+        let (ids, name) = match &rule.grantee {
+            Grantee::Role(name) => (&mut self.role_ids, name),
+            Grantee::Scope(name) => (&mut self.scope_ids, name),
+            Grantee::Principal(name) => (&mut self.principal_ids, name),
+        };
+        let grantee = *ids.entry(Arc::clone(name)).or_insert_with(|| count(grantees));
+        for path in &rule.paths {
+            let place = *self.places.entry(path, || count(places));
+            // A rule with several paths stands once per path, so that each chain is a chain of its own.
+            let index = u32::try_from(self.rules.len()).unwrap_or(NO_MORE);
+            let follows = self.first.insert((place, grantee), index).unwrap_or(NO_MORE);
+            self.next.push(follows);
+            self.rules.push(rule.clone());
+        }
+    }
+
+    /// Decides one request.
+    ///
+    /// # Errors
+    /// [`Denial::NotAllowed`] where no rule allows it.
+    pub fn authorize(&self, principal: Arc<Principal>, request: &RequestView<'_>) -> Result<Permit, Denial> {
+        let rule = self.rule_for(&principal, request).ok_or(Denial::NotAllowed)?;
+        Ok(Permit { principal, rule: Arc::clone(&rule.label), grantee: rule.grantee.clone() })
+    }
+
+    fn rule_for(&self, principal: &Principal, request: &RequestView<'_>) -> Option<&Rule> {
+        let methods = Methods::of(request.method.as_str());
+        let decide = |ids: &HashMap<Arc<str>, u32, ahash::RandomState>, name: &str| {
+            let grantee = *ids.get(name)?;
+            self.places.find(request.path, |place| self.rule_at(*place, grantee, principal, methods, request))
+        };
+        if let Some(rule) = self.roles.find(principal, |role| decide(&self.role_ids, role)) {
+            return Some(rule);
+        }
+        if let Some(rule) = principal.scopes.iter().find_map(|scope| decide(&self.scope_ids, scope)) {
+            return Some(rule);
+        }
+        if self.principal_ids.is_empty() {
+            return None;
+        }
+        decide(&self.principal_ids, &format!("{}:{}", principal.authenticator, principal.id))
+    }
+
+    fn rule_at(
+        &self,
+        place: Place,
+        grantee: u32,
+        principal: &Principal,
+        methods: Methods,
+        request: &RequestView<'_>,
+    ) -> Option<&Rule> {
+        let mut index = *self.first.get(&(place, grantee))?;
+        while index != NO_MORE {
+            let at = usize::try_from(index).ok()?;
+            let rule = self.rules.get(at)?;
+            if rule.holds(principal, methods, request) {
+                return Some(rule);
+            }
+            index = *self.next.get(at)?;
+        }
+        None
+    }
+}
+
+impl Rule {
+    fn holds(&self, principal: &Principal, methods: Methods, request: &RequestView<'_>) -> bool {
+        self.methods.intersects(methods)
+            && self.scopes.iter().all(|needed| principal.scopes.contains(needed))
+            && (self.networks.is_empty() || self.networks.contains(request.client))
+    }
+}
+
+fn count(counter: &mut u32) -> u32 {
+    let taken = *counter;
+    *counter += 1;
+    taken
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Method};
+
+    use super::*;
+    use crate::domain::{Host, Name, NormalPath, PrincipalKind};
+
+    fn principal(roles: &[&str], scopes: &[&str]) -> Arc<Principal> {
+        Arc::new(Principal {
+            id: "alice".into(),
+            kind: PrincipalKind::Human,
+            roles: roles.iter().map(|r| Arc::from(*r)).collect(),
+            scopes: scopes.iter().map(|s| Arc::from(*s)).collect(),
+            authenticator: Name::parse("corp").expect("name"),
+            expires: None,
+        })
+    }
+
+    fn rule(label: &str, grantee: Grantee, methods: &[&str], paths: &[&str]) -> Rule {
+        Rule {
+            label: label.into(),
+            grantee,
+            methods: methods.iter().fold(Methods::NONE, |set, m| set.union(Methods::of(m))),
+            paths: paths.iter().map(|p| PathPattern::parse(p).expect("pattern")).collect(),
+            scopes: vec![],
+            networks: NetworkSet::default(),
+        }
+    }
+
+    fn decide(policy: &Policy, who: &Arc<Principal>, method: &str, path: &str, client: &str) -> Option<String> {
+        let headers = HeaderMap::new();
+        let request = RequestView {
+            method: &Method::from_bytes(method.as_bytes()).expect("method"),
+            host: &Host::parse("api.test").expect("host"),
+            path: &NormalPath::parse(path.as_bytes()).expect("path"),
+            headers: &headers,
+            client: client.parse().expect("address"),
+        };
+        policy.authorize(Arc::clone(who), &request).ok().map(|permit| permit.rule().to_string())
+    }
+
+    fn policy() -> Policy {
+        let mut roles = Roles::default();
+        roles.add_member(&"ops".into(), "corp:alice");
+        roles.add_member(&"ops".into(), "other:bob");
+        roles.add_claim(&"billing".into(), "okta-finance");
+        let mut scoped = rule("scoped", Grantee::Role("writer".into()), &["POST"], &["/v1/refunds"]);
+        scoped.scopes = vec!["refunds:write".into()];
+        let mut office = rule("office", Grantee::Role("admin".into()), &["GET"], &["/**"]);
+        office.networks = NetworkSet::new(vec!["10.0.0.0/8".parse().expect("network")]);
+        let rules = vec![
+            rule("read", Grantee::Role("billing".into()), &["GET"], &["/v1/charges/**", "/v1/refunds"]),
+            rule("ops", Grantee::Role("ops".into()), &["DELETE"], &["/v1/charges/*"]),
+            rule("scope", Grantee::Scope("charges:read".into()), &["GET"], &["/v1/charges"]),
+            rule("bob", Grantee::Principal("corp:bob".into()), &["GET"], &["/**"]),
+            scoped,
+            office,
+        ];
+        Policy::compile(rules, Arc::new(roles))
+    }
+
+    #[test]
+    fn only_what_a_rule_allows_is_allowed() {
+        let policy = policy();
+        let outside = "192.0.2.1";
+        for (roles, scopes, method, path, client, want) in [
+            (&["billing"][..], &[][..], "GET", "/v1/charges/1", outside, Some("read")),
+            (&["billing"], &[], "GET", "/v1/refunds", outside, Some("read")),
+            (&["okta-finance"], &[], "GET", "/v1/charges", outside, Some("read")),
+            (&["billing"], &[], "POST", "/v1/charges/1", outside, None),
+            (&["billing"], &[], "GET", "/v1/customers", outside, None),
+            (&["Billing"], &[], "GET", "/v1/charges", outside, None),
+            (&[], &[], "GET", "/v1/charges", outside, None),
+            (&[], &[], "DELETE", "/v1/charges/1", outside, Some("ops")),
+            (&[], &[], "DELETE", "/v1/charges/1/x", outside, None),
+            (&[], &["charges:read"], "GET", "/v1/charges", outside, Some("scope")),
+            (&["writer"], &[], "POST", "/v1/refunds", outside, None),
+            (&["writer"], &["refunds:write"], "POST", "/v1/refunds", outside, Some("scoped")),
+            (&["admin"], &[], "GET", "/x", outside, None),
+            (&["admin"], &[], "GET", "/x", "::ffff:10.1.1.1", Some("office")),
+        ] {
+            let who = principal(roles, scopes);
+            let got = decide(&policy, &who, method, path, client);
+            assert_eq!(got.as_deref(), want, "{roles:?} {scopes:?} {method} {path} {client}");
+        }
+    }
+
+    #[test]
+    fn the_same_id_from_another_authenticator_is_somebody_else() {
+        let policy = policy();
+        let mut bob = Principal::clone(&principal(&[], &[]));
+        bob.id = "bob".into();
+        assert_eq!(decide(&policy, &Arc::new(bob.clone()), "GET", "/x", "192.0.2.1").as_deref(), Some("bob"));
+        assert_eq!(decide(&policy, &Arc::new(bob), "DELETE", "/v1/charges/1", "192.0.2.1"), None);
+    }
+
+    #[test]
+    fn an_empty_policy_allows_nothing() {
+        let policy = Policy::compile(vec![], Arc::new(Roles::default()));
+        assert_eq!(decide(&policy, &principal(&["admin"], &[]), "GET", "/", "10.0.0.1"), None);
+    }
+}

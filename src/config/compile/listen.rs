@@ -1,0 +1,140 @@
+//! `[server]`, `[admin]`, `[audit]` and `[listen.NAME]`.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Compiler, Process};
+use crate::config::file::{CertificateTable, ListenTable, Text};
+use crate::config::read::{Entries, File};
+use crate::config::values::{Networks, OneOrMany, Period};
+use crate::crypto::{Certificate, Certificates};
+use crate::domain::{Name, NetworkSet};
+use crate::state::ListenerState;
+
+/// A listener for clients, as far as only a restart or an upgrade can change it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// The `[listen.NAME]`.
+    pub name: Name,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whether it speaks TLS.
+    pub tls: bool,
+    /// Whether it speaks HTTP/2.
+    pub http2: bool,
+    /// Who sends the PROXY protocol.
+    pub proxy_protocol_from: NetworkSet,
+    /// The largest request head, in bytes.
+    pub max_head: usize,
+    /// How long a whole head may take.
+    pub head_timeout: Duration,
+    /// How long a connection may idle.
+    pub idle_timeout: Duration,
+    /// How long a client may go without reading.
+    pub write_timeout: Duration,
+    /// The most connections at once.
+    pub max_connections: usize,
+    /// The most connections at once from one address.
+    pub max_connections_per_address: usize,
+}
+
+/// The largest head that can be asked for: what the HTTP library takes at most.
+const MAX_HEAD: u64 = 1024 * 1024;
+
+impl Compiler<'_, '_> {
+    pub(super) fn process(&mut self, file: &File) -> Process {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let mut listeners = Vec::new();
+        for (name, entry) in &file.listen {
+            listeners.extend(self.listener(name, &entry.table));
+        }
+        self.check_addresses(file);
+        Process {
+            threads: file.server.threads.unwrap_or(cores).clamp(1, 1024),
+            drain: or(file.server.drain, 30),
+            run_directory: file.server.run_directory.as_ref().map_or_else(|| self.base.clone(), |path| self.path(path)),
+            admin: file.admin.as_ref().and_then(|admin| self.admin_address(&admin.address)),
+            audit: match file.audit.path.as_deref() {
+                None | Some("-") => None,
+                Some(path) => Some(self.path(path)),
+            },
+            listeners,
+        }
+    }
+
+    fn admin_address(&mut self, text: &Text) -> Option<SocketAddr> {
+        let address = self.address(text)?;
+        if !address.ip().is_loopback() {
+            let cure = "bind it to loopback, such as `127.0.0.1:9901`, and reach it through a tunnel";
+            self.report.add(text.span(), "the admin listener must not be reachable from outside", cure);
+        }
+        Some(address)
+    }
+
+    fn address(&mut self, text: &Text) -> Option<SocketAddr> {
+        let parsed = text.get_ref().parse::<SocketAddr>().map_err(|_| "not an address and port");
+        self.report.take(text.span(), parsed, "write one such as `0.0.0.0:8443` or `[::]:8443`")
+    }
+
+    fn check_addresses(&mut self, file: &File) {
+        let mut seen = HashMap::new();
+        let listeners = file.listen.values().map(|entry| &entry.table.address);
+        for text in listeners.chain(file.admin.as_ref().map(|admin| &admin.address)) {
+            if let Some(_other) = seen.insert(text.get_ref().as_str(), text.span()) {
+                self.report.add(text.span(), "another listener has this address already", "give each its own address and port");
+            }
+        }
+    }
+
+    fn listener(&mut self, name: &Name, table: &ListenTable) -> Option<Listener> {
+        let max_head = table.max_head.map_or(32 * 1024, |size| size.0);
+        if !(1024..=MAX_HEAD).contains(&max_head) {
+            self.report.add(table.address.span(), "`max_head` is out of range", "choose between 1KiB and 1MiB");
+        }
+        Some(Listener {
+            name: name.clone(),
+            address: self.address(&table.address)?,
+            tls: table.tls.is_some(),
+            http2: table.http2.unwrap_or(table.tls.is_some()),
+            proxy_protocol_from: table.proxy_protocol_from.0.clone(),
+            max_head: usize::try_from(max_head).ok()?,
+            head_timeout: or(table.head_timeout, 10),
+            idle_timeout: or(table.idle_timeout, 60),
+            write_timeout: or(table.write_timeout, 30),
+            max_connections: table.max_connections.unwrap_or(65_536),
+            max_connections_per_address: table.max_connections_per_address.unwrap_or(1024),
+        })
+    }
+
+    pub(super) fn listener_states(&mut self, listeners: Entries<ListenTable>) -> HashMap<Name, ListenerState> {
+        let mut states = HashMap::new();
+        for (name, entry) in listeners {
+            let certificates = entry.table.tls.and_then(|tls| self.certificates(&tls)).map(Arc::new);
+            let Networks(forwarded_from) = entry.table.forwarded_from;
+            states.insert(name, ListenerState { forwarded_from, certificates });
+        }
+        states
+    }
+
+    fn certificates(&mut self, tls: &OneOrMany<CertificateTable>) -> Option<Certificates> {
+        Certificates::new(tls.0.iter().filter_map(|pair| self.certificate(pair)).collect())
+    }
+
+    fn certificate(&mut self, pair: &CertificateTable) -> Option<Certificate> {
+        let (chain, key) = (self.file(&pair.certificate), self.file(&pair.key));
+        let key = zeroize::Zeroizing::new(key?);
+        let both = Certificate::from_pem(&chain?, &key);
+        let span: Range<usize> = pair.certificate.span();
+        self.report.take(span, both, "name a PEM certificate chain and the PEM private key that belongs to it")
+    }
+}
+
+/// A period, or so many seconds.
+pub(super) fn or(period: Option<Period>, seconds: u64) -> Duration {
+    period.map_or(Duration::from_secs(seconds), |Period(duration)| duration)
+}
+

@@ -1,0 +1,162 @@
+//! Tables -> what they mean: names resolved, files read, rules indexed. Goes on after an error, so that all are told at once.
+
+mod authn;
+mod listen;
+mod route;
+mod target;
+mod vault;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::diagnostic::{Diagnostics, Report, nearest};
+use super::file::Text;
+use super::read::{Entries, File, read};
+use crate::domain::Name;
+use crate::net::Egress;
+use crate::state::{Engines, Snapshot};
+
+pub use listen::Listener;
+
+/// A compiled configuration: what is swapped at a reload, and what holds for the life of the process.
+#[derive(Debug)]
+pub struct Plan {
+    /// What is swapped.
+    pub snapshot: Snapshot,
+    /// What only a restart or an upgrade can change.
+    pub process: Process,
+    /// Files that the snapshot was made from, besides the configuration itself: a change in one is a reason to reload.
+    pub watched: BTreeSet<PathBuf>,
+}
+
+/// The part of a configuration that holds for the life of the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Worker threads per listener.
+    pub threads: usize,
+    /// How long requests under way may take to end.
+    pub drain: Duration,
+    /// Where the process id and the upgrade socket are.
+    pub run_directory: PathBuf,
+    /// The admin listener's address, on loopback.
+    pub admin: Option<SocketAddr>,
+    /// The audit file; none for standard output.
+    pub audit: Option<PathBuf>,
+    /// The listeners.
+    pub listeners: Vec<Listener>,
+}
+
+/// Compiles a configuration. `file` names it in errors, and relative paths in it start at its directory. `number` becomes the snapshot's.
+///
+/// # Errors
+/// [`Diagnostics`]: everything that is wrong with it.
+pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> Result<Plan, Diagnostics> {
+    let mut report = Report::new(file, text);
+    let tables = read(text, &mut report);
+    let base = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let egress = Egress::new(tables.egress.allow.0.clone());
+    let mut compiler = Compiler { report: &mut report, engines, base, egress, watched: BTreeSet::new() };
+    let (snapshot, process) = compiler.run(tables, number);
+    let watched = compiler.watched;
+    report.finish()?;
+    Ok(Plan { snapshot, process, watched })
+}
+
+/// What compiling an entry needs besides the entry.
+struct Compiler<'c, 'a> {
+    report: &'c mut Report<'a>,
+    engines: &'c Engines,
+    base: PathBuf,
+    egress: Egress,
+    watched: BTreeSet<PathBuf>,
+}
+
+/// Compiled entries by name. One that is in the file but wrong is here without a value: it was told already, and who names it is not wrong.
+struct Compiled<T> {
+    kind: &'static str,
+    by_name: BTreeMap<Name, Option<T>>,
+}
+
+impl Compiler<'_, '_> {
+    fn run(&mut self, file: File, number: u64) -> (Snapshot, Process) {
+        let nothing_to_do = file.listen.is_empty() || file.route.is_empty();
+        if nothing_to_do && self.report.count() == 0 {
+            let cure = "write at least one `[listen.NAME]` and one `[route.NAME]`";
+            self.report.add(0..0, "there is nothing to serve", cure);
+        }
+        let process = self.process(&file);
+        let vaults = self.each("vault", file.vault, Self::vault);
+        let targets = self.each("target", file.target, Self::target);
+        let credentials = self.each("credential", file.credential, |c, name, entry| {
+            c.credential(name, entry, &vaults, &targets)
+        });
+        let authenticators = self.each("authn", file.authn, |c, name, entry| c.authenticator(name, entry, &vaults));
+        let roles = self.roles(file.role, &authenticators);
+        let limits = self.each("limit", file.limit, Self::limit);
+        let listeners = self.listener_states(file.listen);
+        let parts = route::Parts { targets, credentials, authenticators, limits, roles };
+        let (router, routes) = self.router(file.route, &parts);
+        (Snapshot { number, router, routes, listeners }, process)
+    }
+
+    fn each<T, V>(
+        &mut self,
+        kind: &'static str,
+        entries: Entries<T>,
+        mut compile: impl FnMut(&mut Self, &Name, (Range<usize>, T)) -> Option<V>,
+    ) -> Compiled<V> {
+        let mut by_name = BTreeMap::new();
+        for (name, entry) in entries {
+            let value = compile(self, &name, (entry.span, entry.table));
+            by_name.insert(name, value);
+        }
+        Compiled { kind, by_name }
+    }
+
+    /// What a name stands for; a name that stands for nothing is told.
+    fn find<'v, V>(&mut self, compiled: &'v Compiled<V>, name: &Text) -> Option<&'v V> {
+        if let Some(found) = compiled.by_name.get(name.get_ref().as_str()) {
+            return found.as_ref();
+        }
+        let kind = compiled.kind;
+        let cure = match nearest(name.get_ref(), compiled.by_name.keys().map(Name::as_str)) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("add `[{kind}.NAME]`, or name one that is there"),
+        };
+        self.report.add(name.span(), format!("there is no such `{kind}`"), cure);
+        None
+    }
+
+    /// A path as written, from the configuration's directory.
+    fn path(&self, text: &str) -> PathBuf {
+        self.base.join(text)
+    }
+
+    /// The content of a file that belongs to the configuration. Watched from now on.
+    fn file(&mut self, path: &Text) -> Option<Vec<u8>> {
+        let full = self.path(path.get_ref());
+        self.watched.insert(full.clone());
+        let content = read_bounded(&full);
+        let content = content.map_err(|error| format!("cannot read {}: {error}", full.display()));
+        self.report.take(path.span(), content, "name a readable file; relative paths start at the configuration's directory")
+    }
+}
+
+/// The largest file that a configuration may name, in bytes.
+const MAX_FILE: u64 = 1024 * 1024;
+
+fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut content = Vec::new();
+    std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > MAX_FILE {
+        return Err(std::io::Error::other("it is larger than 1 MiB"));
+    }
+    Ok(content)
+}

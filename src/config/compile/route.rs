@@ -1,0 +1,262 @@
+//! `[role.NAME]`, `[limit.NAME]` and `[route.NAME]`.
+
+use std::num::NonZeroU32;
+use std::ops::Range;
+use std::sync::Arc;
+
+use http::HeaderName;
+use toml::Spanned;
+
+use super::listen::or;
+use super::{Compiled, Compiler};
+use crate::authn::{Authenticator, Chain};
+use crate::authz::{Grantee, Policy, Roles, Rule};
+use crate::config::file::{LimitTable, RoleTable, RouteTable, RuleTable, Text};
+use crate::config::read::Entries;
+use crate::domain::{HostPattern, Methods, Name, PathPattern};
+use crate::inject::Credential;
+use crate::limit::{RateFields, RateSettings};
+use crate::state::{LimitBy, Route, RouteLimit, Router};
+use crate::target::Target;
+
+/// What routes are made of.
+pub(super) struct Parts {
+    pub(super) targets: Compiled<Arc<Target>>,
+    pub(super) credentials: Compiled<Arc<Credential>>,
+    pub(super) authenticators: Compiled<Authenticator>,
+    pub(super) limits: Compiled<Limit>,
+    pub(super) roles: Arc<Roles>,
+}
+
+/// A compiled `[limit.NAME]`.
+pub(super) struct Limit {
+    name: Name,
+    by: LimitBy,
+    rate: Option<RateSettings>,
+    concurrent: Option<NonZeroU32>,
+}
+
+impl Compiler<'_, '_> {
+    pub(super) fn roles(&mut self, tables: Entries<RoleTable>, authenticators: &Compiled<Authenticator>) -> Arc<Roles> {
+        let mut roles = Roles::default();
+        for (name, entry) in tables {
+            let role: Arc<str> = name.as_str().into();
+            for member in &entry.table.members {
+                if self.member(member, authenticators).is_some() {
+                    roles.add_member(&role, member.get_ref());
+                }
+            }
+            for claim in &entry.table.claims {
+                roles.add_claim(&role, claim);
+            }
+        }
+        Arc::new(roles)
+    }
+
+    /// Checks `AUTHENTICATOR:ID`.
+    fn member(&mut self, text: &Text, authenticators: &Compiled<Authenticator>) -> Option<()> {
+        let known = |(authenticator, id): (&str, &str)| !id.is_empty() && authenticators.by_name.contains_key(authenticator);
+        if !text.get_ref().split_once(':').is_some_and(known) {
+            let cure = "write `AUTHENTICATOR:ID`, where `[authn.AUTHENTICATOR]` is there: an id alone could be anybody's";
+            self.report.add(text.span(), "this names no principal", cure);
+            return None;
+        }
+        Some(())
+    }
+
+    pub(super) fn limit(&mut self, name: &Name, (span, table): (Range<usize>, LimitTable)) -> Option<Limit> {
+        let by = match table.by.get_ref().as_str() {
+            "client" => Ok(LimitBy::Client),
+            "principal" => Ok(LimitBy::Principal),
+            "route" => Ok(LimitBy::Route),
+            _ => Err("no such thing to count by"),
+        };
+        let by = self.report.take(table.by.span(), by, "choose `client`, `principal` or `route`");
+        let requests = self.positive(table.requests.as_ref());
+        let burst = self.positive(table.burst.as_ref());
+        let concurrent = self.positive(table.concurrent.as_ref());
+        if table.requests.is_none() && table.concurrent.is_none() {
+            self.report.add(span, "this limits nothing", "write `requests`, `concurrent`, or both");
+        }
+        let rate = requests.map(|requests| RateSettings { requests, per: or(table.per, 1), burst: burst.unwrap_or(requests) });
+        Some(Limit { name: name.clone(), by: by?, rate, concurrent })
+    }
+
+    fn positive(&mut self, value: Option<&Spanned<u32>>) -> Option<NonZeroU32> {
+        let value = value?;
+        let positive = NonZeroU32::new(*value.get_ref());
+        if positive.is_none() {
+            self.report.add(value.span(), "a limit of 0 would refuse everything", "write 1 or more, or take the route out");
+        }
+        positive
+    }
+
+    pub(super) fn router(&mut self, tables: Entries<RouteTable>, parts: &Parts) -> (Router, usize) {
+        let mut router = Router::default();
+        let mut count = 0;
+        for (name, entry) in tables {
+            let place = entry.table.path.span();
+            let Some(route) = self.route(&name, entry.table, parts) else { continue };
+            count += 1;
+            if let Err(overlap) = router.add(Arc::new(route)) {
+                let cure = "let one of the paths cover the other, or give them different hosts or methods";
+                let message = format!("route `{name}` overlaps route `{}`: a request could be meant for either", overlap.with.name);
+                self.report.add(place, message, cure);
+            }
+        }
+        (router, count)
+    }
+
+    fn route(&mut self, name: &Name, table: RouteTable, parts: &Parts) -> Option<Route> {
+        let host = self.host(table.host.as_ref());
+        let path = self.pattern(&table.path);
+        let methods = self.methods(&table.methods, Methods::ALL);
+        let prefix = path.as_ref().and_then(|path| self.prefix(&table, path));
+        let target = self.find(&parts.targets, &table.target).map(Arc::clone);
+        let credential = self.route_credential(&table, parts);
+        let authn = self.chain(name, &table.authn, parts);
+        let limits = self.route_limits(name, &table.limits, parts);
+        let rules = self.rules(name, &table.allow, methods, parts);
+        let (authn, credential) = (authn?, credential?);
+        Some(Route {
+            name: name.clone(),
+            host: host?,
+            path: path?,
+            methods,
+            prefix: prefix?,
+            encoded_slash: table.encoded_slash,
+            websocket: table.websocket,
+            max_body: table.max_body.map_or(10 * 1024 * 1024, |size| size.0),
+            body_timeout: or(table.body_timeout, 60),
+            stripped: stripped(&authn, credential.as_deref()),
+            authn,
+            policy: Policy::compile(rules, Arc::clone(&parts.roles)),
+            limits,
+            credential,
+            target: target?,
+            metrics: self.engines.metrics.route(name),
+        })
+    }
+
+    fn host(&mut self, text: Option<&Text>) -> Option<HostPattern> {
+        let Some(text) = text else { return Some(HostPattern::Any) };
+        let host = HostPattern::parse(text.get_ref()).map_err(|_| "not a host");
+        self.report.take(text.span(), host, "write `api.example.com` or `*.example.com`, without a port")
+    }
+
+    fn pattern(&mut self, text: &Text) -> Option<PathPattern> {
+        self.report.take(text.span(), PathPattern::parse(text.get_ref()), "write one such as `/v1/charges/**`")
+    }
+
+    fn prefix(&mut self, table: &RouteTable, path: &PathPattern) -> Option<String> {
+        if table.keep_prefix || !path.has_rest() {
+            return Some(String::new());
+        }
+        let prefix = path.literal_prefix();
+        if prefix.is_none() {
+            let cure = "write literal segments before `**`, or `keep_prefix = true`";
+            self.report.add(table.path.span(), "what stands before `**` cannot be taken off: it holds `*`", cure);
+        }
+        prefix
+    }
+
+    fn methods(&mut self, texts: &[Text], default: Methods) -> Methods {
+        if texts.is_empty() {
+            return default;
+        }
+        let mut set = Methods::NONE;
+        for text in texts {
+            let method = Methods::of(text.get_ref());
+            if method == Methods::NONE {
+                let cure = format!("choose from {}, in upper case", Methods::ALL);
+                self.report.add(text.span(), "this method is not supported", cure);
+            }
+            set = set.union(method);
+        }
+        set
+    }
+
+    /// The outer `None` stands for an error, the inner for a route without a credential.
+    #[expect(clippy::option_option, reason = "wrong and absent are two things")]
+    fn route_credential(&mut self, table: &RouteTable, parts: &Parts) -> Option<Option<Arc<Credential>>> {
+        let Some(text) = &table.credential else { return Some(None) };
+        let credential = Arc::clone(self.find(&parts.credentials, text)?);
+        if credential.target().as_str() != table.target.get_ref() {
+            let message = format!("this credential belongs to target `{}` and goes nowhere else", credential.target());
+            self.report.add(text.span(), message, "name a credential of this route's target");
+            return None;
+        }
+        Some(Some(credential))
+    }
+
+    fn chain(&mut self, name: &Name, list: &Spanned<Vec<Text>>, parts: &Parts) -> Option<Chain> {
+        if list.get_ref().is_empty() {
+            self.report.add(list.span(), "a route needs a way to prove identities", "name at least one `[authn.NAME]`");
+            return None;
+        }
+        let found: Vec<_> = list.get_ref().iter().map(|text| self.find(&parts.authenticators, text).cloned()).collect();
+        let chain = Chain::new(found.into_iter().collect::<Option<_>>()?, name.as_str());
+        self.report.take(list.span(), chain, "take out authenticators until each issuer has one and each key one place")
+    }
+
+    fn route_limits(&mut self, route: &Name, texts: &[Text], parts: &Parts) -> Vec<RouteLimit> {
+        let mut limits = Vec::new();
+        for text in texts {
+            let Some(limit) = self.find(&parts.limits, text) else { continue };
+            let scope = match limit.by {
+                LimitBy::Client | LimitBy::Principal => limit.name.to_string(),
+                LimitBy::Route => format!("{}@{route}", limit.name),
+            };
+            let registry = &self.engines.limits;
+            limits.push(RouteLimit {
+                name: limit.name.clone(),
+                by: limit.by,
+                rate: limit.rate.map(|settings| (registry.rate(&scope, settings), RateFields::new(&limit.name, &settings))),
+                concurrency: limit.concurrent.map(|max| registry.concurrency(&scope, max)),
+            });
+        }
+        limits
+    }
+
+    fn rules(&mut self, route: &Name, tables: &[Spanned<RuleTable>], methods: Methods, parts: &Parts) -> Vec<Rule> {
+        let rules = tables.iter().enumerate().filter_map(|(nth, table)| {
+            let label = format!("{route}.allow[{nth}]");
+            self.rule(label, table, methods, parts)
+        });
+        rules.collect()
+    }
+
+    fn rule(&mut self, label: String, table: &Spanned<RuleTable>, methods: Methods, parts: &Parts) -> Option<Rule> {
+        let (span, table) = (table.span(), table.get_ref());
+        let grantee = match (&table.role, &table.scope, &table.principal) {
+            (Some(role), None, None) => Grantee::Role(role.get_ref().as_str().into()),
+            (None, Some(scope), None) => Grantee::Scope(scope.get_ref().as_str().into()),
+            (None, None, Some(principal)) => {
+                self.member(principal, &parts.authenticators)?;
+                Grantee::Principal(principal.get_ref().as_str().into())
+            }
+            _ => {
+                let cure = "write exactly one of `role`, `scope`, `principal`; more conditions go into `scopes` and `networks`";
+                self.report.add(span, "a rule says whom it allows, once", cure);
+                return None;
+            }
+        };
+        let paths: Vec<_> = table.paths.iter().filter_map(|text| self.pattern(text)).collect();
+        Some(Rule {
+            label: label.into(),
+            grantee,
+            methods: self.methods(&table.methods, methods),
+            paths: if table.paths.is_empty() { vec![PathPattern::everything()] } else { paths },
+            scopes: table.scopes.iter().map(|scope| scope.as_str().into()).collect(),
+            networks: table.networks.0.clone(),
+        })
+    }
+}
+
+fn stripped(authn: &Chain, credential: Option<&Credential>) -> Vec<HeaderName> {
+    let mut names = authn.places().to_vec();
+    names.extend(credential.and_then(Credential::header));
+    names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    names.dedup();
+    names
+}

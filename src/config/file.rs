@@ -1,0 +1,429 @@
+//! What an operator writes: the configuration file's tables and keys, as they stand in TOML. What is meant is `state::Snapshot`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::values::{Networks, OneOrMany, Period, Size};
+
+/// A text whose place in the file is remembered, for errors.
+pub(super) type Text = Spanned<String>;
+
+/// `[server]`: the process.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ServerTable {
+    /// Worker threads per listener; by default one per core.
+    pub(super) threads: Option<usize>,
+    /// How long requests under way may take to end after SIGTERM or an upgrade. Default 30s.
+    pub(super) drain: Option<Period>,
+    /// A directory only this user can write, for the process id and the upgrade socket. Default: beside the configuration file.
+    pub(super) run_directory: Option<String>,
+}
+
+/// `[admin]`: the control plane's listener.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdminTable {
+    /// A loopback address, such as `127.0.0.1:9901`.
+    pub(super) address: Text,
+}
+
+/// `[audit]`: where records go.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct AuditTable {
+    /// A file, or `-` for standard output. Default `-`.
+    pub(super) path: Option<String>,
+}
+
+/// `[egress]`: where the proxy itself may connect to.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct EgressTable {
+    /// Private networks that names may resolve to. Public addresses are always open, link-local ones never.
+    pub(super) allow: Networks,
+}
+
+/// `[listen.NAME]`: a listener for clients.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListenTable {
+    /// Address and port, such as `0.0.0.0:8443`.
+    pub(super) address: Text,
+    /// Certificates and their keys, chosen by server name; the first serves clients that name none. Without it: plain HTTP.
+    pub(super) tls: Option<OneOrMany<CertificateTable>>,
+    /// HTTP/2: by ALPN with TLS (default true); with prior knowledge on plain HTTP (default false).
+    pub(super) http2: Option<bool>,
+    /// Networks of balancers that send the PROXY protocol, which is then required of them and of nobody else.
+    #[serde(default)]
+    pub(super) proxy_protocol_from: Networks,
+    /// Networks of proxies whose `Forwarded` or `X-Forwarded-For` is believed.
+    #[serde(default)]
+    pub(super) forwarded_from: Networks,
+    /// The largest request head. Default 32KiB.
+    pub(super) max_head: Option<Size>,
+    /// How long a whole request head may take, from its first byte. Default 10s.
+    pub(super) head_timeout: Option<Period>,
+    /// How long a connection may idle between requests. Default 60s.
+    pub(super) idle_timeout: Option<Period>,
+    /// How long a client may go without reading anything of a response. Default 30s.
+    pub(super) write_timeout: Option<Period>,
+    /// The most connections at once. Default 65536.
+    pub(super) max_connections: Option<usize>,
+    /// The most connections at once from one address. Default 1024.
+    pub(super) max_connections_per_address: Option<usize>,
+}
+
+/// A certificate chain and its private key, both PEM files.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CertificateTable {
+    /// The certificate, followed by its intermediates.
+    pub(super) certificate: Text,
+    /// The private key: PKCS #8, PKCS #1 or SEC 1.
+    pub(super) key: Text,
+}
+
+/// `[authn.NAME.METHOD]`: a way to prove an identity.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum AuthnTable {
+    /// Tokens signed by an issuer (RFC 7519).
+    Jwt(Box<JwtTable>),
+    /// Keys that this proxy's operator handed out.
+    ApiKey(ApiKeyTable),
+}
+
+/// `[authn.NAME.jwt]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JwtTable {
+    /// The exact `iss`. With none of the key sources below, keys are found by OpenID Connect Discovery at this URL.
+    pub(super) issuer: Text,
+    /// The `aud` that tokens must name, or several of which they must name one.
+    pub(super) audience: OneOrMany<String>,
+    /// Where the issuer's keys are: a JWK Set by URL.
+    pub(super) jwks_url: Option<Text>,
+    /// A JWK Set in a file, watched.
+    pub(super) jwks_file: Option<Text>,
+    /// One public key in a PEM file.
+    pub(super) public_key_file: Option<Text>,
+    /// A shared secret for HS256, HS384 or HS512, as `vault:path`.
+    pub(super) hmac_secret: Option<Text>,
+    /// The algorithms allowed; needed with `hmac_secret`. Default: every asymmetric one that fits the key.
+    #[serde(default)]
+    pub(super) algorithms: Vec<Text>,
+    /// Allowed clock difference, at most 30s. Default 10s.
+    pub(super) leeway: Option<Period>,
+    /// The `typ` values allowed in the token's header, such as `at+jwt`. Default: not checked.
+    #[serde(default)]
+    pub(super) typ: Vec<String>,
+    /// The claim that is the principal's id. Default `sub`.
+    pub(super) id: Option<String>,
+    /// The claim that names roles, dotted for nested ones, such as `realm_access.roles`. Default: none.
+    pub(super) roles: Option<String>,
+    /// The claim that names scopes. Default `scope`.
+    pub(super) scopes: Option<String>,
+    /// What sort of callers these are: `human` (default), `service` or `agent`.
+    pub(super) kind: Option<Text>,
+}
+
+/// `[authn.NAME.api_key]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApiKeyTable {
+    /// The header that carries the key. Default: `Authorization: Bearer`.
+    pub(super) header: Option<Text>,
+    /// The keys; `claviger key new` prints an entry.
+    #[serde(default)]
+    pub(super) key: BTreeMap<Spanned<String>, Spanned<KeyTable>>,
+}
+
+/// `[authn.NAME.api_key.key.LABEL]`: one key, known by its digest alone.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyTable {
+    /// The key's public beginning, by which it is looked up.
+    pub(super) prefix: Text,
+    /// `sha256:` and the digest of the whole key in hexadecimal.
+    pub(super) digest: Text,
+    /// Whom it was given to: the principal's id.
+    pub(super) owner: Text,
+    /// Roles it confers.
+    #[serde(default)]
+    pub(super) roles: Vec<String>,
+    /// Scopes it confers.
+    #[serde(default)]
+    pub(super) scopes: Vec<String>,
+    /// What sort of caller: `human`, `service` (default) or `agent`.
+    pub(super) kind: Option<Text>,
+    /// When it ends, such as `2027-01-31T00:00:00Z`.
+    pub(super) expires: Option<Text>,
+    /// Networks it may be used from. Default: all.
+    #[serde(default)]
+    pub(super) networks: Networks,
+}
+
+/// `[role.NAME]`: who has a role besides those whose claims name it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoleTable {
+    /// Principals, as `AUTHENTICATOR:ID`.
+    #[serde(default)]
+    pub(super) members: Vec<Text>,
+    /// Values of the roles claim that confer it.
+    #[serde(default)]
+    pub(super) claims: Vec<String>,
+}
+
+/// `[vault.NAME.KIND]`: a source of secrets.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum VaultTable {
+    /// A local encrypted file, made by `claviger vault`.
+    SealedFile(SealedFileTable),
+    /// Environment variables.
+    Environment(EnvironmentTable),
+    /// A directory with one file per secret, as Kubernetes mounts them.
+    Directory(DirectoryTable),
+}
+
+/// `[vault.NAME.sealed_file]`. The master key comes from exactly one of `key_file`, `key_env`, `systemd_credential`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SealedFileTable {
+    /// The sealed file.
+    pub(super) path: Text,
+    /// A file with the master key, readable by this user alone.
+    pub(super) key_file: Option<String>,
+    /// An environment variable with the master key.
+    pub(super) key_env: Option<String>,
+    /// The name of a systemd credential with the master key.
+    pub(super) systemd_credential: Option<String>,
+    /// How long the last good value serves while the file cannot be read. Default 5m.
+    pub(super) max_stale: Option<Period>,
+}
+
+/// `[vault.NAME.environment]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EnvironmentTable {
+    /// What variable names begin with; a secret's path follows in upper case, with `_` for everything but letters and digits.
+    pub(super) prefix: Text,
+}
+
+/// `[vault.NAME.directory]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DirectoryTable {
+    /// The directory.
+    pub(super) path: Text,
+    /// How long the last good value serves while a file cannot be read. Default 5m.
+    pub(super) max_stale: Option<Period>,
+}
+
+/// `[target.NAME]`: an upstream API.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TargetTable {
+    /// Its origin and base path, such as `https://api.example.com/v2`.
+    pub(super) url: Text,
+    /// The addresses that serve it, `host:port`. Default: the origin itself.
+    #[serde(default)]
+    pub(super) backends: Vec<BackendTable>,
+    /// `round_robin` (default), `weighted`, `consistent_hash` (by principal) or `least_requests`.
+    pub(super) balance: Option<Text>,
+    /// The HTTP version spoken: `1` (default), `2`, or `auto` (by ALPN).
+    pub(super) http: Option<Text>,
+    /// The `Host` sent. Default: the origin's.
+    pub(super) host: Option<Text>,
+    /// The name that its certificate must hold. Default: the origin's host. Needed where that is an address.
+    pub(super) server_name: Option<Text>,
+    /// A PEM file of the authorities that its certificate must come from. Default: the system's.
+    pub(super) ca: Option<Text>,
+    /// How long connecting may take. Default 5s.
+    pub(super) connect_timeout: Option<Period>,
+    /// How long it may go without sending anything. Default 60s.
+    pub(super) read_timeout: Option<Period>,
+    /// How long it may go without reading anything. Default 30s.
+    pub(super) write_timeout: Option<Period>,
+    /// How long an unused connection is kept. Default 55s.
+    pub(super) idle_timeout: Option<Period>,
+    /// How many backends are tried, where nothing was sent yet. Default 2.
+    pub(super) attempts: Option<u8>,
+    /// How often names are resolved again. Default 30s.
+    pub(super) resolve_every: Option<Period>,
+    /// Active health checks. Default: none.
+    pub(super) health: Option<HealthTable>,
+}
+
+/// One backend.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BackendTable {
+    /// `host:port`.
+    pub(super) address: Text,
+    /// Its share under `weighted` and `consistent_hash`. Default 1.
+    pub(super) weight: Option<usize>,
+}
+
+/// `[target.NAME.health]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HealthTable {
+    /// The path asked for.
+    pub(super) path: Text,
+    /// The lowest and highest status that mean healthy. Default `[200, 399]`.
+    pub(super) expect: Option<Spanned<(u16, u16)>>,
+    /// How often. Default 5s.
+    pub(super) interval: Option<Period>,
+    /// How long an answer may take. Default 2s.
+    pub(super) timeout: Option<Period>,
+    /// Good answers in a row until healthy. Default 2.
+    pub(super) healthy_after: Option<usize>,
+    /// Bad answers in a row until unhealthy. Default 3.
+    pub(super) unhealthy_after: Option<usize>,
+}
+
+/// `[credential.NAME.METHOD]`: a secret and how it is put on requests to one target.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum CredentialTable {
+    /// `Authorization: Bearer SECRET`.
+    Bearer(PlainCredential),
+    /// `Authorization: Basic`, with a user name.
+    Basic(BasicCredential),
+    /// Any header.
+    Header(HeaderCredential),
+    /// A query parameter.
+    Query(QueryCredential),
+}
+
+/// `[credential.NAME.bearer]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlainCredential {
+    /// The only target it is sent to.
+    pub(super) target: Text,
+    /// The secret, as `vault:path`.
+    pub(super) secret: Text,
+}
+
+/// `[credential.NAME.basic]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BasicCredential {
+    /// The only target it is sent to.
+    pub(super) target: Text,
+    /// The user name.
+    pub(super) username: Text,
+    /// The password, as `vault:path`.
+    pub(super) secret: Text,
+}
+
+/// `[credential.NAME.header]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HeaderCredential {
+    /// The only target it is sent to.
+    pub(super) target: Text,
+    /// The header's name.
+    pub(super) name: Text,
+    /// What stands before the secret, such as `Token `.
+    #[serde(default)]
+    pub(super) prefix: String,
+    /// The secret, as `vault:path`.
+    pub(super) secret: Text,
+}
+
+/// `[credential.NAME.query]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct QueryCredential {
+    /// The only target it is sent to.
+    pub(super) target: Text,
+    /// The parameter's name.
+    pub(super) parameter: Text,
+    /// The secret, as `vault:path`.
+    pub(super) secret: Text,
+}
+
+/// `[limit.NAME]`: a rate, a concurrency, or both.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitTable {
+    /// What is counted: `client` (address), `principal` or `route`.
+    pub(super) by: Text,
+    /// Requests per `per`.
+    pub(super) requests: Option<Spanned<u32>>,
+    /// The span of time that `requests` is for. Default 1s.
+    pub(super) per: Option<Period>,
+    /// How many may come at once. Default: `requests`.
+    pub(super) burst: Option<Spanned<u32>>,
+    /// How many may be under way at once.
+    pub(super) concurrent: Option<Spanned<u32>>,
+}
+
+/// `[route.NAME]`: which requests, and what then applies.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RouteTable {
+    /// The host, or `*.suffix`. Default: every host.
+    pub(super) host: Option<Text>,
+    /// The path pattern. What stands before a closing `**` is taken off before rules are asked and the request is sent.
+    pub(super) path: Text,
+    /// The methods. Default: all that are supported.
+    #[serde(default)]
+    pub(super) methods: Vec<Text>,
+    /// Keep what stands before `**`. Default false.
+    #[serde(default)]
+    pub(super) keep_prefix: bool,
+    /// The target.
+    pub(super) target: Text,
+    /// The credential put on requests. Default: none.
+    pub(super) credential: Option<Text>,
+    /// The authenticators, in order.
+    pub(super) authn: Spanned<Vec<Text>>,
+    /// The rules. Without one that fits, a request is denied.
+    #[serde(default)]
+    pub(super) allow: Vec<Spanned<RuleTable>>,
+    /// Limits, all of which apply.
+    #[serde(default)]
+    pub(super) limits: Vec<Text>,
+    /// The largest request body. Default 10MiB.
+    pub(super) max_body: Option<Size>,
+    /// How long a whole request body may take. Default 60s.
+    pub(super) body_timeout: Option<Period>,
+    /// Whether WebSocket handshakes are passed on. Default false.
+    #[serde(default)]
+    pub(super) websocket: bool,
+    /// Whether `%2F` may stand in a path. Default false.
+    #[serde(default)]
+    pub(super) encoded_slash: bool,
+}
+
+/// One `allow` entry: exactly one of `role`, `scope`, `principal`, and what it may do.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RuleTable {
+    /// Everybody with this role.
+    pub(super) role: Option<Text>,
+    /// Everybody whose token holds this scope.
+    pub(super) scope: Option<Text>,
+    /// One principal, as `AUTHENTICATOR:ID`.
+    pub(super) principal: Option<Text>,
+    /// The methods. Default: those of the route.
+    #[serde(default)]
+    pub(super) methods: Vec<Text>,
+    /// Path patterns, as the target is asked for them. Default: `/**`.
+    #[serde(default)]
+    pub(super) paths: Vec<Text>,
+    /// Scopes that the token must hold as well.
+    #[serde(default)]
+    pub(super) scopes: Vec<String>,
+    /// Client networks. Default: all.
+    #[serde(default)]
+    pub(super) networks: Networks,
+}

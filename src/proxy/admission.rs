@@ -1,0 +1,149 @@
+//! What an admitted exchange carries to its end, and what a refused one is answered with.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{HeaderName, HeaderValue, header};
+
+use crate::authn::Chain;
+use crate::authz::Permit;
+use crate::domain::{Denial, NormalPath};
+use crate::inject::Injection;
+use crate::limit::{Key, Slot, retry_after};
+use crate::state::{LimitBy, Route, RouteLimit};
+use crate::target::{Selected, Tried};
+
+/// An exchange that may be forwarded, with what that needs. Its slots are free again when it is dropped.
+#[derive(Debug)]
+pub(super) struct Admission {
+    pub(super) route: Arc<Route>,
+    pub(super) permit: Permit,
+    /// The path as the rules judged it and the upstream is asked for it.
+    pub(super) path: NormalPath,
+    pub(super) injection: Option<Injection>,
+    pub(super) websocket: bool,
+    pub(super) attempt: Attempt,
+    pub(super) body: Body,
+    slots: Slots,
+}
+
+/// Where the current try at an upstream stands.
+#[derive(Debug, Default)]
+pub(super) struct Attempt {
+    pub(super) tried: Tried,
+    pub(super) selected: Option<Selected>,
+    /// Whether the connected peer was found to be the target's origin: without that, no credential is applied.
+    pub(super) bound: bool,
+    pub(super) count: u32,
+    pub(super) began: Option<Instant>,
+}
+
+/// How much of the request's body has come.
+#[derive(Debug)]
+pub(super) struct Body {
+    pub(super) seen: u64,
+    pub(super) deadline: Instant,
+}
+
+impl Admission {
+    pub(super) fn new(
+        route: Arc<Route>,
+        permit: Permit,
+        path: NormalPath,
+        injection: Option<Injection>,
+        slots: Slots,
+        websocket: bool,
+    ) -> Self {
+        let body = Body { seen: 0, deadline: Instant::now() + route.body_timeout };
+        Self { route, permit, path, injection, websocket, attempt: Attempt::default(), body, slots }
+    }
+
+    /// The header fields that tell the client where it stands with its limits.
+    pub(super) fn limit_fields(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.slots.fields
+    }
+}
+
+impl Body {
+    /// Counts a chunk of the body.
+    pub(super) fn take(&mut self, bytes: usize, limit: u64) -> Result<(), Denial> {
+        self.seen += bytes as u64;
+        if self.seen > limit { Err(Denial::BodyTooLarge) } else { Ok(()) }
+    }
+}
+
+/// Why an exchange was refused, and the header fields that go with the answer.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) denial: Denial,
+    pub(super) fields: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Self {
+        let fields = match &denial {
+            Denial::MethodNotAllowed(methods) => {
+                HeaderValue::from_str(&methods.to_string()).map(|allow| (header::ALLOW, allow)).into_iter().collect()
+            }
+            Denial::TooManyInFlight => vec![(header::RETRY_AFTER, retry_after(Duration::ZERO))],
+            Denial::RateExceeded(wait) => vec![(header::RETRY_AFTER, retry_after(*wait))],
+            Denial::Malformed(_)
+            | Denial::HeadTooLarge
+            | Denial::BodyTooLarge
+            | Denial::TimedOut(_)
+            | Denial::NoRoute
+            | Denial::Unauthenticated(_)
+            | Denial::NotAllowed
+            | Denial::Unavailable(_)
+            | Denial::Internal => Vec::new(),
+        };
+        Self { denial, fields }
+    }
+}
+
+impl Refusal {
+    /// A refusal by authenticators, which says how to prove an identity (RFC 9110 §11.6.1).
+    pub(super) fn with_challenge(denial: Denial, chain: &Chain) -> Self {
+        let mut refusal = Self::from(denial);
+        if let Denial::Unauthenticated(fault) = denial {
+            refusal.fields.push((header::WWW_AUTHENTICATE, chain.challenge(fault).clone()));
+        }
+        refusal
+    }
+}
+
+/// What limits an exchange has been counted in.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    held: Vec<Slot>,
+    fields: Vec<(HeaderName, HeaderValue)>,
+}
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+impl Slots {
+    /// Counts the exchange in each of a route's limits of one sort.
+    pub(super) fn take(&mut self, limits: &[RouteLimit], by: LimitBy, key: impl Fn() -> Key) -> Result<(), Refusal> {
+        for limit in limits.iter().filter(|limit| limit.by == by) {
+            let key = key();
+            if let Some((rate, told)) = &limit.rate {
+                let counted = rate.check(key, Instant::now());
+                self.fields.push((RATE_LIMIT_POLICY, told.policy()));
+                match counted {
+                    Ok(allowed) => self.fields.push((RATE_LIMIT, told.allowed(&allowed))),
+                    Err(exceeded) => {
+                        self.fields.push((RATE_LIMIT, told.exceeded(&exceeded)));
+                        let mut refusal = Refusal::from(Denial::RateExceeded(exceeded.retry_after));
+                        refusal.fields.append(&mut self.fields);
+                        return Err(refusal);
+                    }
+                }
+            }
+            if let Some(concurrency) = &limit.concurrency {
+                self.held.push(concurrency.acquire(key).ok_or(Denial::TooManyInFlight)?);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! One exchange from its head to its record: the stage it is in, and the snapshot that it keeps to its end.
+
+use std::sync::Arc;
+
+use super::admission::Admission;
+use super::record::Draft;
+use crate::state::Snapshot;
+
+/// One exchange under way.
+pub struct Exchange {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) stage: Stage,
+}
+
+/// The stages of an exchange. Each holds what is known in it and nothing that is not.
+pub(super) enum Stage {
+    /// The head has come; nobody has looked at it.
+    Arrived,
+    /// It was refused and answered.
+    Refused(Draft),
+    /// It may be forwarded.
+    Admitted(Draft, Box<Admission>),
+    /// Its record is written.
+    Recorded,
+}
+
+impl Exchange {
+    pub(super) fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self { snapshot, stage: Stage::Arrived }
+    }
+
+    /// The record and the admission, where it was admitted.
+    pub(super) fn admitted(&mut self) -> Option<(&mut Draft, &mut Admission)> {
+        match &mut self.stage {
+            Stage::Admitted(draft, admission) => Some((draft, admission)),
+            Stage::Arrived | Stage::Refused(_) | Stage::Recorded => None,
+        }
+    }
+
+    /// The record, while there is one.
+    pub(super) fn draft(&mut self) -> Option<&mut Draft> {
+        match &mut self.stage {
+            Stage::Admitted(draft, _) | Stage::Refused(draft) => Some(draft),
+            Stage::Arrived | Stage::Recorded => None,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The client's address behind proxies that are trusted to tell it, and the header fields in which such things are told.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+
+use crate::domain::{NetworkSet, canonical_ip};
+
+/// Fields by which clients or proxies say where a request came from or what it was before a rewrite. Believed only from trusted proxies, and
+/// only for the address; never passed on, since an upstream might act on them.
+pub(super) const REWRITE_FIELDS: [&str; 15] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-forwarded-prefix",
+    "x-forwarded-uri",
+    "x-forwarded-method",
+    "x-forwarded-client-cert",
+    "x-real-ip",
+    "x-client-ip",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method-override",
+    "client-cert",
+];
+
+/// The most hops that are looked at.
+const MAX_HOPS: usize = 32;
+
+/// The client's address: the peer's, or, where the peer is trusted, the last address before the trusted ones in `Forwarded` (RFC 7239), or in
+/// `X-Forwarded-For` where there is none. An entry that is no address ends the search at the hop that told it.
+pub(super) fn client_address(peer: IpAddr, trusted: &NetworkSet, headers: &HeaderMap) -> IpAddr {
+    let peer = canonical_ip(peer);
+    if !trusted.contains(peer) {
+        return peer;
+    }
+    let mut hops = listed(headers, "forwarded", forwarded_for);
+    if hops.is_empty() {
+        hops = listed(headers, "x-forwarded-for", node_address);
+    }
+    let mut client = peer;
+    for hop in hops.into_iter().rev().take(MAX_HOPS) {
+        let Some(address) = hop else { break };
+        client = address;
+        if !trusted.contains(address) {
+            break;
+        }
+    }
+    client
+}
+
+fn listed(headers: &HeaderMap, name: &str, read: fn(&str) -> Option<IpAddr>) -> Vec<Option<IpAddr>> {
+    let lines = headers.get_all(name).iter();
+    lines.flat_map(|line| line.to_str().unwrap_or("?").split(',').map(read).collect::<Vec<_>>()).collect()
+}
+
+/// The `for` parameter of one `Forwarded` element.
+fn forwarded_for(element: &str) -> Option<IpAddr> {
+    element.split(';').find_map(|pair| {
+        let (name, value) = pair.trim().split_once('=')?;
+        if name.eq_ignore_ascii_case("for") { node_address(value) } else { None }
+    })
+}
+
+/// An address, in brackets, quotes or with a port as the two fields allow.
+fn node_address(text: &str) -> Option<IpAddr> {
+    let text = text.trim().trim_matches('"');
+    if let Some(rest) = text.strip_prefix('[') {
+        return rest.split_once(']')?.0.parse().ok();
+    }
+    let host = match text.split_once(':') {
+        Some((host, port)) if !port.contains(':') => host,
+        _ => text,
+    };
+    host.parse().ok().map(canonical_ip)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+
+    use super::*;
+
+    #[test]
+    fn only_trusted_peers_are_believed() {
+        let trusted = NetworkSet::new(vec!["10.0.0.0/8".parse().expect("network")]);
+        for (peer, field, value, want) in [
+            ("192.0.2.1", "x-forwarded-for", "203.0.113.9", "192.0.2.1"),
+            ("10.0.0.1", "x-forwarded-for", "203.0.113.9", "203.0.113.9"),
+            ("10.0.0.1", "x-forwarded-for", "1.1.1.1, 203.0.113.9, 10.0.0.2", "203.0.113.9"),
+            ("10.0.0.1", "x-forwarded-for", "1.1.1.1, junk, 10.0.0.2", "10.0.0.2"),
+            ("10.0.0.1", "x-forwarded-for", "[2001:db8::7]:80", "2001:db8::7"),
+            ("10.0.0.1", "x-forwarded-for", "203.0.113.9:1234", "203.0.113.9"),
+            ("10.0.0.1", "forwarded", "for=1.1.1.1, for=\"[2001:db8::7]:443\";proto=https", "2001:db8::7"),
+            ("10.0.0.1", "forwarded", "for=unknown", "10.0.0.1"),
+            ("10.0.0.1", "x-real-ip", "203.0.113.9", "10.0.0.1"),
+            ("::ffff:10.0.0.1", "x-forwarded-for", "203.0.113.9", "203.0.113.9"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(field.parse::<HeaderName>().expect("name"), value.parse().expect("value"));
+            let got = client_address(peer.parse().expect("peer"), &trusted, &headers);
+            assert_eq!(got, want.parse::<IpAddr>().expect("address"), "{peer} {field}: {value}");
+        }
+    }
+}

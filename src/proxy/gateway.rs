@@ -1,0 +1,293 @@
+//! Pingora's callbacks, in the order in which it makes them. Each hands over to the file whose subject it is.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::StatusCode;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::Digest;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType, Result};
+use pingora_proxy::{FailToProxy, ProxyHttp, Session};
+
+use super::admission::Refusal;
+use super::exchange::{Exchange, Stage};
+use super::failure;
+use super::identify::{Arrival, split_target};
+use super::ingress;
+use super::pipeline::admit;
+use super::record::{Draft, Ended};
+use super::{respond, upstream};
+use crate::audit::Outcome;
+use crate::domain::{Denial, Unavailable};
+use crate::state::Services;
+
+/// The data plane as Pingora calls it.
+pub struct Gateway {
+    services: Arc<Services>,
+}
+
+/// What [`ProxyHttp::request_filter`] answers when the client has its response already.
+const ANSWERED: bool = true;
+const FORWARD: bool = false;
+
+impl Gateway {
+    /// A data plane on these services.
+    pub fn new(services: Arc<Services>) -> Self {
+        Self { services }
+    }
+
+    /// Runs the pipeline for the head that has come.
+    fn decide(&self, session: &Session, exchange: &mut Exchange) -> Result<Result<(), Refusal>> {
+        let head = session.req_header();
+        let Some(connection) = ingress::connection(session.digest()) else {
+            return Err(Error::explain(ErrorType::InternalError, "a connection that no listener took"));
+        };
+        let mut draft =
+            Draft::begin(&self.services, &exchange.snapshot, connection, &head.method, head.version, &head.headers);
+        let arrival = Arrival {
+            method: &head.method,
+            target: head.raw_path(),
+            authority: head.uri.authority().map(http::uri::Authority::as_str),
+            version: head.version,
+            headers: &head.headers,
+        };
+        draft.has_query(arrival.target.contains(&b'?'));
+        match admit(&arrival, &self.services, &exchange.snapshot, &mut draft) {
+            Ok(admission) => {
+                if !session.is_body_empty() && !admission.websocket {
+                    connection.begin_body(admission.route.body_timeout);
+                }
+                exchange.stage = Stage::Admitted(draft, Box::new(admission));
+                Ok(Ok(()))
+            }
+            Err(refusal) => {
+                draft.denied(refusal.denial);
+                exchange.stage = Stage::Refused(draft);
+                Ok(Err(refusal))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Exchange;
+
+    fn new_ctx(&self) -> Exchange {
+        Exchange::new(self.services.snapshot())
+    }
+
+    async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        let Err(refusal) = self.decide(session, exchange)? else {
+            return Ok(FORWARD);
+        };
+        if let Some(draft) = exchange.draft() {
+            respond::refuse(session, &refusal, draft.id(), self.services.is_draining()).await?;
+        }
+        Ok(ANSWERED)
+    }
+
+    async fn upstream_peer(&self, _session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+        let (draft, admission) = exchange.admitted().ok_or_else(out_of_order)?;
+        let attempt = &mut admission.attempt;
+        attempt.bound = false;
+        let key = admission.permit.principal().id.as_bytes();
+        let Some(selected) = admission.route.target.select(key, &attempt.tried) else {
+            return Err(failure::carry(Denial::Unavailable(Unavailable::Upstream)));
+        };
+        attempt.count += 1;
+        attempt.began.get_or_insert_with(Instant::now);
+        draft.attempted(&selected);
+        let peer = admission.route.target.peer(&selected);
+        attempt.selected = Some(selected);
+        Ok(Box::new(peer))
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        exchange: &mut Exchange,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        if let Some((_, admission)) = exchange.admitted() {
+            let attempt = &mut admission.attempt;
+            if let Some(selected) = attempt.selected.take() {
+                attempt.tried.add(&selected);
+            }
+            // Nothing was sent, so another backend may be asked whatever the method is.
+            let attempts = usize::from(admission.route.target.settings().attempts.get());
+            error.set_retry(attempt.tried.count() < attempts);
+        }
+        error
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        peer: &HttpPeer,
+        _fd: std::os::unix::io::RawFd,
+        _digest: Option<&Digest>,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        let (_, admission) = exchange.admitted().ok_or_else(out_of_order)?;
+        let target = &admission.route.target;
+        let is_origin = admission.attempt.selected.as_ref().is_some_and(|selected| target.binds(selected, peer));
+        let is_for_target =
+            admission.injection.as_ref().is_none_or(|injection| *injection.target() == target.settings().name);
+        admission.attempt.bound = is_origin && is_for_target;
+        if admission.attempt.bound { Ok(()) } else { Err(failure::carry(Denial::Internal)) }
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        head: &mut RequestHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        let (draft, admission) = exchange.admitted().ok_or_else(out_of_order)?;
+        if !admission.attempt.bound {
+            return Err(failure::carry(Denial::Internal));
+        }
+        // A retry sends the body again from its beginning.
+        admission.body.seen = 0;
+        let (_, query) = split_target(session.req_header().raw_path()).map_err(failure::carry)?;
+        upstream::apply(admission, draft.id(), query, head)
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        let (_, admission) = exchange.admitted().ok_or_else(out_of_order)?;
+        if admission.websocket {
+            return Ok(());
+        }
+        let limit = admission.route.max_body;
+        admission.body.take(body.as_ref().map_or(0, Bytes::len), limit).map_err(failure::carry)?;
+        if end_of_stream {
+            if let Some(connection) = ingress::connection(session.digest()) {
+                connection.end_body();
+            }
+        } else if Instant::now() > admission.body.deadline {
+            return Err(failure::carry(Denial::TimedOut(crate::domain::TimedOut::Body)));
+        }
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        head: &mut ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        let (_, admission) = exchange.admitted().ok_or_else(out_of_order)?;
+        // An upstream that switches protocols unasked would turn the connection into a tunnel past every check.
+        if head.status == StatusCode::SWITCHING_PROTOCOLS && !admission.websocket {
+            return Err(failure::carry(Denial::Unavailable(Unavailable::UpstreamProtocol)));
+        }
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        let (draft, admission) = exchange.admitted().ok_or_else(out_of_order)?;
+        for name in upstream::strip_response(&head.headers) {
+            head.remove_header(&name);
+        }
+        head.insert_header(respond::REQUEST_ID, draft.id().to_string())?;
+        for (name, value) in admission.limit_fields() {
+            head.append_header(name.clone(), value.clone())?;
+        }
+        if self.services.is_draining() {
+            session.set_keepalive(None);
+        }
+        Ok(())
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        exchange: &mut Exchange,
+        reused: bool,
+    ) -> Box<Error> {
+        let attempts = exchange.admitted().map_or(u32::MAX, |(_, admission)| admission.attempt.count);
+        let idempotent = session.req_header().method.is_idempotent();
+        // Something may have been sent: only a request that may be sent twice is, and not for ever.
+        if !idempotent || session.as_ref().retry_buffer_truncated() || attempts > 3 {
+            error.set_retry(false);
+        } else {
+            error.retry.decide_reuse(reused);
+        }
+        error
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
+        let denial = failure::denial(error);
+        let mut answer = FailToProxy { error_code: 0, can_reuse_downstream: false };
+        let Some(draft) = exchange.draft() else { return answer };
+        let Some(denial) = denial else { return answer };
+        draft.denied(denial);
+        if session.response_written().is_none() {
+            answer.error_code = denial.status();
+            let told = respond::refuse(session, &denial.into(), draft.id(), true).await;
+            if told.is_err() {
+                answer.error_code = 0;
+            }
+        }
+        answer
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+        if let Some(connection) = ingress::connection(session.digest()) {
+            connection.exchange_done();
+        }
+        let status = session.response_written().map(|head| head.status.as_u16());
+        let (request_bytes, response_bytes) = (session.body_bytes_read() as u64, session.body_bytes_sent() as u64);
+        let upstream = exchange.admitted().and_then(|(_, admission)| admission.attempt.began).map(|began| began.elapsed());
+        let refused = matches!(exchange.stage, Stage::Refused(_));
+        if let Some(draft) = exchange.draft() {
+            let outcome = outcome(refused, error, draft.denial());
+            draft.end(Ended { outcome, status, request_bytes, response_bytes, upstream });
+        }
+        // Dropped here, not with the connection: its slots are free for the next.
+        exchange.stage = Stage::Recorded;
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _exchange: &Exchange, _error: &Error) -> bool {
+        // The record tells it; a client must not be able to write the log.
+        true
+    }
+
+    fn request_summary(&self, _session: &Session, exchange: &Exchange) -> String {
+        // Pingora's own shows the query.
+        format!("config {}", exchange.snapshot.number)
+    }
+}
+
+fn outcome(refused: bool, error: Option<&Error>, denial: Option<Denial>) -> Outcome {
+    match (refused, error, denial) {
+        (true, ..) => Outcome::Denied,
+        (false, None, None) => Outcome::Completed,
+        (false, Some(error), None) if *error.esource() == ErrorSource::Downstream => Outcome::Aborted,
+        (false, _, Some(Denial::BodyTooLarge | Denial::TimedOut(_))) => Outcome::Denied,
+        (false, ..) => Outcome::Failed,
+    }
+}
+
+fn out_of_order() -> Box<Error> {
+    Error::explain(ErrorType::InternalError, "a phase that only admitted exchanges have")
+}

@@ -1,0 +1,185 @@
+//! The head of a request in normal form, or the one rule that it breaks. Every later phase sees this form and no other.
+
+use http::{HeaderMap, Method, Version, header};
+
+use crate::domain::{Denial, Host, HostFault, HttpFault, Methods, NormalPath, PathFault};
+
+/// A head as it came.
+pub(super) struct Arrival<'a> {
+    pub(super) method: &'a Method,
+    /// The request target's path and query as sent; an absolute-form's authority is apart.
+    pub(super) target: &'a [u8],
+    /// The authority of HTTP/2's `:authority` or of an absolute-form target.
+    pub(super) authority: Option<&'a str>,
+    pub(super) version: Version,
+    pub(super) headers: &'a HeaderMap,
+}
+
+/// A head in normal form.
+#[derive(Debug)]
+pub(super) struct Identified {
+    pub(super) host: Host,
+    pub(super) path: NormalPath,
+    /// Whether it asks for a WebSocket.
+    pub(super) websocket: bool,
+    /// The body's length, where the head tells it.
+    pub(super) content_length: Option<u64>,
+}
+
+/// Brings a head to normal form.
+pub(super) fn identify(arrival: &Arrival<'_>) -> Result<Identified, Denial> {
+    if Methods::of(arrival.method.as_str()) == Methods::NONE {
+        return Err(Denial::Malformed(HttpFault::Method));
+    }
+    check_fields(arrival)?;
+    let (path, _) = split_target(arrival.target)?;
+    Ok(Identified {
+        host: host(arrival)?,
+        path: NormalPath::parse(path).map_err(|fault| Denial::Malformed(HttpFault::Path(fault)))?,
+        websocket: websocket(arrival)?,
+        content_length: content_length(arrival.headers)?,
+    })
+}
+
+/// The path and the query of a request target, at its first `?`.
+pub(super) fn split_target(target: &[u8]) -> Result<(&[u8], Option<&str>), Denial> {
+    let (path, query) = match target.iter().position(|b| *b == b'?') {
+        Some(at) => (&target[..at], Some(&target[at + 1..])),
+        None => (target, None),
+    };
+    let Some(query) = query else { return Ok((path, None)) };
+    // What stands in a query is the upstream's business, as long as no two parsers can see its end in different places.
+    let plain = query.iter().all(|b| matches!(b, b'!'..=b'~') && *b != b'#');
+    match std::str::from_utf8(query) {
+        Ok(query) if plain => Ok((path, Some(query))),
+        _ => Err(Denial::Malformed(HttpFault::Path(PathFault::BadCharacter))),
+    }
+}
+
+fn check_fields(arrival: &Arrival<'_>) -> Result<(), Denial> {
+    let refuse = |fault| Err(Denial::Malformed(fault));
+    for name in arrival.headers.keys() {
+        if name.as_str().bytes().any(|b| matches!(b, b'_' | b'.')) {
+            return refuse(HttpFault::FieldName);
+        }
+    }
+    if arrival.headers.get_all(header::CONNECTION).iter().any(|value| !is_plain_connection(value.as_bytes())) {
+        return refuse(HttpFault::Connection);
+    }
+    if let Some(value) = arrival.headers.get(header::EXPECT)
+        && !value.as_bytes().eq_ignore_ascii_case(b"100-continue")
+    {
+        return refuse(HttpFault::Expect);
+    }
+    if arrival.version == Version::HTTP_2 && arrival.headers.contains_key(header::TRANSFER_ENCODING) {
+        return refuse(HttpFault::TransferEncoding);
+    }
+    Ok(())
+}
+
+/// Whether `Connection` names only what is about the connection. Naming another field would have it removed on the way.
+fn is_plain_connection(value: &[u8]) -> bool {
+    value.split(|b| *b == b',').all(|option| {
+        let option = option.trim_ascii();
+        [&b"close"[..], b"keep-alive", b"upgrade", b"te"].iter().any(|known| option.eq_ignore_ascii_case(known))
+    })
+}
+
+fn host(arrival: &Arrival<'_>) -> Result<Host, Denial> {
+    let refuse = |fault| Denial::Malformed(HttpFault::Host(fault));
+    let mut fields = arrival.headers.get_all(header::HOST).iter();
+    let field = fields.next().map(|value| value.to_str().map_err(|_| refuse(HostFault::Malformed))).transpose()?;
+    if fields.next().is_some() {
+        return Err(Denial::Malformed(HttpFault::Repeated));
+    }
+    let host = Host::parse(arrival.authority.or(field).unwrap_or_default()).map_err(refuse)?;
+    match (arrival.authority, field) {
+        (Some(_), Some(field)) if Host::parse(field).map_err(refuse)? != host => Err(refuse(HostFault::Malformed)),
+        _ => Ok(host),
+    }
+}
+
+/// Whether this is a WebSocket handshake (RFC 6455 §4.1). Any other upgrade is refused.
+fn websocket(arrival: &Arrival<'_>) -> Result<bool, Denial> {
+    let mut upgrades = arrival.headers.get_all(header::UPGRADE).iter();
+    let Some(upgrade) = upgrades.next() else { return Ok(false) };
+    let is_handshake = arrival.version == Version::HTTP_11
+        && *arrival.method == Method::GET
+        && upgrade.as_bytes().eq_ignore_ascii_case(b"websocket")
+        && upgrades.next().is_none()
+        && arrival.headers.contains_key(header::SEC_WEBSOCKET_KEY)
+        && !arrival.headers.contains_key(header::CONTENT_LENGTH)
+        && !arrival.headers.contains_key(header::TRANSFER_ENCODING);
+    if is_handshake { Ok(true) } else { Err(Denial::Malformed(HttpFault::Upgrade)) }
+}
+
+fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Denial> {
+    let mut fields = headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(field) = fields.next() else { return Ok(None) };
+    if fields.next().is_some() {
+        return Err(Denial::Malformed(HttpFault::Repeated));
+    }
+    let digits = field.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+    match digits.and_then(|digits| digits.parse().ok()) {
+        Some(length) => Ok(Some(length)),
+        None => Err(Denial::Malformed(HttpFault::ContentLength)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+
+    use super::*;
+
+    fn judge(method: &str, target: &str, version: Version, fields: &[(&str, &str)]) -> Result<Identified, Denial> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name.parse::<HeaderName>().expect("name"), value.parse().expect("value"));
+        }
+        let method = method.parse().expect("method");
+        identify(&Arrival { method: &method, target: target.as_bytes(), authority: None, version, headers: &headers })
+    }
+
+    #[test]
+    fn heads_that_can_be_read_in_two_ways_are_refused() {
+        use HttpFault::*;
+        let host = ("host", "api.test");
+        for (method, target, fields, want) in [
+            ("TRACE", "/", &[host][..], Method),
+            ("CONNECT", "/", &[host], Method),
+            ("get", "/", &[host], Method),
+            ("PURGE", "/", &[host], Method),
+            ("GET", "/", &[], Host(HostFault::Missing)),
+            ("GET", "/", &[("host", "a, b")], Host(HostFault::Malformed)),
+            ("GET", "/", &[host, host], Repeated),
+            ("GET", "/", &[host, ("x_user", "admin")], FieldName),
+            ("GET", "/", &[host, ("x.user", "admin")], FieldName),
+            ("GET", "/", &[host, ("connection", "close, authorization")], Connection),
+            ("GET", "/", &[host, ("connection", "x-user")], Connection),
+            ("GET", "/", &[host, ("expect", "200-ok")], Expect),
+            ("GET", "/", &[host, ("upgrade", "h2c")], Upgrade),
+            ("POST", "/", &[host, ("upgrade", "websocket"), ("sec-websocket-key", "x")], Upgrade),
+            ("POST", "/", &[host, ("content-length", "4, 4")], ContentLength),
+            ("POST", "/", &[host, ("content-length", "+4")], ContentLength),
+            ("POST", "/", &[host, ("content-length", "99999999999999999999")], ContentLength),
+            ("GET", "/?a b", &[host], Path(PathFault::BadCharacter)),
+            ("GET", "/?a#b", &[host], Path(PathFault::BadCharacter)),
+            ("GET", "/a/../b", &[host], Path(PathFault::DotSegment)),
+        ] {
+            let got = judge(method, target, Version::HTTP_11, fields).err();
+            assert_eq!(got, Some(Denial::Malformed(want)), "{method} {target} {fields:?}");
+        }
+        let framed = judge("GET", "/", Version::HTTP_2, &[host, ("transfer-encoding", "chunked")]).err();
+        assert_eq!(framed, Some(Denial::Malformed(TransferEncoding)));
+    }
+
+    #[test]
+    fn ordinary_heads_take_their_normal_form() {
+        let fields = [("host", "API.test:80"), ("connection", "keep-alive, Upgrade"), ("content-length", "12")];
+        let got = judge("POST", "/%61?q=/../", Version::HTTP_11, &fields).expect("identified");
+        assert_eq!((got.host.as_str(), got.path.as_str(), got.content_length), ("api.test", "/a", Some(12)));
+        let handshake = [("host", "a.test"), ("upgrade", "WebSocket"), ("sec-websocket-key", "x")];
+        assert!(judge("GET", "/", Version::HTTP_11, &handshake).expect("identified").websocket);
+    }
+}

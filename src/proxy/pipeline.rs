@@ -1,0 +1,62 @@
+//! One request, on one page: the phases from a head to the permission to forward it. Each returns a value or a refusal; only `respond`
+//! answers a client. What comes after (forward, apply, respond, record) Pingora calls through `gateway`.
+
+use std::time::{Instant, SystemTime};
+
+use crate::domain::{Denial, RequestView, Unavailable};
+use crate::limit::Key;
+use crate::proxy::admission::{Admission, Refusal, Slots};
+use crate::proxy::identify::{Arrival, identify};
+use crate::proxy::record::Draft;
+use crate::state::{LimitBy, Services, Snapshot};
+
+/// Decides whether a request may be forwarded, and gets what forwarding it needs. Nothing is sent anywhere yet.
+pub(super) fn admit(
+    arrival: &Arrival<'_>,
+    services: &Services,
+    snapshot: &Snapshot,
+    draft: &mut Draft,
+) -> Result<Admission, Refusal> {
+    if !services.audit.accepts() {
+        return Err(Denial::Unavailable(Unavailable::Audit).into());
+    }
+    // The raw head is judged first: what Pingora made of an ambiguous one must not matter.
+    draft.sound_head()?;
+    let request = identify(arrival)?;
+    draft.identified(&request);
+
+    let route = snapshot.router.find(&request.host, &request.path, arrival.method)?;
+    draft.routed(route);
+    let path = route.check_form(&request.path, request.websocket, request.content_length)?;
+
+    // Limits per client come before any costly proof.
+    let mut slots = Slots::default();
+    slots.take(&route.limits, LimitBy::Client, || Key::client(draft.client()))?;
+
+    let view = RequestView {
+        method: arrival.method,
+        host: &request.host,
+        path: &path,
+        headers: arrival.headers,
+        client: draft.client(),
+    };
+    let began = Instant::now();
+    let principal = route.authn.authenticate(&view, SystemTime::now());
+    let principal = principal.map_err(|denial| Refusal::with_challenge(denial, &route.authn))?;
+    draft.authenticated(&principal, began.elapsed());
+
+    let began = Instant::now();
+    let permit = route.policy.authorize(principal, &view)?;
+    draft.authorized(&permit, began.elapsed());
+
+    let who = || services.engines.limits.keyer().key(&permit.principal().key_parts());
+    slots.take(&route.limits, LimitBy::Principal, who)?;
+    slots.take(&route.limits, LimitBy::Route, || Key::EVERYBODY)?;
+
+    // Before any connection to the upstream: a request without its credential must not open one.
+    let began = Instant::now();
+    let injection = route.credential.as_ref().map(|credential| credential.acquire(&permit)).transpose()?;
+    draft.acquired(injection.as_ref(), began.elapsed());
+
+    Ok(Admission::new(route.clone(), permit, path, injection, slots, request.websocket))
+}

@@ -1,0 +1,207 @@
+//! The record of an exchange while it is made. Dropping it writes it: a refused, aborted or panicked exchange has its record like any other.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use http::{HeaderMap, Method, Version};
+
+use super::forwarded::client_address;
+use super::identify::Identified;
+use super::ingress::Connection;
+use crate::audit::{Outcome, Protocol, Record, Timings};
+use crate::authz::{Grantee, Permit};
+use crate::domain::{Denial, Principal, RequestId};
+use crate::inject::Injection;
+use crate::state::{Route, Services, Snapshot};
+use crate::target::Selected;
+use crate::telemetry::{self, Phase};
+
+/// The record of one exchange under way.
+pub(super) struct Draft {
+    services: Arc<Services>,
+    connection: Arc<Connection>,
+    route: Option<Arc<Route>>,
+    record: Record,
+    began: Instant,
+    ended: bool,
+}
+
+impl Draft {
+    /// Begins the record of the exchange whose head has just come.
+    pub(super) fn begin(
+        services: &Arc<Services>,
+        snapshot: &Snapshot,
+        connection: &Arc<Connection>,
+        method: &Method,
+        version: Version,
+        headers: &HeaderMap,
+    ) -> Self {
+        let peer = connection.client.ip();
+        let listener = snapshot.listeners.get(&connection.listener);
+        let client = listener.map_or(peer, |state| client_address(peer, &state.forwarded_from, headers));
+        services.engines.metrics.in_flight.inc();
+        let record = Record {
+            time: SystemTime::now(),
+            id: RequestId::generate(),
+            config: snapshot.number,
+            listener: connection.listener.clone(),
+            client,
+            protocol: match version {
+                Version::HTTP_2 => Protocol::Http2,
+                Version::HTTP_10 => Protocol::Http10,
+                _ => Protocol::Http11,
+            },
+            method: Some(method.clone()),
+            host: None,
+            path: None,
+            query: false,
+            route: None,
+            principal: None,
+            role: None,
+            rule: None,
+            // What a record says that nobody ended: the task was cancelled with its connection, or it panicked.
+            outcome: Outcome::Aborted,
+            denial: None,
+            target: None,
+            backend: None,
+            attempts: 0,
+            credential: None,
+            status: None,
+            request_bytes: 0,
+            response_bytes: 0,
+            timings: Timings::default(),
+        };
+        let (services, connection) = (Arc::clone(services), Arc::clone(connection));
+        Self { services, connection, route: None, record, began: Instant::now(), ended: false }
+    }
+
+    pub(super) fn id(&self) -> RequestId {
+        self.record.id
+    }
+
+    pub(super) fn client(&self) -> IpAddr {
+        self.record.client
+    }
+
+    /// What the stream found in the raw head.
+    pub(super) fn sound_head(&self) -> Result<(), Denial> {
+        self.connection.verdict().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn has_query(&mut self, query: bool) {
+        self.record.query = query;
+    }
+
+    pub(super) fn identified(&mut self, request: &Identified) {
+        self.record.host = Some(request.host.as_str().to_owned());
+        self.record.path = Some(request.path.as_str().to_owned());
+    }
+
+    pub(super) fn routed(&mut self, route: &Arc<Route>) {
+        self.record.route = Some(route.name.clone());
+        self.record.target = Some(route.target.settings().name.clone());
+        self.route = Some(Arc::clone(route));
+    }
+
+    pub(super) fn authenticated(&mut self, principal: &Arc<Principal>, took: Duration) {
+        self.record.principal = Some(Arc::clone(principal));
+        self.record.timings.authenticate = Some(took);
+    }
+
+    pub(super) fn authorized(&mut self, permit: &Permit, took: Duration) {
+        self.record.rule = Some(Arc::clone(permit.rule()));
+        self.record.role = match permit.grantee() {
+            Grantee::Role(role) => Some(Arc::clone(role)),
+            Grantee::Scope(_) | Grantee::Principal(_) => None,
+        };
+        self.record.timings.authorize = Some(took);
+    }
+
+    pub(super) fn acquired(&mut self, injection: Option<&Injection>, took: Duration) {
+        self.record.credential = injection.map(|injection| injection.credential().clone());
+        self.record.timings.acquire = injection.map(|_| took);
+    }
+
+    pub(super) fn attempted(&mut self, selected: &Selected) {
+        self.record.backend = Some(selected.address());
+        self.record.attempts += 1;
+    }
+
+    /// Why it was refused or failed; the first reason stays.
+    pub(super) fn denied(&mut self, denial: Denial) {
+        self.record.denial.get_or_insert(denial);
+    }
+
+    pub(super) fn denial(&self) -> Option<Denial> {
+        self.record.denial
+    }
+
+    /// Ends the record with what went over the wire, and writes it.
+    pub(super) fn end(&mut self, ended: Ended) {
+        self.record.status = ended.status;
+        self.record.request_bytes = ended.request_bytes;
+        self.record.response_bytes = ended.response_bytes;
+        self.record.timings.upstream = ended.upstream;
+        self.record.outcome = ended.outcome;
+        self.write();
+    }
+
+    fn write(&mut self) {
+        self.ended = true;
+        self.record.timings.total = self.began.elapsed();
+        self.measure();
+        let (host, path) = (self.record.host.take(), self.record.path.take());
+        self.services.audit.submit(Record { host, path, ..self.record.clone() });
+    }
+
+    fn measure(&self) {
+        let metrics = &self.services.engines.metrics;
+        metrics.in_flight.dec();
+        if let Some(denial) = &self.record.denial {
+            metrics.denied(denial);
+        }
+        let timings = &self.record.timings;
+        for (phase, took) in [
+            (Phase::Authenticate, timings.authenticate),
+            (Phase::Authorize, timings.authorize),
+            (Phase::Acquire, timings.acquire),
+            (Phase::Upstream, timings.upstream),
+        ] {
+            if let Some(took) = took {
+                metrics.phase_seconds.of(phase).observe(took.as_secs_f64());
+            }
+        }
+        if let Some(route) = &self.route {
+            let outcome = match self.record.outcome {
+                Outcome::Completed => telemetry::Outcome::Allowed,
+                Outcome::Denied => telemetry::Outcome::Denied,
+                Outcome::Failed | Outcome::Aborted | Outcome::Panicked => telemetry::Outcome::Failed,
+            };
+            route.metrics.requests.of(outcome).inc();
+            route.metrics.seconds.observe(timings.total.as_secs_f64());
+        }
+    }
+}
+
+/// How an exchange ended, as seen on the wire.
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
+    pub(super) status: Option<u16>,
+    pub(super) request_bytes: u64,
+    pub(super) response_bytes: u64,
+    pub(super) upstream: Option<Duration>,
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        if std::thread::panicking() {
+            self.record.outcome = Outcome::Panicked;
+            self.record.denial.get_or_insert(Denial::Internal);
+        }
+        self.write();
+    }
+}

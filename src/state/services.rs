@@ -1,0 +1,69 @@
+//! What outlives a reload.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+
+use super::Snapshot;
+use crate::audit::Log;
+use crate::authn::Authenticators;
+use crate::limit::Limits;
+use crate::target::Targets;
+use crate::telemetry::Metrics;
+use crate::vault::Vaults;
+
+/// The engines' registries: what a configuration is compiled against, so that equal settings find what is running already.
+#[derive(Debug, Default)]
+pub struct Engines {
+    /// Secrets.
+    pub vaults: Vaults,
+    /// Upstream APIs with their health and addresses.
+    pub targets: Targets,
+    /// Authenticators with their keys and verified facts.
+    pub authenticators: Authenticators,
+    /// Counters.
+    pub limits: Limits,
+    /// Metrics.
+    pub metrics: Metrics,
+}
+
+/// Everything long-lived that the data plane uses, and the place where the current snapshot stands.
+#[derive(Debug)]
+pub struct Services {
+    /// The engines' registries.
+    pub engines: Engines,
+    /// The audit log.
+    pub audit: Log,
+    snapshot: ArcSwap<Snapshot>,
+    draining: AtomicBool,
+}
+
+impl Services {
+    /// Services around a first snapshot.
+    pub fn new(engines: Engines, audit: Log, first: Snapshot) -> Self {
+        engines.metrics.config_number(first.number);
+        Self { engines, audit, snapshot: ArcSwap::from_pointee(first), draining: AtomicBool::new(false) }
+    }
+
+    /// The current snapshot. One call per exchange.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Puts a snapshot in force from the next exchange on.
+    pub fn swap(&self, next: Snapshot) {
+        self.engines.metrics.config_number(next.number);
+        self.snapshot.store(Arc::new(next));
+    }
+
+    /// Says that this process is on its way out: from now on, connections are not kept.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this process is on its way out.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,30 @@
+//! One compiled configuration.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Router;
+use crate::crypto::Certificates;
+use crate::domain::{NetworkSet, Name};
+
+/// One compiled configuration: immutable, numbered, swapped whole. An exchange keeps the one it began with to its end.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// Rises by one with each configuration that takes effect; 1 at start.
+    pub number: u64,
+    /// The routes.
+    pub router: Router,
+    /// How many routes there are.
+    pub routes: usize,
+    /// What can change about listeners without a restart.
+    pub listeners: HashMap<Name, ListenerState>,
+}
+
+/// What can change about a listener without a restart.
+#[derive(Debug, Default)]
+pub struct ListenerState {
+    /// Proxies whose `Forwarded` or `X-Forwarded-For` is believed.
+    pub forwarded_from: NetworkSet,
+    /// The certificates, where it speaks TLS.
+    pub certificates: Option<Arc<Certificates>>,
+}
