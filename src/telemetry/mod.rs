@@ -1,1 +1,13 @@
 //! Metrics, declared once, and logs with redaction.
+
+mod labels;
+mod line;
+pub mod logs;
+mod metrics;
+
+pub use labels::{
+    CacheResult, ConnectionRefusal, IngressTimeout, Labelled, Outcome, Phase, ReloadResult, UpstreamFault,
+};
+pub use metrics::{AuditMetrics, Metrics, RouteMetrics, TargetMetrics};
+
+pub(crate) use line::write_json;

@@ -1,0 +1,302 @@
+//! The rate limit: GCRA (the leaky bucket as a meter, ITU-T I.371), exact per key.
+
+use std::collections::{HashMap, VecDeque};
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::{Duration, Instant};
+
+use ahash::RandomState;
+
+use super::Key;
+use super::shards::Shards;
+
+/// How much one key may do: `requests` in every `per`, of which `burst` may come at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RateSettings {
+    /// How many requests are earned in `per`.
+    pub requests: NonZeroU32,
+    /// The time in which they are earned; zero counts as a nanosecond.
+    pub per: Duration,
+    /// How many may come at once after a rest.
+    pub burst: NonZeroU32,
+}
+
+/// The request is within the rate, and has been counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowed {
+    /// How many more may come at once now.
+    pub remaining: u32,
+    /// The time until the whole burst may come again, if nothing comes meanwhile.
+    pub reset: Duration,
+}
+
+/// The request is above the rate, and has not been counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exceeded {
+    /// The time until one request is allowed, if none comes meanwhile.
+    pub retry_after: Duration,
+    /// The time until the whole burst may come again, if nothing comes meanwhile.
+    pub reset: Duration,
+}
+
+/// A rate limit and where every key stands in it.
+///
+/// Over any stretch of time a key is allowed at most `burst` + time × `requests` / `per` requests, without rounding: time is counted in
+/// ticks of 1 / `requests` nanoseconds, of which one request costs `per`'s nanoseconds, a whole number.
+///
+/// **When there are too many keys.** State is kept for a bounded number of keys. Each newcomer first looks at [`LOOKED_AT`] old keys and drops
+/// those at rest (whose whole burst may come again), which makes cleaning incremental. Where there is still no room, the newcomer shares one
+/// state with the others of its shard that found none. So a flood of made-up keys gains nothing, since all of it is held to one key's rate
+/// per shard; it takes nothing from keys already known; and it hinders newcomers only in shards whose shared state it keeps busy, while the
+/// flood lasts. A key that gets its own state starts it where the shared one stands, so the bound above also holds for it.
+#[derive(Debug)]
+pub struct Rate {
+    settings: RateSettings,
+    /// What one request costs, in ticks.
+    cost: u128,
+    /// What a whole burst costs, in ticks.
+    depth: u128,
+    epoch: Instant,
+    keys_per_shard: usize,
+    shards: Shards<Shard>,
+}
+
+const SHARDS: usize = 64;
+/// How many old keys each newcomer looks at. Two or more, so that a table which only grows is gone through before it has doubled.
+const LOOKED_AT: usize = 4;
+
+impl Rate {
+    /// A limit with these settings that keeps state for at most `max_keys` keys.
+    pub fn new(settings: RateSettings, max_keys: NonZeroUsize) -> Self {
+        let count = max_keys.get().min(SHARDS);
+        let cost = settings.per.as_nanos().max(1);
+        Self {
+            settings,
+            cost,
+            depth: cost * u128::from(settings.burst.get()),
+            epoch: Instant::now(),
+            keys_per_shard: max_keys.get() / count,
+            shards: Shards::new(count, Shard::new),
+        }
+    }
+
+    /// Counts one request of this key at this time, if it is within the rate.
+    ///
+    /// # Errors
+    /// [`Exceeded`], with the time after which to come again.
+    pub fn check(&self, key: Key, now: Instant) -> Result<Allowed, Exceeded> {
+        let now = self.ticks(now.saturating_duration_since(self.epoch));
+        let mut shard = self.shards.lock(key);
+        let now = shard.advance(now);
+        let at_rest = shard.at_rest(key, now, self.keys_per_shard);
+        let next = now.max(*at_rest) + self.cost;
+        let ahead = next - now;
+        match self.depth.checked_sub(ahead) {
+            Some(left) => {
+                *at_rest = next;
+                let remaining = u32::try_from(left / self.cost).unwrap_or(u32::MAX);
+                Ok(Allowed { remaining, reset: self.duration(ahead) })
+            }
+            None => Err(Exceeded {
+                retry_after: self.duration(ahead - self.depth),
+                reset: self.duration(ahead - self.cost),
+            }),
+        }
+    }
+
+    /// The settings it was made from.
+    pub fn settings(&self) -> &RateSettings {
+        &self.settings
+    }
+
+    fn ticks(&self, time: Duration) -> u128 {
+        time.as_nanos() * u128::from(self.settings.requests.get())
+    }
+
+    /// Rounded up: who waits as long as told is allowed.
+    fn duration(&self, ticks: u128) -> Duration {
+        const SECOND: u128 = 1_000_000_000;
+        let nanos = ticks.div_ceil(u128::from(self.settings.requests.get()));
+        let seconds = u64::try_from(nanos / SECOND).unwrap_or(u64::MAX);
+        Duration::new(seconds, (nanos % SECOND) as u32)
+    }
+}
+
+/// When keys are at rest again, in ticks since the limit's epoch.
+#[derive(Debug)]
+struct Shard {
+    known: HashMap<Key, u128, RandomState>,
+    /// The known keys in the order in which newcomers look at them.
+    order: VecDeque<Key>,
+    /// The state that keys without room share.
+    shared: u128,
+    /// The latest time seen.
+    clock: u128,
+}
+
+impl Shard {
+    fn new(hasher: &RandomState) -> Self {
+        Self { known: HashMap::with_hasher(hasher.clone()), order: VecDeque::new(), shared: 0, clock: 0 }
+    }
+
+    /// Threads read the clock before they get the lock, so times come out of order by a little. Taken as they come, an early one could find
+    /// a key dropped that was not yet at rest then.
+    fn advance(&mut self, now: u128) -> u128 {
+        self.clock = self.clock.max(now);
+        self.clock
+    }
+
+    /// The state that counts for a key: its own, or the shared one where there is no room.
+    fn at_rest(&mut self, key: Key, now: u128, room: usize) -> &mut u128 {
+        if !self.known.contains_key(&key) {
+            self.drop_some_at_rest(now);
+            if self.known.len() >= room {
+                return &mut self.shared;
+            }
+            self.order.push_back(key);
+        }
+        self.known.entry(key).or_insert(self.shared)
+    }
+
+    fn drop_some_at_rest(&mut self, now: u128) {
+        for _ in 0..LOOKED_AT.min(self.order.len()) {
+            let Some(key) = self.order.pop_front() else { return };
+            if self.known.get(&key).is_some_and(|at_rest| *at_rest <= now) {
+                self.known.remove(&key);
+            } else {
+                self.order.push_back(key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Keyer;
+    use super::*;
+
+    fn settings(requests: u32, per: Duration, burst: u32) -> RateSettings {
+        let number = |n| NonZeroU32::new(n).expect("not zero");
+        RateSettings { requests: number(requests), per, burst: number(burst) }
+    }
+
+    fn rate(settings: RateSettings, max_keys: usize) -> Rate {
+        Rate::new(settings, NonZeroUsize::new(max_keys).expect("not zero"))
+    }
+
+    fn key(n: u32) -> Key {
+        Key::client(std::net::Ipv4Addr::from_bits(n).into())
+    }
+
+    #[test]
+    fn a_burst_is_allowed_and_then_the_rate() {
+        let rate = rate(settings(2, Duration::from_secs(1), 3), 100);
+        let start = rate.epoch;
+        let ms = Duration::from_millis;
+        for (at, want) in [
+            (0, Ok((2, ms(500)))),
+            (0, Ok((1, ms(1000)))),
+            (0, Ok((0, ms(1500)))),
+            (0, Err((ms(500), ms(1500)))),
+            (499, Err((ms(1), ms(1001)))),
+            (500, Ok((0, ms(1500)))),
+            (1600, Ok((1, ms(900)))),
+            (1_000_000, Ok((2, ms(500)))),
+        ] {
+            let got = rate.check(key(1), start + ms(at));
+            let got = got.map(|a| (a.remaining, a.reset)).map_err(|e| (e.retry_after, e.reset));
+            assert_eq!(got, want, "{at} ms");
+        }
+    }
+
+    #[test]
+    fn a_time_before_an_earlier_one_earns_nothing() {
+        let rate = rate(settings(1, Duration::from_secs(1), 1), 100);
+        let start = rate.epoch + Duration::from_secs(10);
+        assert!(rate.check(key(1), start).is_ok());
+        assert_eq!(rate.check(key(1), start - Duration::from_secs(2)).expect_err("too soon").retry_after.as_secs(), 1);
+        assert!(rate.check(key(1), rate.epoch).is_err());
+    }
+
+    #[test]
+    fn extreme_settings_neither_overflow_nor_open_the_limit() {
+        let slow = rate(settings(1, Duration::MAX, u32::MAX), 1);
+        assert!(slow.check(key(1), slow.epoch + Duration::from_secs(1 << 32)).is_ok());
+        let fast = rate(settings(u32::MAX, Duration::ZERO, 1), 1);
+        assert!(fast.check(key(1), fast.epoch).is_ok());
+        assert!(fast.check(key(1), fast.epoch).is_err());
+    }
+
+    #[test]
+    fn keys_at_rest_make_room_without_a_pass_over_all() {
+        let rate = rate(settings(1, Duration::from_secs(1), 1), 10_000);
+        for second in 0..1000 {
+            for n in 0..100 {
+                assert!(rate.check(key(second * 100 + n), rate.epoch + Duration::from_secs(second.into())).is_ok());
+            }
+        }
+        assert!(rate.shards.sum(|shard| shard.known.len()) < 1000, "of 100,000 keys only the last few are live");
+    }
+
+    #[test]
+    fn a_flood_of_keys_is_held_to_the_shared_rate_and_leaves_known_keys_alone() {
+        let rate = rate(settings(10, Duration::from_secs(1), 5), 640);
+        let known = key(u32::MAX);
+        assert!(rate.check(known, rate.epoch).is_ok());
+        let allowed = (0..50_000).filter(|n| rate.check(key(*n), rate.epoch).is_ok()).count();
+        assert!(rate.shards.sum(|shard| shard.known.len()) <= 640);
+        assert!(allowed <= 640 + 64 * 5, "{allowed}: each key with room once, each shard's shared state a burst");
+        assert_eq!(rate.check(known, rate.epoch).expect("its own state").remaining, 3);
+        let later = rate.epoch + Duration::from_millis(100);
+        assert!(rate.check(key(1_000_000), later).is_ok(), "newcomers come in again at once when the flood ends");
+    }
+
+    #[test]
+    fn threads_together_get_no_more_than_the_burst() {
+        let rate = rate(settings(1, Duration::from_secs(3600), 1000), 100);
+        let who = Keyer::default().key(&[b"corp", b"alice"]);
+        let count = || (0..500).filter(|_| rate.check(who, rate.epoch).is_ok()).count();
+        let allowed: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(count)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+        });
+        assert_eq!(allowed, 1000);
+    }
+
+    proptest! {
+        #[test]
+        fn no_stretch_of_time_sees_more_than_burst_and_rate(
+            (requests, per, burst) in (1u32..9, 1u64..5_000, 1u32..5),
+            max_keys in 1usize..4,
+            steps in proptest::collection::vec((0u32..5, 0u64..2_000), 1..200),
+        ) {
+            let per = Duration::from_nanos(per);
+            let rate = rate(settings(requests, per, burst), max_keys);
+            let mut allowed: HashMap<u32, Vec<u128>> = HashMap::new();
+            let mut now = Duration::ZERO;
+            for (who, step) in steps {
+                now += Duration::from_nanos(step);
+                match rate.check(key(who), rate.epoch + now) {
+                    Ok(_) => allowed.entry(who).or_default().push(now.as_nanos()),
+                    Err(exceeded) => prop_assert!(!exceeded.retry_after.is_zero() && exceeded.retry_after <= exceeded.reset),
+                }
+            }
+            for times in allowed.values() {
+                for (i, first) in times.iter().enumerate() {
+                    for (j, last) in times.iter().enumerate().skip(i) {
+                        let earned = (last - first) * u128::from(requests) / per.as_nanos();
+                        prop_assert!((j - i + 1) as u128 <= u128::from(burst) + earned);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn who_waits_as_told_is_allowed(requests in 1u32..1000, per in 1u64..1_000_000, burst in 1u32..10) {
+            let rate = rate(settings(requests, Duration::from_nanos(per), burst), 1);
+            let exceeded = (0..=burst).find_map(|_| rate.check(key(1), rate.epoch).err()).expect("one too many");
+            prop_assert!(rate.check(key(1), rate.epoch + exceeded.retry_after).is_ok());
+        }
+    }
+}

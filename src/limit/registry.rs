@@ -1,0 +1,82 @@
+//! The limits that outlive a reload.
+
+use std::convert::Infallible;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
+
+use crate::domain::Retained;
+
+use super::{Concurrency, Keyer, Rate, RateSettings};
+
+/// Every limit in use, by its scope and settings: a reload that leaves both alone keeps all counts, and one that changes the settings
+/// starts anew. The scope is what the configuration calls the place, such as `route.stripe.limits.principal`.
+#[derive(Debug)]
+pub struct Limits {
+    max_keys: NonZeroUsize,
+    keyer: Keyer,
+    rates: Retained<(String, RateSettings), Rate>,
+    concurrencies: Retained<(String, NonZeroU32), Concurrency>,
+}
+
+impl Limits {
+    /// For how many keys one rate limit keeps state, unless told otherwise; about 10 MB when all are live.
+    pub const DEFAULT_MAX_KEYS: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
+
+    /// An empty registry, whose rate limits each keep state for at most `max_keys` keys.
+    pub fn new(max_keys: NonZeroUsize) -> Self {
+        Self { max_keys, keyer: Keyer::default(), rates: Retained::default(), concurrencies: Retained::default() }
+    }
+
+    /// The maker of this registry's keys.
+    pub fn keyer(&self) -> &Keyer {
+        &self.keyer
+    }
+
+    /// The running rate limit of this scope with these settings, or a new one.
+    pub fn rate(&self, scope: &str, settings: RateSettings) -> Arc<Rate> {
+        let made = |_: &_| Ok::<_, Infallible>(Rate::new(settings, self.max_keys));
+        let Ok(rate) = self.rates.get((scope.to_owned(), settings), made);
+        rate
+    }
+
+    /// The running concurrency limit of this scope with this maximum, or a new one. After a change of the maximum, requests that hold slots
+    /// of the old limit do not count in the new one.
+    pub fn concurrency(&self, scope: &str, max: NonZeroU32) -> Arc<Concurrency> {
+        let made = |_: &_| Ok::<_, Infallible>(Concurrency::new(max));
+        let Ok(concurrency) = self.concurrencies.get((scope.to_owned(), max), made);
+        concurrency
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new(Self::DEFAULT_MAX_KEYS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::super::Key;
+    use super::*;
+
+    #[test]
+    fn counts_survive_a_reload_that_leaves_scope_and_settings_alone() {
+        let limits = Limits::default();
+        let once = RateSettings { requests: NonZeroU32::MIN, per: Duration::from_secs(3600), burst: NonZeroU32::MIN };
+        let before = limits.rate("route.a", once);
+        let now = Instant::now();
+        assert!(before.check(Key::EVERYBODY, now).is_ok());
+        assert!(limits.rate("route.a", once).check(Key::EVERYBODY, now).is_err());
+        assert!(limits.rate("route.b", once).check(Key::EVERYBODY, now).is_ok());
+        let twice = RateSettings { burst: NonZeroU32::new(2).expect("not zero"), ..once };
+        assert!(limits.rate("route.a", twice).check(Key::EVERYBODY, now).is_ok());
+
+        let slot = limits.concurrency("route.a", NonZeroU32::MIN).acquire(Key::EVERYBODY);
+        assert!(limits.concurrency("route.a", NonZeroU32::MIN).acquire(Key::EVERYBODY).is_none());
+        assert!(limits.concurrency("route.b", NonZeroU32::MIN).acquire(Key::EVERYBODY).is_some());
+        drop(slot);
+        assert!(limits.concurrency("route.a", NonZeroU32::MIN).acquire(Key::EVERYBODY).is_some());
+    }
+}

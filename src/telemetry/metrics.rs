@@ -1,0 +1,235 @@
+//! Every metric there is, declared once. Names begin with `claviger_`, times are in seconds, sizes in bytes.
+
+use prometheus::core::Collector;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+
+use crate::domain::{Denial, Name};
+
+use super::labels::{
+    CacheResult, ConnectionRefusal, IngressTimeout, Labelled, Outcome, Phase, ReloadResult, UpstreamFault,
+};
+
+/// The process's metrics. Label values are names from the configuration, denial codes or one of the closed sets of this module.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    request_seconds: HistogramVec,
+    denials: IntCounterVec,
+    upstream_errors: IntCounterVec,
+    vault_errors: IntCounterVec,
+    /// `claviger_phase_seconds{phase}`.
+    pub phase_seconds: Labelled<Phase, Histogram>,
+    /// `claviger_in_flight`: exchanges under way.
+    pub in_flight: IntGauge,
+    /// `claviger_connections`: open client connections.
+    pub connections: IntGauge,
+    /// `claviger_connections_refused_total{reason}`.
+    pub connections_refused: Labelled<ConnectionRefusal, IntCounter>,
+    /// `claviger_ingress_timeouts_total{kind}`.
+    pub ingress_timeouts: Labelled<IngressTimeout, IntCounter>,
+    /// `claviger_parser_refusals_total`: requests so malformed that they never became an exchange.
+    pub parser_refusals: IntCounter,
+    /// `claviger_config_number`: the number of the configuration in use.
+    pub config_number: IntGauge,
+    /// `claviger_reloads_total{result}`.
+    pub reloads: Labelled<ReloadResult, IntCounter>,
+    /// `claviger_token_cache_total{result}`: looks for verified tokens.
+    pub token_cache: Labelled<CacheResult, IntCounter>,
+    /// What the audit log counts.
+    pub audit: AuditMetrics,
+}
+
+/// The metrics of the audit log; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AuditMetrics {
+    /// `claviger_audit_records_total`: records written.
+    pub records: IntCounter,
+    /// `claviger_audit_queue`: records not written yet.
+    pub queue: IntGauge,
+    /// `claviger_audit_errors_total`: failed writes, each of which is tried again.
+    pub errors: IntCounter,
+    /// `claviger_audit_unrecorded_total`: exchanges without a record of their own; a `lost` record tells their number.
+    pub unrecorded: IntCounter,
+}
+
+/// The metrics of one route, found once; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct RouteMetrics {
+    /// `claviger_requests_total{route,outcome}`.
+    pub requests: Labelled<Outcome, IntCounter>,
+    /// `claviger_request_seconds{route}`: from the head to the end of the response.
+    pub seconds: Histogram,
+}
+
+/// The metrics of one target, found once; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct TargetMetrics {
+    /// `claviger_upstream_errors_total{target,kind}`.
+    pub errors: Labelled<UpstreamFault, IntCounter>,
+}
+
+/// What requests take: from half a millisecond, which is a proxied one on a local network, to half a minute.
+const REQUEST_BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+/// What phases take: from a look into a cache to a slow upstream.
+const PHASE_BUCKETS: [f64; 10] = [0.000_001, 0.000_01, 0.000_1, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0];
+
+impl Metrics {
+    /// Declares every metric in a registry of its own.
+    ///
+    /// # Errors
+    /// Those of `prometheus`, for a name that is declared twice or malformed; not after it has once worked.
+    pub fn new() -> prometheus::Result<Self> {
+        let declare = Declare(Registry::new());
+        let phases =
+            declare.histograms("phase_seconds", "Time of one phase of an exchange", "phase", &PHASE_BUCKETS)?;
+        let refused = declare.counters("connections_refused_total", "Connections closed at accept", &["reason"])?;
+        let timeouts = declare.counters("ingress_timeouts_total", "Clients that were too slow", &["kind"])?;
+        let reloads = declare.counters("reloads_total", "Reloads of the configuration", &["result"])?;
+        let tokens = declare.counters("token_cache_total", "Looks for verified tokens in the cache", &["result"])?;
+        Ok(Self {
+            requests: declare.counters("requests_total", "Exchanges that ended", &["route", "outcome"])?,
+            request_seconds: declare.histograms("request_seconds", "Time of an exchange", "route", &REQUEST_BUCKETS)?,
+            denials: declare.counters("denials_total", "Exchanges refused, by the code clients see", &["code"])?,
+            upstream_errors: declare.counters("upstream_errors_total", "Failures of upstreams", &["target", "kind"])?,
+            vault_errors: declare.counters("vault_errors_total", "Failures to read a secret", &["vault"])?,
+            phase_seconds: Labelled::new(|phase| phases.with_label_values(&[phase])),
+            in_flight: declare.gauge("in_flight", "Exchanges under way")?,
+            connections: declare.gauge("connections", "Open client connections")?,
+            connections_refused: Labelled::new(|reason| refused.with_label_values(&[reason])),
+            ingress_timeouts: Labelled::new(|kind| timeouts.with_label_values(&[kind])),
+            parser_refusals: declare
+                .counter("parser_refusals_total", "Requests refused before any rule could be asked")?,
+            config_number: declare.gauge("config_number", "Number of the configuration in use")?,
+            reloads: Labelled::new(|result| reloads.with_label_values(&[result])),
+            token_cache: Labelled::new(|result| tokens.with_label_values(&[result])),
+            audit: AuditMetrics::declare(&declare)?,
+            registry: declare.0,
+        })
+    }
+
+    /// The metrics of a route, for its compiled form to keep.
+    pub fn route(&self, route: &Name) -> RouteMetrics {
+        let route = route.as_str();
+        RouteMetrics {
+            requests: Labelled::new(|outcome| self.requests.with_label_values(&[route, outcome])),
+            seconds: self.request_seconds.with_label_values(&[route]),
+        }
+    }
+
+    /// The metrics of a target, for its compiled form to keep.
+    pub fn target(&self, target: &Name) -> TargetMetrics {
+        let target = target.as_str();
+        TargetMetrics { errors: Labelled::new(|kind| self.upstream_errors.with_label_values(&[target, kind])) }
+    }
+
+    /// `claviger_vault_errors_total{vault}` of a vault.
+    pub fn vault_errors(&self, vault: &Name) -> IntCounter {
+        self.vault_errors.with_label_values(&[vault.as_str()])
+    }
+
+    /// Counts a refusal in `claviger_denials_total{code}`.
+    pub fn denied(&self, denial: &Denial) {
+        self.denials.with_label_values(&[denial.code()]).inc();
+    }
+
+    /// Everything in the Prometheus text format, version 0.0.4.
+    pub fn render(&self) -> Vec<u8> {
+        let mut text = String::new();
+        if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
+            log::error!(error:%; "metrics could not be rendered");
+        }
+        text.into_bytes()
+    }
+}
+
+impl AuditMetrics {
+    fn declare(declare: &Declare) -> prometheus::Result<Self> {
+        Ok(Self {
+            records: declare.counter("audit_records_total", "Records written")?,
+            queue: declare.gauge("audit_queue", "Records not written yet")?,
+            errors: declare.counter("audit_errors_total", "Failed writes, each tried again")?,
+            unrecorded: declare
+                .counter("audit_unrecorded_total", "Exchanges told only as a number in a lost record")?,
+        })
+    }
+}
+
+struct Declare(Registry);
+
+impl Declare {
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        self.register(IntCounter::with_opts(options(name, help))?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.register(IntGauge::with_opts(options(name, help))?)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        self.register(IntCounterVec::new(options(name, help), labels)?)
+    }
+
+    fn histograms(&self, name: &str, help: &str, label: &str, buckets: &[f64]) -> prometheus::Result<HistogramVec> {
+        let options = HistogramOpts { common_opts: options(name, help), buckets: buckets.to_vec() };
+        self.register(HistogramVec::new(options, &[label])?)
+    }
+
+    fn register<C: Collector + Clone + 'static>(&self, collector: C) -> prometheus::Result<C> {
+        self.0.register(Box::new(collector.clone()))?;
+        Ok(collector)
+    }
+}
+
+fn options(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace("claviger")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).expect("name")
+    }
+
+    #[test]
+    fn events_are_rendered_under_their_names_and_labels() {
+        let metrics = Metrics::new().expect("declared once");
+        let route = metrics.route(&name("stripe"));
+        route.requests.of(Outcome::Allowed).inc();
+        metrics.route(&name("stripe")).requests.of(Outcome::Allowed).inc();
+        route.seconds.observe(0.002);
+        metrics.phase_seconds.of(Phase::Authorize).observe(0.000_002);
+        metrics.denied(&Denial::NotAllowed);
+        metrics.target(&name("api")).errors.of(UpstreamFault::Timeout).inc();
+        metrics.vault_errors(&name("local")).inc();
+        metrics.connections_refused.of(ConnectionRefusal::Client).inc();
+        metrics.ingress_timeouts.of(IngressTimeout::Head).inc();
+        metrics.reloads.of(ReloadResult::Refused).inc();
+        metrics.token_cache.of(CacheResult::Hit).inc();
+        metrics.audit.unrecorded.inc();
+        let text = String::from_utf8(metrics.render()).expect("text");
+        for line in [
+            "claviger_requests_total{outcome=\"allowed\",route=\"stripe\"} 2",
+            "claviger_requests_total{outcome=\"failed\",route=\"stripe\"} 0",
+            "claviger_request_seconds_bucket{route=\"stripe\",le=\"0.0025\"} 1",
+            "claviger_phase_seconds_count{phase=\"authorize\"} 1",
+            "claviger_denials_total{code=\"not_allowed\"} 1",
+            "claviger_upstream_errors_total{kind=\"timeout\",target=\"api\"} 1",
+            "claviger_vault_errors_total{vault=\"local\"} 1",
+            "claviger_connections_refused_total{reason=\"client\"} 1",
+            "claviger_ingress_timeouts_total{kind=\"head\"} 1",
+            "claviger_reloads_total{result=\"refused\"} 1",
+            "claviger_token_cache_total{result=\"hit\"} 1",
+            "claviger_token_cache_total{result=\"miss\"} 0",
+            "claviger_audit_unrecorded_total 1",
+            "claviger_in_flight 0",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        }
+    }
+}
