@@ -1,7 +1,7 @@
 //! Active health checks: one `GET` per backend and interval, on a connection of its own.
 //!
-//! `pingora_load_balancing`'s own HTTP check is not used: it loads the system's roots anew for each check, panics on a bad host, and reads a
-//! body of any length.
+//! `pingora_load_balancing`'s own HTTP check is not used: each configured one would load the system's roots for itself, it panics on a bad
+//! host, and it reads a body of any length.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -34,7 +34,9 @@ pub(super) async fn keep_checked(endpoint: Weak<Endpoint>, connector: Arc<Connec
 async fn probe(connector: &Connector, endpoint: &Endpoint, check: &Check) -> Result<(), String> {
     let health = &check.health;
     let template = check.link.template(&timeouts(health), peer::group_key(check));
-    let peer = peer::at(&template, endpoint.address());
+    let mut peer = peer::at(&template, endpoint.address());
+    // A connection that takes one stream is not pooled.
+    peer.options.max_h2_streams = 1;
     match tokio::time::timeout(health.timeout, status(connector, &peer, check)).await {
         Ok(Ok(status)) if health.expect.contains(&status) => Ok(()),
         Ok(Ok(status)) => Err(format!("status {status}")),
@@ -59,4 +61,44 @@ async fn status(connector: &Connector, peer: &HttpPeer, check: &Check) -> pingor
 fn timeouts(health: &Health) -> Timeouts {
     let limit = health.timeout;
     Timeouts { connect: limit, total_connect: limit, read: limit, write: limit, idle: limit }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::super::tls::UpstreamTls;
+    use super::super::url::TargetUrl;
+    use super::*;
+
+    #[tokio::test]
+    async fn an_upstream_must_prove_the_name_under_the_roots_of_its_target() {
+        let ours = rcgen::generate_simple_self_signed(["api.test".to_owned()]).expect("certificate");
+        let other = rcgen::generate_simple_self_signed(["api.test".to_owned()]).expect("certificate");
+        let endpoint = Endpoint::new(testing::start_tls(&ours), None);
+        let connector = Connector::new(None);
+        let origin = TargetUrl::parse("https://api.test").expect("url").origin;
+        for (what, server_name, roots, want) in [
+            ("its own root and name", None, Some(ours.cert.pem()), true),
+            ("another name", Some("other.test"), Some(ours.cert.pem()), false),
+            ("the address instead of the name", Some("127.0.0.1"), Some(ours.cert.pem()), false),
+            ("another root", None, Some(other.cert.pem()), false),
+            ("the system's roots", None, None, false),
+        ] {
+            let tls = UpstreamTls::new(&origin, server_name, roots.as_deref().map(str::as_bytes)).expect(what);
+            let mut check = testing::check(testing::health("/"));
+            check.link = peer::Link { scheme: origin.scheme, tls, ..check.link };
+            let outcome = probe(&connector, &endpoint, &check).await;
+            assert_eq!(outcome.is_ok(), want, "{what}: {outcome:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_check_fails_when_nobody_answers_in_time() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+        let endpoint = Endpoint::new(silent.local_addr().expect("address"), None);
+        let mut check = testing::check(testing::health("/"));
+        check.health.timeout = Duration::from_millis(20);
+        let outcome = probe(&Connector::new(None), &endpoint, &check).await;
+        assert!(outcome.is_err(), "{outcome:?}");
+    }
 }

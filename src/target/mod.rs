@@ -1,7 +1,7 @@
 //! Upstream APIs as operators name them: origins, backends, selection, health, and peers bound to an origin.
 //!
-//! What is learnt outlives a reload because it is kept apart from what is configured: addresses by name ([`resolution`]), health and load by
-//! address and check ([`endpoint`]). A [`Target`] joins the two under one [`Settings`].
+//! What is learnt outlives a reload because it is kept apart from what is configured: addresses by name (`resolution`), health and load by
+//! address and check (`endpoint`). A `Target` joins the two under one [`Settings`].
 
 mod check;
 mod endpoint;

@@ -1,5 +1,6 @@
 //! What is known of one backend as it was written: the addresses that its name resolves to, last good kept, egress rules applied.
 
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,6 +37,12 @@ impl Hash for Written {
     }
 }
 
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
 /// One backend as it was written, and its addresses.
 #[derive(Debug)]
 pub(super) struct Resolution {
@@ -63,8 +70,7 @@ impl Resolution {
             if written.egress.permits_literal(ip) {
                 known.addresses.push(SocketAddr::new(ip, written.port));
             } else {
-                log::warn!("backend {ip} is not used: the egress rules refuse it");
-                known.error = Some(format!("the egress rules refuse {ip}"));
+                known.note(Some(format!("the egress rules refuse {ip}")), &written);
             }
         }
         Self { written, literal: literal.is_some(), adopted: AtomicBool::new(false), known: Mutex::new(known) }
@@ -72,7 +78,7 @@ impl Resolution {
 
     /// `host:port` as it was written.
     pub(super) fn label(&self) -> String {
-        format!("{}:{}", self.written.host, self.written.port)
+        self.written.to_string()
     }
 
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {
@@ -112,8 +118,7 @@ impl Resolution {
         let found = match answer {
             Ok(found) => found,
             Err(error) => {
-                log::warn!("{} cannot be resolved: {error}", self.label());
-                self.known().error = Some(error);
+                self.known().note(Some(error), &self.written);
                 return false;
             }
         };
@@ -127,16 +132,29 @@ impl Resolution {
         usable.truncate(MAX_ADDRESSES);
         let error = (!refused.is_empty()).then(|| format!("the egress rules refuse {refused:?}"));
         let mut known = self.known();
-        if let Some(error) = error.as_ref().filter(|_| known.error != error) {
-            log::warn!("{}: {error}", self.label());
-        }
+        known.note(error, &self.written);
+        known.answered = true;
         let changed = known.addresses != usable;
-        *known = Known { answered: true, addresses: usable, error };
+        known.addresses = usable;
         changed
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// Keeps what went wrong, and logs it when it is new.
+    fn note(&mut self, error: Option<String>, written: &Written) {
+        if self.error == error {
+            return;
+        }
+        match &error {
+            Some(error) => log::warn!("backend {written}: {error}"),
+            None => log::info!("backend {written}: resolved again"),
+        }
+        self.error = error;
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the tests of this module share: settings, and a loopback upstream that can turn bad.
 
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::sync::Arc;
@@ -83,4 +84,29 @@ impl Upstream {
     pub(super) fn answer(&self, status: u16) {
         self.status.store(status, Ordering::Relaxed);
     }
+}
+
+/// An upstream on loopback that speaks TLS with this certificate and answers every request with 200.
+pub(super) fn start_tls(certified: &rcgen::CertifiedKey<rcgen::KeyPair>) -> SocketAddr {
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der());
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key.into())
+        .expect("certificate");
+    let config = Arc::new(config);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = listener.local_addr().expect("address");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).expect("connection");
+            let mut tls = rustls::Stream::new(&mut connection, &mut stream);
+            let mut head = [0; 1024];
+            if tls.read(&mut head).is_ok_and(|read| read > 0) {
+                drop(tls.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"));
+            }
+        }
+    });
+    address
 }

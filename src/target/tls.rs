@@ -27,7 +27,7 @@ pub enum TlsFault {
     NotTls,
     /// The URL holds an address, and no server name says what its certificate must say.
     NameNeeded,
-    /// The server name is no DNS name and no address.
+    /// The server name, or the URL's host in its place, is no DNS name and no address.
     BadName,
     /// The CA bundle is not PEM.
     BadPem,
@@ -51,12 +51,12 @@ impl UpstreamTls {
             }
             Scheme::Http | Scheme::Https => {}
         }
-        if let Some(name) = server_name {
-            ServerName::try_from(name).map_err(|_| TlsFault::BadName)?;
+        let server_name = server_name.unwrap_or(&origin.host);
+        // An empty name is refused here too: with one, Pingora would verify nothing and say nothing.
+        if origin.scheme == Scheme::Https && ServerName::try_from(server_name).is_err() {
+            return Err(TlsFault::BadName);
         }
-        // Pingora verifies nothing when the name is empty; the host of an origin never is.
-        let server_name = server_name.unwrap_or(&origin.host).to_owned();
-        Ok(Self { server_name, ca: ca_pem.map(CaBundle::parse).transpose()? })
+        Ok(Self { server_name: server_name.to_owned(), ca: ca_pem.map(CaBundle::parse).transpose()? })
     }
 
     /// The name sent as SNI and looked for in the certificate; never empty.
@@ -158,6 +158,7 @@ mod tests {
             ("https://[::1]", None, Err(TlsFault::NameNeeded)),
             ("https://api.test", Some(""), Err(TlsFault::BadName)),
             ("https://api.test", Some("a b"), Err(TlsFault::BadName)),
+            ("https://-.test", None, Err(TlsFault::BadName)),
             ("http://api.test", Some("api.test"), Err(TlsFault::NotTls)),
         ] {
             assert_eq!(

@@ -182,6 +182,8 @@ impl std::error::Error for UrlFault {}
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -229,6 +231,18 @@ mod tests {
             ("https://api.test//", UrlFault::Path(PathFault::EmptySegment)),
         ] {
             assert_eq!(TargetUrl::parse(text), Err(want), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_read_reads_the_same_again(text in "https?://[a-zA-Z0-9.:@\\[\\]-]{0,12}(:[0-9]{1,5})?(/[ -~]{0,12})?") {
+            if let Ok(url) = TargetUrl::parse(&text) {
+                let written = format!("{}{}", url.origin, url.base_path);
+                prop_assert_eq!(TargetUrl::parse(&written), Ok(url.clone()));
+                prop_assert!(!url.origin.host.is_empty() && url.origin.port != 0);
+                prop_assert!(!url.base_path.ends_with('/'));
+            }
         }
     }
 }
