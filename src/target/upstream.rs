@@ -1,0 +1,161 @@
+//! A running target: its settings joined to what is known of its backends.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU8;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use http::HeaderValue;
+use pingora::upstreams::peer::HttpPeer;
+
+use super::endpoint::{Check, Endpoint};
+use super::peer;
+use super::resolution::Resolution;
+use super::select::{Member, Members, Selected, Tried};
+use super::settings::Settings;
+use super::status::{AddressStatus, BackendStatus, TargetStatus};
+
+/// An upstream API, running. Made by [`super::Targets::open`].
+pub struct Target {
+    settings: Settings,
+    check: Option<Check>,
+    key: u64,
+    template: HttpPeer,
+    backends: Vec<(Arc<Resolution>, NonZeroU8)>,
+    members: ArcSwap<Members>,
+    refreshing: Mutex<()>,
+    failing_open: AtomicBool,
+    failed_open: AtomicU64,
+}
+
+impl Target {
+    /// A target over these backends, without members until [`Self::refresh`] gives it some.
+    pub(super) fn new(settings: Settings, backends: Vec<(Arc<Resolution>, NonZeroU8)>) -> Self {
+        let link = settings.link();
+        let key = peer::group_key(&(&settings.name, &settings.origin, &link));
+        let template = link.template(&settings.timeouts, key);
+        let check = settings.health.clone().map(|health| {
+            let host = health.host.clone().unwrap_or_else(|| settings.host_header.clone());
+            Check { health, host, link }
+        });
+        let members = ArcSwap::from_pointee(Members::new(Vec::new(), settings.balance));
+        Self {
+            settings,
+            check,
+            key,
+            template,
+            backends,
+            members,
+            refreshing: Mutex::default(),
+            failing_open: AtomicBool::new(false),
+            failed_open: AtomicU64::new(0),
+        }
+    }
+
+    /// What the operator said.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What upstream requests carry as `Host`.
+    pub fn host_header(&self) -> &HeaderValue {
+        &self.settings.host_header
+    }
+
+    /// Chooses a backend for one attempt, never one that was tried; `key` matters to consistent hashing alone. `None` where no address is
+    /// known or none is left.
+    ///
+    /// Where every backend counts as unhealthy all of them are candidates: a check may be wrong, and refusing every request would make that
+    /// an outage. This opens health only, never a rule; it is logged and counted.
+    pub fn select(&self, key: &[u8], tried: &Tried) -> Option<Selected> {
+        let members = self.members.load();
+        let untried = |endpoint: &Endpoint| !tried.contains(endpoint.address());
+        let endpoint = match members.choose(key, |endpoint| endpoint.is_healthy() && untried(endpoint)) {
+            Some(endpoint) => {
+                self.note_failing_open(false);
+                endpoint
+            }
+            None if members.none_healthy() => {
+                let endpoint = members.choose(key, untried)?;
+                self.failed_open.fetch_add(1, Ordering::Relaxed);
+                self.note_failing_open(true);
+                endpoint
+            }
+            None => return None,
+        };
+        Some(Selected::new(Arc::clone(endpoint), self.key))
+    }
+
+    /// The peer to connect to: TLS verified, every timeout set, connections shared within this target only.
+    pub fn peer(&self, selected: &Selected) -> HttpPeer {
+        peer::at(&self.template, selected.address())
+    }
+
+    /// Whether a resolved peer is this target's origin, at the backend selected for this attempt: scheme, TLS name, trust and address. Asked
+    /// on every attempt before a credential is applied.
+    pub fn binds(&self, selected: &Selected, resolved: &HttpPeer) -> bool {
+        selected.owner() == self.key && peer::is_at(&self.template, selected.address(), resolved)
+    }
+
+    /// The target as it stands.
+    pub fn status(&self) -> TargetStatus {
+        let members = self.members.load();
+        let backend = |resolution: &Resolution| BackendStatus {
+            backend: resolution.label(),
+            addresses: address_status(&members, &resolution.addresses()),
+            resolve_error: resolution.last_error(),
+        };
+        TargetStatus {
+            name: self.settings.name.to_string(),
+            origin: self.settings.origin.to_string(),
+            backends: self.backends.iter().map(|(resolution, _)| backend(resolution)).collect(),
+            failed_open: self.failed_open.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Takes over the addresses that its backends have now. `endpoint` gives what is known of an address.
+    pub(super) fn refresh(&self, endpoint: impl Fn(SocketAddr, Option<&Check>) -> Arc<Endpoint>) {
+        let _one_at_a_time = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut members = Vec::new();
+        for (resolution, weight) in &self.backends {
+            let member = |address| Member { endpoint: endpoint(address, self.check.as_ref()), weight: *weight };
+            members.extend(resolution.addresses().into_iter().map(member));
+        }
+        let members = Members::new(members, self.settings.balance);
+        if !members.is_like(&self.members.load()) {
+            self.members.store(Arc::new(members));
+        }
+    }
+
+    fn note_failing_open(&self, now: bool) {
+        if self.failing_open.load(Ordering::Relaxed) == now || self.failing_open.swap(now, Ordering::Relaxed) == now {
+            return;
+        }
+        let name = &self.settings.name;
+        if now {
+            log::warn!("target {name}: every backend is unhealthy, requests go to all of them");
+        } else {
+            log::info!("target {name}: requests go to healthy backends again");
+        }
+    }
+}
+
+fn address_status(members: &Members, addresses: &[SocketAddr]) -> Vec<AddressStatus> {
+    let endpoints = members.iter().map(|member| &member.endpoint);
+    endpoints
+        .filter(|endpoint| addresses.contains(&endpoint.address()))
+        .map(|endpoint| AddressStatus {
+            address: endpoint.address(),
+            healthy: endpoint.is_healthy(),
+            in_flight: endpoint.in_flight(),
+            check_error: endpoint.last_error(),
+        })
+        .collect()
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Target").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
