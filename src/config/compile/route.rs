@@ -195,7 +195,7 @@ impl Compiler<'_, '_> {
             return None;
         }
         let found: Vec<_> = list.get_ref().iter().map(|text| self.find(&parts.authenticators, text).cloned()).collect();
-        let chain = Chain::new(found.into_iter().collect::<Option<_>>()?, name.as_str());
+        let chain = Chain::new(found.into_iter().collect::<Option<_>>()?, name);
         self.report.take(list.span(), chain, "take out authenticators until each issuer has one and each key one place")
     }
 

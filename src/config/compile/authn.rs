@@ -1,0 +1,178 @@
+//! `[authn.NAME]`.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use toml::Spanned;
+
+use super::{Compiled, Compiler};
+use crate::authn::{
+    Alg, ApiKeyEntry, ApiKeySettings, ApiKeys, Authenticator, JwtSettings, KeySource, SharedKey,
+};
+use crate::config::file::{ApiKeyTable, AuthnTable, JwtTable, KeyTable, Text};
+use crate::config::values::Period;
+use crate::domain::{Name, PrincipalKind};
+use crate::net::{Client, ClientSettings};
+use crate::vault::Vault;
+
+impl Compiler<'_, '_> {
+    pub(super) fn authenticator(
+        &mut self,
+        name: &Name,
+        (span, table): (Range<usize>, AuthnTable),
+        vaults: &Compiled<Arc<Vault>>,
+    ) -> Option<Authenticator> {
+        match table {
+            AuthnTable::Jwt(table) => self.jwt(name, &table, vaults),
+            AuthnTable::ApiKey(table) => self.api_keys(name, span, table),
+        }
+    }
+
+    fn jwt(&mut self, name: &Name, table: &JwtTable, vaults: &Compiled<Arc<Vault>>) -> Option<Authenticator> {
+        let algorithms = self.algorithms(&table.algorithms);
+        let keys = self.key_source(table, algorithms.as_deref(), vaults);
+        let kind = self.kind(table.kind.as_ref(), PrincipalKind::Human);
+        let settings = JwtSettings {
+            name: name.clone(),
+            issuer: table.issuer.get_ref().clone(),
+            audiences: table.audience.0.clone(),
+            algorithms: algorithms?,
+            keys: keys?,
+            leeway: table.leeway.map_or(Duration::from_secs(10), |Period(leeway)| leeway),
+            types: table.typ.clone(),
+            id_claim: table.id.clone().unwrap_or_else(|| "sub".to_owned()),
+            roles_claim: table.roles.clone(),
+            scopes_claim: table.scopes.clone().unwrap_or_else(|| "scope".to_owned()),
+            kind: kind?,
+        };
+        let client = self.client(table.issuer.span())?;
+        let made = self.engines.authenticators.jwt(settings, &client);
+        let cure = "name the issuer and audience exactly as tokens do, a leeway of at most 30s, and a key that fits the algorithms";
+        self.report.take(table.issuer.span(), made, cure).map(Authenticator::Jwt)
+    }
+
+    fn client(&mut self, span: Range<usize>) -> Option<Arc<Client>> {
+        let settings = ClientSettings { egress: self.egress.clone(), ..ClientSettings::default() };
+        self.report.take(span, Client::new(settings), "check the system's certificates").map(Arc::new)
+    }
+
+    fn algorithms(&mut self, texts: &[Text]) -> Option<Vec<Alg>> {
+        let mut algorithms = Vec::new();
+        for text in texts {
+            let alg = Alg::parse(text.get_ref()).ok_or("no such algorithm");
+            algorithms.push(self.report.take(text.span(), alg, "write a registered name, such as RS256, ES256 or EdDSA"));
+        }
+        algorithms.into_iter().collect()
+    }
+
+    fn key_source(
+        &mut self,
+        table: &JwtTable,
+        algorithms: Option<&[Alg]>,
+        vaults: &Compiled<Arc<Vault>>,
+    ) -> Option<KeySource> {
+        match (&table.jwks_url, &table.jwks_file, &table.public_key_file, &table.hmac_secret) {
+            (None, None, None, None) => Some(KeySource::Discovery),
+            (Some(url), None, None, None) => Some(KeySource::JwksUrl(url.get_ref().clone())),
+            (None, Some(path), None, None) => Some(KeySource::JwksFile(self.path(path.get_ref()))),
+            (None, None, Some(path), None) => {
+                let text = String::from_utf8(self.file(path)?).map_err(|_| "the file is no text");
+                let text = self.report.take(path.span(), text, "name a file with one public key in PEM")?;
+                Some(KeySource::Pem { text, alg: self.one_algorithm(path, algorithms?)? })
+            }
+            (None, None, None, Some(secret)) => {
+                let alg = self.one_algorithm(secret, algorithms?)?;
+                let value = self.secret(secret, vaults)?.load();
+                let key = self.report.take(secret.span(), value, "put the secret into its vault first")?;
+                Some(KeySource::Secret { key: SharedKey::new(key), alg })
+            }
+            _ => {
+                let cure = "write at most one of `jwks_url`, `jwks_file`, `public_key_file`, `hmac_secret`";
+                self.report.add(table.issuer.span(), "an issuer's keys come from one place", cure);
+                None
+            }
+        }
+    }
+
+    fn one_algorithm(&mut self, place: &Text, algorithms: &[Alg]) -> Option<Alg> {
+        if let [alg] = algorithms {
+            return Some(*alg);
+        }
+        let cure = "write `algorithms = [\"...\"]` with the one that the key is for";
+        self.report.add(place.span(), "a single key is for a single algorithm", cure);
+        None
+    }
+
+    pub(super) fn kind(&mut self, text: Option<&Text>, default: PrincipalKind) -> Option<PrincipalKind> {
+        let Some(text) = text else { return Some(default) };
+        let kind = match text.get_ref().as_str() {
+            "human" => Ok(PrincipalKind::Human),
+            "service" => Ok(PrincipalKind::Service),
+            "agent" => Ok(PrincipalKind::Agent),
+            _ => Err("no such sort of caller"),
+        };
+        self.report.take(text.span(), kind, "choose `human`, `service` or `agent`")
+    }
+
+    fn api_keys(&mut self, name: &Name, span: Range<usize>, table: ApiKeyTable) -> Option<Authenticator> {
+        let header = match &table.header {
+            Some(text) => Some(self.header_name(text)?),
+            None => None,
+        };
+        let keys = self.key_entries(table.key);
+        let made = ApiKeys::new(ApiKeySettings { name: name.clone(), header, keys });
+        let cure = "paste the entry that `claviger key new` printed";
+        self.report.take(span, made, cure).map(|keys| Authenticator::ApiKey(Arc::new(keys)))
+    }
+
+    fn key_entries(&mut self, tables: BTreeMap<Spanned<String>, Spanned<KeyTable>>) -> Vec<ApiKeyEntry> {
+        let mut entries = Vec::with_capacity(tables.len());
+        for (label, table) in tables {
+            let parsed = Name::parse(label.get_ref());
+            let Some(parsed) = self.report.take(label.span(), parsed, "label the key with such a name") else { continue };
+            entries.extend(self.key_entry(parsed, table.into_inner()));
+        }
+        entries
+    }
+
+    fn key_entry(&mut self, label: Name, table: KeyTable) -> Option<ApiKeyEntry> {
+        let digest = parse_digest(table.digest.get_ref()).ok_or("not a digest");
+        let digest = self.report.take(table.digest.span(), digest, "paste what `claviger key new` printed: `sha256:` and 64 hexadecimal digits");
+        let expires = match &table.expires {
+            Some(text) => Some(self.moment(text)?),
+            None => None,
+        };
+        let kind = self.kind(table.kind.as_ref(), PrincipalKind::Service);
+        let texts = |list: Vec<String>| list.into_iter().map(Arc::from).collect();
+        Some(ApiKeyEntry {
+            label,
+            prefix: table.prefix.into_inner(),
+            digest: digest?,
+            owner: table.owner.into_inner(),
+            roles: texts(table.roles),
+            scopes: texts(table.scopes),
+            kind: kind?,
+            expires,
+            networks: Some(table.networks.0).filter(|networks| !networks.is_empty()),
+        })
+    }
+
+    fn moment(&mut self, text: &Text) -> Option<SystemTime> {
+        let moment = text.get_ref().parse::<jiff::Timestamp>().map_err(|_| "not a moment");
+        self.report.take(text.span(), moment, "write one such as \"2027-01-31T00:00:00Z\"").map(SystemTime::from)
+    }
+}
+
+fn parse_digest(text: &str) -> Option<[u8; 32]> {
+    let hex = text.strip_prefix("sha256:")?;
+    let mut digest = [0; 32];
+    if hex.len() != 64 || !hex.is_ascii() {
+        return None;
+    }
+    for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(digest)
+}
