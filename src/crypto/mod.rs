@@ -1,1 +1,53 @@
-//! Sealing, keyed digests and comparison: thin names over aws-lc-rs, so that no other module touches an algorithm.
+//! Sealing, digests, comparison and key material: thin names over aws-lc-rs, so that no other module touches an algorithm.
+
+pub mod api_key;
+mod master_key;
+
+pub use api_key::ApiKeyRecord;
+pub use master_key::{MasterKey, MasterKeyError, OpenError};
+
+use aws_lc_rs::{constant_time, digest, rand};
+
+/// The SHA-256 digest of the bytes (FIPS 180-4).
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    out
+}
+
+/// Whether two byte strings are equal, in a time that depends on their lengths alone.
+pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
+    constant_time::verify_slices_are_equal(a, b).is_ok()
+}
+
+/// `N` bytes from the system's cryptographic random generator.
+///
+/// # Panics
+/// When the system has no random bytes to give: there is no safe way on from there.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    assert!(rand::fill(&mut bytes).is_ok(), "the system's random generator failed");
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_sha_256() {
+        assert_eq!(sha256(b"abc")[..4], [0xba, 0x78, 0x16, 0xbf]);
+    }
+
+    #[test]
+    fn comparison_sees_content_and_length() {
+        for (a, b, want) in [("", "", true), ("key", "key", true), ("key", "kez", false), ("key", "keys", false)] {
+            assert_eq!(constant_time_eq(a.as_bytes(), b.as_bytes()), want, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn random_bytes_do_not_repeat() {
+        assert_ne!(random::<16>(), random::<16>());
+    }
+}
