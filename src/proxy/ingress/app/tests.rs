@@ -1,5 +1,7 @@
 //! The ingress before Pingora's own HTTP server, over loopback sockets.
 
+mod tls;
+
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -21,7 +23,7 @@ use crate::proxy::ingress::{Settings, connection};
 const GOOD: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const CLEAN: &str = "127.0.0.1 clean\n";
 
-/// Answers with the client's address and the verdict, and reads the body only if told to.
+/// Answers with the client's address, the verdict and the name asked for in TLS, and reads the body only if told to.
 struct Teller {
     options: HttpServerOptions,
     cleaned: AtomicUsize,
@@ -42,7 +44,8 @@ impl HttpServerApp for Teller {
         }
         let connection = Arc::clone(connection(session.digest())?);
         let verdict = connection.verdict().map_or("clean".to_owned(), |denial| format!("{denial:?}"));
-        let text = format!("{} {verdict}\n", connection.client.ip());
+        let name = connection.server_name.as_ref().map_or(String::new(), |name| format!(" {name}"));
+        let text = format!("{} {verdict}{name}\n", connection.client.ip());
         let mut head = ResponseHeader::build(200, None).expect("head");
         head.insert_header("content-length", text.len()).expect("length");
         session.write_response_header(Box::new(head)).await.ok()?;
