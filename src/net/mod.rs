@@ -1,5 +1,12 @@
 //! Every call the product itself makes: time and size limits, no redirects, egress rules.
 
+mod client;
 mod egress;
+mod error;
+mod refreshed;
+mod resolver;
 
+pub use client::{Client, ClientSettings, Fetched};
 pub use egress::Egress;
+pub use error::NetError;
+pub use refreshed::{Fresh, Pace, Refreshed};
