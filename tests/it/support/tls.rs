@@ -1,0 +1,121 @@
+//! Certificates for tests: an authority made on the spot, and what it issues.
+
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
+};
+use rustls::{
+    ClientConfig, RootCertStore, ServerConfig,
+    crypto::{CryptoProvider, aws_lc_rs::default_provider},
+    pki_types::{CertificateDer, PrivateKeyDer},
+    server::WebPkiClientVerifier,
+};
+
+/// A certificate authority that lives as long as the test.
+pub(crate) struct Authority {
+    certificate: Certificate,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A certificate and its key.
+pub(crate) struct Identity {
+    certificate: Certificate,
+    key: KeyPair,
+}
+
+impl Authority {
+    /// A new authority by this common name.
+    pub(crate) fn new(name: &str) -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = params.self_signed(&key).expect("a certificate");
+        Self { certificate, issuer: Issuer::new(params, key) }
+    }
+
+    /// The authority's certificate, as a file would hold it.
+    pub(crate) fn pem(&self) -> String {
+        self.certificate.pem()
+    }
+
+    /// A server certificate for these host names and addresses.
+    pub(crate) fn server(&self, names: &[&str]) -> Identity {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let params = CertificateParams::new(names).expect("host names or addresses");
+        self.issue(params, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    /// A client certificate with this common name and these URIs (such as SPIFFE ids).
+    pub(crate) fn client(&self, name: &str, uris: &[&str]) -> Identity {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.subject_alt_names =
+            uris.iter().map(|&uri| SanType::URI(uri.try_into().expect("an ASCII URI"))).collect();
+        self.issue(params, ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    fn issue(&self, mut params: CertificateParams, usage: ExtendedKeyUsagePurpose) -> Identity {
+        let key = KeyPair::generate().expect("a key");
+        params.use_authority_key_identifier_extension = true;
+        params.extended_key_usages = vec![usage];
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        Identity { certificate, key }
+    }
+
+    /// A TLS client that trusts this authority alone, with a certificate of its own or none.
+    pub(crate) fn trusting_client(&self, identity: Option<&Identity>) -> Arc<ClientConfig> {
+        let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+        let builder = builder.expect("TLS 1.2 and 1.3").with_root_certificates(self.roots());
+        Arc::new(match identity {
+            None => builder.with_no_client_auth(),
+            Some(i) => builder.with_client_auth_cert(i.chain(), i.key()).expect("a matching pair"),
+        })
+    }
+
+    /// A TLS server with this certificate, which asks for a client certificate of this authority if `mutual`.
+    pub(crate) fn serving(&self, identity: &Identity, mutual: bool) -> Arc<ServerConfig> {
+        let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+        let builder = builder.expect("TLS 1.2 and 1.3");
+        let builder = if mutual {
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()), provider());
+            builder.with_client_cert_verifier(verifier.build().expect("a root"))
+        } else {
+            builder.with_no_client_auth()
+        };
+        Arc::new(builder.with_single_cert(identity.chain(), identity.key()).expect("a matching pair"))
+    }
+
+    fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.der().clone()).expect("a root");
+        roots
+    }
+}
+
+impl Identity {
+    /// The certificate, as a file would hold it.
+    pub(crate) fn certificate_pem(&self) -> String {
+        self.certificate.pem()
+    }
+
+    /// The private key in PKCS#8, as a file would hold it.
+    pub(crate) fn key_pem(&self) -> String {
+        self.key.serialize_pem()
+    }
+
+    fn chain(&self) -> Vec<CertificateDer<'static>> {
+        vec![self.certificate.der().clone()]
+    }
+
+    fn key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::try_from(self.key.serialize_der()).expect("PKCS#8")
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(default_provider())
+}
