@@ -6,5 +6,5 @@ mod file;
 mod read;
 mod values;
 
-pub use compile::{Plan, compile};
+pub use compile::{Listener, Plan, Process, compile};
 pub use diagnostic::{Diagnostic, Diagnostics};

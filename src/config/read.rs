@@ -43,7 +43,7 @@ const TABLES: [&str; 12] = [
 ];
 
 /// Reads a file; what is wrong goes to the report.
-pub(super) fn read(text: &str, report: &mut Report<'_>) -> File {
+pub(super) fn read<'a>(text: &'a str, report: &mut Report<'a>) -> File {
     let (root, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         report.add(error.span().unwrap_or_default(), error.message(), "see https://toml.io for TOML's syntax");
@@ -168,7 +168,11 @@ fn take_out(value: &mut DeValue<'_>, place: &Range<usize>) -> Option<String> {
             Some(key)
         }
         DeValue::Array(array) => array.iter_mut().find_map(|inner| take_out(inner.get_mut(), place)),
-        _ => None,
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_) => None,
     }
 }
 

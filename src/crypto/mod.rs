@@ -1,9 +1,11 @@
 //! Sealing, digests, comparison and key material: thin names over aws-lc-rs, so that no other module touches an algorithm.
 
 pub mod api_key;
+mod certificates;
 mod master_key;
 
 pub use api_key::ApiKeyRecord;
+pub use certificates::{Certificate, CertificateError, Certificates};
 pub use master_key::{MasterKey, MasterKeyError, OpenError};
 
 use aws_lc_rs::{constant_time, digest, rand};

@@ -83,6 +83,11 @@ impl Credential {
         &self.name
     }
 
+    /// The `[target.NAME]` that it belongs to.
+    pub fn target(&self) -> &Name {
+        &self.target
+    }
+
     /// The header that the injection will set, if it sets one: a client's own is taken off first.
     pub fn header(&self) -> Option<HeaderName> {
         match &self.method {

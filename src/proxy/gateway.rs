@@ -40,7 +40,8 @@ impl Gateway {
     }
 
     /// Runs the pipeline for the head that has come.
-    fn decide(&self, session: &Session, exchange: &mut Exchange) -> Result<Result<(), Refusal>> {
+    fn decide(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Result<(), Refusal>> {
+        let has_body = !session.is_body_empty();
         let head = session.req_header();
         let Some(connection) = ingress::connection(session.digest()) else {
             return Err(Error::explain(ErrorType::InternalError, "a connection that no listener took"));
@@ -57,7 +58,7 @@ impl Gateway {
         draft.has_query(arrival.target.contains(&b'?'));
         match admit(&arrival, &self.services, &exchange.snapshot, &mut draft) {
             Ok(admission) => {
-                if !session.is_body_empty() && !admission.websocket {
+                if has_body && !admission.websocket {
                     connection.begin_body(admission.route.body_timeout);
                 }
                 exchange.stage = Stage::Admitted(draft, Box::new(admission));

@@ -1,7 +1,7 @@
 //! The head that goes upstream: what was matched, without what the client presented, and with the credential.
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Uri, header};
+use http::{HeaderMap, Uri, header};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 use zeroize::Zeroizing;
@@ -53,9 +53,4 @@ pub(super) fn strip_response(headers: &HeaderMap) -> impl Iterator<Item = header
     let names = [header::ALT_SVC, REQUEST_ID];
     let present: Vec<_> = names.into_iter().filter(|name| headers.contains_key(name)).collect();
     present.into_iter()
-}
-
-/// The id of an exchange as a header value.
-pub(super) fn id_value(id: RequestId) -> Option<HeaderValue> {
-    HeaderValue::from_str(&id.to_string()).ok()
 }

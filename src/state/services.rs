@@ -14,7 +14,7 @@ use crate::telemetry::Metrics;
 use crate::vault::Vaults;
 
 /// The engines' registries: what a configuration is compiled against, so that equal settings find what is running already.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Engines {
     /// Secrets.
     pub vaults: Vaults,
@@ -26,6 +26,22 @@ pub struct Engines {
     pub limits: Limits,
     /// Metrics.
     pub metrics: Metrics,
+}
+
+impl Engines {
+    /// Engines that know nothing yet.
+    ///
+    /// # Errors
+    /// Those of [`Metrics::new`]; not after it has once worked.
+    pub fn new() -> prometheus::Result<Self> {
+        Ok(Self {
+            vaults: Vaults::default(),
+            targets: Targets::default(),
+            authenticators: Authenticators::default(),
+            limits: Limits::default(),
+            metrics: Metrics::new()?,
+        })
+    }
 }
 
 /// Everything long-lived that the data plane uses, and the place where the current snapshot stands.
@@ -42,7 +58,7 @@ pub struct Services {
 impl Services {
     /// Services around a first snapshot.
     pub fn new(engines: Engines, audit: Log, first: Snapshot) -> Self {
-        engines.metrics.config_number(first.number);
+        engines.metrics.config_number.set(number(&first));
         Self { engines, audit, snapshot: ArcSwap::from_pointee(first), draining: AtomicBool::new(false) }
     }
 
@@ -53,7 +69,7 @@ impl Services {
 
     /// Puts a snapshot in force from the next exchange on.
     pub fn swap(&self, next: Snapshot) {
-        self.engines.metrics.config_number(next.number);
+        self.engines.metrics.config_number.set(number(&next));
         self.snapshot.store(Arc::new(next));
     }
 
@@ -66,4 +82,8 @@ impl Services {
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
+}
+
+fn number(snapshot: &Snapshot) -> i64 {
+    i64::try_from(snapshot.number).unwrap_or(i64::MAX)
 }

@@ -160,8 +160,8 @@ impl Compiler<'_, '_> {
     }
 
     fn moment(&mut self, text: &Text) -> Option<SystemTime> {
-        let moment = text.get_ref().parse::<jiff::Timestamp>().map_err(|_| "not a moment");
-        self.report.take(text.span(), moment, "write one such as \"2027-01-31T00:00:00Z\"").map(SystemTime::from)
+        let moment = text.get_ref().parse::<jiff::Timestamp>().ok().and_then(|moment| SystemTime::try_from(moment).ok());
+        self.report.take(text.span(), moment.ok_or("not a moment"), "write one such as \"2027-01-31T00:00:00Z\"")
     }
 }
 
