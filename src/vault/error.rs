@@ -14,7 +14,7 @@ pub enum VaultError {
     Escapes,
     /// The vault's file or directory cannot be read.
     Unreadable(io::ErrorKind),
-    /// The sealed file cannot be written.
+    /// A sealed file or a key file cannot be written.
     Unwritable(io::ErrorKind),
     /// What is at the path is no regular file.
     NotAFile,
@@ -44,7 +44,7 @@ impl fmt::Display for VaultError {
             Self::NotFound => "the vault has no secret of this name",
             Self::Escapes => "the secret's path is absolute or has empty, `.` or `..` segments",
             Self::Unreadable(kind) => return write!(f, "the vault cannot be read: {kind}"),
-            Self::Unwritable(kind) => return write!(f, "the sealed file cannot be written: {kind}"),
+            Self::Unwritable(kind) => return write!(f, "the file cannot be written: {kind}"),
             Self::NotAFile => "this is not a regular file",
             Self::TooLarge => "larger than is taken: 64 KiB for a secret, 16 MiB for a sealed file",
             Self::Empty => "the secret is empty",

@@ -1,4 +1,4 @@
-//! Reading a master key from where configuration says it is.
+//! Reading a master key from where configuration says it is, and making one.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::MasterKey;
 
-use super::files::{Access, Stamp, read};
+use super::files::{self, Access, Stamp, read};
 use super::{KeySource, VaultError};
 
 const MAX_KEY_FILE: usize = 1024;
@@ -29,6 +29,19 @@ pub fn load_key(source: &KeySource) -> Result<MasterKey, VaultError> {
     };
     let text = std::str::from_utf8(&text).map_err(|_| VaultError::KeyMalformed)?;
     MasterKey::parse(text.trim_ascii()).map_err(|_| VaultError::KeyMalformed)
+}
+
+/// Makes a new master key in a new file of mode 0600.
+///
+/// # Errors
+/// [`VaultError::Unwritable`], with `AlreadyExists` where there is a file: a key that is lost takes every secret with it.
+pub fn create_key(path: &Path) -> Result<MasterKey, VaultError> {
+    let key = MasterKey::generate();
+    let mut text = Zeroizing::new(Vec::with_capacity(64));
+    text.extend_from_slice(key.to_text().as_bytes());
+    text.push(b'\n');
+    let created = files::create(path, &text).and_then(|_| files::sync_directory(path));
+    created.map(|()| key).map_err(|e| VaultError::Unwritable(e.kind()))
 }
 
 /// The stamp of the key's file; none for a key that cannot change while the process runs.

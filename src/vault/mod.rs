@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::domain::{Name, Retained, SecretRef};
 
 pub use error::VaultError;
-pub use key_source::load_key;
+pub use key_source::{create_key, load_key};
 pub use sealed::{Entries, SealedFile};
 pub use settings::{KeySource, Kind, Settings};
 pub use slot::{Slot, SlotStatus};
