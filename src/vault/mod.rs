@@ -1,1 +1,108 @@
-//! The closed set of secret providers, and the slots through which the data plane reads secrets.
+//! The closed set of secret providers, and the slots through which the data plane reads secrets. Nothing here knows what a secret is for.
+
+mod error;
+mod files;
+mod key_source;
+mod provider;
+mod sealed;
+mod settings;
+mod slot;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::domain::{Name, Retained, SecretRef};
+
+pub use error::VaultError;
+pub use key_source::{create_key, load_key};
+pub use sealed::{Entries, SealedFile};
+pub use settings::{KeySource, Kind, Settings};
+pub use slot::{Slot, SlotStatus};
+
+use provider::Provider;
+
+/// The longest secret that any vault gives, in bytes.
+pub const MAX_SECRET: usize = 64 * 1024;
+
+/// Every vault in use: long-lived, so that secrets and their ages outlive a reload.
+#[derive(Debug, Default)]
+pub struct Vaults(Retained<Settings, Vault>);
+
+impl Vaults {
+    /// How often a background task has to call [`Self::refresh`].
+    pub const REFRESH_EVERY: Duration = Duration::from_millis(250);
+
+    /// The running vault of these settings. Never fails: what is away is said by its slots.
+    pub fn open(&self, settings: &Settings) -> Arc<Vault> {
+        let Ok(vault) = self.0.get(settings.clone(), |settings| Ok::<_, Infallible>(Vault::new(settings)));
+        vault
+    }
+
+    /// One pass over every slot in use: looks for change, and reads again only what changed. Does blocking file I/O: call it where that is
+    /// allowed. When it is not called for a slot's `max_stale`, the slot fails closed.
+    pub fn refresh(&self) {
+        self.refresh_at(Instant::now());
+    }
+
+    fn refresh_at(&self, now: Instant) {
+        for vault in self.0.in_use() {
+            vault.refresh(now);
+        }
+    }
+
+    /// What operators may know of every slot in use, in the order of their names; never a value.
+    pub fn status(&self) -> Vec<SlotStatus> {
+        let now = Instant::now();
+        let slots = self.0.in_use().into_iter().flat_map(|vault| vault.slots.in_use());
+        let mut status: Vec<_> = slots.map(|slot| slot.status(now)).collect();
+        status.sort_by(|a, b| a.name.cmp(&b.name));
+        status
+    }
+}
+
+/// One configured source of secrets.
+#[derive(Debug)]
+pub struct Vault {
+    name: Name,
+    max_stale: Duration,
+    provider: Provider,
+    slots: Retained<String, Slot>,
+}
+
+impl Vault {
+    fn new(settings: &Settings) -> Self {
+        let provider = Provider::new(&settings.kind);
+        Self { name: settings.name.clone(), max_stale: settings.max_stale, provider, slots: Retained::default() }
+    }
+
+    /// The slot of the secret at this path: the same one while somebody uses it. A new one is read before this returns (blocking file I/O);
+    /// whether there is a secret, its [`Slot::load`] says.
+    pub fn slot(&self, path: &str) -> Arc<Slot> {
+        self.slot_at(path, Instant::now())
+    }
+
+    fn slot_at(&self, path: &str, now: Instant) -> Arc<Slot> {
+        let Ok(slot) = self.slots.get(path.to_owned(), |path| {
+            let name = SecretRef { vault: self.name.clone(), path: path.clone() };
+            let slot = Slot::new(name, self.max_stale, now);
+            slot.refresh(&self.provider.pass(), now);
+            Ok::<_, Infallible>(slot)
+        });
+        slot
+    }
+
+    fn refresh(&self, now: Instant) {
+        let slots = self.slots.in_use();
+        if slots.is_empty() {
+            return;
+        }
+        let pass = self.provider.pass();
+        for slot in slots {
+            slot.refresh(&pass, now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! `claviger key`: making API keys for callers.
+
+use std::error::Error;
+use std::io::Write;
+use std::time::SystemTime;
+
+use clap::{Args, Subcommand};
+use zeroize::Zeroizing;
+
+use crate::crypto::{ApiKeyRecord, api_key};
+use crate::domain::{Name, Principal};
+
+/// Make API keys for callers.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key: prints it once, with what to put into the configuration, which holds no secret.
+    New(NewKey),
+}
+
+/// What a new key is for.
+#[derive(Debug, Args)]
+pub struct NewKey {
+    /// The id of the principal that the key proves.
+    #[arg(long, value_parser = id)]
+    pub owner: String,
+    /// A role of that principal; may be given more than once.
+    #[arg(long = "role", value_name = "ROLE", value_parser = id)]
+    pub roles: Vec<String>,
+    /// The key's name in the configuration; the public part of the key where none is given.
+    #[arg(long, value_parser = Name::parse)]
+    pub name: Option<Name>,
+    /// When the key ends: a time from now (`90d`) or an instant (`2030-01-01T00:00:00Z`). Without it, never.
+    #[arg(long, value_name = "WHEN")]
+    pub expires: Option<String>,
+    /// Print one JSON object instead.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl KeyCommand {
+    /// Does it; the key is written to `out` and nowhere else.
+    ///
+    /// # Errors
+    /// When `expires` is no time in the future, or `out` does not take it.
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+        match self {
+            Self::New(new) => new.run_at(SystemTime::now(), out),
+        }
+    }
+}
+
+impl NewKey {
+    fn run_at(&self, now: SystemTime, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+        let expires = self.expires.as_deref().map(|text| expiry(text, now)).transpose()?;
+        let (key, record) = api_key::generate();
+        let text =
+            if self.json { self.json_text(&key, &record, expires)? } else { self.toml_text(&key, &record, expires)? };
+        out.write_all(text.as_bytes())?;
+        Ok(())
+    }
+
+    fn name<'a>(&'a self, record: &'a ApiKeyRecord) -> &'a str {
+        self.name.as_ref().map_or(record.prefix(), Name::as_str)
+    }
+
+    fn toml_text(
+        &self,
+        key: &str,
+        record: &ApiKeyRecord,
+        expires: Option<String>,
+    ) -> Result<Zeroizing<String>, serde_json::Error> {
+        // JSON's strings, and arrays of them, are TOML's too.
+        let (owner, roles) = (serde_json::to_string(&self.owner)?, serde_json::to_string(&self.roles)?);
+        let (name, prefix, digest) = (self.name(record), record.prefix(), record.digest_text());
+        let expires = expires.map(|at| format!("expires = \"{at}\"\n")).unwrap_or_default();
+        Ok(Zeroizing::new(format!(
+            "The key, shown only now; give it to its owner:\n\n{key}\n\nFor the configuration:\n\n\
+             [authn.keys.api_key.key.{name}]\nprefix = \"{prefix}\"\ndigest = \"{digest}\"\nowner = {owner}\nroles = {roles}\n{expires}"
+        )))
+    }
+
+    fn json_text(
+        &self,
+        key: &str,
+        record: &ApiKeyRecord,
+        expires: Option<String>,
+    ) -> Result<Zeroizing<String>, serde_json::Error> {
+        #[derive(serde::Serialize)]
+        struct Shown<'a> {
+            key: &'a str,
+            name: &'a str,
+            prefix: &'a str,
+            digest: String,
+            owner: &'a str,
+            roles: &'a [String],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            expires: Option<String>,
+        }
+        let (name, prefix, digest) = (self.name(record), record.prefix(), record.digest_text());
+        let shown = Shown { key, name, prefix, digest, owner: &self.owner, roles: &self.roles, expires };
+        Ok(Zeroizing::new(serde_json::to_string(&shown)? + "\n"))
+    }
+}
+
+/// The instant in RFC 3339 form, in whole seconds.
+fn expiry(text: &str, now: SystemTime) -> Result<String, &'static str> {
+    let at = match humantime::parse_duration(text) {
+        Ok(after) => now.checked_add(after),
+        Err(_) => humantime::parse_rfc3339(text).ok(),
+    };
+    // Beyond the year 9999, RFC 3339 has no form and the formatter panics.
+    let last = humantime::parse_rfc3339("9999-12-31T23:59:59Z").unwrap_or(now);
+    match at {
+        Some(at) if at > now && at <= last => Ok(humantime::format_rfc3339_seconds(at).to_string()),
+        Some(_) => Err("--expires is not in the future, or past the year 9999"),
+        None => Err("--expires is a time from now (`90d`) or an instant (`2030-01-01T00:00:00Z`)"),
+    }
+}
+
+/// A principal's id or a role.
+fn id(text: &str) -> Result<String, &'static str> {
+    Principal::is_valid_id(text)
+        .then(|| text.to_owned())
+        .ok_or("1 to 256 bytes without control characters, and at most one `@`")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(subcommand)]
+        command: KeyCommand,
+    }
+
+    fn run(line: &[&str]) -> Result<String, String> {
+        let cli = Cli::try_parse_from([&["key", "new"], line].concat()).map_err(|e| e.to_string())?;
+        let KeyCommand::New(new) = cli.command;
+        let mut out = Vec::new();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400);
+        new.run_at(now, &mut out).map_err(|e| e.to_string())?;
+        Ok(String::from_utf8(out).expect("text"))
+    }
+
+    #[test]
+    fn the_printed_table_proves_the_printed_key() {
+        let line = ["--owner", "ci \"x\" \\", "--role", "deploy", "--role", "read", "--name", "ci", "--expires", "1d"];
+        let text = run(&line).expect("a key");
+        let key = text.lines().nth(2).expect("a key");
+        let (prefix, secret) = api_key::parse(key).expect("a key's form");
+        let table: Vec<&str> = text.lines().skip_while(|line| !line.starts_with('[')).collect();
+        let [header, found_by, digest, owner, roles, expires] = table[..] else { panic!("six lines: {text}") };
+        assert_eq!((header, found_by), ("[authn.keys.api_key.key.ci]", &*format!("prefix = \"{prefix}\"")));
+        assert_eq!((owner, roles), (r#"owner = "ci \"x\" \\""#, r#"roles = ["deploy","read"]"#));
+        assert_eq!(expires, r#"expires = "1970-01-03T00:00:00Z""#);
+        let digest = digest.strip_prefix("digest = ").expect("a digest").trim_matches('"');
+        assert!(ApiKeyRecord::new(prefix, digest).expect("a record").verify(secret));
+        assert_eq!(text.matches(secret).count(), 1, "once and in one place");
+    }
+
+    #[test]
+    fn json_has_the_same() {
+        let text = run(&["--owner", "ci", "--json"]).expect("a key");
+        let shown: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let field = |name: &str| shown[name].as_str().expect("text");
+        let (prefix, secret) = api_key::parse(field("key")).expect("a key's form");
+        assert!(ApiKeyRecord::new(prefix, field("digest")).expect("a record").verify(secret));
+        assert_eq!((field("name"), field("prefix"), field("owner")), (prefix, prefix, "ci"));
+        assert!(shown.get("expires").is_none() && shown["roles"].as_array().expect("roles").is_empty());
+    }
+
+    #[test]
+    fn wrong_arguments_make_no_key() {
+        for (line, want) in [
+            (&["--role", "a"][..], "--owner"),
+            (&["--owner", "a@b@c"], "at most one `@`"),
+            (&["--owner", "a", "--role", "x\n"], "control characters"),
+            (&["--owner", "a", "--name", "a.b"], "a name is"),
+            (&["--owner", "a", "--expires", "soon"], "a time from now"),
+            (&["--owner", "a", "--expires", "0s"], "not in the future"),
+            (&["--owner", "a", "--expires", "1970-01-01T00:00:00Z"], "not in the future"),
+            (&["--owner", "a", "--expires", "9000y"], "year 9999"),
+        ] {
+            let error = run(line).expect_err("an error");
+            assert!(error.contains(want), "{line:?}: {error}");
+        }
+    }
+}

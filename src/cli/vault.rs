@@ -1,0 +1,290 @@
+//! `claviger vault`: making and changing sealed files. A secret comes from a prompt or standard input, never from an argument, which every
+//! user of the machine could read.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use zeroize::Zeroizing;
+
+use crate::crypto::MasterKey;
+use crate::domain::{Secret, SecretRef};
+use crate::vault::{KeySource, MAX_SECRET, SealedFile, create_key, load_key};
+
+/// Make and change sealed files of secrets.
+#[derive(Debug, Subcommand)]
+pub enum VaultCommand {
+    /// Make an empty sealed file, and with --key-file a new master key for it; overwrites neither.
+    Init {
+        /// The sealed file to make.
+        file: PathBuf,
+        /// Where the master key is or goes.
+        #[command(flatten)]
+        key: MasterKeyArgs,
+    },
+    /// Add or replace a secret; its value is asked for, or read from standard input when that is no terminal.
+    Set {
+        /// The sealed file.
+        file: PathBuf,
+        /// The secret's path, as in `vault:PATH`.
+        #[arg(value_parser = secret_path)]
+        name: String,
+        /// Where the master key is.
+        #[command(flatten)]
+        key: MasterKeyArgs,
+    },
+    /// List the names of the secrets, one a line.
+    List {
+        /// The sealed file.
+        file: PathBuf,
+        /// Where the master key is.
+        #[command(flatten)]
+        key: MasterKeyArgs,
+    },
+    /// Remove a secret.
+    Rm {
+        /// The sealed file.
+        file: PathBuf,
+        /// The secret's path.
+        name: String,
+        /// Where the master key is.
+        #[command(flatten)]
+        key: MasterKeyArgs,
+    },
+}
+
+/// Where the master key is.
+#[derive(Debug, Args)]
+pub struct MasterKeyArgs {
+    /// The file that holds the master key; only its owner may access it.
+    #[arg(long, value_name = "FILE", conflicts_with = "key_env")]
+    pub key_file: Option<PathBuf>,
+    /// The environment variable that holds the master key, where no file does.
+    #[arg(long, value_name = "VARIABLE", default_value = "CLAVIGER_MASTER_KEY")]
+    pub key_env: String,
+}
+
+impl VaultCommand {
+    /// Does it, and says on `out` what was done.
+    ///
+    /// # Errors
+    /// A message with the file's name and the cure.
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+        self.run_with(ask, out)
+    }
+
+    fn run_with(
+        &self,
+        ask: impl FnOnce(&str) -> io::Result<Secret>,
+        out: &mut dyn Write,
+    ) -> Result<(), Box<dyn Error>> {
+        match self {
+            Self::Init { file, key } => init(file, key, out)?,
+            Self::Set { file, name, key } => {
+                let key = key.load()?;
+                // Asked for before the file is locked, so that nobody waits for somebody's typing.
+                let secret = ask(name)?;
+                SealedFile::new(file.clone()).update(&key, |all| all.set(name, secret)).map_err(|e| about(file, e))?;
+                writeln!(out, "{name} is set")?;
+            }
+            Self::List { file, key } => {
+                let entries = SealedFile::new(file.clone()).read(&key.load()?).map_err(|e| about(file, e))?;
+                entries.names().try_for_each(|name| writeln!(out, "{name}"))?;
+            }
+            Self::Rm { file, name, key } => {
+                let key = key.load()?;
+                SealedFile::new(file.clone()).update(&key, |all| all.remove(name)).map_err(|e| about(file, e))?;
+                writeln!(out, "{name} is removed")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl MasterKeyArgs {
+    fn load(&self) -> Result<MasterKey, String> {
+        match &self.key_file {
+            Some(file) => load_key(&KeySource::File(file.clone())).map_err(|e| about(file, e)),
+            None => load_key(&KeySource::Env(self.key_env.clone()))
+                .map_err(|e| format!("environment variable {}: {e} (or give --key-file)", self.key_env)),
+        }
+    }
+}
+
+fn init(file: &Path, key: &MasterKeyArgs, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+    let Some(key_file) = &key.key_file else {
+        SealedFile::new(file.to_owned()).create(&key.load()?).map_err(|e| about(file, e))?;
+        writeln!(out, "{} is ready", file.display())?;
+        return Ok(());
+    };
+    let master = create_key(key_file).map_err(|e| about(key_file, e))?;
+    if let Err(error) = SealedFile::new(file.to_owned()).create(&master) {
+        // Made a moment ago, and nothing is sealed with it.
+        std::fs::remove_file(key_file)?;
+        return Err(about(file, error).into());
+    }
+    writeln!(out, "{} is ready, and {} opens it.", file.display(), key_file.display())?;
+    writeln!(out, "Keep a copy of the key somewhere else: without it, nothing opens the file.")?;
+    Ok(())
+}
+
+fn about(path: &Path, error: impl Display) -> String {
+    format!("{}: {error}", path.display())
+}
+
+/// A path that a reference can name.
+fn secret_path(text: &str) -> Result<String, String> {
+    SecretRef::parse(&format!("vault:{text}")).map(|name| name.path).map_err(|e| e.to_string())
+}
+
+/// The secret from a prompt that does not show it, or from standard input; line ends at its end are dropped.
+fn ask(name: &str) -> io::Result<Secret> {
+    let input = io::stdin();
+    if !input.is_terminal() {
+        return read_all(&mut input.lock());
+    }
+    write!(io::stderr(), "Value of {name} (not shown): ")?;
+    let hidden = HiddenInput::begin()?;
+    let secret = read_line(&mut input.lock());
+    drop(hidden);
+    writeln!(io::stderr())?;
+    secret
+}
+
+// One byte and a line end more than a secret may have: what is too long is then refused, not cut. The buffers never grow, which would leave
+// copies behind.
+const ROOM: usize = MAX_SECRET + 3;
+
+fn read_all(input: &mut dyn Read) -> io::Result<Secret> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
+    input.take(ROOM as u64).read_to_end(&mut bytes)?;
+    Ok(Secret::new(std::mem::take(&mut *bytes)).trim_line_end())
+}
+
+fn read_line(input: &mut dyn BufRead) -> io::Result<Secret> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
+    input.take(ROOM as u64).read_until(b'\n', &mut bytes)?;
+    Ok(Secret::new(std::mem::take(&mut *bytes)).trim_line_end())
+}
+
+/// The terminal shows nothing of what is typed until this is dropped.
+struct HiddenInput(Termios);
+
+impl HiddenInput {
+    fn begin() -> io::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut hidden = before.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(io::stdin(), OptionalActions::Flush, &hidden)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for HiddenInput {
+    fn drop(&mut self) {
+        // Nothing better can be done where a terminal does not take its own settings back.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(subcommand)]
+        command: VaultCommand,
+    }
+
+    /// What the command line prints, or its error; `value` is what the prompt gets.
+    fn run(line: &[&str], value: &[u8]) -> Result<String, String> {
+        let cli = Cli::try_parse_from([&["vault"], line].concat()).map_err(|e| e.to_string())?;
+        let mut out = Vec::new();
+        cli.command.run_with(|_| read_all(&mut &value[..]), &mut out).map_err(|e| e.to_string())?;
+        Ok(String::from_utf8(out).expect("text"))
+    }
+
+    struct Fixture {
+        _dir: tempfile::TempDir,
+        file: String,
+        key: String,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().expect("a directory");
+            let at = |name| dir.path().join(name).display().to_string();
+            Self { file: at("secrets.sealed"), key: at("master.key"), _dir: dir }
+        }
+
+        fn run(&self, command: &str, name: &[&str], value: &[u8]) -> Result<String, String> {
+            run(&[&[command, &self.file], name, &["--key-file", &self.key]].concat(), value)
+        }
+    }
+
+    #[test]
+    fn secrets_are_set_listed_and_removed() {
+        let f = Fixture::new();
+        assert!(f.run("init", &[], b"").expect("made").contains("is ready"));
+        for path in [&f.file, &f.key] {
+            assert_eq!(std::fs::metadata(path).expect("there").permissions().mode() & 0o777, 0o600, "{path}");
+        }
+        assert_eq!(f.run("list", &[], b""), Ok(String::new()));
+        assert_eq!(f.run("set", &["stripe/api-key"], b"canary-4711\n"), Ok("stripe/api-key is set\n".to_owned()));
+        f.run("set", &["a"], b"x").expect("set");
+        assert_eq!(f.run("list", &[], b""), Ok("a\nstripe/api-key\n".to_owned()));
+        let key = load_key(&KeySource::File(f.key.clone().into())).expect("a key");
+        let entries = SealedFile::new(f.file.clone().into()).read(&key).expect("read");
+        assert_eq!(entries.get("stripe/api-key").expect("there").expose(), b"canary-4711");
+        f.run("rm", &["a"], b"").expect("removed");
+        assert_eq!(f.run("list", &[], b""), Ok("stripe/api-key\n".to_owned()));
+    }
+
+    #[test]
+    fn errors_name_the_file_and_the_cure_and_no_value() {
+        let f = Fixture::new();
+        f.run("init", &[], b"").expect("made");
+        let long = [7; MAX_SECRET + 1];
+        for (command, name, value, want) in [
+            ("init", &[][..], &b""[..], "master.key: the file cannot be written: entity already exists"),
+            ("rm", &["none"], b"", "secrets.sealed: the vault has no secret of this name"),
+            ("set", &["a"], b"\n", "secrets.sealed: the secret is empty"),
+            ("set", &["a"], &long, "larger than is taken"),
+            ("set", &["../a"], b"canary-4711", "a secret's path is"),
+            ("set", &["a", "canary-4711"], b"", "unexpected argument"),
+        ] {
+            let error = f.run(command, name, value).expect_err("an error");
+            assert!(error.contains(want), "{error}");
+            assert!(value.is_empty() || !error.contains("4711"), "{error}");
+        }
+        std::fs::set_permissions(&f.key, PermissionsExt::from_mode(0o644)).expect("set");
+        let error = f.run("list", &[], b"").expect_err("an error");
+        assert!(error.contains("master.key") && error.contains("chmod 600"), "{error}");
+        let error = run(&["list", &f.file, "--key-env", "CLAVIGER_TEST_UNSET"], b"").expect_err("an error");
+        assert!(error.contains("CLAVIGER_TEST_UNSET") && error.contains("--key-file"), "{error}");
+    }
+
+    #[test]
+    fn init_overwrites_nothing_and_leaves_no_key_without_a_file() {
+        let f = Fixture::new();
+        std::fs::write(&f.file, "precious").expect("written");
+        assert!(f.run("init", &[], b"").expect_err("refused").contains("already exists"));
+        assert_eq!(std::fs::read(&f.file).expect("read"), b"precious");
+        assert!(!Path::new(&f.key).exists());
+    }
+
+    #[test]
+    fn one_line_or_everything_is_read_without_the_line_end() {
+        let pem = "-----BEGIN-----\nabc\n-----END-----\n";
+        assert_eq!(read_all(&mut pem.as_bytes()).expect("read").expose(), pem.trim_end().as_bytes());
+        assert_eq!(read_line(&mut &b"typed\r\nmore"[..]).expect("read").expose(), b"typed");
+    }
+}

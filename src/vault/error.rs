@@ -1,0 +1,69 @@
+//! Every way in which a vault does not give a secret.
+
+use std::fmt;
+use std::io;
+
+use crate::crypto::OpenError;
+
+/// Why there is no secret, or why its last reading failed. Names no path and no value: whoever logs it adds the slot's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VaultError {
+    /// The vault answers and has no such secret.
+    NotFound,
+    /// The path would leave the directory.
+    Escapes,
+    /// The vault's file or directory cannot be read.
+    Unreadable(io::ErrorKind),
+    /// A sealed file or a key file cannot be written.
+    Unwritable(io::ErrorKind),
+    /// What is at the path is no regular file.
+    NotAFile,
+    /// The secret, or the sealed file, is longer than is taken.
+    TooLarge,
+    /// The secret is empty; most often it was read while being written.
+    Empty,
+    /// No refresh has confirmed the secret for `max_stale`.
+    Stale,
+    /// The master key's file or variable cannot be read.
+    KeyUnreadable(io::ErrorKind),
+    /// The master key's file may be accessed by others than its owner.
+    KeyExposed,
+    /// What was read is no master key.
+    KeyMalformed,
+    /// The sealed file is empty.
+    SealedEmpty,
+    /// The sealed file does not open.
+    Sealed(OpenError),
+    /// The sealed file opens, and its content is not what this version writes.
+    SealedContent,
+}
+
+impl fmt::Display for VaultError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::NotFound => "the vault has no secret of this name",
+            Self::Escapes => "the secret's path is absolute or has empty, `.` or `..` segments",
+            Self::Unreadable(kind) => return write!(f, "the vault cannot be read: {kind}"),
+            Self::Unwritable(kind) => return write!(f, "the file cannot be written: {kind}"),
+            Self::NotAFile => "this is not a regular file",
+            Self::TooLarge => "larger than is taken: 64 KiB for a secret, 16 MiB for a sealed file",
+            Self::Empty => "the secret is empty",
+            Self::Stale => "the secret was not confirmed for longer than `max_stale`",
+            Self::KeyUnreadable(kind) => return write!(f, "the master key cannot be read: {kind}"),
+            Self::KeyExposed => "the master key's file may be accessed by others than its owner; run `chmod 600` on it",
+            Self::KeyMalformed => {
+                "what was read is no master key: `clvmk_` and 43 characters of base64url, as `claviger vault init` writes it"
+            }
+            Self::SealedEmpty => {
+                "the sealed file is empty; restore it from a backup, or remove it and run `claviger vault init`"
+            }
+            Self::Sealed(error) => return write!(f, "the sealed file does not open: {error}"),
+            Self::SealedContent => {
+                "the sealed file holds what this version does not read; use the version that wrote it"
+            }
+        };
+        f.write_str(text)
+    }
+}
+
+impl std::error::Error for VaultError {}

@@ -1,0 +1,166 @@
+//! The closed set of providers: how each one looks for change and reads.
+
+use std::cell::OnceCell;
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::domain::Secret;
+
+use super::files::{self, Access, ReadError, Stamp};
+use super::key_source::{self, load_key};
+use super::sealed::{SealedFile, check_secret};
+use super::{Entries, KeySource, Kind, MAX_SECRET, VaultError};
+
+/// One source of secrets, ready to be read.
+#[derive(Debug)]
+pub(super) enum Provider {
+    /// See [`Kind::SealedFile`].
+    SealedFile { file: SealedFile, key: KeySource },
+    /// See [`Kind::Environment`].
+    Environment { prefix: String },
+    /// See [`Kind::Directory`].
+    Directory { root: PathBuf },
+}
+
+/// What was seen of a source when a secret was read from it; as long as it is the same, so is the secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// The source never changes.
+    Constant,
+    /// One file.
+    File(Stamp),
+    /// A sealed file and its key's file.
+    Sealed(Stamp, Option<Stamp>),
+}
+
+/// What a look at one secret found.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// The source is as it was at the mark.
+    Unchanged,
+    /// The source answered: this is the secret, or what is wrong with it. Without a mark, it has to be read again next time.
+    Read(Option<Mark>, Result<Secret, VaultError>),
+}
+
+impl Provider {
+    pub(super) fn new(kind: &Kind) -> Self {
+        match kind.clone() {
+            Kind::SealedFile { path, key } => Self::SealedFile { file: SealedFile::new(path), key },
+            Kind::Environment { prefix } => Self::Environment { prefix },
+            Kind::Directory { path } => Self::Directory { root: path },
+        }
+    }
+
+    /// Begins a pass over some of its secrets.
+    pub(super) fn pass(&self) -> Pass<'_> {
+        Pass { provider: self, mark: OnceCell::new(), opened: OnceCell::new() }
+    }
+}
+
+/// One pass: what all secrets of a source have in common is looked at once, and a sealed file opened at most once and closed at the end, so
+/// that secrets nobody uses do not stay in memory.
+pub(super) struct Pass<'a> {
+    provider: &'a Provider,
+    mark: OnceCell<Result<Mark, VaultError>>,
+    opened: OnceCell<Result<(Entries, Option<Mark>), VaultError>>,
+}
+
+impl Pass<'_> {
+    /// Looks at one secret, and reads it unless it is as it was at the mark.
+    ///
+    /// # Errors
+    /// When the source does not answer.
+    pub(super) fn look(&self, path: &str, seen: Option<Mark>) -> Result<Look, VaultError> {
+        match self.provider {
+            Provider::SealedFile { file, key } => self.look_in_sealed(file, key, path, seen),
+            Provider::Environment { .. } if seen.is_some() => Ok(Look::Unchanged),
+            Provider::Environment { prefix } => Ok(Look::Read(Some(Mark::Constant), read_variable(prefix, path))),
+            Provider::Directory { root } => look_in_directory(root, path, seen),
+        }
+    }
+
+    fn look_in_sealed(
+        &self,
+        file: &SealedFile,
+        key: &KeySource,
+        path: &str,
+        seen: Option<Mark>,
+    ) -> Result<Look, VaultError> {
+        if seen.is_some() {
+            let mark = (*self.mark.get_or_init(|| Ok(Mark::Sealed(file.stamp()?, key_source::stamp(key)?))))?;
+            if seen == Some(mark) {
+                return Ok(Look::Unchanged);
+            }
+        }
+        let (entries, mark) = self.opened.get_or_init(|| open(file, key)).as_ref().map_err(|error| *error)?;
+        let secret = entries.get(path).ok_or(VaultError::NotFound).and_then(|secret| {
+            check_secret(secret)?;
+            Ok(Secret::new(secret.expose().to_vec()))
+        });
+        Ok(Look::Read(*mark, secret))
+    }
+}
+
+fn open(file: &SealedFile, key: &KeySource) -> Result<(Entries, Option<Mark>), VaultError> {
+    // Before the key is read: when it changes in between, the next pass sees another stamp.
+    let key_stamp = key_source::stamp(key)?;
+    let (entries, stamp) = file.read_stamped(&load_key(key)?)?;
+    let now = SystemTime::now();
+    let settled = stamp.is_settled(now) && key_stamp.is_none_or(|stamp| stamp.is_settled(now));
+    Ok((entries, settled.then_some(Mark::Sealed(stamp, key_stamp))))
+}
+
+fn look_in_directory(root: &Path, path: &str, seen: Option<Mark>) -> Result<Look, VaultError> {
+    // References were checked when they were parsed; a path that leaves the directory must not depend on that alone.
+    if path.split('/').any(|segment| matches!(segment, "" | "." | "..")) || path.contains('\0') {
+        return Ok(Look::Read(None, Err(VaultError::Escapes)));
+    }
+    let file = root.join(path);
+    if seen.is_some() && Stamp::of(&file).is_ok_and(|stamp| seen == Some(Mark::File(stamp))) {
+        return Ok(Look::Unchanged);
+    }
+    match files::read(&file, MAX_SECRET, Access::Any) {
+        Ok((mut content, stamp)) => {
+            let secret = Secret::new(std::mem::take(&mut *content)).trim_line_end();
+            let checked = check_secret(&secret).map(|()| secret);
+            Ok(Look::Read(stamp.is_settled(SystemTime::now()).then_some(Mark::File(stamp)), checked))
+        }
+        // The name is gone while the directory answers: removed, not away.
+        Err(ReadError::Io(error)) if is_absent(error.kind()) && root.is_dir() => {
+            Ok(Look::Read(None, Err(VaultError::NotFound)))
+        }
+        Err(error) => Err(error.of_vault()),
+    }
+}
+
+fn is_absent(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+fn read_variable(prefix: &str, path: &str) -> Result<Secret, VaultError> {
+    let value: OsString = std::env::var_os(variable_name(prefix, path)).ok_or(VaultError::NotFound)?;
+    let secret = Secret::new(value.into_vec());
+    check_secret(&secret).map(|()| secret)
+}
+
+fn variable_name(prefix: &str, path: &str) -> String {
+    let fold = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    prefix.chars().chain(path.chars().map(fold)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_named_by_prefix_and_path() {
+        for (prefix, path, want) in
+            [("APP_", "stripe/api-key", "APP_STRIPE_API_KEY"), ("", "token", "TOKEN"), ("app.", "a.b=c", "app.A_B_C")]
+        {
+            assert_eq!(variable_name(prefix, path), want);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! One secret in use: what the data plane reads, and how long it may.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+
+use crate::crypto::constant_time_eq;
+use crate::domain::{Secret, SecretRef};
+
+use super::VaultError;
+use super::provider::{Look, Mark, Pass};
+
+/// One secret in use. Reading it takes no lock and does no I/O; [`super::Vaults::refresh`] keeps it current.
+///
+/// | the source | the slot |
+/// |---|---|
+/// | answers with a value | gives it |
+/// | answers that there is no such secret | fails at once |
+/// | is away, or its content makes no sense | gives the last good value for `max_stale`, then fails and forgets it |
+/// | is not asked any more (the refresh hangs) | the same |
+#[derive(Debug)]
+pub struct Slot {
+    name: SecretRef,
+    max_stale: Duration,
+    created: Instant,
+    /// When the source last agreed with what is held, in milliseconds after `created`.
+    confirmed: AtomicU64,
+    held: ArcSwap<Held>,
+    /// Held through a look, so that an older reading never replaces a newer one.
+    seen: Mutex<Option<Mark>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    version: u64,
+    secret: Option<Arc<Secret>>,
+    fault: Option<VaultError>,
+}
+
+/// What operators may know of a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotStatus {
+    /// The vault and the path in it.
+    pub name: SecretRef,
+    /// See [`Slot::version`].
+    pub version: u64,
+    /// Whether the slot gives a secret now.
+    pub usable: bool,
+    /// How long ago the source last agreed with what the slot holds; none when it never had a secret.
+    pub age: Option<Duration>,
+    /// Why the last look failed, where it did.
+    pub fault: Option<VaultError>,
+}
+
+impl Slot {
+    /// A slot that has not been read yet.
+    pub(super) fn new(name: SecretRef, max_stale: Duration, now: Instant) -> Self {
+        let held = ArcSwap::from_pointee(Held { version: 0, secret: None, fault: None });
+        Self { name, max_stale, created: now, confirmed: AtomicU64::new(0), held, seen: Mutex::new(None) }
+    }
+
+    /// The secret.
+    ///
+    /// # Errors
+    /// Why there is none; whatever needed it has to be refused.
+    pub fn load(&self) -> Result<Arc<Secret>, VaultError> {
+        self.load_at(Instant::now())
+    }
+
+    /// Where the secret is kept.
+    pub fn name(&self) -> &SecretRef {
+        &self.name
+    }
+
+    /// Rises with each new value and when a value is withdrawn; 0 before the first value. Whoever derives something from the secret reads the
+    /// version before [`Self::load`], and derives again when it differs.
+    pub fn version(&self) -> u64 {
+        self.held.load().version
+    }
+
+    pub(super) fn load_at(&self, now: Instant) -> Result<Arc<Secret>, VaultError> {
+        let held = self.held.load();
+        match &held.secret {
+            Some(secret) if self.age(now) <= self.max_stale => Ok(Arc::clone(secret)),
+            Some(_) | None => Err(held.fault.unwrap_or(VaultError::Stale)),
+        }
+    }
+
+    pub(super) fn status(&self, now: Instant) -> SlotStatus {
+        let held = self.held.load();
+        SlotStatus {
+            name: self.name.clone(),
+            version: held.version,
+            usable: self.load_at(now).is_ok(),
+            age: (held.version > 0).then(|| self.age(now)),
+            fault: held.fault,
+        }
+    }
+
+    /// Looks at the source and takes over what it says.
+    pub(super) fn refresh(&self, pass: &Pass<'_>, now: Instant) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = match pass.look(&self.name.path, *seen) {
+            Ok(Look::Unchanged) => None,
+            Ok(Look::Read(mark, outcome)) => {
+                *seen = mark;
+                Some(outcome)
+            }
+            Err(fault) => {
+                *seen = None;
+                Some(Err(fault))
+            }
+        };
+        let held = self.held.load_full();
+        match (outcome, held.fault) {
+            (Some(Ok(secret)), _) => self.accept(&held, secret, now),
+            (None, None) => self.confirm(now),
+            (Some(Err(fault)), _) | (None, Some(fault)) => self.fail(&held, fault, now),
+        }
+    }
+
+    fn accept(&self, held: &Held, secret: Secret, now: Instant) {
+        let same = held.secret.as_ref().filter(|old| constant_time_eq(old.expose(), secret.expose()));
+        let (version, kept) = match same {
+            Some(old) => (held.version, Arc::clone(old)),
+            None => (held.version + 1, Arc::new(secret)),
+        };
+        if version != held.version || held.fault.is_some() {
+            log::info!("secret {}: version {version} is in use", self.name);
+            self.held.store(Arc::new(Held { version, secret: Some(kept), fault: None }));
+        }
+        self.confirm(now);
+    }
+
+    fn fail(&self, held: &Held, fault: VaultError, now: Instant) {
+        let keeps = held.secret.as_ref().filter(|_| !is_final(fault) && self.age(now) <= self.max_stale);
+        let withdrawn = held.secret.is_some() && keeps.is_none();
+        if !withdrawn && held.fault == Some(fault) {
+            return;
+        }
+        match keeps {
+            Some(_) => log::warn!(
+                "secret {}: {fault}; the last good value is used for {:?} at most",
+                self.name,
+                self.max_stale
+            ),
+            None => log::error!("secret {}: {fault}; what needs it is refused", self.name),
+        }
+        let version = held.version + u64::from(withdrawn);
+        self.held.store(Arc::new(Held { version, secret: keeps.cloned(), fault: Some(fault) }));
+    }
+
+    fn confirm(&self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.created).as_millis();
+        self.confirmed.store(u64::try_from(elapsed).unwrap_or(u64::MAX), Ordering::Release);
+    }
+
+    fn age(&self, now: Instant) -> Duration {
+        let confirmed = Duration::from_millis(self.confirmed.load(Ordering::Acquire));
+        now.saturating_duration_since(self.created).saturating_sub(confirmed)
+    }
+}
+
+/// Whether the source said that there is no such secret, rather than nothing.
+fn is_final(fault: VaultError) -> bool {
+    match fault {
+        VaultError::NotFound | VaultError::Escapes => true,
+        VaultError::Unreadable(_)
+        | VaultError::Unwritable(_)
+        | VaultError::NotAFile
+        | VaultError::TooLarge
+        | VaultError::Empty
+        | VaultError::Stale
+        | VaultError::KeyUnreadable(_)
+        | VaultError::KeyExposed
+        | VaultError::KeyMalformed
+        | VaultError::SealedEmpty
+        | VaultError::Sealed(_)
+        | VaultError::SealedContent => false,
+    }
+}
