@@ -49,7 +49,9 @@ pub struct Refreshed<T, E> {
     woken: Notify,
 }
 
-struct Fetch<T, E>(Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<Fresh<T>, E>> + Send>> + Send + Sync>);
+struct Fetch<T, E>(Box<dyn Fn() -> Fetching<T, E> + Send + Sync>);
+
+struct Fetching<T, E>(Pin<Box<dyn Future<Output = Result<Fresh<T>, E>> + Send>>);
 
 struct Held<T> {
     value: Arc<T>,
@@ -69,7 +71,7 @@ impl<T, E> Refreshed<T, E> {
         R: Future<Output = Result<Fresh<T>, E>> + Send + 'static,
     {
         Self {
-            fetch: Fetch(Box::new(move || Box::pin(fetch()))),
+            fetch: Fetch(Box::new(move || Fetching(Box::pin(fetch())))),
             pace,
             born: Instant::now(),
             held: ArcSwapOption::empty(),
@@ -124,7 +126,7 @@ impl<T, E> Refreshed<T, E> {
         if self.ended.load(Ordering::Acquire) != ended {
             return Ok(());
         }
-        let outcome = match (self.fetch.0)().await {
+        let outcome = match (self.fetch.0)().0.await {
             Ok(fresh) => {
                 self.keep(fresh);
                 Ok(())

@@ -1,0 +1,263 @@
+//! API keys of the proxy's own: `clv_`, 12 letters or digits that name the key, `_`, and 43 characters of base64url that prove it. Only the
+//! SHA-256 of a key is known here.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use http::HeaderName;
+
+use crate::domain::{AuthnFault, Name, NetworkSet, Principal, PrincipalKind};
+
+use super::sha256;
+
+/// What an `[authn.NAME.api_key]` knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKeySettings {
+    /// The NAME.
+    pub name: Name,
+    /// The header that holds the key and nothing else; none means `Authorization: Bearer`.
+    pub header: Option<HeaderName>,
+    /// The keys.
+    pub keys: Vec<ApiKeyEntry>,
+}
+
+/// One key, by what may be known of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKeyEntry {
+    /// What the operator calls it.
+    pub label: Name,
+    /// The 12 letters or digits that name it.
+    pub prefix: String,
+    /// SHA-256 of the whole key, `clv_` included. The secret's 256 bits leave nothing to guess, so no slow hash is needed.
+    pub digest: [u8; 32],
+    /// The id of the principal that it proves.
+    pub owner: String,
+    /// The principal's roles.
+    pub roles: Vec<Arc<str>>,
+    /// The principal's scopes.
+    pub scopes: Vec<Arc<str>>,
+    /// What sort of caller the owner is.
+    pub kind: PrincipalKind,
+    /// The moment from which on it proves nothing.
+    pub expires: Option<SystemTime>,
+    /// The client networks that it may be used from; none means any.
+    pub networks: Option<NetworkSet>,
+}
+
+/// Why settings make no authenticator; with the label of the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiKeyFault {
+    /// The prefix is not 12 letters or digits.
+    Prefix(Name),
+    /// Another key has the same prefix.
+    SamePrefix(Name),
+    /// The owner is no valid id.
+    Owner(Name),
+    /// The set of networks is empty, so that the key could never be used.
+    NoNetwork(Name),
+}
+
+/// An authenticator by API keys.
+pub struct ApiKeys {
+    name: Name,
+    header: Option<HeaderName>,
+    keys: HashMap<Prefix, Known, ahash::RandomState>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Prefix([u8; PREFIX]);
+
+struct Known {
+    digest: [u8; 32],
+    principal: Arc<Principal>,
+    networks: Option<NetworkSet>,
+}
+
+/// What every key starts with, so that scanners for leaked secrets find it, and no token does.
+pub(super) const SCHEME: &str = "clv_";
+const PREFIX: usize = 12;
+const SECRET: usize = 43;
+
+impl ApiKeys {
+    /// An authenticator that knows these keys.
+    ///
+    /// # Errors
+    /// One [`ApiKeyFault`] per way in which a key can be wrong.
+    pub fn new(settings: ApiKeySettings) -> Result<Self, ApiKeyFault> {
+        let ApiKeySettings { name, header, keys: entries } = settings;
+        let mut keys = HashMap::with_capacity_and_hasher(entries.len(), ahash::RandomState::new());
+        for entry in entries {
+            let Some(prefix) = Prefix::parse(entry.prefix.as_bytes()) else {
+                return Err(ApiKeyFault::Prefix(entry.label));
+            };
+            if !Principal::is_valid_id(&entry.owner) {
+                return Err(ApiKeyFault::Owner(entry.label));
+            }
+            if entry.networks.as_ref().is_some_and(NetworkSet::is_empty) {
+                return Err(ApiKeyFault::NoNetwork(entry.label));
+            }
+            let label = entry.label.clone();
+            if keys.insert(prefix, Known::new(entry, &name)).is_some() {
+                return Err(ApiKeyFault::SamePrefix(label));
+            }
+        }
+        Ok(Self { name, header, keys })
+    }
+
+    /// The NAME of its `[authn.NAME]`.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// The header that holds the key, where it is not `Authorization`.
+    pub(super) fn header(&self) -> Option<&HeaderName> {
+        self.header.as_ref()
+    }
+
+    /// The principal that this key proves. An unknown prefix costs what a wrong secret costs.
+    pub(super) fn verify(
+        &self,
+        presented: &str,
+        client: std::net::IpAddr,
+        now: SystemTime,
+    ) -> Result<Arc<Principal>, AuthnFault> {
+        let prefix = parse(presented).ok_or(AuthnFault::Malformed)?;
+        let known = self.keys.get(&prefix);
+        let digest = known.map_or([0; 32], |known| known.digest);
+        let is_equal = verify_slices_are_equal(&digest, &sha256(presented.as_bytes())).is_ok();
+        let known = known.ok_or(AuthnFault::UnknownKey)?;
+        if !is_equal {
+            Err(AuthnFault::Signature)
+        } else if known.principal.expires.is_some_and(|end| now >= end) {
+            Err(AuthnFault::Expired)
+        } else if known.networks.as_ref().is_some_and(|networks| !networks.contains(client)) {
+            Err(AuthnFault::Network)
+        } else {
+            Ok(Arc::clone(&known.principal))
+        }
+    }
+}
+
+impl Known {
+    fn new(entry: ApiKeyEntry, authenticator: &Name) -> Self {
+        let ApiKeyEntry { label: _, prefix: _, digest, owner, roles, scopes, kind, expires, networks } = entry;
+        let authenticator = authenticator.clone();
+        let principal = Principal { id: owner, kind, roles, scopes, authenticator, expires };
+        Self { digest, principal: Arc::new(principal), networks }
+    }
+}
+
+impl Prefix {
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let prefix = bytes.try_into().ok()?;
+        bytes.iter().all(u8::is_ascii_alphanumeric).then_some(Self(prefix))
+    }
+}
+
+/// The prefix of a text that has exactly the form of a key.
+fn parse(text: &str) -> Option<Prefix> {
+    let rest = text.as_bytes().strip_prefix(SCHEME.as_bytes())?;
+    let (prefix, rest) = rest.split_at_checked(PREFIX)?;
+    let secret = rest.strip_prefix(b"_")?;
+    let is_base64url = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    if secret.len() == SECRET && secret.iter().all(is_base64url) { Prefix::parse(prefix) } else { None }
+}
+
+impl fmt::Debug for ApiKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKeys").field("name", &self.name).field("keys", &self.keys.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ApiKeyEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKeyEntry").field("label", &self.label).field("owner", &self.owner).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for ApiKeyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prefix(label) => write!(f, "the prefix of key `{label}` is not 12 letters or digits"),
+            Self::SamePrefix(label) => write!(f, "key `{label}` has the prefix of another key"),
+            Self::Owner(label) => write!(f, "the owner of key `{label}` is no valid id"),
+            Self::NoNetwork(label) => write!(f, "key `{label}` may be used from no network at all"),
+        }
+    }
+}
+
+impl std::error::Error for ApiKeyFault {}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::authn::testing::{api_key_entry, key_text};
+
+    fn keys(entries: Vec<ApiKeyEntry>) -> Result<ApiKeys, ApiKeyFault> {
+        ApiKeys::new(ApiKeySettings { name: Name::parse("machines").expect("a name"), header: None, keys: entries })
+    }
+
+    #[test]
+    fn a_key_proves_its_owner_and_anything_else_names_its_fault() {
+        let good = key_text("AbCdEf012345", 'x');
+        let mut expired = api_key_entry("expired", "expired00000", 'e');
+        expired.expires = Some(UNIX_EPOCH + Duration::from_secs(1000));
+        let mut bound = api_key_entry("bound", "bound0000000", 'b');
+        bound.networks = Some(NetworkSet::new(vec!["10.0.0.0/8".parse().expect("network")]));
+        let keys = keys(vec![api_key_entry("good", "AbCdEf012345", 'x'), expired, bound]).expect("keys");
+        let (near, far) = ("10.0.0.1", "192.0.2.1");
+        for (text, client, now, want) in [
+            (good.clone(), far, 2000, Ok("good")),
+            (key_text("AbCdEf012345", 'y'), far, 2000, Err(AuthnFault::Signature)),
+            (key_text("ABCDEF012345", 'x'), far, 2000, Err(AuthnFault::UnknownKey)),
+            (key_text("expired00000", 'e'), far, 999, Ok("expired")),
+            (key_text("expired00000", 'e'), far, 1000, Err(AuthnFault::Expired)),
+            (key_text("bound0000000", 'b'), near, 2000, Ok("bound")),
+            (key_text("bound0000000", 'b'), "::ffff:10.0.0.1", 2000, Ok("bound")),
+            (key_text("bound0000000", 'b'), far, 2000, Err(AuthnFault::Network)),
+            (String::new(), far, 2000, Err(AuthnFault::Malformed)),
+            ("clv_".to_owned(), far, 2000, Err(AuthnFault::Malformed)),
+            (format!("{good}x"), far, 2000, Err(AuthnFault::Malformed)),
+            (good[..59].to_owned(), far, 2000, Err(AuthnFault::Malformed)),
+            (good.replace("clv_", "CLV_"), far, 2000, Err(AuthnFault::Malformed)),
+            (good.replace('x', "+"), far, 2000, Err(AuthnFault::Malformed)),
+            (good.replace("_x", "-x"), far, 2000, Err(AuthnFault::Malformed)),
+            (good.replace("AbCdEf", "Ab-dEf"), far, 2000, Err(AuthnFault::Malformed)),
+            (good.replacen("xx", "é", 1), far, 2000, Err(AuthnFault::Malformed)),
+        ] {
+            let got = keys.verify(&text, client.parse().expect("address"), UNIX_EPOCH + Duration::from_secs(now));
+            assert_eq!(got.as_ref().map(|p| p.id.as_str()).map_err(|fault| *fault), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_keys_that_are_ambiguous_or_useless() {
+        let entry = || api_key_entry("one", "AbCdEf012345", 'x');
+        let label = || Name::parse("one").expect("a name");
+        let with = |change: fn(&mut ApiKeyEntry)| {
+            let mut entry = entry();
+            change(&mut entry);
+            vec![entry]
+        };
+        for (entries, want) in [
+            (vec![entry(), entry()], ApiKeyFault::SamePrefix(label())),
+            (with(|e| e.prefix.push('x')), ApiKeyFault::Prefix(label())),
+            (with(|e| e.prefix = "AbCdEf01234_".to_owned()), ApiKeyFault::Prefix(label())),
+            (with(|e| e.owner = "a@b@c".to_owned()), ApiKeyFault::Owner(label())),
+            (with(|e| e.networks = Some(NetworkSet::default())), ApiKeyFault::NoNetwork(label())),
+        ] {
+            assert_eq!(keys(entries).err(), Some(want));
+        }
+    }
+
+    #[test]
+    fn never_shows_digests() {
+        let shown = format!("{:?}", api_key_entry("one", "AbCdEf012345", 'x'));
+        assert!(!shown.contains("digest") && !shown.contains("AbCdEf"), "{shown}");
+    }
+}

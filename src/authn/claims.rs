@@ -1,0 +1,132 @@
+//! What the claims must say, and the principal that they then make.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value};
+
+use crate::domain::{AuthnFault, Principal};
+
+use super::jwt::JwtSettings;
+
+/// A principal, and the time in which its token proves it.
+pub(super) struct Proof {
+    pub(super) principal: Arc<Principal>,
+    /// The first moment.
+    pub(super) from: SystemTime,
+    /// The moment at which it is over.
+    pub(super) until: SystemTime,
+}
+
+/// The most roles or scopes that one token may carry, and the most bytes that each may have.
+const MAX_NAMES: usize = 256;
+const MAX_NAME: usize = 128;
+/// The end of the year 9999, in seconds: times beyond it mean "never" and would not fit a `SystemTime` everywhere.
+const END_OF_TIME: f64 = 253_402_300_799.0;
+
+/// Checks every claim (RFC 7519 §4.1) against the settings, at this time.
+pub(super) fn check(settings: &JwtSettings, claims: &Map<String, Value>, now: SystemTime) -> Result<Proof, AuthnFault> {
+    if claims.get("iss").and_then(Value::as_str).ok_or(AuthnFault::Claim)? != settings.issuer {
+        return Err(AuthnFault::Issuer);
+    }
+    check_audience(&settings.audiences, claims.get("aud"))?;
+    let (from, until) = check_times(claims, settings.leeway, now)?;
+    let id = claims.get(&settings.id_claim).and_then(Value::as_str).ok_or(AuthnFault::Claim)?;
+    if !Principal::is_valid_id(id) {
+        return Err(AuthnFault::Claim);
+    }
+    let roles = settings.roles_claim.as_deref().and_then(|path| find(claims, path));
+    let principal = Arc::new(Principal {
+        id: id.to_owned(),
+        kind: settings.kind,
+        roles: names(roles, Single::OneName)?,
+        scopes: names(claims.get(&settings.scopes_claim), Single::SpaceSeparated)?,
+        authenticator: settings.name.clone(),
+        expires: Some(until),
+    });
+    Ok(Proof { principal, from, until })
+}
+
+fn check_audience(audiences: &[String], claim: Option<&Value>) -> Result<(), AuthnFault> {
+    let is_ours = |text: &str| audiences.iter().any(|audience| audience == text);
+    let matches = match claim {
+        Some(Value::String(one)) => is_ours(one),
+        Some(Value::Array(many)) => {
+            let many: Option<Vec<&str>> = many.iter().map(Value::as_str).collect();
+            many.ok_or(AuthnFault::Claim)?.into_iter().any(is_ours)
+        }
+        Some(_) | None => return Err(AuthnFault::Claim),
+    };
+    if matches { Ok(()) } else { Err(AuthnFault::Audience) }
+}
+
+/// `exp` is needed; `nbf` and `iat` only have to be right when they are there.
+fn check_times(
+    claims: &Map<String, Value>,
+    leeway: Duration,
+    now: SystemTime,
+) -> Result<(SystemTime, SystemTime), AuthnFault> {
+    let expires = time(claims, "exp")?.ok_or(AuthnFault::Claim)?;
+    let until = expires.checked_add(leeway).ok_or(AuthnFault::Claim)?;
+    let from = match time(claims, "nbf")? {
+        Some(not_before) => not_before.checked_sub(leeway).unwrap_or(UNIX_EPOCH),
+        None => UNIX_EPOCH,
+    };
+    time(claims, "iat")?;
+    if now >= until {
+        Err(AuthnFault::Expired)
+    } else if now < from {
+        Err(AuthnFault::NotYetValid)
+    } else {
+        Ok((from, until))
+    }
+}
+
+/// A NumericDate (RFC 7519 §2), where the claim is there. What lies outside 1970 to 9999 counts as that bound.
+fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<SystemTime>, AuthnFault> {
+    let Some(claim) = claims.get(name) else { return Ok(None) };
+    let seconds = claim.as_f64().filter(|seconds| seconds.is_finite()).ok_or(AuthnFault::Claim)?;
+    let since = Duration::try_from_secs_f64(seconds.clamp(0.0, END_OF_TIME)).map_err(|_| AuthnFault::Claim)?;
+    UNIX_EPOCH.checked_add(since).ok_or(AuthnFault::Claim).map(Some)
+}
+
+/// The claim of exactly this name, or else the one that a dotted path leads to (`realm_access.roles`). Names of claims that are URLs hold
+/// dots themselves.
+fn find<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    if let Some(claim) = claims.get(path) {
+        return Some(claim);
+    }
+    let (first, rest) = path.split_once('.')?;
+    rest.split('.').try_fold(claims.get(first)?, |value, name| value.as_object()?.get(name))
+}
+
+/// What a claim means that is one text and not an array of them.
+#[derive(Clone, Copy)]
+enum Single {
+    /// One name.
+    OneName,
+    /// Names with spaces between (RFC 6749 §3.3).
+    SpaceSeparated,
+}
+
+/// The names in a claim, none where it is absent.
+fn names(claim: Option<&Value>, single: Single) -> Result<Vec<Arc<str>>, AuthnFault> {
+    let texts: Vec<&str> = match (claim, single) {
+        (None, _) => Vec::new(),
+        (Some(Value::String(one)), Single::OneName) if one.contains([' ', ',']) => return Err(AuthnFault::Claim),
+        (Some(Value::String(one)), Single::OneName) => vec![one],
+        (Some(Value::String(many)), Single::SpaceSeparated) => {
+            many.split(' ').filter(|name| !name.is_empty()).collect()
+        }
+        (Some(Value::Array(many)), _) => {
+            many.iter().map(Value::as_str).collect::<Option<_>>().ok_or(AuthnFault::Claim)?
+        }
+        (Some(_), _) => return Err(AuthnFault::Claim),
+    };
+    let is_name = |name: &&str| (1..=MAX_NAME).contains(&name.len()) && !name.chars().any(char::is_control);
+    if texts.len() <= MAX_NAMES && texts.iter().all(is_name) {
+        Ok(texts.into_iter().map(Arc::from).collect())
+    } else {
+        Err(AuthnFault::Claim)
+    }
+}

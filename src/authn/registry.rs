@@ -1,0 +1,84 @@
+//! The authenticators that outlive a reload, and the background work that keeps their keys fresh.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::domain::Retained;
+use crate::net::Client;
+
+use super::{Jwt, JwtFault, JwtSettings};
+
+/// The running authenticators by their settings: a reload that changes nothing about one keeps its keys and what they proved.
+#[derive(Debug, Default)]
+pub struct Authenticators {
+    jwts: Retained<Wanted, Jwt>,
+}
+
+/// Settings, and the client whose rules bind them: with other egress rules the keys are not had the same way.
+#[derive(Debug)]
+struct Wanted {
+    settings: JwtSettings,
+    client: Arc<Client>,
+}
+
+impl PartialEq for Wanted {
+    fn eq(&self, other: &Self) -> bool {
+        self.settings == other.settings && self.client.settings() == other.client.settings()
+    }
+}
+
+impl Eq for Wanted {}
+
+impl Hash for Wanted {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.settings.hash(state);
+    }
+}
+
+/// How often it is seen whether keys are due: also the longest that a new issuer or an unknown key waits for a fetch to begin.
+const LOOK: Duration = Duration::from_secs(1);
+
+impl Authenticators {
+    /// The running authenticator for these settings, or a new one.
+    ///
+    /// # Errors
+    /// Those of [`Jwt::new`].
+    pub fn jwt(&self, settings: JwtSettings, client: &Arc<Client>) -> Result<Arc<Jwt>, JwtFault> {
+        let wanted = Wanted { settings, client: Arc::clone(client) };
+        self.jwts.get(wanted, |wanted| Jwt::new(wanted.settings.clone(), &wanted.client))
+    }
+
+    /// Fetches all keys that are due and waits for them: for a start or reload that wants its first requests answered.
+    pub async fn prime(&self) {
+        let mut fetches = JoinSet::new();
+        self.fetch_due(&mut fetches);
+        while fetches.join_next().await.is_some() {}
+    }
+
+    /// Keeps all keys fresh for as long as the returned future is driven.
+    pub async fn run(&self) {
+        let mut fetches = JoinSet::new();
+        loop {
+            self.fetch_due(&mut fetches);
+            tokio::time::sleep(LOOK).await;
+            while fetches.try_join_next().is_some() {}
+        }
+    }
+
+    fn fetch_due(&self, fetches: &mut JoinSet<()>) {
+        for jwt in self.jwts.in_use().into_iter().filter(|jwt| jwt.is_due()) {
+            fetches.spawn(async move {
+                match jwt.refresh().await {
+                    Ok(()) if jwt.is_ready() => {}
+                    Ok(()) => log::warn!("the key set of authenticator `{}` holds no usable key", jwt.name()),
+                    Err(fault) => {
+                        log::warn!("the keys of authenticator `{}` could not be fetched: {fault}", jwt.name())
+                    }
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! A JWT's outer form, checked before any cryptography: size, segments, base64url, JSON, and the header's members.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use crate::domain::AuthnFault;
+
+use super::alg::Alg;
+use super::json::parse_object;
+
+/// The longest token taken, in bytes.
+pub(super) const MAX_TOKEN: usize = 8 * 1024;
+
+/// A compact JWS (RFC 7515 §7.1) whose header and claims are well-formed and nothing more: nothing in it is proved.
+pub(super) struct Token<'a> {
+    /// What the signature covers: the first two segments with the dot between.
+    pub(super) signed: &'a str,
+    /// The last segment, canonical base64url.
+    pub(super) signature: &'a str,
+    /// What the header says the algorithm is; it can only choose among those of the key.
+    pub(super) alg: Alg,
+    /// The claims, unproved.
+    pub(super) claims: Map<String, Value>,
+    header: Map<String, Value>,
+}
+
+/// Header members that change what is signed or how, none of which is supported. `jwk`, `jku`, `x5u` and `x5c` are not among them: they
+/// only offer keys, and no key is ever taken from a token.
+const REFUSED_MEMBERS: [&str; 3] = ["crit", "b64", "zip"];
+
+impl<'a> Token<'a> {
+    /// Reads the outer form.
+    pub(super) fn parse(text: &'a str) -> Result<Self, AuthnFault> {
+        if text.len() > MAX_TOKEN || text.bytes().filter(|&b| b == b'.').count() != 2 {
+            return Err(AuthnFault::Malformed);
+        }
+        let (signed, signature) = text.rsplit_once('.').ok_or(AuthnFault::Malformed)?;
+        let (header, claims) = signed.split_once('.').ok_or(AuthnFault::Malformed)?;
+        if signature.is_empty() {
+            return Err(AuthnFault::Malformed);
+        }
+        decode(signature)?;
+        let header = object(header)?;
+        let claims = object(claims)?;
+        if REFUSED_MEMBERS.iter().any(|member| header.contains_key(*member)) {
+            return Err(AuthnFault::Critical);
+        }
+        let alg = header.get("alg").and_then(Value::as_str).and_then(Alg::parse).ok_or(AuthnFault::Algorithm)?;
+        Ok(Self { signed, signature, alg, claims, header })
+    }
+
+    /// The key id (RFC 7515 §4.1.4), where the header has one: an opaque text of a safe form.
+    pub(super) fn kid(&self) -> Result<Option<&str>, AuthnFault> {
+        match self.header.get("kid") {
+            None => Ok(None),
+            Some(kid) => match kid.as_str() {
+                Some(kid) if is_kid(kid) => Ok(Some(kid)),
+                Some(_) | None => Err(AuthnFault::Malformed),
+            },
+        }
+    }
+
+    /// The media type (RFC 7515 §4.1.9), where the header has one and it is a text.
+    pub(super) fn typ(&self) -> Option<&str> {
+        self.header.get("typ").and_then(Value::as_str)
+    }
+
+    /// The issuer that the token claims (RFC 7519 §4.1.1), unproved.
+    pub(super) fn issuer(&self) -> Result<&str, AuthnFault> {
+        self.claims.get("iss").and_then(Value::as_str).ok_or(AuthnFault::Claim)
+    }
+}
+
+/// Whether a text may serve as a key id: 1 to 128 of `A-Z a-z 0-9 . _ = -`.
+pub(super) fn is_kid(text: &str) -> bool {
+    let ok = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'=' | b'-');
+    (1..=128).contains(&text.len()) && text.bytes().all(ok)
+}
+
+/// Strict: no padding, no other alphabet, trailing bits zero. Otherwise one token had many spellings, and a ban on one misses the others.
+fn decode(segment: &str) -> Result<Vec<u8>, AuthnFault> {
+    URL_SAFE_NO_PAD.decode(segment).map_err(|_| AuthnFault::Malformed)
+}
+
+fn object(segment: &str) -> Result<Map<String, Value>, AuthnFault> {
+    parse_object(&decode(segment)?).ok_or(AuthnFault::Malformed)
+}
