@@ -1,1 +1,137 @@
-//! The control plane's listener: health and metrics.
+//! The control plane's listener: health, readiness, status and metrics. Answers; never listens itself, and knows no framework.
+
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use serde::Serialize;
+
+use crate::domain::Host;
+use crate::state::{ReloadOutcome, Services};
+use crate::target::TargetStatus;
+
+/// What `/status` says.
+#[derive(Serialize)]
+struct Status {
+    version: &'static str,
+    config: u64,
+    routes: usize,
+    draining: bool,
+    /// Why the newest configuration is not in force, if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_reload: Option<String>,
+    audit: bool,
+    secrets: Vec<SecretStatus>,
+    targets: Vec<TargetStatus>,
+}
+
+/// One secret in use, by name; never its value.
+#[derive(Serialize)]
+struct SecretStatus {
+    name: String,
+    usable: bool,
+    version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
+}
+
+/// Answers one request to the admin listener.
+pub fn answer(services: &Services, method: &Method, path: &str, headers: &HeaderMap) -> Response<Vec<u8>> {
+    // A page in an operator's browser can reach loopback; a name that it rebinds to it arrives here as `Host`.
+    if !is_local(headers) {
+        return text(StatusCode::FORBIDDEN, "Ask by a loopback address or `localhost`.\n");
+    }
+    if *method != Method::GET && *method != Method::HEAD {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "Only GET is answered here.\n");
+    }
+    match path {
+        "/health" => text(StatusCode::OK, "ok\n"),
+        "/ready" => readiness(services),
+        "/metrics" => reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", services.engines.metrics.render()),
+        "/status" => status(services),
+        _ => text(StatusCode::NOT_FOUND, "Ask for /health, /ready, /status or /metrics.\n"),
+    }
+}
+
+fn is_local(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).and_then(|text| Host::parse(text).ok());
+    host.is_some_and(|host| {
+        let name = host.as_str().trim_matches(['[', ']']);
+        name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    })
+}
+
+/// Ready means: new requests can be taken, recorded and authorized.
+fn readiness(services: &Services) -> Response<Vec<u8>> {
+    if services.is_draining() {
+        text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+    } else if !services.audit.accepts() {
+        text(StatusCode::SERVICE_UNAVAILABLE, "the audit log takes no records\n")
+    } else if services.engines.vaults.status().iter().any(|slot| !slot.usable) {
+        text(StatusCode::SERVICE_UNAVAILABLE, "a secret is not available\n")
+    } else {
+        text(StatusCode::OK, "ready\n")
+    }
+}
+
+fn status(services: &Services) -> Response<Vec<u8>> {
+    let snapshot = services.snapshot();
+    let secrets = services.engines.vaults.status().into_iter().map(|slot| SecretStatus {
+        name: slot.name.to_string(),
+        usable: slot.usable,
+        version: slot.version,
+        fault: slot.fault.map(|fault| fault.to_string()),
+    });
+    let status = Status {
+        version: env!("CARGO_PKG_VERSION"),
+        config: snapshot.number,
+        routes: snapshot.routes,
+        draining: services.is_draining(),
+        refused_reload: match &*services.last_reload() {
+            ReloadOutcome::Applied => None,
+            ReloadOutcome::Refused(reason) => Some(reason.clone()),
+        },
+        audit: services.audit.accepts(),
+        secrets: secrets.collect(),
+        targets: snapshot.targets.iter().map(|target| target.status()).collect(),
+    };
+    match serde_json::to_vec_pretty(&status) {
+        Ok(body) => reply(StatusCode::OK, "application/json", body),
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the status cannot be shown\n"),
+    }
+}
+
+fn text(status: StatusCode, body: &str) -> Response<Vec<u8>> {
+    reply(status, "text/plain; charset=utf-8", body.as_bytes().to_vec())
+}
+
+fn reply(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<Vec<u8>> {
+    let length = HeaderValue::from(body.len());
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CONTENT_LENGTH, length);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_names_are_answered() {
+        for (host, want) in [
+            ("127.0.0.1:9901", true),
+            ("localhost:9901", true),
+            ("[::1]:9901", true),
+            ("evil.test:9901", false),
+            ("localhost.evil.test", false),
+            ("10.0.0.1", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().expect("value"));
+            assert_eq!(is_local(&headers), want, "{host}");
+        }
+        assert!(!is_local(&HeaderMap::new()));
+    }
+}

@@ -4,7 +4,9 @@ mod compile;
 mod diagnostic;
 mod file;
 mod read;
+mod reload;
 mod values;
 
 pub use compile::{Listener, Plan, Process, compile};
 pub use diagnostic::{Diagnostic, Diagnostics};
+pub use reload::{ReloadError, Reloader};

@@ -1,1 +1,126 @@
-//! Builds everything once and hands it to Pingora.
+//! Builds everything once and hands it to Pingora: listeners, TLS, background work, shutdown and upgrade.
+
+mod background;
+mod listeners;
+mod process;
+mod shutdown;
+mod tls;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora::server::configuration::{Opt, ServerConf};
+use pingora::server::{RunArgs, Server};
+
+use crate::audit;
+use crate::config::{Diagnostics, Plan, Process, Reloader, compile};
+use crate::state::{Engines, Services};
+
+pub use process::harden;
+
+/// What a gateway is started with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// Whether to take over the listeners of the process that runs now.
+    pub upgrade: bool,
+}
+
+/// Why a gateway did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The configuration cannot be read.
+    Unreadable(PathBuf, std::io::Error),
+    /// The configuration is wrong.
+    Wrong(Diagnostics),
+    /// The audit file cannot be opened.
+    Audit(std::io::Error),
+    /// There is no running process to take over from, or it cannot be reached.
+    Upgrade(String),
+    /// Something that the process needs could not be made.
+    Internal(String),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(file, error) => write!(f, "cannot read {}: {error}", file.display()),
+            Self::Wrong(diagnostics) => diagnostics.fmt(f),
+            Self::Audit(error) => write!(f, "cannot open the audit log: {error}"),
+            Self::Upgrade(reason) => write!(f, "cannot take over: {reason}"),
+            Self::Internal(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Reads and compiles a configuration, as a start would.
+///
+/// # Errors
+/// [`StartError`] when it cannot be read or is wrong.
+pub fn load(file: &Path, engines: &Engines) -> Result<Plan, StartError> {
+    let text = std::fs::read_to_string(file).map_err(|error| StartError::Unreadable(file.to_owned(), error))?;
+    compile(file, &text, 1, engines).map_err(StartError::Wrong)
+}
+
+/// Runs a gateway until it is told to end; returns when every record is written.
+///
+/// # Errors
+/// A [`StartError`] when it cannot start; an old process that was to be taken over from then serves on.
+pub fn run(options: Options) -> Result<(), StartError> {
+    process::install_crypto();
+    let engines = Engines::new().map_err(|error| StartError::Internal(error.to_string()))?;
+    let Plan { snapshot, process, watched } = load(&options.config, &engines)?;
+    let settings = audit::Settings { path: process.audit.clone(), ..audit::Settings::default() };
+    let log = audit::Log::open(settings, engines.metrics.audit.clone()).map_err(StartError::Audit)?;
+    let services = Arc::new(Services::new(engines, log, snapshot));
+    prime(&services)?;
+
+    let run_directory = process::RunDirectory::open(&process.run_directory);
+    let mut server = Server::new_with_opt_and_conf(options_for(&options), conf(&process, &run_directory));
+    if options.upgrade {
+        process::take_over(&run_directory)?;
+    }
+    server.bootstrap();
+    run_directory.claim();
+
+    let watched = watched.into_iter().collect();
+    let reloader = Arc::new(Reloader::new(options.config, Arc::clone(&services), process.clone(), watched));
+    let gates = listeners::add(&mut server, &process, &services);
+    server.add_service(background::service(Arc::clone(&services), reloader, gates));
+    shutdown::exit_when_drained(&server, Arc::clone(&services));
+    server.run(RunArgs { shutdown_signal: Box::new(shutdown::Signals::new(Arc::clone(&services))) });
+    shutdown::flush(&services);
+    Ok(())
+}
+
+fn options_for(options: &Options) -> Opt {
+    Opt { upgrade: options.upgrade, ..Opt::default() }
+}
+
+fn conf(process: &Process, run_directory: &process::RunDirectory) -> ServerConf {
+    ServerConf {
+        threads: process.threads,
+        upgrade_sock: run_directory.upgrade_socket(),
+        grace_period_seconds: Some(process.drain.as_secs()),
+        graceful_shutdown_timeout_seconds: Some(1),
+        upstream_keepalive_pool_size: 512,
+        max_retries: 8,
+        ..ServerConf::default()
+    }
+}
+
+/// Finds addresses and keys before the first request asks for them. What cannot be had in time is tried again in the background.
+fn prime(services: &Services) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| StartError::Internal(error.to_string()))?;
+    runtime.block_on(async {
+        services.engines.targets.resolve_now().await;
+        let _ = tokio::time::timeout(Duration::from_secs(5), services.engines.authenticators.prime()).await;
+    });
+    Ok(())
+}

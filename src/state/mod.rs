@@ -8,5 +8,5 @@ mod snapshot;
 
 pub use route::{LimitBy, Route, RouteLimit};
 pub use router::{Overlap, Router};
-pub use services::{Engines, Services};
+pub use services::{Engines, ReloadOutcome, Services};
 pub use snapshot::{ListenerState, Snapshot};

@@ -52,14 +52,25 @@ pub struct Services {
     /// The audit log.
     pub audit: Log,
     snapshot: ArcSwap<Snapshot>,
+    reload: ArcSwap<ReloadOutcome>,
     draining: AtomicBool,
+}
+
+/// How the last reload ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReloadOutcome {
+    /// The configuration in force is the newest that was asked for.
+    Applied,
+    /// A newer one was refused, for this reason.
+    Refused(String),
 }
 
 impl Services {
     /// Services around a first snapshot.
     pub fn new(engines: Engines, audit: Log, first: Snapshot) -> Self {
         engines.metrics.config_number.set(number(&first));
-        Self { engines, audit, snapshot: ArcSwap::from_pointee(first), draining: AtomicBool::new(false) }
+        let reload = ArcSwap::from_pointee(ReloadOutcome::Applied);
+        Self { engines, audit, snapshot: ArcSwap::from_pointee(first), reload, draining: AtomicBool::new(false) }
     }
 
     /// The current snapshot. One call per exchange.
@@ -71,6 +82,16 @@ impl Services {
     pub fn swap(&self, next: Snapshot) {
         self.engines.metrics.config_number.set(number(&next));
         self.snapshot.store(Arc::new(next));
+    }
+
+    /// Says how a reload ended.
+    pub fn reloaded(&self, outcome: ReloadOutcome) {
+        self.reload.store(Arc::new(outcome));
+    }
+
+    /// How the last reload ended.
+    pub fn last_reload(&self) -> Arc<ReloadOutcome> {
+        self.reload.load_full()
     }
 
     /// Says that this process is on its way out: from now on, connections are not kept.

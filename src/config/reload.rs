@@ -1,0 +1,154 @@
+//! Reload: a changed file is compiled off to the side, and either takes effect whole or changes nothing and says why.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Mutex, Notify};
+
+use super::{Diagnostics, Plan, Process, compile};
+use crate::state::{ReloadOutcome, Services};
+use crate::telemetry::ReloadResult;
+
+/// Reloads one configuration file into running services.
+pub struct Reloader {
+    file: PathBuf,
+    services: Arc<Services>,
+    process: Process,
+    watched: ArcSwap<Vec<PathBuf>>,
+    /// Held while a reload is under way, so that two never are; the number of the newest snapshot.
+    turn: Mutex<u64>,
+    asked: Notify,
+}
+
+/// Why a configuration did not take effect.
+#[derive(Debug)]
+pub enum ReloadError {
+    /// The file cannot be read.
+    Unreadable(std::io::Error),
+    /// It is wrong.
+    Wrong(Diagnostics),
+    /// It changes what holds for the life of the process.
+    NeedsRestart,
+    /// The work could not be finished.
+    Interrupted,
+}
+
+impl fmt::Display for ReloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(error) => write!(f, "the configuration cannot be read: {error}"),
+            Self::Wrong(diagnostics) => diagnostics.fmt(f),
+            Self::NeedsRestart => f.write_str(
+                "[server], [admin], [audit] and the addresses and bounds of [listen] hold for the life of a process; \
+                 start the new configuration with `claviger run --upgrade`",
+            ),
+            Self::Interrupted => f.write_str("the reload was interrupted"),
+        }
+    }
+}
+
+impl std::error::Error for ReloadError {}
+
+/// How often the files are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+impl Reloader {
+    /// A reloader for the file that these services were first compiled from.
+    pub fn new(file: PathBuf, services: Arc<Services>, process: Process, watched: Vec<PathBuf>) -> Self {
+        let turn = Mutex::new(services.snapshot().number);
+        Self { file, services, process, watched: ArcSwap::from_pointee(watched), turn, asked: Notify::new() }
+    }
+
+    /// Asks for a reload now, whether or not a file has changed.
+    pub fn ask(&self) {
+        self.asked.notify_one();
+    }
+
+    /// Reloads when asked, and when the configuration or a file that it names has changed. A file is taken only when it has stayed the same
+    /// from one look to the next: half a file can be valid TOML with half the rules.
+    pub async fn watch(&self) {
+        let mut taken = self.stamps().await;
+        let mut seen = taken.clone();
+        loop {
+            let asked = tokio::select! {
+                () = self.asked.notified() => true,
+                () = tokio::time::sleep(LOOK_EVERY) => false,
+            };
+            let now = self.stamps().await;
+            let settled = now == seen && now != taken;
+            seen.clone_from(&now);
+            if asked || settled {
+                taken = now;
+                self.reload_and_tell().await;
+                // A new configuration may name other files.
+                seen = self.stamps().await;
+                taken.retain(|path, _| seen.contains_key(path));
+                for (path, stamp) in &seen {
+                    taken.entry(path.clone()).or_insert(*stamp);
+                }
+            }
+        }
+    }
+
+    async fn reload_and_tell(&self) {
+        let (outcome, result) = match self.reload().await {
+            Ok(number) => {
+                log::info!(config = number; "the configuration was reloaded");
+                (ReloadOutcome::Applied, ReloadResult::Applied)
+            }
+            Err(error) => {
+                log::error!("the configuration was not reloaded, the old one stays: {error}");
+                (ReloadOutcome::Refused(error.to_string()), ReloadResult::Refused)
+            }
+        };
+        self.services.engines.metrics.reloads.of(result).inc();
+        self.services.reloaded(outcome);
+    }
+
+    /// Compiles the file and puts it in force; tells the number of the new snapshot.
+    ///
+    /// # Errors
+    /// A [`ReloadError`]; the snapshot in force is then unchanged.
+    pub async fn reload(&self) -> Result<u64, ReloadError> {
+        let mut newest = self.turn.lock().await;
+        let number = *newest + 1;
+        let (file, services) = (self.file.clone(), Arc::clone(&self.services));
+        let compiled = tokio::task::spawn_blocking(move || load(&file, number, &services)).await;
+        let plan = compiled.map_err(|_| ReloadError::Interrupted)??;
+        if plan.process != self.process {
+            return Err(ReloadError::NeedsRestart);
+        }
+        // The first request under the new snapshot finds addresses and keys.
+        self.services.engines.targets.resolve_now().await;
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.services.engines.authenticators.prime()).await;
+        self.watched.store(Arc::new(plan.watched.into_iter().collect()));
+        self.services.swap(plan.snapshot);
+        *newest = number;
+        Ok(number)
+    }
+
+    async fn stamps(&self) -> BTreeMap<PathBuf, Option<Stamp>> {
+        let mut paths = vec![self.file.clone()];
+        paths.extend(self.watched.load().iter().cloned());
+        let stamped = tokio::task::spawn_blocking(|| paths.into_iter().map(|path| (stamp(&path), path)).collect::<Vec<_>>());
+        stamped.await.unwrap_or_default().into_iter().map(|(stamp, path)| (path, stamp)).collect()
+    }
+}
+
+/// What changes when a file does: device, inode, length and time of last change in nanoseconds.
+type Stamp = (u64, u64, u64, i128);
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.dev(), meta.ino(), meta.len(), i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec())))
+}
+
+fn load(file: &Path, number: u64, services: &Services) -> Result<Plan, ReloadError> {
+    let text = std::fs::read_to_string(file).map_err(ReloadError::Unreadable)?;
+    compile(file, &text, number, &services.engines).map_err(ReloadError::Wrong)
+}

@@ -1,0 +1,112 @@
+//! Work that goes on beside requests: secrets, addresses, keys, reloads, and the counts that listeners keep.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::server::ShutdownWatch;
+use pingora::services::background::{BackgroundService, GenBackgroundService, background_service};
+use prometheus::IntCounter;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::Reloader;
+use crate::proxy::ingress::Gate;
+use crate::state::Services;
+use crate::telemetry::{ConnectionRefusal, IngressTimeout, Metrics};
+use crate::vault::Vaults;
+
+/// The background service of a gateway.
+pub(super) struct Background {
+    services: Arc<Services>,
+    reloader: Arc<Reloader>,
+    gates: Vec<Arc<Gate>>,
+}
+
+pub(super) fn service(
+    services: Arc<Services>,
+    reloader: Arc<Reloader>,
+    gates: Vec<Arc<Gate>>,
+) -> GenBackgroundService<Background> {
+    background_service("background", Background { services, reloader, gates })
+}
+
+#[async_trait]
+impl BackgroundService for Background {
+    /// Goes on while requests are drained, since they still need secrets and keys; ends with the process.
+    async fn start(&self, _shutdown: ShutdownWatch) {
+        let engines = &self.services.engines;
+        let (_never, forever) = watch::channel(false);
+        tokio::join!(
+            self.refresh_secrets(),
+            engines.targets.run(forever),
+            engines.authenticators.run(),
+            self.reloader.watch(),
+            self.reload_on_hangup(),
+            self.count(),
+        );
+    }
+}
+
+impl Background {
+    async fn refresh_secrets(&self) {
+        let mut every = tokio::time::interval(Vaults::REFRESH_EVERY);
+        loop {
+            every.tick().await;
+            let services = Arc::clone(&self.services);
+            if tokio::task::spawn_blocking(move || services.engines.vaults.refresh()).await.is_err() {
+                log::error!("refreshing secrets panicked");
+            }
+        }
+    }
+
+    async fn reload_on_hangup(&self) {
+        let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+            log::error!("SIGHUP cannot be received: only file changes reload");
+            return;
+        };
+        while hangups.recv().await.is_some() {
+            self.reloader.ask();
+        }
+    }
+
+    /// Carries what listeners count over to the metrics.
+    async fn count(&self) {
+        let mut every = tokio::time::interval(Duration::from_millis(500));
+        let mut carried = vec![Carried::default(); self.gates.len()];
+        loop {
+            every.tick().await;
+            let metrics = &self.services.engines.metrics;
+            let open: usize = self.gates.iter().map(|gate| gate.open_connections()).sum();
+            metrics.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
+            for (gate, carried) in self.gates.iter().zip(&mut carried) {
+                carried.over(gate, metrics);
+            }
+        }
+    }
+}
+
+/// How much of each of a listener's counts is in the metrics already.
+#[derive(Clone, Copy, Default)]
+struct Carried([u64; 7]);
+
+impl Carried {
+    fn over(&mut self, gate: &Gate, metrics: &Metrics) {
+        let counted = gate.counters();
+        let places: [(&AtomicU64, &IntCounter); 7] = [
+            (&counted.refused_full, metrics.connections_refused.of(ConnectionRefusal::Total)),
+            (&counted.refused_per_address, metrics.connections_refused.of(ConnectionRefusal::Client)),
+            (&counted.refused_proxy_header, metrics.connections_refused.of(ConnectionRefusal::ProxyHeader)),
+            (&counted.timed_out_idle, metrics.ingress_timeouts.of(IngressTimeout::Idle)),
+            (&counted.timed_out_head, metrics.ingress_timeouts.of(IngressTimeout::Head)),
+            (&counted.timed_out_body, metrics.ingress_timeouts.of(IngressTimeout::Body)),
+            (&counted.timed_out_write, metrics.ingress_timeouts.of(IngressTimeout::Write)),
+        ];
+        for (carried, (from, to)) in self.0.iter_mut().zip(places) {
+            let now = from.load(Ordering::Relaxed);
+            to.inc_by(now - *carried);
+            *carried = now;
+        }
+    }
+}
