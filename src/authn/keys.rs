@@ -141,7 +141,8 @@ const FILE_PACE: Pace = Pace {
 const MAX_FILE: u64 = 1 << 20;
 
 impl Keys {
-    /// The keys from this source. A file is read here, so that one which cannot be read is found at once; URLs are not called yet.
+    /// The keys from this source. A file is read here, so that one which cannot be read is found at once; URLs are
+    /// judged and not called yet.
     pub(super) fn new(source: &KeySource, issuer: &str, allowed: Algs, client: &Arc<Client>) -> Result<Self, KeyFault> {
         let client = Arc::clone(client);
         match source {
@@ -172,6 +173,7 @@ impl Keys {
                 Ok(Self::Fetched(Refreshed::new(FILE_PACE, fetch).holding(first)))
             }
             KeySource::JwksUrl(url) => {
+                client.check(url)?;
                 let url = url.clone();
                 Ok(Self::Fetched(Refreshed::new(URL_PACE, move || {
                     let (client, url) = (Arc::clone(&client), url.clone());
@@ -179,6 +181,7 @@ impl Keys {
                 })))
             }
             KeySource::Discovery => {
+                client.check(issuer)?;
                 let issuer: Arc<str> = issuer.into();
                 Ok(Self::Fetched(Refreshed::new(URL_PACE, move || {
                     discover(Arc::clone(&client), Arc::clone(&issuer), allowed)

@@ -96,6 +96,14 @@ impl Client {
         &self.settings
     }
 
+    /// Whether a call to a URL that the operator wrote can be allowed at all, without making it.
+    ///
+    /// # Errors
+    /// [`NetError::Url`], [`NetError::Scheme`] and [`NetError::Address`].
+    pub fn check(&self, url: &str) -> Result<(), NetError> {
+        self.admit(&parse(url)?, NamedBy::Operator)
+    }
+
     /// Fetches a JSON document from a URL that the operator wrote. The body is not looked at.
     ///
     /// # Errors
@@ -267,7 +275,7 @@ mod tests {
             assert_eq!(client.admit(&parse(url).expect(url), named_by), want, "{url} {named_by:?}");
         }
         for bad in ["", "/path", "https://user@idp.example.com/", "https://:pw@idp.example.com/"] {
-            assert_eq!(parse(bad).err(), Some(NetError::Url), "{bad}");
+            assert_eq!(client.check(bad), Err(NetError::Url), "{bad}");
         }
     }
 

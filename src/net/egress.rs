@@ -19,16 +19,29 @@ impl Egress {
 
     /// Whether a connection may be made to this address.
     pub fn permits(&self, ip: IpAddr) -> bool {
-        let ip = canonical_ip(ip);
+        let ip = destination(ip);
         !is_forbidden(ip) && (!is_private(ip) || self.declared.contains(ip))
     }
 
     /// Whether a connection may be made to this address when the operator wrote the address itself, not a name: then a private one counts
     /// as declared.
     pub fn permits_literal(&self, ip: IpAddr) -> bool {
-        !is_forbidden(canonical_ip(ip))
+        !is_forbidden(destination(ip))
     }
 }
+
+/// The IPv4 address that an IPv6 one stands for: mapped, or behind a translator (RFC 6052 §2.1).
+fn destination(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V6(v6) if v6.segments()[..6] == TRANSLATED => {
+            let [.., a, b, c, d] = v6.octets();
+            IpAddr::from([a, b, c, d])
+        }
+        IpAddr::V4(_) | IpAddr::V6(_) => canonical_ip(ip),
+    }
+}
+
+const TRANSLATED: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
 
 /// Unspecified, multicast, broadcast, link-local, and the IPv6 address of one cloud's metadata service.
 fn is_forbidden(ip: IpAddr) -> bool {
@@ -72,6 +85,9 @@ mod tests {
             ("100.64.0.1", true, false),
             ("169.254.169.254", false, false),
             ("::ffff:169.254.169.254", false, false),
+            ("64:ff9b::169.254.169.254", false, false),
+            ("64:ff9b::10.1.2.3", true, false),
+            ("64:ff9b::93.184.216.34", true, true),
             ("0.0.0.0", false, false),
             ("fd00:ec2::254", false, false),
             ("fe80::1", false, false),

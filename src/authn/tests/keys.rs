@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::authn::testing::{Issuer, NOW, RSA, SECRET, Signer, claims, client, header, prove, settings, with, without};
 use crate::authn::{Alg, JwksFault, Jwt, JwtFault, JwtSettings, KeyFault, KeySource, SharedKey};
 use crate::domain::{AuthnFault, Denial, Secret, Unavailable};
+use crate::net::NetError;
 
 #[tokio::test]
 async fn a_removed_key_takes_what_it_proved_with_it() {
@@ -143,6 +144,17 @@ fn unsafe_settings_make_no_authenticator() {
         (settings(KeySource::Secret { key: shared(SECRET), alg: Alg::Rs256 }), JwtFault::Keys(KeyFault::Algorithm)),
         (settings(KeySource::Secret { key: shared(b"short"), alg: Alg::Hs256 }), JwtFault::Keys(KeyFault::ShortSecret)),
         (settings(KeySource::Secret { key: shared(SECRET), alg: Alg::Hs384 }), JwtFault::Keys(KeyFault::ShortSecret)),
+        (
+            settings(KeySource::JwksUrl("http://login.example.com/jwks".to_owned())),
+            JwtFault::Keys(KeyFault::Net(NetError::Scheme)),
+        ),
+        (
+            changed(|s| {
+                s.issuer = "corp".to_owned();
+                s.keys = KeySource::Discovery;
+            }),
+            JwtFault::Keys(KeyFault::Net(NetError::Url)),
+        ),
         (settings(KeySource::JwksFile("/nonexistent".into())), JwtFault::Keys(KeyFault::File)),
     ] {
         assert_eq!(Jwt::new(settings, &client()).err(), Some(fault));

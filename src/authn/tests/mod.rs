@@ -2,5 +2,6 @@
 
 mod attacks;
 mod chain;
+mod discovery;
 mod keys;
 mod tokens;
