@@ -1,0 +1,44 @@
+# What the scripts share: messages, and the tools that a build needs. Sourced, never run.
+
+say() { printf '==> %s\n' "$*"; }
+die() { printf '%s\n' "$2" >&2; exit "$1"; }
+
+# The project's root becomes the working directory; a Rust installed by rustup is found even by a bare shell.
+enter_project() {
+  cd "$(dirname "${BASH_SOURCE[0]}")/.."
+  PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+}
+
+need_rust() {
+  command -v cargo >/dev/null || die 3 "cargo was not found. Install Rust from https://rustup.rs:
+    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y
+and run this again."
+}
+
+need_rust_components() {
+  if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
+    die 3 "rustfmt or clippy is missing: rustup component add rustfmt clippy"
+  fi
+}
+
+# The crates with C parts (cryptography, compression, SQLite) want a C compiler with headers, make and cmake.
+need_build_tools() {
+  local packages=()
+  if ! cc -E -include stdlib.h -x c /dev/null >/dev/null 2>&1 || ! command -v make >/dev/null; then
+    packages+=(build-essential)
+  fi
+  command -v cmake >/dev/null || packages+=(cmake)
+  [ ${#packages[@]} -eq 0 ] || install_packages "${packages[@]}"
+}
+
+install_packages() {
+  local as_root=()
+  command -v apt-get >/dev/null || die 3 "missing build tools; install what your system calls: $*"
+  if [ "$(id -u)" -ne 0 ]; then
+    as_root=(sudo -n)
+    sudo -n true 2>/dev/null || die 3 "missing build tools; as root, run: apt-get install $*"
+  fi
+  say "installing $*"
+  "${as_root[@]}" apt-get update -q
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+}
