@@ -1,4 +1,4 @@
-//! API keys of the proxy's own: `clv_`, 12 letters or digits that name the key, `_`, and 43 characters of base64url that prove it. Only the
+//! API keys of the proxy's own: `clv_`, 12 letters or digits that name the key, `_`, and 43 more that prove it. Only the
 //! SHA-256 of a key is known here.
 
 use std::collections::HashMap;
@@ -6,12 +6,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::HeaderName;
 
+use crate::crypto::{ApiKeyRecord, api_key, sha256};
 use crate::domain::{AuthnFault, Name, NetworkSet, Principal, PrincipalKind};
 
-use super::sha256;
 
 /// What an `[authn.NAME.api_key]` knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,10 +28,8 @@ pub struct ApiKeySettings {
 pub struct ApiKeyEntry {
     /// What the operator calls it.
     pub label: Name,
-    /// The 12 letters or digits that name it.
-    pub prefix: String,
-    /// SHA-256 of the whole key, `clv_` included. The secret's 256 bits leave nothing to guess, so no slow hash is needed.
-    pub digest: [u8; 32],
+    /// Its public prefix and its digest. The secret's 256 bits leave nothing to guess, so no slow hash is needed.
+    pub record: ApiKeyRecord,
     /// The id of the principal that it proves.
     pub owner: String,
     /// The principal's roles.
@@ -50,8 +47,6 @@ pub struct ApiKeyEntry {
 /// Why settings make no authenticator; with the label of the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiKeyFault {
-    /// The prefix is not 12 letters or digits.
-    Prefix(Name),
     /// Another key has the same prefix.
     SamePrefix(Name),
     /// The owner is no valid id.
@@ -64,22 +59,15 @@ pub enum ApiKeyFault {
 pub struct ApiKeys {
     name: Name,
     header: Option<HeaderName>,
-    keys: HashMap<Prefix, Known, ahash::RandomState>,
+    keys: HashMap<Box<str>, Known, ahash::RandomState>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Prefix([u8; PREFIX]);
-
 struct Known {
-    digest: [u8; 32],
+    record: ApiKeyRecord,
     principal: Arc<Principal>,
     networks: Option<NetworkSet>,
 }
 
-/// What every key starts with, so that scanners for leaked secrets find it, and no token does.
-pub(super) const SCHEME: &str = "clv_";
-const PREFIX: usize = 12;
-const SECRET: usize = 43;
 
 impl ApiKeys {
     /// An authenticator that knows these keys.
@@ -90,16 +78,13 @@ impl ApiKeys {
         let ApiKeySettings { name, header, keys: entries } = settings;
         let mut keys = HashMap::with_capacity_and_hasher(entries.len(), ahash::RandomState::new());
         for entry in entries {
-            let Some(prefix) = Prefix::parse(entry.prefix.as_bytes()) else {
-                return Err(ApiKeyFault::Prefix(entry.label));
-            };
             if !Principal::is_valid_id(&entry.owner) {
                 return Err(ApiKeyFault::Owner(entry.label));
             }
             if entry.networks.as_ref().is_some_and(NetworkSet::is_empty) {
                 return Err(ApiKeyFault::NoNetwork(entry.label));
             }
-            let label = entry.label.clone();
+            let (label, prefix) = (entry.label.clone(), entry.record.prefix().into());
             if keys.insert(prefix, Known::new(entry, &name)).is_some() {
                 return Err(ApiKeyFault::SamePrefix(label));
             }
@@ -124,12 +109,12 @@ impl ApiKeys {
         client: std::net::IpAddr,
         now: SystemTime,
     ) -> Result<Arc<Principal>, AuthnFault> {
-        let prefix = parse(presented).ok_or(AuthnFault::Malformed)?;
-        let known = self.keys.get(&prefix);
-        let digest = known.map_or([0; 32], |known| known.digest);
-        let is_equal = verify_slices_are_equal(&digest, &sha256(presented.as_bytes())).is_ok();
-        let known = known.ok_or(AuthnFault::UnknownKey)?;
-        if !is_equal {
+        let (prefix, _) = api_key::parse(presented).ok_or(AuthnFault::Malformed)?;
+        let Some(known) = self.keys.get(prefix) else {
+            std::hint::black_box(sha256(presented.as_bytes()));
+            return Err(AuthnFault::UnknownKey);
+        };
+        if !known.record.verify(presented) {
             Err(AuthnFault::Signature)
         } else if known.principal.expires.is_some_and(|end| now >= end) {
             Err(AuthnFault::Expired)
@@ -143,27 +128,11 @@ impl ApiKeys {
 
 impl Known {
     fn new(entry: ApiKeyEntry, authenticator: &Name) -> Self {
-        let ApiKeyEntry { label: _, prefix: _, digest, owner, roles, scopes, kind, expires, networks } = entry;
+        let ApiKeyEntry { label: _, record, owner, roles, scopes, kind, expires, networks } = entry;
         let authenticator = authenticator.clone();
         let principal = Principal { id: owner, kind, roles, scopes, authenticator, expires };
-        Self { digest, principal: Arc::new(principal), networks }
+        Self { record, principal: Arc::new(principal), networks }
     }
-}
-
-impl Prefix {
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let prefix = bytes.try_into().ok()?;
-        bytes.iter().all(u8::is_ascii_alphanumeric).then_some(Self(prefix))
-    }
-}
-
-/// The prefix of a text that has exactly the form of a key.
-fn parse(text: &str) -> Option<Prefix> {
-    let rest = text.as_bytes().strip_prefix(SCHEME.as_bytes())?;
-    let (prefix, rest) = rest.split_at_checked(PREFIX)?;
-    let secret = rest.strip_prefix(b"_")?;
-    let is_base64url = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    if secret.len() == SECRET && secret.iter().all(is_base64url) { Prefix::parse(prefix) } else { None }
 }
 
 impl fmt::Debug for ApiKeys {
@@ -181,7 +150,6 @@ impl fmt::Debug for ApiKeyEntry {
 impl fmt::Display for ApiKeyFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Prefix(label) => write!(f, "the prefix of key `{label}` is not 12 letters or digits"),
             Self::SamePrefix(label) => write!(f, "key `{label}` has the prefix of another key"),
             Self::Owner(label) => write!(f, "the owner of key `{label}` is no valid id"),
             Self::NoNetwork(label) => write!(f, "key `{label}` may be used from no network at all"),
@@ -246,8 +214,6 @@ mod tests {
         };
         for (entries, want) in [
             (vec![entry(), entry()], ApiKeyFault::SamePrefix(label())),
-            (with(|e| e.prefix.push('x')), ApiKeyFault::Prefix(label())),
-            (with(|e| e.prefix = "AbCdEf01234_".to_owned()), ApiKeyFault::Prefix(label())),
             (with(|e| e.owner = "a@b@c".to_owned()), ApiKeyFault::Owner(label())),
             (with(|e| e.networks = Some(NetworkSet::default())), ApiKeyFault::NoNetwork(label())),
         ] {

@@ -9,9 +9,9 @@ use http::{HeaderName, HeaderValue};
 
 use crate::domain::{AuthnFault, Denial, Name, Principal, RequestView};
 
-use super::api_key::SCHEME;
 use super::token::{MAX_TOKEN, Token};
-use super::{ApiKeys, Jwt, sha256};
+use super::{ApiKeys, Jwt};
+use crate::crypto::{api_key, sha256};
 
 /// One configured method that turns a presented credential into a principal.
 #[derive(Debug, Clone)]
@@ -87,7 +87,7 @@ impl Chain {
             return self.prove_key(place, value, request, now);
         }
         let credential = bearer(value).map_err(Denial::Unauthenticated)?;
-        if credential.starts_with(SCHEME) {
+        if credential.starts_with(api_key::MARK) {
             self.prove_key(place, credential, request, now)
         } else {
             self.prove_token(credential, now)

@@ -113,7 +113,7 @@ mod tests {
         let facts = Facts::new(1280);
         let now = UNIX_EPOCH + Duration::from_secs(150);
         for n in 0..10_000_u32 {
-            let token = super::super::sha256(&n.to_be_bytes());
+            let token = crate::crypto::sha256(&n.to_be_bytes());
             facts.keep(token, fact(100, 200));
             assert!(facts.find(&token, now, |_| true).is_some());
         }

@@ -5,10 +5,10 @@ use aws_lc_rs::signature::{
 };
 use jsonwebtoken::{DecodingKey, DecodingKeyKind};
 
+use crate::crypto::sha256;
 use crate::domain::AuthnFault;
 
 use super::alg::{Alg, Algs, Family};
-use super::sha256;
 use super::token::Token;
 
 /// A key that proves tokens.

@@ -11,6 +11,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use jsonwebtoken::DecodingKey;
 use serde_json::Value;
 
+use crate::crypto::sha256;
 use crate::domain::Secret;
 use crate::net::{Client, Fetched, Fresh, NetError, Pace, Refreshed};
 
@@ -18,7 +19,6 @@ use super::alg::{Alg, Algs, Family};
 use super::json::parse_object;
 use super::jwks::{JwksFault, KeySet};
 use super::key::{self, Key};
-use super::sha256;
 
 /// Where the keys are that prove an issuer's tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

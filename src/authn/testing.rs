@@ -20,7 +20,8 @@ use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{ApiKeyEntry, Authenticator, Chain, Jwt, JwtSettings, KeySource, sha256};
+use super::{ApiKeyEntry, Authenticator, Chain, Jwt, JwtSettings, KeySource};
+use crate::crypto::{ApiKeyRecord, sha256};
 use crate::domain::{Denial, Host, Name, NormalPath, Principal, PrincipalKind, RequestView};
 use crate::net::{Client, ClientSettings};
 
@@ -49,10 +50,11 @@ pub(super) fn key_text(prefix: &str, fill: char) -> String {
 
 /// The entry for [`key_text`], owned by its label.
 pub(super) fn api_key_entry(label: &str, prefix: &str, fill: char) -> ApiKeyEntry {
+    let sum = sha256(key_text(prefix, fill).as_bytes());
+    let digest = sum.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"));
     ApiKeyEntry {
         label: Name::parse(label).expect("a name"),
-        prefix: prefix.to_owned(),
-        digest: sha256(key_text(prefix, fill).as_bytes()),
+        record: ApiKeyRecord::new(prefix, &digest).expect("a record"),
         owner: label.to_owned(),
         roles: Vec::new(),
         scopes: Vec::new(),

@@ -1,7 +1,128 @@
 //! The commands.
 
+mod demo;
 mod key;
+mod run;
 mod vault;
 
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+pub use demo::DemoArgs;
 pub use key::{KeyCommand, NewKey};
+pub use run::{CheckArgs, RunArgs};
 pub use vault::{MasterKeyArgs, VaultCommand};
+
+/// A privileged-access proxy for APIs: callers come with their own short-lived identity, the proxy carries the keys.
+#[derive(Debug, Parser)]
+#[command(name = "claviger", version, about, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  claviger demo                                   see the whole job on loopback
+  claviger vault init secrets.sealed --key-file master.key
+  claviger vault set secrets.sealed stripe/api-key --key-file master.key
+  claviger check claviger.toml                    every mistake, with line, column and cure
+  claviger run claviger.toml                      serve; SIGHUP or a changed file reloads
+  claviger run claviger.toml --upgrade            take over from the running process
+
+Exit codes: 0 done, 1 failed, 2 wrong arguments or a wrong configuration.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve a configuration.
+    Run(RunArgs),
+    /// Check a configuration and tell everything that is wrong with it.
+    Check(CheckArgs),
+    /// Make and change sealed files of secrets.
+    #[command(subcommand)]
+    Vault(VaultCommand),
+    /// Make API keys for callers.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Show the whole job on loopback: an upstream, an issuer, a vault and a gateway, and a short story.
+    Demo(DemoArgs),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+impl Cli {
+    /// Does what was asked; what there is to print goes to `out`, errors to `complaints`.
+    pub fn run(self, out: &mut dyn Write, complaints: &mut dyn Write) -> ExitCode {
+        let done = match self.command {
+            Command::Run(args) => args.run(),
+            Command::Check(args) => args.run(out),
+            Command::Vault(command) => command.run(out).map_err(Failure::from),
+            Command::Key(command) => command.run(out).map_err(Failure::from),
+            Command::Demo(args) => args.run(out),
+            Command::Completions { shell } => {
+                clap_complete::generate(shell, &mut Self::command(), "claviger", &mut io::BufWriter::new(out));
+                Ok(())
+            }
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                // Nobody is left to tell when even this cannot be written.
+                let _ = writeln!(complaints, "{}", failure.text);
+                ExitCode::from(failure.code)
+            }
+        }
+    }
+}
+
+/// Why a command failed, and the exit code that says so.
+struct Failure {
+    text: String,
+    code: u8,
+}
+
+impl Failure {
+    fn new(code: u8, text: impl Into<String>) -> Self {
+        Self { text: text.into(), code }
+    }
+}
+
+impl From<Box<dyn Error>> for Failure {
+    fn from(error: Box<dyn Error>) -> Self {
+        Self::new(1, format!("claviger: {error}"))
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::new(1, format!("claviger: {error}"))
+    }
+}
+
+/// A configuration file, as several commands take it.
+#[derive(Debug, clap::Args)]
+pub struct ConfigFile {
+    /// The configuration file.
+    #[arg(value_name = "FILE", default_value = "claviger.toml")]
+    pub file: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -41,8 +41,8 @@ pub fn generate() -> (Zeroizing<String>, ApiKeyRecord) {
     push_random(&mut text, PREFIX);
     text.push('_');
     push_random(&mut text, SECRET);
-    let (prefix, secret) = text[MARK.len()..].split_at(PREFIX);
-    let record = ApiKeyRecord { prefix: prefix.to_owned(), digest: sha256(&secret.as_bytes()[1..]) };
+    let prefix = text[MARK.len()..][..PREFIX].to_owned();
+    let record = ApiKeyRecord { prefix, digest: sha256(text.as_bytes()) };
     (text, record)
 }
 
@@ -73,7 +73,12 @@ impl ApiKeyRecord {
         &self.prefix
     }
 
-    /// `sha256:` and the digest of the secret part (what [`parse`] gives second) in lower-case hexadecimal.
+    /// Whether this is the text of the key that the record is of. Digests are compared in constant time.
+    pub fn verify(&self, text: &str) -> bool {
+        constant_time_eq(&self.digest, &sha256(text.as_bytes()))
+    }
+
+    /// `sha256:` and the digest of the whole key in lower-case hexadecimal.
     pub fn digest_text(&self) -> String {
         self.digest.iter().fold(DIGEST_MARK.to_owned(), |mut text, byte| {
             // Writing to a String cannot fail.
@@ -82,10 +87,6 @@ impl ApiKeyRecord {
         })
     }
 
-    /// Whether this secret, the second part of what [`parse`] gives, belongs to the record. Digests are compared in constant time.
-    pub fn verify(&self, secret: &str) -> bool {
-        constant_time_eq(&self.digest, &sha256(secret.as_bytes()))
-    }
 }
 
 impl fmt::Display for ApiKeyRecordError {
@@ -138,10 +139,10 @@ mod tests {
         let (text, record) = generate();
         let (prefix, secret) = parse(&text).expect("a key");
         assert_eq!((prefix, text.len()), (record.prefix(), LENGTH));
-        assert!(record.verify(secret));
+        assert!(record.verify(&text));
         let (other, _) = generate();
-        assert!(!record.verify(parse(&other).expect("a key").1));
-        assert!(!record.verify("") && !record.verify(&text));
+        assert!(!record.verify(&other));
+        assert!(!record.verify("") && !record.verify(secret));
         assert!(!format!("{record:?}").contains(secret));
     }
 

@@ -89,12 +89,12 @@ impl Background {
 
 /// How much of each of a listener's counts is in the metrics already.
 #[derive(Clone, Copy, Default)]
-struct Carried([u64; 7]);
+struct Carried([u64; 8]);
 
 impl Carried {
     fn over(&mut self, gate: &Gate, metrics: &Metrics) {
         let counted = gate.counters();
-        let places: [(&AtomicU64, &IntCounter); 7] = [
+        let places: [(&AtomicU64, &IntCounter); 8] = [
             (&counted.refused_full, metrics.connections_refused.of(ConnectionRefusal::Total)),
             (&counted.refused_per_address, metrics.connections_refused.of(ConnectionRefusal::Client)),
             (&counted.refused_proxy_header, metrics.connections_refused.of(ConnectionRefusal::ProxyHeader)),
@@ -102,6 +102,7 @@ impl Carried {
             (&counted.timed_out_head, metrics.ingress_timeouts.of(IngressTimeout::Head)),
             (&counted.timed_out_body, metrics.ingress_timeouts.of(IngressTimeout::Body)),
             (&counted.timed_out_write, metrics.ingress_timeouts.of(IngressTimeout::Write)),
+            (&counted.heads_unheard, &metrics.parser_refusals),
         ];
         for (carried, (from, to)) in self.0.iter_mut().zip(places) {
             let now = from.load(Ordering::Relaxed);

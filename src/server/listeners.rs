@@ -61,11 +61,10 @@ fn settings(listener: &Listener) -> Settings {
 
 fn proxy(server: &Server, listener: &Listener, services: &Arc<Services>) -> HttpProxy<Gateway> {
     let mut proxy = pingora_proxy::http_proxy(&server.configuration, Gateway::new(Arc::clone(services)));
-    proxy.server_options = Some(HttpServerOptions {
-        h2c: listener.http2 && !listener.tls,
-        h2_idle_timeout: Some(listener.idle_timeout),
-        ..HttpServerOptions::default()
-    });
+    let mut options = HttpServerOptions::default();
+    options.h2c = listener.http2 && !listener.tls;
+    options.h2_idle_timeout = Some(listener.idle_timeout);
+    proxy.server_options = Some(options);
     proxy
 }
 

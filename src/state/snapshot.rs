@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::Router;
 use crate::crypto::Certificates;
-use crate::domain::{NetworkSet, Name};
+use crate::domain::{Name, NetworkSet};
+use crate::target::Target;
 
 /// One compiled configuration: immutable, numbered, swapped whole. An exchange keeps the one it began with to its end.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub struct Snapshot {
     pub router: Router,
     /// How many routes there are.
     pub routes: usize,
+    /// The targets, for their status.
+    pub targets: Vec<Arc<Target>>,
     /// What can change about listeners without a restart.
     pub listeners: HashMap<Name, ListenerState>,
 }

@@ -77,12 +77,14 @@ labels! {
         Total = "total",
         /// The client's network has all the connections it may have.
         Client = "client",
+        /// A peer that is trusted to name its client did not.
+        ProxyHeader = "proxy_header",
     }
 
     /// What a client did not do in time.
     IngressTimeout {
-        /// Finish the TLS handshake.
-        Handshake = "handshake",
+        /// Begin a request.
+        Idle = "idle",
         /// Send a whole head.
         Head = "head",
         /// Send a whole body.

@@ -13,6 +13,7 @@ use crate::authn::{
 };
 use crate::config::file::{ApiKeyTable, AuthnTable, JwtTable, KeyTable, Text};
 use crate::config::values::Period;
+use crate::crypto::ApiKeyRecord;
 use crate::domain::{Name, PrincipalKind};
 use crate::net::{Client, ClientSettings};
 use crate::vault::Vault;
@@ -138,8 +139,8 @@ impl Compiler<'_, '_> {
     }
 
     fn key_entry(&mut self, label: Name, table: KeyTable) -> Option<ApiKeyEntry> {
-        let digest = parse_digest(table.digest.get_ref()).ok_or("not a digest");
-        let digest = self.report.take(table.digest.span(), digest, "paste what `claviger key new` printed: `sha256:` and 64 hexadecimal digits");
+        let record = ApiKeyRecord::new(table.prefix.get_ref(), table.digest.get_ref());
+        let record = self.report.take(table.prefix.span(), record, "paste the entry that `claviger key new` printed");
         let expires = match &table.expires {
             Some(text) => Some(self.moment(text)?),
             None => None,
@@ -148,8 +149,7 @@ impl Compiler<'_, '_> {
         let texts = |list: Vec<String>| list.into_iter().map(Arc::from).collect();
         Some(ApiKeyEntry {
             label,
-            prefix: table.prefix.into_inner(),
-            digest: digest?,
+            record: record?,
             owner: table.owner.into_inner(),
             roles: texts(table.roles),
             scopes: texts(table.scopes),
@@ -163,16 +163,4 @@ impl Compiler<'_, '_> {
         let moment = text.get_ref().parse::<jiff::Timestamp>().ok().and_then(|moment| SystemTime::try_from(moment).ok());
         self.report.take(text.span(), moment.ok_or("not a moment"), "write one such as \"2027-01-31T00:00:00Z\"")
     }
-}
-
-fn parse_digest(text: &str) -> Option<[u8; 32]> {
-    let hex = text.strip_prefix("sha256:")?;
-    let mut digest = [0; 32];
-    if hex.len() != 64 || !hex.is_ascii() {
-        return None;
-    }
-    for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(digest)
 }

@@ -102,7 +102,8 @@ impl Compiler<'_, '_> {
         let listeners = self.listener_states(file.listen);
         let parts = route::Parts { targets, credentials, authenticators, limits, roles };
         let (router, routes) = self.router(file.route, &parts);
-        (Snapshot { number, router, routes, listeners }, process)
+        let targets = parts.targets.by_name.into_values().flatten().collect();
+        (Snapshot { number, router, routes, targets, listeners }, process)
     }
 
     fn each<T, V>(

@@ -27,6 +27,8 @@ pub struct Connection {
     http2: AtomicBool,
     head: AtomicU8,
     refusal: OnceLock<Denial>,
+    /// Whether the current head became an exchange.
+    heard: AtomicBool,
     /// In nanoseconds since `opened`; 0 is none.
     body_deadline: AtomicU64,
 }
@@ -56,6 +58,7 @@ impl Connection {
             http2: AtomicBool::new(false),
             head: AtomicU8::new(HEAD_AWAITED),
             refusal: OnceLock::new(),
+            heard: AtomicBool::new(false),
             body_deadline: AtomicU64::new(0),
         }
     }
@@ -68,6 +71,7 @@ impl Connection {
         if self.is_http2() {
             return None;
         }
+        self.heard.store(true, Ordering::Release);
         match self.refusal.get() {
             Some(denial) => Some(*denial),
             None if self.head.load(Ordering::Acquire) == HEAD_ENDED => None,
@@ -103,7 +107,13 @@ impl Connection {
     /// A new exchange begins: the next bytes are a head.
     pub(super) fn await_head(&self) {
         self.end_body();
+        self.heard.store(false, Ordering::Release);
         self.head.store(HEAD_AWAITED, Ordering::Release);
+    }
+
+    /// Whether a whole head has come that never became an exchange: Pingora's parser refused it.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.head.load(Ordering::Acquire) == HEAD_ENDED && !self.heard.load(Ordering::Acquire)
     }
 
     pub(super) fn is_head_awaited(&self) -> bool {

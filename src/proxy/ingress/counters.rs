@@ -23,6 +23,8 @@ pub struct IngressCounters {
     pub timed_out_write: AtomicU64,
     /// Heads that break HTTP or can be read in more than one way.
     pub heads_malformed: AtomicU64,
+    /// Heads that Pingora answered with a bare 400 or 405 before any phase, and that have no record.
+    pub heads_unheard: AtomicU64,
     /// Heads above the listener's limit.
     pub heads_too_large: AtomicU64,
 }

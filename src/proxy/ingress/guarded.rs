@@ -264,3 +264,11 @@ impl fmt::Debug for Guarded {
 
 #[cfg(test)]
 mod tests;
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if self.connection.is_unheard() {
+            count(&self.gate.counters().heads_unheard);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! `claviger run` and `claviger check`.
+
+use std::io::Write;
+
+use clap::{Args, ValueEnum};
+use log::LevelFilter;
+use serde::Serialize;
+
+use super::{ConfigFile, Failure};
+use crate::server::{self, Options, StartError};
+use crate::state::Engines;
+use crate::telemetry::logs::{self, Format};
+
+/// What to serve, and how to log about it.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Take over the listeners of the running process, which then finishes what it has under way and ends.
+    #[arg(long)]
+    upgrade: bool,
+    /// How logs on standard error look; by default plain on a terminal and JSON elsewhere.
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormat>,
+    /// The lowest level that is logged. Framework logs below warnings never are: they show requests.
+    #[arg(long, default_value = "info")]
+    log_level: LevelFilter,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Plain,
+    Json,
+}
+
+impl RunArgs {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let format = match self.log_format {
+            Some(LogFormat::Plain) => Format::Plain,
+            Some(LogFormat::Json) => Format::Json,
+            None => Format::of_stderr(),
+        };
+        logs::init(self.log_level, format).map_err(|error| Failure::new(1, error.to_string()))?;
+        server::harden();
+        let options = Options { config: self.config.file, upgrade: self.upgrade };
+        server::run(options).map_err(|error| Failure::new(exit_code(&error), error.to_string()))
+    }
+}
+
+fn exit_code(error: &StartError) -> u8 {
+    match error {
+        StartError::Wrong(_) | StartError::Unreadable(..) => 2,
+        StartError::Audit(_) | StartError::Upgrade(_) | StartError::Internal(_) => 1,
+    }
+}
+
+/// What to check.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Print one JSON object with a list of `{file, line, column, message, cure}`.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Found<'a> {
+    file: String,
+    line: usize,
+    column: usize,
+    message: &'a str,
+    cure: &'a str,
+}
+
+impl CheckArgs {
+    pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        let engines = Engines::new().map_err(|error| Failure::new(1, error.to_string()))?;
+        let file = self.config.file.display().to_string();
+        let error = match server::load(&self.config.file, &engines) {
+            Ok(plan) if self.json => return Ok(writeln!(out, r#"{{"ok":true,"routes":{}}}"#, plan.snapshot.routes)?),
+            Ok(plan) => return Ok(writeln!(out, "{file}: ok, {} routes", plan.snapshot.routes)?),
+            Err(error) => error,
+        };
+        match &error {
+            StartError::Wrong(diagnostics) if self.json => {
+                let found = diagnostics.list.iter().map(|one| Found {
+                    file: file.clone(),
+                    line: one.line,
+                    column: one.column,
+                    message: &one.message,
+                    cure: &one.cure,
+                });
+                let found: Vec<_> = found.collect();
+                let text = serde_json::json!({ "ok": false, "errors": found }).to_string();
+                writeln!(out, "{text}")?;
+                Err(Failure::new(2, format!("{file}: {} errors", diagnostics.list.len())))
+            }
+            StartError::Wrong(_)
+            | StartError::Unreadable(..)
+            | StartError::Audit(_)
+            | StartError::Upgrade(_)
+            | StartError::Internal(_) => Err(Failure::new(exit_code(&error), error.to_string())),
+        }
+    }
+}
