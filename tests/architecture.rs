@@ -29,7 +29,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("monitor", &["domain", "telemetry", "net", "audit"]),
     (
         "state",
-        &["domain", "telemetry", "target", "session", "vault", "authn", "authz", "limit", "inspect", "inject", "audit"],
+        &[
+            "domain",
+            "crypto",
+            "telemetry",
+            "target",
+            "session",
+            "vault",
+            "authn",
+            "authz",
+            "limit",
+            "inspect",
+            "inject",
+            "audit",
+        ],
     ),
     (
         "proxy",
@@ -56,7 +69,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("cluster", &["domain", "telemetry", "session", "limit"]),
-    ("admin", &["domain", "telemetry", "session", "vault", "authn", "authz", "audit", "monitor", "state", "config"]),
+    (
+        "admin",
+        &["domain", "telemetry", "target", "session", "vault", "authn", "authz", "audit", "monitor", "state", "config"],
+    ),
     (
         "server",
         &[
@@ -81,7 +97,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "admin",
         ],
     ),
-    ("cli", &["domain", "crypto", "net", "vault", "authz", "inspect", "audit", "monitor", "config", "server"]),
+    (
+        "cli",
+        &["domain", "crypto", "telemetry", "net", "vault", "authz", "inspect", "audit", "monitor", "config", "server"],
+    ),
     ("main", &["cli"]),
 ];
 

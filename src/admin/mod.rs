@@ -44,7 +44,9 @@ pub fn answer(services: &Services, method: &Method, path: &str, headers: &Header
     match path {
         "/health" => text(StatusCode::OK, "ok\n"),
         "/ready" => readiness(services),
-        "/metrics" => reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", services.engines.metrics.render()),
+        "/metrics" => {
+            reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", services.engines.metrics.render())
+        }
         "/status" => status(services),
         _ => text(StatusCode::NOT_FOUND, "Ask for /health, /ready, /status or /metrics.\n"),
     }

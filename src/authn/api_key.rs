@@ -11,7 +11,6 @@ use http::HeaderName;
 use crate::crypto::{ApiKeyRecord, api_key, sha256};
 use crate::domain::{AuthnFault, Name, NetworkSet, Principal, PrincipalKind};
 
-
 /// What an `[authn.NAME.api_key]` knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKeySettings {
@@ -67,7 +66,6 @@ struct Known {
     principal: Arc<Principal>,
     networks: Option<NetworkSet>,
 }
-
 
 impl ApiKeys {
     /// An authenticator that knows these keys.

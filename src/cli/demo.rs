@@ -1,7 +1,7 @@
 //! demo
+use super::Failure;
 use clap::Args;
 use std::io::Write;
-use super::Failure;
 /// x
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -10,5 +10,8 @@ pub struct DemoArgs {
     once: bool,
 }
 impl DemoArgs {
-    pub(super) fn run(self, _out: &mut dyn Write) -> Result<(), Failure> { let _ = self.once; Ok(()) }
+    pub(super) fn run(self, _out: &mut dyn Write) -> Result<(), Failure> {
+        let _ = self.once;
+        Ok(())
+    }
 }

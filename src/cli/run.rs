@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use super::{ConfigFile, Failure};
 use crate::server::{self, Options, StartError};
-use crate::state::Engines;
 use crate::telemetry::logs::{self, Format};
 
 /// What to serve, and how to log about it.
@@ -75,11 +74,10 @@ struct Found<'a> {
 
 impl CheckArgs {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
-        let engines = Engines::new().map_err(|error| Failure::new(1, error.to_string()))?;
         let file = self.config.file.display().to_string();
-        let error = match server::load(&self.config.file, &engines) {
-            Ok(plan) if self.json => return Ok(writeln!(out, r#"{{"ok":true,"routes":{}}}"#, plan.snapshot.routes)?),
-            Ok(plan) => return Ok(writeln!(out, "{file}: ok, {} routes", plan.snapshot.routes)?),
+        let error = match server::check(&self.config.file) {
+            Ok(routes) if self.json => return Ok(writeln!(out, r#"{{"ok":true,"routes":{routes}}}"#)?),
+            Ok(routes) => return Ok(writeln!(out, "{file}: ok, {routes} routes")?),
             Err(error) => error,
         };
         match &error {

@@ -39,7 +39,18 @@ pub(super) struct File {
 }
 
 const TABLES: [&str; 12] = [
-    "server", "admin", "audit", "egress", "listen", "authn", "role", "vault", "target", "credential", "limit", "route",
+    "server",
+    "admin",
+    "audit",
+    "egress",
+    "listen",
+    "authn",
+    "role",
+    "vault",
+    "target",
+    "credential",
+    "limit",
+    "route",
 ];
 
 /// Reads a file; what is wrong goes to the report.
@@ -168,11 +179,9 @@ fn take_out(value: &mut DeValue<'_>, place: &Range<usize>) -> Option<String> {
             Some(key)
         }
         DeValue::Array(array) => array.iter_mut().find_map(|inner| take_out(inner.get_mut(), place)),
-        DeValue::String(_)
-        | DeValue::Integer(_)
-        | DeValue::Float(_)
-        | DeValue::Boolean(_)
-        | DeValue::Datetime(_) => None,
+        DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
+            None
+        }
     }
 }
 

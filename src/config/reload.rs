@@ -135,7 +135,8 @@ impl Reloader {
     async fn stamps(&self) -> BTreeMap<PathBuf, Option<Stamp>> {
         let mut paths = vec![self.file.clone()];
         paths.extend(self.watched.load().iter().cloned());
-        let stamped = tokio::task::spawn_blocking(|| paths.into_iter().map(|path| (stamp(&path), path)).collect::<Vec<_>>());
+        let stamped =
+            tokio::task::spawn_blocking(|| paths.into_iter().map(|path| (stamp(&path), path)).collect::<Vec<_>>());
         stamped.await.unwrap_or_default().into_iter().map(|(stamp, path)| (path, stamp)).collect()
     }
 }

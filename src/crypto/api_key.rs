@@ -86,7 +86,6 @@ impl ApiKeyRecord {
             text
         })
     }
-
 }
 
 impl fmt::Display for ApiKeyRecordError {

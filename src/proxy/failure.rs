@@ -19,11 +19,18 @@ pub(super) fn denial(error: &Error) -> Option<Denial> {
         (ErrorType::ReadTimedout, ErrorSource::Downstream) => Some(Denial::TimedOut(TimedOut::Body)),
         (_, ErrorSource::Downstream) => None,
         (
-            ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout,
+            ErrorType::ConnectTimedout
+            | ErrorType::TLSHandshakeTimedout
+            | ErrorType::ReadTimedout
+            | ErrorType::WriteTimedout,
             ErrorSource::Upstream,
         ) => Some(Denial::Unavailable(Unavailable::UpstreamTimeout)),
         (
-            ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::H2Error | ErrorType::InvalidH2 | ErrorType::H2Downgrade,
+            ErrorType::InvalidHTTPHeader
+            | ErrorType::H1Error
+            | ErrorType::H2Error
+            | ErrorType::InvalidH2
+            | ErrorType::H2Downgrade,
             ErrorSource::Upstream,
         ) => Some(Denial::Unavailable(Unavailable::UpstreamProtocol)),
         (_, ErrorSource::Upstream) => Some(Denial::Unavailable(Unavailable::Upstream)),

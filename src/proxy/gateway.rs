@@ -258,7 +258,8 @@ impl ProxyHttp for Gateway {
         }
         let status = session.response_written().map(|head| head.status.as_u16());
         let (request_bytes, response_bytes) = (session.body_bytes_read() as u64, session.body_bytes_sent() as u64);
-        let upstream = exchange.admitted().and_then(|(_, admission)| admission.attempt.began).map(|began| began.elapsed());
+        let upstream =
+            exchange.admitted().and_then(|(_, admission)| admission.attempt.began).map(|began| began.elapsed());
         let refused = matches!(exchange.stage, Stage::Refused(_));
         if let Some(draft) = exchange.draft() {
             let outcome = outcome(refused, error, draft.denial());

@@ -52,9 +52,8 @@ fn document(denial: &Denial, id: RequestId) -> Bytes {
     let title = status.canonical_reason().unwrap_or("Error");
     let (code, detail) = (denial.code(), denial.public_text());
     let status = status.as_u16();
-    let text = format!(
-        r#"{{"title":"{title}","status":{status},"code":"{code}","detail":"{detail}","request_id":"{id}"}}"#
-    );
+    let text =
+        format!(r#"{{"title":"{title}","status":{status},"code":"{code}","detail":"{detail}","request_id":"{id}"}}"#);
     Bytes::from(text + "\n")
 }
 

@@ -58,11 +58,17 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// Reads and compiles a configuration, as a start would.
+/// Reads and compiles a configuration, as a start would; tells how many routes it has.
 ///
 /// # Errors
 /// [`StartError`] when it cannot be read or is wrong.
-pub fn load(file: &Path, engines: &Engines) -> Result<Plan, StartError> {
+pub fn check(file: &Path) -> Result<usize, StartError> {
+    process::install_crypto();
+    let engines = Engines::new().map_err(|error| StartError::Internal(error.to_string()))?;
+    load(file, &engines).map(|plan| plan.snapshot.routes)
+}
+
+fn load(file: &Path, engines: &Engines) -> Result<Plan, StartError> {
     let text = std::fs::read_to_string(file).map_err(|error| StartError::Unreadable(file.to_owned(), error))?;
     compile(file, &text, 1, engines).map_err(StartError::Wrong)
 }

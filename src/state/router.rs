@@ -66,7 +66,9 @@ impl Router {
     fn neighbours_of(&self, route: &Route) -> Box<dyn Iterator<Item = &Arc<Route>> + '_> {
         let Some(first) = route.path.first_literal() else {
             let host = route.host.clone();
-            return Box::new(self.neighbours.iter().filter(move |((h, _), _)| *h == host).flat_map(|(_, routes)| routes));
+            return Box::new(
+                self.neighbours.iter().filter(move |((h, _), _)| *h == host).flat_map(|(_, routes)| routes),
+            );
         };
         let same = self.neighbours.get(&(route.host.clone(), Some(first.to_owned())));
         let wild = self.neighbours.get(&(route.host.clone(), None));

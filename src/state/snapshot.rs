@@ -7,6 +7,7 @@ use super::Router;
 use crate::crypto::Certificates;
 use crate::domain::{Name, NetworkSet};
 use crate::target::Target;
+use crate::vault::Vault;
 
 /// One compiled configuration: immutable, numbered, swapped whole. An exchange keeps the one it began with to its end.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub struct Snapshot {
     pub router: Router,
     /// How many routes there are.
     pub routes: usize,
+    /// The vaults: a secret that is in use is refreshed as long as its vault is.
+    pub vaults: Vec<Arc<Vault>>,
     /// The targets, for their status.
     pub targets: Vec<Arc<Target>>,
     /// What can change about listeners without a restart.

@@ -8,9 +8,7 @@ use std::time::{Duration, SystemTime};
 use toml::Spanned;
 
 use super::{Compiled, Compiler};
-use crate::authn::{
-    Alg, ApiKeyEntry, ApiKeySettings, ApiKeys, Authenticator, JwtSettings, KeySource, SharedKey,
-};
+use crate::authn::{Alg, ApiKeyEntry, ApiKeySettings, ApiKeys, Authenticator, JwtSettings, KeySource, SharedKey};
 use crate::config::file::{ApiKeyTable, AuthnTable, JwtTable, KeyTable, Text};
 use crate::config::values::Period;
 use crate::crypto::ApiKeyRecord;
@@ -63,7 +61,11 @@ impl Compiler<'_, '_> {
         let mut algorithms = Vec::new();
         for text in texts {
             let alg = Alg::parse(text.get_ref()).ok_or("no such algorithm");
-            algorithms.push(self.report.take(text.span(), alg, "write a registered name, such as RS256, ES256 or EdDSA"));
+            algorithms.push(self.report.take(
+                text.span(),
+                alg,
+                "write a registered name, such as RS256, ES256 or EdDSA",
+            ));
         }
         algorithms.into_iter().collect()
     }
@@ -132,7 +134,9 @@ impl Compiler<'_, '_> {
         let mut entries = Vec::with_capacity(tables.len());
         for (label, table) in tables {
             let parsed = Name::parse(label.get_ref());
-            let Some(parsed) = self.report.take(label.span(), parsed, "label the key with such a name") else { continue };
+            let Some(parsed) = self.report.take(label.span(), parsed, "label the key with such a name") else {
+                continue;
+            };
             entries.extend(self.key_entry(parsed, table.into_inner()));
         }
         entries
@@ -160,7 +164,8 @@ impl Compiler<'_, '_> {
     }
 
     fn moment(&mut self, text: &Text) -> Option<SystemTime> {
-        let moment = text.get_ref().parse::<jiff::Timestamp>().ok().and_then(|moment| SystemTime::try_from(moment).ok());
+        let moment =
+            text.get_ref().parse::<jiff::Timestamp>().ok().and_then(|moment| SystemTime::try_from(moment).ok());
         self.report.take(text.span(), moment.ok_or("not a moment"), "write one such as \"2027-01-31T00:00:00Z\"")
     }
 }

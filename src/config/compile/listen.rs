@@ -85,7 +85,11 @@ impl Compiler<'_, '_> {
         let listeners = file.listen.values().map(|entry| &entry.table.address);
         for text in listeners.chain(file.admin.as_ref().map(|admin| &admin.address)) {
             if let Some(_other) = seen.insert(text.get_ref().as_str(), text.span()) {
-                self.report.add(text.span(), "another listener has this address already", "give each its own address and port");
+                self.report.add(
+                    text.span(),
+                    "another listener has this address already",
+                    "give each its own address and port",
+                );
             }
         }
     }
@@ -137,4 +141,3 @@ impl Compiler<'_, '_> {
 pub(super) fn or(period: Option<Period>, seconds: u64) -> Duration {
     period.map_or(Duration::from_secs(seconds), |Period(duration)| duration)
 }
-

@@ -93,17 +93,17 @@ impl Compiler<'_, '_> {
         let process = self.process(&file);
         let vaults = self.each("vault", file.vault, Self::vault);
         let targets = self.each("target", file.target, Self::target);
-        let credentials = self.each("credential", file.credential, |c, name, entry| {
-            c.credential(name, entry, &vaults, &targets)
-        });
+        let credentials =
+            self.each("credential", file.credential, |c, name, entry| c.credential(name, entry, &vaults, &targets));
         let authenticators = self.each("authn", file.authn, |c, name, entry| c.authenticator(name, entry, &vaults));
         let roles = self.roles(file.role, &authenticators);
         let limits = self.each("limit", file.limit, Self::limit);
         let listeners = self.listener_states(file.listen);
         let parts = route::Parts { targets, credentials, authenticators, limits, roles };
         let (router, routes) = self.router(file.route, &parts);
+        let vaults = vaults.by_name.into_values().flatten().collect();
         let targets = parts.targets.by_name.into_values().flatten().collect();
-        (Snapshot { number, router, routes, targets, listeners }, process)
+        (Snapshot { number, router, routes, vaults, targets, listeners }, process)
     }
 
     fn each<T, V>(
@@ -145,7 +145,11 @@ impl Compiler<'_, '_> {
         self.watched.insert(full.clone());
         let content = read_bounded(&full);
         let content = content.map_err(|error| format!("cannot read {}: {error}", full.display()));
-        self.report.take(path.span(), content, "name a readable file; relative paths start at the configuration's directory")
+        self.report.take(
+            path.span(),
+            content,
+            "name a readable file; relative paths start at the configuration's directory",
+        )
     }
 }
 

@@ -55,9 +55,11 @@ impl Compiler<'_, '_> {
 
     /// Checks `AUTHENTICATOR:ID`.
     fn member(&mut self, text: &Text, authenticators: &Compiled<Authenticator>) -> Option<()> {
-        let known = |(authenticator, id): (&str, &str)| !id.is_empty() && authenticators.by_name.contains_key(authenticator);
+        let known =
+            |(authenticator, id): (&str, &str)| !id.is_empty() && authenticators.by_name.contains_key(authenticator);
         if !text.get_ref().split_once(':').is_some_and(known) {
-            let cure = "write `AUTHENTICATOR:ID`, where `[authn.AUTHENTICATOR]` is there: an id alone could be anybody's";
+            let cure =
+                "write `AUTHENTICATOR:ID`, where `[authn.AUTHENTICATOR]` is there: an id alone could be anybody's";
             self.report.add(text.span(), "this names no principal", cure);
             return None;
         }
@@ -78,7 +80,8 @@ impl Compiler<'_, '_> {
         if table.requests.is_none() && table.concurrent.is_none() {
             self.report.add(span, "this limits nothing", "write `requests`, `concurrent`, or both");
         }
-        let rate = requests.map(|requests| RateSettings { requests, per: or(table.per, 1), burst: burst.unwrap_or(requests) });
+        let rate =
+            requests.map(|requests| RateSettings { requests, per: or(table.per, 1), burst: burst.unwrap_or(requests) });
         Some(Limit { name: name.clone(), by: by?, rate, concurrent })
     }
 
@@ -86,7 +89,11 @@ impl Compiler<'_, '_> {
         let value = value?;
         let positive = NonZeroU32::new(*value.get_ref());
         if positive.is_none() {
-            self.report.add(value.span(), "a limit of 0 would refuse everything", "write 1 or more, or take the route out");
+            self.report.add(
+                value.span(),
+                "a limit of 0 would refuse everything",
+                "write 1 or more, or take the route out",
+            );
         }
         positive
     }
@@ -100,7 +107,10 @@ impl Compiler<'_, '_> {
             count += 1;
             if let Err(overlap) = router.add(Arc::new(route)) {
                 let cure = "let one of the paths cover the other, or give them different hosts or methods";
-                let message = format!("route `{name}` overlaps route `{}`: a request could be meant for either", overlap.with.name);
+                let message = format!(
+                    "route `{name}` overlaps route `{}`: a request could be meant for either",
+                    overlap.with.name
+                );
                 self.report.add(place, message, cure);
             }
         }
@@ -211,7 +221,9 @@ impl Compiler<'_, '_> {
             limits.push(RouteLimit {
                 name: limit.name.clone(),
                 by: limit.by,
-                rate: limit.rate.map(|settings| (registry.rate(&scope, settings), RateFields::new(&limit.name, &settings))),
+                rate: limit
+                    .rate
+                    .map(|settings| (registry.rate(&scope, settings), RateFields::new(&limit.name, &settings))),
                 concurrency: limit.concurrent.map(|max| registry.concurrency(&scope, max)),
             });
         }

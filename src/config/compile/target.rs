@@ -9,7 +9,8 @@ use super::listen::or;
 use crate::config::file::{BackendTable, HealthTable, TargetTable, Text};
 use crate::domain::Name;
 use crate::target::{
-    BackendAddress, Balance, Health, Origin, Protocol, Settings, Target, TargetUrl, Timeouts, UpstreamTls, parse_host_header,
+    BackendAddress, Balance, Health, Origin, Protocol, Settings, Target, TargetUrl, Timeouts, UpstreamTls,
+    parse_host_header,
 };
 
 impl Compiler<'_, '_> {
@@ -51,7 +52,11 @@ impl Compiler<'_, '_> {
         let name = table.server_name.as_ref().map(|text| text.get_ref().as_str());
         let place = table.server_name.as_ref().or(table.ca.as_ref()).unwrap_or(&table.url);
         let tls = UpstreamTls::new(origin, name, ca.as_deref());
-        self.report.take(place.span(), tls, "set `server_name` to the name in the upstream's certificate, and `ca` to a PEM file")
+        self.report.take(
+            place.span(),
+            tls,
+            "set `server_name` to the name in the upstream's certificate, and `ca` to a PEM file",
+        )
     }
 
     fn backend(&mut self, table: &BackendTable, origin: &Origin) -> Option<BackendAddress> {
@@ -69,7 +74,11 @@ impl Compiler<'_, '_> {
             "least_requests" => Ok(Balance::LeastRequests),
             _ => Err("no such way to balance"),
         };
-        self.report.take(text.span(), balance, "choose `round_robin`, `weighted`, `consistent_hash` or `least_requests`")
+        self.report.take(
+            text.span(),
+            balance,
+            "choose `round_robin`, `weighted`, `consistent_hash` or `least_requests`",
+        )
     }
 
     fn protocol(&mut self, text: Option<&Text>) -> Option<Protocol> {
@@ -104,7 +113,11 @@ impl Compiler<'_, '_> {
         let Some(expect) = &table.expect else { return Some(200..=399) };
         let (low, high) = *expect.get_ref();
         if !(100..=599).contains(&low) || !(low..=599).contains(&high) {
-            self.report.add(expect.span(), "not a range of statuses", "write the lowest and the highest, such as `[200, 399]`");
+            self.report.add(
+                expect.span(),
+                "not a range of statuses",
+                "write the lowest and the highest, such as `[200, 399]`",
+            );
             return None;
         }
         Some(low..=high)

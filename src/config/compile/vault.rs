@@ -37,7 +37,9 @@ impl Compiler<'_, '_> {
                 (Kind::SealedFile { path: self.path(table.path.get_ref()), key }, table.max_stale)
             }
             VaultTable::Environment(table) => (Kind::Environment { prefix: table.prefix.into_inner() }, None),
-            VaultTable::Directory(table) => (Kind::Directory { path: self.path(table.path.get_ref()) }, table.max_stale),
+            VaultTable::Directory(table) => {
+                (Kind::Directory { path: self.path(table.path.get_ref()) }, table.max_stale)
+            }
         };
         let max_stale = self.max_stale(span, max_stale)?;
         Some(self.engines.vaults.open(&Settings { name: name.clone(), kind, max_stale }))
@@ -46,7 +48,11 @@ impl Compiler<'_, '_> {
     fn max_stale(&mut self, span: Range<usize>, written: Option<Period>) -> Option<Duration> {
         let max_stale = written.map_or(Settings::DEFAULT_STALE, |Period(duration)| duration);
         if max_stale < Settings::MIN_STALE {
-            self.report.add(span, "`max_stale` is too short: one late look would refuse requests", "make it 2s or more");
+            self.report.add(
+                span,
+                "`max_stale` is too short: one late look would refuse requests",
+                "make it 2s or more",
+            );
             return None;
         }
         Some(max_stale)
@@ -116,7 +122,11 @@ impl Compiler<'_, '_> {
     fn injected_header(&mut self, name: &Text, prefix: &str) -> Option<Method> {
         let parsed = self.header_name(name)?;
         if RESERVED_HEADERS.contains(&parsed.as_str()) {
-            self.report.add(name.span(), "no credential may be put in this header", "name the one the upstream asks for");
+            self.report.add(
+                name.span(),
+                "no credential may be put in this header",
+                "name the one the upstream asks for",
+            );
             return None;
         }
         if !prefix.bytes().all(|b| matches!(b, b' '..=b'~')) {

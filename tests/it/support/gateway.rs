@@ -98,7 +98,6 @@ impl Gateway {
         let log = File::create(site.folder().join("log")).expect("a log file");
         let process = program()
             .arg("run")
-            .arg("--config")
             .arg(site.config_path())
             .current_dir(site.folder())
             .envs(site.environment.iter().cloned())
