@@ -143,6 +143,7 @@ impl Compiler<'_, '_> {
             policy: Policy::compile(rules, Arc::clone(&parts.roles)),
             limits,
             credential,
+            target_metrics: self.engines.metrics.target(&target.as_ref()?.settings().name),
             target: target?,
             metrics: self.engines.metrics.route(name),
         })
