@@ -7,6 +7,6 @@ mod read;
 mod reload;
 mod values;
 
-pub use compile::{Listener, Plan, Process, compile};
+pub use compile::{Listener, Plan, Process, Watched, compile};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use reload::{ReloadError, Reloader};

@@ -94,7 +94,6 @@ pub fn run(options: Options) -> Result<(), StartError> {
     server.bootstrap();
     run_directory.claim();
 
-    let watched = watched.into_iter().collect();
     let reloader = Arc::new(Reloader::new(options.config, Arc::clone(&services), process.clone(), watched));
     let gates = listeners::add(&mut server, &process, &services);
     server.add_service(background::service(Arc::clone(&services), reloader, gates));
