@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, Notify};
 
 use super::{Diagnostics, Plan, Process, compile};
-use crate::state::{ReloadOutcome, Services};
+use crate::state::Services;
 use crate::telemetry::ReloadResult;
 
 /// Reloads one configuration file into running services.
@@ -96,18 +96,19 @@ impl Reloader {
     }
 
     async fn reload_and_tell(&self) {
-        let (outcome, result) = match self.reload().await {
+        let result = match self.reload().await {
             Ok(number) => {
                 log::info!(config = number; "the configuration was reloaded");
-                (ReloadOutcome::Applied, ReloadResult::Applied)
+                ReloadResult::Applied
             }
             Err(error) => {
                 log::error!("the configuration was not reloaded, the old one stays: {error}");
-                (ReloadOutcome::Refused(error.to_string()), ReloadResult::Refused)
+                self.services.refused(error.to_string());
+                ReloadResult::Refused
             }
         };
+        // Last: who sees the count finds what it counts.
         self.services.engines.metrics.reloads.of(result).inc();
-        self.services.reloaded(outcome);
     }
 
     /// Compiles the file and puts it in force; tells the number of the new snapshot.
