@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, Notify};
 
 use super::{Diagnostics, Plan, Process, Watched, compile};
 use crate::domain::SecretRef;
-use crate::state::{ReloadOutcome, Services};
+use crate::state::Services;
 use crate::telemetry::ReloadResult;
 
 /// Reloads one configuration file into running services.
@@ -93,18 +93,19 @@ impl Reloader {
     }
 
     async fn reload_and_tell(&self) {
-        let (outcome, result) = match self.reload().await {
+        let result = match self.reload().await {
             Ok(number) => {
                 log::info!(config = number; "the configuration was reloaded");
-                (ReloadOutcome::Applied, ReloadResult::Applied)
+                ReloadResult::Applied
             }
             Err(error) => {
                 log::error!("the configuration was not reloaded, the old one stays: {error}");
-                (ReloadOutcome::Refused(error.to_string()), ReloadResult::Refused)
+                self.services.refused(error.to_string());
+                ReloadResult::Refused
             }
         };
+        // Last: who sees the count finds what it counts.
         self.services.engines.metrics.reloads.of(result).inc();
-        self.services.reloaded(outcome);
     }
 
     /// Compiles the file and puts it in force; tells the number of the new snapshot.
@@ -135,7 +136,8 @@ impl Reloader {
         paths.extend(watched.files.iter().cloned());
         let stamped =
             tokio::task::spawn_blocking(|| paths.into_iter().map(|path| (stamp(&path), path)).collect::<Vec<_>>());
-        stamped.await.unwrap_or_default().into_iter().map(|(stamp, path)| (path, stamp)).collect()
+        let files = stamped.await.unwrap_or_default().into_iter().map(|(stamp, path)| (path, stamp)).collect();
+        Stamps { files, secrets: watched.secrets.iter().map(|slot| (slot.name().clone(), slot.version())).collect() }
     }
 }
 

@@ -39,8 +39,8 @@ pub struct Plan {
 pub struct Watched {
     /// Files.
     pub files: BTreeSet<PathBuf>,
-    /// Secrets whose value was compiled in, with the version that was.
-    pub secrets: Vec<(Arc<Slot>, u64)>,
+    /// Secrets whose value was compiled in.
+    pub secrets: Vec<Arc<Slot>>,
 }
 
 /// The part of a configuration that holds for the life of the process.
