@@ -93,7 +93,9 @@ fn compiled(engines: &Engines, set: Option<(&Told, Value)>) -> Vec<String> {
             table = match table.get_mut(step).unwrap_or_else(|| panic!("no `{step}` for [{}]", told.path)) {
                 Value::Table(inner) => inner,
                 Value::Array(list) => list[0].as_table_mut().expect("a table"),
-                other => panic!("{other}"),
+                Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {
+                    panic!("`{step}` in [{}] is no table", told.path)
+                }
             };
         }
         table.insert(told.key.clone(), value);
