@@ -31,12 +31,17 @@ need_build_tools() {
   [ ${#packages[@]} -eq 0 ] || install_packages "${packages[@]}"
 }
 
+# What tests drive the program with. One that finds no wrk says so and is skipped.
+need_test_tools() {
+  command -v wrk >/dev/null || (install_packages wrk) || say "wrk could not be installed: its test is skipped"
+}
+
 install_packages() {
   local as_root=()
-  command -v apt-get >/dev/null || die 3 "missing build tools; install what your system calls: $*"
+  command -v apt-get >/dev/null || die 3 "missing tools; install what your system calls: $*"
   if [ "$(id -u)" -ne 0 ]; then
     as_root=(sudo -n)
-    sudo -n true 2>/dev/null || die 3 "missing build tools; as root, run: apt-get install $*"
+    sudo -n true 2>/dev/null || die 3 "missing tools; as root, run: apt-get install $*"
   fi
   say "installing $*"
   "${as_root[@]}" apt-get update -q

@@ -1,17 +1,174 @@
-//! demo
-use super::Failure;
+//! `claviger demo`: the whole job on loopback, told as a short story. Every step is checked: the demo fails when the product does.
+
+mod http;
+mod servers;
+mod stage;
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
 use clap::Args;
-use std::io::Write;
-/// x
+use serde_json::Value;
+
+use super::Failure;
+use http::Answer;
+use stage::{FIRST_KEY, SECOND_KEY, Stage};
+
+/// How to show it.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// x
+    /// End by itself after the story; the exit code tells whether everything went as told.
     #[arg(long)]
     once: bool,
 }
+
+/// How long a change may take to be seen before the demo counts it as failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 impl DemoArgs {
-    pub(super) fn run(self, _out: &mut dyn Write) -> Result<(), Failure> {
-        let _ = self.once;
-        Ok(())
+    pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        let mut stage = Stage::set(out)?;
+        Story { stage: &mut stage, out, step: 0 }.tell()?;
+        if self.once {
+            writeln!(out, "\nEverything went as told.")?;
+            return Ok(());
+        }
+        stage.invite(out)?;
+        stage.wait()
     }
+}
+
+struct Story<'a> {
+    stage: &'a mut Stage,
+    out: &'a mut dyn Write,
+    step: u32,
+}
+
+impl Story<'_> {
+    fn tell(&mut self) -> Result<(), Failure> {
+        self.allowed()?;
+        self.denied()?;
+        self.expired()?;
+        self.reloaded()?;
+        self.rotated()?;
+        self.recorded()
+    }
+
+    fn allowed(&mut self) -> Result<(), Failure> {
+        self.title("Alice reads charges with her own token, good for 5 minutes")?;
+        let token = self.stage.token("alice", "billing", 300);
+        let answer = self.call("GET", "/payments/v1/charges?limit=3", Some(&token))?;
+        self.expect(answer.status == 200, "the gateway lets her in")?;
+        self.upstream_saw(&answer)?;
+        self.expect(saw_key(&answer, FIRST_KEY), "the upstream saw the real key")?;
+        self.expect(!answer.body.contains(&token), "her token never got there")
+    }
+
+    fn denied(&mut self) -> Result<(), Failure> {
+        self.title("She tries a refund, which no rule allows")?;
+        let token = self.stage.token("alice", "billing", 300);
+        let heard = self.stage.upstream.heard();
+        let answer = self.call("POST", "/payments/v1/refunds", Some(&token))?;
+        writeln!(self.out, "     {}", answer.body.trim_end())?;
+        self.expect(answer.status == 403 && answer.body.contains("not_allowed"), "403, which says no more than that")?;
+        self.expect(self.stage.upstream.heard() == heard, "the upstream heard nothing of it")
+    }
+
+    fn expired(&mut self) -> Result<(), Failure> {
+        self.title("A token from yesterday, and none at all")?;
+        let stale = self.stage.token("alice", "billing", -86_400);
+        let answer = self.call("GET", "/payments/v1/charges", Some(&stale))?;
+        self.expect(answer.status == 401, "an expired token proves nothing")?;
+        let answer = self.call("GET", "/payments/v1/charges", None)?;
+        self.expect(answer.status == 401, "no token proves nothing")
+    }
+
+    fn reloaded(&mut self) -> Result<(), Failure> {
+        self.title("A rule for refunds is added to the file; nothing is restarted")?;
+        writeln!(self.out, "     + {}", stage::REFUND_RULE)?;
+        self.stage.allow_refunds()?;
+        self.until("the gateway took the new file", |story| Ok(story.stage.config_number()? == 2))?;
+        let token = self.stage.token("alice", "billing", 300);
+        let answer = self.call("POST", "/payments/v1/refunds", Some(&token))?;
+        self.expect(answer.status == 200, "the refund goes through")
+    }
+
+    fn rotated(&mut self) -> Result<(), Failure> {
+        self.title("The upstream key is replaced in the vault; nothing is reloaded")?;
+        self.stage.rotate_key()?;
+        let token = self.stage.token("alice", "billing", 300);
+        self.until("the upstream sees the new key", |story| {
+            Ok(saw_key(&story.stage.call("GET", "/payments/v1/charges", Some(&token))?, SECOND_KEY))
+        })
+    }
+
+    fn recorded(&mut self) -> Result<(), Failure> {
+        self.title("Who did what")?;
+        self.until("every exchange has its record", |story| {
+            let lines = story.stage.audit()?;
+            let is_denial = |line: &&Value| line["code"] == "not_allowed";
+            let is_refund = |line: &&Value| line["rule"] == "payments.allow[1]";
+            Ok(lines.iter().any(|l| is_denial(&l)) && lines.iter().any(|l| is_refund(&l)))
+        })?;
+        let lines = self.stage.audit()?;
+        for line in lines.iter().take(5) {
+            let text = |key: &str| line[key].as_str().unwrap_or("-").to_owned();
+            let why = if line["rule"].is_string() { text("rule") } else { text("code") };
+            writeln!(
+                self.out,
+                "     {}  {:<6} {:<5} {:<24} {:>3}  {:<9}  {}",
+                &text("time").get(11..19).unwrap_or_default(),
+                text("principal"),
+                text("method"),
+                text("path"),
+                line["status"],
+                text("outcome"),
+                why
+            )?;
+        }
+        let all = self.stage.audit_text()?;
+        self.expect(!all.contains(FIRST_KEY) && !all.contains(SECOND_KEY), "and no key in any of it")
+    }
+
+    fn title(&mut self, text: &str) -> io::Result<()> {
+        self.step += 1;
+        writeln!(self.out, "\n{}. {text}", self.step)
+    }
+
+    fn call(&mut self, method: &str, path: &str, token: Option<&str>) -> Result<Answer, Failure> {
+        writeln!(self.out, "     > {method} {path}")?;
+        let answer = self.stage.call(method, path, token)?;
+        writeln!(self.out, "     < {}", answer.status)?;
+        Ok(answer)
+    }
+
+    fn upstream_saw(&mut self, answer: &Answer) -> io::Result<()> {
+        let seen: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        let line = seen["request"].as_str().unwrap_or_default();
+        let key = seen["headers"]["authorization"].as_str().unwrap_or("nothing");
+        writeln!(self.out, "     upstream saw: {line}\n                   authorization: {key}")
+    }
+
+    fn expect(&mut self, holds: bool, what: &str) -> Result<(), Failure> {
+        if !holds {
+            let log = self.stage.log();
+            return Err(Failure::new(1, format!("FAILED: {what}\nThe gateway's log:\n{log}")));
+        }
+        Ok(writeln!(self.out, "     ok: {what}")?)
+    }
+
+    fn until(&mut self, what: &str, holds: impl Fn(&Self) -> Result<bool, Failure>) -> Result<(), Failure> {
+        let began = Instant::now();
+        let mut held = holds(self)?;
+        while !held && began.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(50));
+            held = holds(self)?;
+        }
+        let what = format!("{what} ({:.1} s)", began.elapsed().as_secs_f32());
+        self.expect(held, &what)
+    }
+}
+
+fn saw_key(answer: &Answer, key: &str) -> bool {
+    answer.status == 200 && answer.body.contains(&format!("Bearer {key}"))
 }

@@ -22,7 +22,8 @@ pub(super) struct ServerTable {
     pub(super) threads: Option<usize>,
     /// How long requests under way may take to end after SIGTERM or an upgrade. Default `30s`.
     pub(super) drain: Option<Period>,
-    /// A directory only this user can write, for the process id and the upgrade socket. Default: beside the configuration file.
+    /// A directory only this user can write, for the process id and the upgrade socket. Default: `.claviger` beside the configuration
+    /// file.
     pub(super) run_directory: Option<String>,
 }
 

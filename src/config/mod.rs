@@ -9,7 +9,7 @@ mod reload;
 mod schema;
 mod values;
 
-pub use compile::{Listener, Plan, Process, compile};
+pub use compile::{Listener, Plan, Process, Watched, compile};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use reference::reference;
 pub use reload::{ReloadError, Reloader};

@@ -98,10 +98,7 @@ impl<'a> Reader<'_, 'a> {
     fn single<T: DeserializeOwned>(&mut self, table: &str, value: Spanned<DeValue<'a>>) -> Option<T> {
         match T::deserialize(ValueDeserializer::from(value)) {
             Ok(read) => Some(read),
-            Err(error) => {
-                self.tell_all::<T>(&[table], error);
-                None
-            }
+            Err(error) => self.tell_all(&[table], error),
         }
     }
 
@@ -118,36 +115,39 @@ impl<'a> Reader<'_, 'a> {
             let Some(name) = self.report.take(span.clone(), Name::parse(key.get_ref()), cure) else { continue };
             match T::deserialize(ValueDeserializer::from(value)) {
                 Ok(read) => drop(entries.insert(name, Entry { span, table: read })),
-                Err(error) => self.tell_all::<T>(&[table, name.as_str()], error),
+                Err(error) => {
+                    let repaired = self.tell_all(&[table, name.as_str()], error);
+                    entries.extend(repaired.map(|table| (name, Entry { span, table })));
+                }
             }
         }
         entries
     }
 
-    /// Tells an error, then takes its key out and reads again, until nothing more is wrong or nothing can be taken out. The tables are
-    /// parsed anew for it, so that files without errors pay nothing.
-    fn tell_all<T: DeserializeOwned>(&mut self, path: &[&str], first: Error) {
+    /// Tells an error, then takes its key out and reads again, until nothing more is wrong or nothing can be taken out. Gives what is left,
+    /// for the errors that later checks find in it. The tables are parsed anew for it, so that files without errors pay nothing.
+    fn tell_all<T: DeserializeOwned>(&mut self, path: &[&str], first: Error) -> Option<T> {
         self.tell(&first, &[]);
-        let Ok(root) = DeTable::parse(self.text) else { return };
+        let root = DeTable::parse(self.text).ok()?;
         let span = root.span();
         let mut value = Spanned::new(span, DeValue::Table(root.into_inner()));
         for step in path {
-            let DeValue::Table(mut table) = value.into_inner() else { return };
-            let Some(next) = table.remove(*step) else { return };
-            value = next;
+            let DeValue::Table(mut table) = value.into_inner() else { return None };
+            value = table.remove(*step)?;
         }
         let mut removed = Vec::new();
         let mut error = first;
         while let Some(key) = error.span().and_then(|span| take_out(value.get_mut(), &span)) {
             removed.push(key);
             match T::deserialize(ValueDeserializer::from(value.clone())) {
-                Ok(_) => return,
+                Ok(repaired) => return Some(repaired),
                 Err(next) => {
                     self.tell(&next, &removed);
                     error = next;
                 }
             }
         }
+        None
     }
 
     fn tell(&mut self, error: &Error, removed: &[String]) {
@@ -156,8 +156,8 @@ impl<'a> Reader<'_, 'a> {
         if removed.iter().any(is_ours) {
             return;
         }
-        let cure = cure_for(message);
-        self.report.add(error.span().unwrap_or_default(), without_values(message), cure);
+        let (message, cure) = in_our_words(message);
+        self.report.add(error.span().unwrap_or_default(), message, cure);
     }
 }
 
@@ -186,35 +186,53 @@ fn take_out(value: &mut DeValue<'_>, place: &Range<usize>) -> Option<String> {
     }
 }
 
-/// An error's text without the value it met: `invalid type: string "...", expected u16` -> `invalid type: string, expected u16`.
-fn without_values(message: &str) -> String {
-    match (message.find('"'), message.rfind("\", expected")) {
-        (Some(open), Some(close)) if message.starts_with("invalid") && open < close => {
-            format!("{}{}", message[..open].trim_end(), &message[close + 1..])
-        }
-        _ => message.to_owned(),
+/// An error of serde's or of ours as message and cure. Serde's tell the value they met, which may be a secret in the wrong place: it is left
+/// out.
+fn in_our_words(message: &str) -> (String, String) {
+    let quoted = |text: &str| text.split('`').nth(1).unwrap_or_default().to_owned();
+    if message.starts_with("missing field") {
+        let key = quoted(message);
+        return (format!("the key `{key}` is missing"), format!("add `{key} = ...`"));
     }
-}
-
-fn cure_for(message: &str) -> String {
-    if let Some(rest) = message.strip_prefix("missing field `") {
-        let field = rest.trim_end_matches('`');
-        return format!("add `{field} = ...`");
+    if let Some((unknown, expected)) = message.split_once(", expected")
+        && unknown.starts_with("unknown")
+    {
+        let candidates: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+        let word = quoted(unknown);
+        return (format!("unknown key `{word}`"), cure_for_unknown(&word, &candidates));
     }
-    let (Some((_, rest)), Some((_, expected))) = (message.split_once('`'), message.split_once(", expected")) else {
-        return String::new();
-    };
-    if !message.starts_with("unknown") {
-        return String::new();
+    if message.starts_with("invalid")
+        && let Some((_, expected)) = message.rsplit_once(", expected ")
+    {
+        return ("this is not what stands here".to_owned(), format!("write {expected}"));
     }
-    let word = rest.split('`').next().unwrap_or_default();
-    let candidates: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
-    cure_for_unknown(word, &candidates)
+    match message.split_once("; ") {
+        Some((what, cure)) => (what.to_owned(), cure.to_owned()),
+        None => (message.to_owned(), String::new()),
+    }
 }
 
 fn cure_for_unknown(word: &str, candidates: &[&str]) -> String {
     match nearest(word, candidates.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("known here: {}", candidates.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_is_repeated() {
+        for (message, what, cure) in [
+            ("missing field `url`", "the key `url` is missing", "add `url = ...`"),
+            ("unknown field `ulr`, expected one of `url`, `http`", "unknown key `ulr`", "did you mean `url`?"),
+            ("unknown variant `x`, expected `jwt` or `api_key`", "unknown key `x`", "known here: jwt, api_key"),
+            ("invalid type: string \"s3cret, expected\", expected u16", "this is not what stands here", "write u16"),
+            ("not a size; write one", "not a size", "write one"),
+        ] {
+            assert_eq!(in_our_words(message), (what.to_owned(), cure.to_owned()), "{message}");
+        }
     }
 }

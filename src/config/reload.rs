@@ -10,8 +10,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, Notify};
 
-use super::{Diagnostics, Plan, Process, compile};
-use crate::state::{ReloadOutcome, Services};
+use super::{Diagnostics, Plan, Process, Watched, compile};
+use crate::domain::SecretRef;
+use crate::state::Services;
 use crate::telemetry::ReloadResult;
 
 /// Reloads one configuration file into running services.
@@ -19,7 +20,7 @@ pub struct Reloader {
     file: PathBuf,
     services: Arc<Services>,
     process: Process,
-    watched: ArcSwap<Vec<PathBuf>>,
+    watched: ArcSwap<Watched>,
     /// Held while a reload is under way, so that two never are; the number of the newest snapshot.
     turn: Mutex<u64>,
     asked: Notify,
@@ -59,7 +60,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 impl Reloader {
     /// A reloader for the file that these services were first compiled from.
-    pub fn new(file: PathBuf, services: Arc<Services>, process: Process, watched: Vec<PathBuf>) -> Self {
+    pub fn new(file: PathBuf, services: Arc<Services>, process: Process, watched: Watched) -> Self {
         let turn = Mutex::new(services.snapshot().number);
         Self { file, services, process, watched: ArcSwap::from_pointee(watched), turn, asked: Notify::new() }
     }
@@ -83,31 +84,28 @@ impl Reloader {
             let settled = now == seen && now != taken;
             seen.clone_from(&now);
             if asked || settled {
-                taken = now;
                 self.reload_and_tell().await;
-                // A new configuration may name other files.
                 seen = self.stamps().await;
-                taken.retain(|path, _| seen.contains_key(path));
-                for (path, stamp) in &seen {
-                    taken.entry(path.clone()).or_insert(*stamp);
-                }
+                taken = now;
+                taken.follow(&seen);
             }
         }
     }
 
     async fn reload_and_tell(&self) {
-        let (outcome, result) = match self.reload().await {
+        let result = match self.reload().await {
             Ok(number) => {
                 log::info!(config = number; "the configuration was reloaded");
-                (ReloadOutcome::Applied, ReloadResult::Applied)
+                ReloadResult::Applied
             }
             Err(error) => {
                 log::error!("the configuration was not reloaded, the old one stays: {error}");
-                (ReloadOutcome::Refused(error.to_string()), ReloadResult::Refused)
+                self.services.refused(error.to_string());
+                ReloadResult::Refused
             }
         };
+        // Last: who sees the count finds what it counts.
         self.services.engines.metrics.reloads.of(result).inc();
-        self.services.reloaded(outcome);
     }
 
     /// Compiles the file and puts it in force; tells the number of the new snapshot.
@@ -126,18 +124,41 @@ impl Reloader {
         // The first request under the new snapshot finds addresses and keys.
         self.services.engines.targets.resolve_now().await;
         let _ = tokio::time::timeout(Duration::from_secs(5), self.services.engines.authenticators.prime()).await;
-        self.watched.store(Arc::new(plan.watched.into_iter().collect()));
+        self.watched.store(Arc::new(plan.watched));
         self.services.swap(plan.snapshot);
         *newest = number;
         Ok(number)
     }
 
-    async fn stamps(&self) -> BTreeMap<PathBuf, Option<Stamp>> {
+    async fn stamps(&self) -> Stamps {
+        let watched = self.watched.load_full();
         let mut paths = vec![self.file.clone()];
-        paths.extend(self.watched.load().iter().cloned());
+        paths.extend(watched.files.iter().cloned());
         let stamped =
             tokio::task::spawn_blocking(|| paths.into_iter().map(|path| (stamp(&path), path)).collect::<Vec<_>>());
-        stamped.await.unwrap_or_default().into_iter().map(|(stamp, path)| (path, stamp)).collect()
+        let files = stamped.await.unwrap_or_default().into_iter().map(|(stamp, path)| (path, stamp)).collect();
+        Stamps { files, secrets: watched.secrets.iter().map(|slot| (slot.name().clone(), slot.version())).collect() }
+    }
+}
+
+/// What a configuration was made from, as it stood at one look: files by their stamps, secrets by their versions.
+#[derive(Clone, PartialEq, Eq)]
+struct Stamps {
+    files: BTreeMap<PathBuf, Option<Stamp>>,
+    secrets: BTreeMap<SecretRef, u64>,
+}
+
+impl Stamps {
+    /// Looks at what a later look does: what that one has found new is taken over, what it has lost is dropped.
+    fn follow(&mut self, later: &Self) {
+        self.files.retain(|path, _| later.files.contains_key(path));
+        self.secrets.retain(|name, _| later.secrets.contains_key(name));
+        for (path, stamp) in &later.files {
+            self.files.entry(path.clone()).or_insert(*stamp);
+        }
+        for (name, version) in &later.secrets {
+            self.secrets.entry(name.clone()).or_insert(*version);
+        }
     }
 }
 

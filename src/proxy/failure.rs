@@ -3,19 +3,32 @@
 use pingora::{Error, ErrorSource, ErrorType};
 
 use crate::domain::{Denial, TimedOut, Unavailable};
+use crate::telemetry::UpstreamFault;
 
 /// The name under which a denial travels through Pingora.
 const CARRIED: &str = "Denial";
 
+/// The denials that callbacks carry; any other comes out as an internal one.
+const BY_PLACE: [Denial; 5] = [
+    Denial::Internal,
+    Denial::BodyTooLarge,
+    Denial::TimedOut(TimedOut::Body),
+    Denial::Unavailable(Unavailable::Upstream),
+    Denial::Unavailable(Unavailable::UpstreamProtocol),
+];
+
 /// A denial as the error that a callback returns. It comes back out of [`denial`].
 pub(super) fn carry(denial: Denial) -> Box<Error> {
-    Error::explain(ErrorType::CustomCode(CARRIED, denial.status()), denial.code())
+    let place = BY_PLACE.iter().position(|known| *known == denial).unwrap_or(BY_PLACE.len());
+    Error::explain(ErrorType::CustomCode(CARRIED, u16::try_from(place).unwrap_or(u16::MAX)), denial.code())
 }
 
 /// What an error means for the client; nothing where the client itself is gone.
 pub(super) fn denial(error: &Error) -> Option<Denial> {
     match (error.root_etype(), error.esource()) {
-        (ErrorType::CustomCode(CARRIED, status), _) => Some(carried(*status)),
+        (ErrorType::CustomCode(CARRIED, place), _) => {
+            Some(BY_PLACE.get(usize::from(*place)).copied().unwrap_or(Denial::Internal))
+        }
         (ErrorType::ReadTimedout, ErrorSource::Downstream) => Some(Denial::TimedOut(TimedOut::Body)),
         (_, ErrorSource::Downstream) => None,
         (
@@ -38,15 +51,37 @@ pub(super) fn denial(error: &Error) -> Option<Denial> {
     }
 }
 
-/// The denials that callbacks carry have a status each of its own.
-fn carried(status: u16) -> Denial {
-    [
-        Denial::BodyTooLarge,
-        Denial::TimedOut(TimedOut::Body),
-        Denial::Unavailable(Unavailable::Upstream),
-        Denial::Unavailable(Unavailable::UpstreamTimeout),
-    ]
-    .into_iter()
-    .find(|denial| denial.status() == status)
-    .unwrap_or(Denial::Internal)
+/// What went wrong with an upstream, as metrics tell it.
+pub(super) fn upstream_fault(error: &Error) -> UpstreamFault {
+    use ErrorType as E;
+    let etype = error.root_etype();
+    if matches!(etype, E::CustomCode(CARRIED, _)) {
+        UpstreamFault::NoBackend
+    } else if matches!(etype, E::TLSHandshakeFailure | E::TLSHandshakeTimedout | E::InvalidCert | E::HandshakeError) {
+        UpstreamFault::Tls
+    } else if matches!(
+        etype,
+        E::ConnectTimedout | E::ConnectRefused | E::ConnectNoRoute | E::ConnectError | E::SocketError | E::BindError
+    ) {
+        UpstreamFault::Connect
+    } else if matches!(etype, E::ReadTimedout | E::WriteTimedout) {
+        UpstreamFault::Timeout
+    } else if matches!(etype, E::InvalidHTTPHeader | E::H1Error | E::H2Error | E::H2Downgrade | E::InvalidH2) {
+        UpstreamFault::Protocol
+    } else {
+        UpstreamFault::Closed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn denials_come_out_of_pingora_as_they_went_in() {
+        for carried in BY_PLACE {
+            assert_eq!(denial(&carry(carried)), Some(carried));
+        }
+        assert_eq!(denial(&carry(Denial::NoRoute)), Some(Denial::Internal));
+    }
 }

@@ -97,7 +97,9 @@ impl ProxyHttp for Gateway {
         attempt.bound = false;
         let key = admission.permit.principal().id.as_bytes();
         let Some(selected) = admission.route.target.select(key, &attempt.tried) else {
-            return Err(failure::carry(Denial::Unavailable(Unavailable::Upstream)));
+            let error = failure::carry(Denial::Unavailable(Unavailable::Upstream));
+            admission.route.target_metrics.errors.of(failure::upstream_fault(&error)).inc();
+            return Err(error);
         };
         attempt.count += 1;
         attempt.began.get_or_insert_with(Instant::now);
@@ -115,6 +117,7 @@ impl ProxyHttp for Gateway {
         mut error: Box<Error>,
     ) -> Box<Error> {
         if let Some((_, admission)) = exchange.admitted() {
+            admission.route.target_metrics.errors.of(failure::upstream_fault(&error)).inc();
             let attempt = &mut admission.attempt;
             if let Some(selected) = attempt.selected.take() {
                 attempt.tried.add(&selected);
@@ -225,7 +228,12 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
         reused: bool,
     ) -> Box<Error> {
-        let attempts = exchange.admitted().map_or(u32::MAX, |(_, admission)| admission.attempt.count);
+        let attempts = exchange.admitted().map_or(u32::MAX, |(_, admission)| {
+            if *error.esource() == ErrorSource::Upstream {
+                admission.route.target_metrics.errors.of(failure::upstream_fault(&error)).inc();
+            }
+            admission.attempt.count
+        });
         let idempotent = session.req_header().method.is_idempotent();
         // Something may have been sent: only a request that may be sent twice is, and not for ever.
         if !idempotent || session.as_ref().retry_buffer_truncated() || attempts > 3 {

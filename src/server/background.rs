@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::config::Reloader;
 use crate::proxy::ingress::Gate;
 use crate::state::Services;
-use crate::telemetry::{ConnectionRefusal, IngressTimeout, Metrics};
+use crate::telemetry::{Availability, ConnectionRefusal, IngressTimeout, Metrics};
 use crate::vault::Vaults;
 
 /// The background service of a gateway.
@@ -79,12 +79,33 @@ impl Background {
             every.tick().await;
             let metrics = &self.services.engines.metrics;
             let open: usize = self.gates.iter().map(|gate| gate.open_connections()).sum();
-            metrics.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
+            metrics.connections.set(gauge(open));
+            self.count_availability();
             for (gate, carried) in self.gates.iter().zip(&mut carried) {
                 carried.over(gate, metrics);
             }
         }
     }
+}
+
+impl Background {
+    fn count_availability(&self) {
+        let metrics = &self.services.engines.metrics;
+        let secrets = self.services.engines.vaults.status();
+        let usable = secrets.iter().filter(|slot| slot.usable).count();
+        metrics.secrets.of(Availability::Usable).set(gauge(usable));
+        metrics.secrets.of(Availability::Failed).set(gauge(secrets.len() - usable));
+        for target in &self.services.snapshot().targets {
+            let status = target.status();
+            let addresses = || status.backends.iter().flat_map(|backend| &backend.addresses);
+            let usable = addresses().filter(|address| address.healthy).count();
+            metrics.backends(&target.settings().name, usable, addresses().count() - usable);
+        }
+    }
+}
+
+fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// How much of each of a listener's counts is in the metrics already.

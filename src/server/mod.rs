@@ -94,14 +94,25 @@ pub fn run(options: Options) -> Result<(), StartError> {
     server.bootstrap();
     run_directory.claim();
 
-    let watched = watched.into_iter().collect();
     let reloader = Arc::new(Reloader::new(options.config, Arc::clone(&services), process.clone(), watched));
     let gates = listeners::add(&mut server, &process, &services);
     server.add_service(background::service(Arc::clone(&services), reloader, gates));
     shutdown::exit_when_drained(&server, Arc::clone(&services));
+    tell(&process, &services);
     server.run(RunArgs { shutdown_signal: Box::new(shutdown::Signals::new(Arc::clone(&services))) });
     shutdown::flush(&services);
     Ok(())
+}
+
+fn tell(process: &Process, services: &Services) {
+    for listener in &process.listeners {
+        let scheme = if listener.tls { "https" } else { "http" };
+        log::info!(listener = listener.name.as_str(); "listening on {scheme}://{}", listener.address);
+    }
+    if let Some(address) = process.admin {
+        log::info!("health, status and metrics on http://{address}");
+    }
+    log::info!(routes = services.snapshot().routes; "serving with {} threads a listener", process.threads);
 }
 
 fn options_for(options: &Options) -> Opt {

@@ -1,7 +1,7 @@
 //! The process itself: its cryptography, its hardening, and the directory in which one process finds the one before it.
 
 use std::fs;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -36,8 +36,12 @@ impl RunDirectory {
     /// Opens the directory, making it for this user alone where it is not there.
     pub(super) fn open(path: &Path) -> Self {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-        if let Err(error) = made {
-            log::warn!(error:%; "the run directory cannot be made: upgrades will not work");
+        match made.and_then(|()| fs::metadata(path)) {
+            Ok(meta) if meta.mode() & 0o022 != 0 => {
+                log::warn!("others can write the run directory {}, and so take its listeners over", path.display());
+            }
+            Ok(_) => {}
+            Err(error) => log::warn!(error:%; "the run directory cannot be made: upgrades will not work"),
         }
         Self(path.to_owned())
     }

@@ -11,7 +11,7 @@ use crate::domain::{Denial, HostPattern, HttpFault, Methods, Name, NormalPath, P
 use crate::inject::Credential;
 use crate::limit::{Concurrency, Rate, RateFields};
 use crate::target::Target;
-use crate::telemetry::RouteMetrics;
+use crate::telemetry::{RouteMetrics, TargetMetrics};
 
 /// A compiled route.
 #[derive(Debug)]
@@ -48,6 +48,8 @@ pub struct Route {
     pub stripped: Vec<HeaderName>,
     /// This route's metrics, resolved.
     pub metrics: RouteMetrics,
+    /// Its target's metrics, resolved.
+    pub target_metrics: TargetMetrics,
 }
 
 /// One limit that applies to a route.

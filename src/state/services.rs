@@ -80,13 +80,16 @@ impl Services {
 
     /// Puts a snapshot in force from the next exchange on.
     pub fn swap(&self, next: Snapshot) {
-        self.engines.metrics.config_number.set(number(&next));
+        let number = number(&next);
         self.snapshot.store(Arc::new(next));
+        self.reload.store(Arc::new(ReloadOutcome::Applied));
+        // Last: who sees the number finds what it numbers.
+        self.engines.metrics.config_number.set(number);
     }
 
-    /// Says how a reload ended.
-    pub fn reloaded(&self, outcome: ReloadOutcome) {
-        self.reload.store(Arc::new(outcome));
+    /// Says why the newest configuration was not put in force.
+    pub fn refused(&self, reason: String) {
+        self.reload.store(Arc::new(ReloadOutcome::Refused(reason)));
     }
 
     /// How the last reload ended.

@@ -101,12 +101,12 @@ labels! {
         Refused = "refused",
     }
 
-    /// What a look into a cache found.
-    CacheResult {
-        /// What was looked for.
-        Hit = "hit",
-        /// Nothing.
-        Miss = "miss",
+    /// Whether something that requests need can be had.
+    Availability {
+        /// It can.
+        Usable = "usable",
+        /// It cannot.
+        Failed = "failed",
     }
 }
 

@@ -2,13 +2,14 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::domain::{Denial, Name};
 
 use super::labels::{
-    CacheResult, ConnectionRefusal, IngressTimeout, Labelled, Outcome, Phase, ReloadResult, UpstreamFault,
+    Availability, ConnectionRefusal, IngressTimeout, Labelled, Outcome, Phase, ReloadResult, UpstreamFault,
 };
 
 /// The process's metrics. Label values are names from the configuration, denial codes or one of the closed sets of this module.
@@ -19,7 +20,7 @@ pub struct Metrics {
     request_seconds: HistogramVec,
     denials: IntCounterVec,
     upstream_errors: IntCounterVec,
-    vault_errors: IntCounterVec,
+    backends: IntGaugeVec,
     /// `claviger_phase_seconds{phase}`.
     pub phase_seconds: Labelled<Phase, Histogram>,
     /// `claviger_in_flight`: exchanges under way.
@@ -36,8 +37,8 @@ pub struct Metrics {
     pub config_number: IntGauge,
     /// `claviger_reloads_total{result}`.
     pub reloads: Labelled<ReloadResult, IntCounter>,
-    /// `claviger_token_cache_total{result}`: looks for verified tokens.
-    pub token_cache: Labelled<CacheResult, IntCounter>,
+    /// `claviger_secrets{state}`: secrets in use, by whether they can be had.
+    pub secrets: Labelled<Availability, IntGauge>,
     /// What the audit log counts.
     pub audit: AuditMetrics,
 }
@@ -89,13 +90,13 @@ impl Metrics {
         let refused = declare.counters("connections_refused_total", "Connections closed at accept", &["reason"])?;
         let timeouts = declare.counters("ingress_timeouts_total", "Clients that were too slow", &["kind"])?;
         let reloads = declare.counters("reloads_total", "Reloads of the configuration", &["result"])?;
-        let tokens = declare.counters("token_cache_total", "Looks for verified tokens in the cache", &["result"])?;
+        let secrets = declare.gauges("secrets", "Secrets in use", &["state"])?;
         Ok(Self {
             requests: declare.counters("requests_total", "Exchanges that ended", &["route", "outcome"])?,
             request_seconds: declare.histograms("request_seconds", "Time of an exchange", "route", &REQUEST_BUCKETS)?,
             denials: declare.counters("denials_total", "Exchanges refused, by the code clients see", &["code"])?,
             upstream_errors: declare.counters("upstream_errors_total", "Failures of upstreams", &["target", "kind"])?,
-            vault_errors: declare.counters("vault_errors_total", "Failures to read a secret", &["vault"])?,
+            backends: declare.gauges("backends", "Addresses of a target", &["target", "state"])?,
             phase_seconds: Labelled::new(|phase| phases.with_label_values(&[phase])),
             in_flight: declare.gauge("in_flight", "Exchanges under way")?,
             connections: declare.gauge("connections", "Open client connections")?,
@@ -105,7 +106,7 @@ impl Metrics {
                 .counter("parser_refusals_total", "Requests refused before any rule could be asked")?,
             config_number: declare.gauge("config_number", "Number of the configuration in use")?,
             reloads: Labelled::new(|result| reloads.with_label_values(&[result])),
-            token_cache: Labelled::new(|result| tokens.with_label_values(&[result])),
+            secrets: Labelled::new(|state| secrets.with_label_values(&[state])),
             audit: AuditMetrics::declare(&declare)?,
             registry: declare.0,
         })
@@ -126,9 +127,12 @@ impl Metrics {
         TargetMetrics { errors: Labelled::new(|kind| self.upstream_errors.with_label_values(&[target, kind])) }
     }
 
-    /// `claviger_vault_errors_total{vault}` of a vault.
-    pub fn vault_errors(&self, vault: &Name) -> IntCounter {
-        self.vault_errors.with_label_values(&[vault.as_str()])
+    /// Says how many of a target's addresses can be used, and how many cannot: `claviger_backends{target,state}`.
+    pub fn backends(&self, target: &Name, usable: usize, failed: usize) {
+        let states: Labelled<Availability, IntGauge> =
+            Labelled::new(|state| self.backends.with_label_values(&[target.as_str(), state]));
+        states.of(Availability::Usable).set(usable.try_into().unwrap_or(i64::MAX));
+        states.of(Availability::Failed).set(failed.try_into().unwrap_or(i64::MAX));
     }
 
     /// Counts a refusal in `claviger_denials_total{code}`.
@@ -169,6 +173,10 @@ impl Declare {
         self.register(IntGauge::with_opts(options(name, help))?)
     }
 
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        self.register(IntGaugeVec::new(options(name, help), labels)?)
+    }
+
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
         self.register(IntCounterVec::new(options(name, help), labels)?)
     }
@@ -206,11 +214,11 @@ mod tests {
         metrics.phase_seconds.of(Phase::Authorize).observe(0.000_002);
         metrics.denied(&Denial::NotAllowed);
         metrics.target(&name("api")).errors.of(UpstreamFault::Timeout).inc();
-        metrics.vault_errors(&name("local")).inc();
+        metrics.backends(&name("api"), 2, 1);
+        metrics.secrets.of(Availability::Failed).set(3);
         metrics.connections_refused.of(ConnectionRefusal::Client).inc();
         metrics.ingress_timeouts.of(IngressTimeout::Head).inc();
         metrics.reloads.of(ReloadResult::Refused).inc();
-        metrics.token_cache.of(CacheResult::Hit).inc();
         metrics.audit.unrecorded.inc();
         let text = String::from_utf8(metrics.render()).expect("text");
         for line in [
@@ -220,12 +228,12 @@ mod tests {
             "claviger_phase_seconds_count{phase=\"authorize\"} 1",
             "claviger_denials_total{code=\"not_allowed\"} 1",
             "claviger_upstream_errors_total{kind=\"timeout\",target=\"api\"} 1",
-            "claviger_vault_errors_total{vault=\"local\"} 1",
+            "claviger_backends{state=\"failed\",target=\"api\"} 1",
+            "claviger_secrets{state=\"failed\"} 3",
+            "claviger_secrets{state=\"usable\"} 0",
             "claviger_connections_refused_total{reason=\"client\"} 1",
             "claviger_ingress_timeouts_total{kind=\"head\"} 1",
             "claviger_reloads_total{result=\"refused\"} 1",
-            "claviger_token_cache_total{result=\"hit\"} 1",
-            "claviger_token_cache_total{result=\"miss\"} 0",
             "claviger_audit_unrecorded_total 1",
             "claviger_in_flight 0",
         ] {

@@ -3,5 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says where and stops")]
 
+mod balance;
+mod demo;
+mod faults;
 mod harness;
+mod reload;
+mod shutdown;
 mod support;
+mod tls;
+mod upgrade;

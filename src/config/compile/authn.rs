@@ -85,7 +85,9 @@ impl Compiler<'_, '_> {
             }
             (None, None, None, Some(secret)) => {
                 let alg = self.one_algorithm(secret, algorithms?)?;
-                let value = self.secret(secret, vaults)?.load();
+                let slot = self.secret(secret, vaults)?;
+                let value = slot.load();
+                self.watched.secrets.push(slot);
                 let key = self.report.take(secret.span(), value, "put the secret into its vault first")?;
                 Some(KeySource::Secret { key: SharedKey::new(key), alg })
             }

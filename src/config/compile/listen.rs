@@ -42,6 +42,9 @@ pub struct Listener {
     pub max_connections_per_address: usize,
 }
 
+/// Where the process id and the upgrade socket are, unless told otherwise: beside the configuration, for this user alone.
+const RUN_DIRECTORY: &str = ".claviger";
+
 /// The largest head that can be asked for: what the HTTP library takes at most.
 const MAX_HEAD: u64 = 1024 * 1024;
 
@@ -56,7 +59,7 @@ impl Compiler<'_, '_> {
         Process {
             threads: file.server.threads.unwrap_or(cores).clamp(1, 1024),
             drain: or(file.server.drain, 30),
-            run_directory: file.server.run_directory.as_ref().map_or_else(|| self.base.clone(), |path| self.path(path)),
+            run_directory: self.path(file.server.run_directory.as_deref().unwrap_or(RUN_DIRECTORY)),
             admin: file.admin.as_ref().and_then(|admin| self.admin_address(&admin.address)),
             audit: match file.audit.path.as_deref() {
                 None | Some("-") => None,

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostics, Report, nearest};
@@ -18,6 +19,7 @@ use super::read::{Entries, File, read};
 use crate::domain::Name;
 use crate::net::Egress;
 use crate::state::{Engines, Snapshot};
+use crate::vault::Slot;
 
 pub use listen::Listener;
 
@@ -28,8 +30,17 @@ pub struct Plan {
     pub snapshot: Snapshot,
     /// What only a restart or an upgrade can change.
     pub process: Process,
-    /// Files that the snapshot was made from, besides the configuration itself: a change in one is a reason to reload.
-    pub watched: BTreeSet<PathBuf>,
+    /// What the snapshot was made from besides the configuration itself.
+    pub watched: Watched,
+}
+
+/// What a snapshot was made from besides the configuration itself: a change in any of it is a reason to reload.
+#[derive(Debug, Default)]
+pub struct Watched {
+    /// Files.
+    pub files: BTreeSet<PathBuf>,
+    /// Secrets whose value was compiled in.
+    pub secrets: Vec<Arc<Slot>>,
 }
 
 /// The part of a configuration that holds for the life of the process.
@@ -61,7 +72,7 @@ pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> Resul
         _ => PathBuf::from("."),
     };
     let egress = Egress::new(tables.egress.allow.0.clone());
-    let mut compiler = Compiler { report: &mut report, engines, base, egress, watched: BTreeSet::new() };
+    let mut compiler = Compiler { report: &mut report, engines, base, egress, watched: Watched::default() };
     let (snapshot, process) = compiler.run(tables, number);
     let watched = compiler.watched;
     report.finish()?;
@@ -74,7 +85,7 @@ struct Compiler<'c, 'a> {
     engines: &'c Engines,
     base: PathBuf,
     egress: Egress,
-    watched: BTreeSet<PathBuf>,
+    watched: Watched,
 }
 
 /// Compiled entries by name. One that is in the file but wrong is here without a value: it was told already, and who names it is not wrong.
@@ -142,7 +153,7 @@ impl Compiler<'_, '_> {
     /// The content of a file that belongs to the configuration. Watched from now on.
     fn file(&mut self, path: &Text) -> Option<Vec<u8>> {
         let full = self.path(path.get_ref());
-        self.watched.insert(full.clone());
+        self.watched.files.insert(full.clone());
         let content = read_bounded(&full);
         let content = content.map_err(|error| format!("cannot read {}: {error}", full.display()));
         self.report.take(

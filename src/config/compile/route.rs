@@ -143,6 +143,7 @@ impl Compiler<'_, '_> {
             policy: Policy::compile(rules, Arc::clone(&parts.roles)),
             limits,
             credential,
+            target_metrics: self.engines.metrics.target(&target.as_ref()?.settings().name),
             target: target?,
             metrics: self.engines.metrics.route(name),
         })
@@ -240,6 +241,8 @@ impl Compiler<'_, '_> {
 
     fn rule(&mut self, label: String, table: &Spanned<RuleTable>, methods: Methods, parts: &Parts) -> Option<Rule> {
         let (span, table) = (table.span(), table.get_ref());
+        let methods = self.methods(&table.methods, methods);
+        let paths: Vec<_> = table.paths.iter().filter_map(|text| self.pattern(text)).collect();
         let grantee = match (&table.role, &table.scope, &table.principal) {
             (Some(role), None, None) => Grantee::Role(role.get_ref().as_str().into()),
             (None, Some(scope), None) => Grantee::Scope(scope.get_ref().as_str().into()),
@@ -253,11 +256,10 @@ impl Compiler<'_, '_> {
                 return None;
             }
         };
-        let paths: Vec<_> = table.paths.iter().filter_map(|text| self.pattern(text)).collect();
         Some(Rule {
             label: label.into(),
             grantee,
-            methods: self.methods(&table.methods, methods),
+            methods,
             paths: if table.paths.is_empty() { vec![PathPattern::everything()] } else { paths },
             scopes: table.scopes.iter().map(|scope| scope.as_str().into()).collect(),
             networks: table.networks.0.clone(),

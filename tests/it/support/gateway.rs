@@ -1,7 +1,7 @@
 //! The real program as a process of its own: started on a configuration, watched, reloaded, stopped.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     net::{SocketAddr, TcpListener},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -62,8 +62,25 @@ impl Site {
         self.path("audit.jsonl")
     }
 
-    fn config_path(&self) -> PathBuf {
+    /// The configuration file.
+    pub(crate) fn config_path(&self) -> PathBuf {
         self.folder().join("claviger.toml")
+    }
+
+    /// Starts `claviger run` here. What every process of the site says goes to one log.
+    fn run(&self, arguments: &[&str]) -> Child {
+        let log = OpenOptions::new().append(true).create(true).open(self.folder().join("log")).expect("a log file");
+        program()
+            .arg("run")
+            .arg(self.config_path())
+            .args(arguments)
+            .current_dir(self.folder())
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("the program starts")
     }
 
     /// Puts the configuration there whole: a reader sees the old one or the new one.
@@ -95,18 +112,28 @@ impl Gateway {
         let mut site = Site::new();
         let config = configure(&mut site);
         site.write_config(&config);
-        let log = File::create(site.folder().join("log")).expect("a log file");
-        let process = program()
-            .arg("run")
-            .arg(site.config_path())
-            .current_dir(site.folder())
-            .envs(site.environment.iter().cloned())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a second handle"))
-            .stderr(log)
-            .spawn()
-            .expect("the program starts");
+        let process = site.run(&[]);
         Self { site, process }
+    }
+
+    /// Starts a new process that is to take over from this one; both run.
+    pub(crate) fn spawn_successor(&self) -> Child {
+        self.site.run(&["--upgrade"])
+    }
+
+    /// Hands over to a new process and waits until the old one has ended; tells how it did. This is then the new one.
+    pub(crate) fn upgrade(&mut self) -> ExitStatus {
+        let successor = self.spawn_successor();
+        let status = self.wait();
+        self.process = successor;
+        status
+    }
+
+    /// Ends the process as no process can prevent (SIGKILL) and starts another in its place; waits for nothing.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.process.kill().expect("our child");
+        self.process.wait().expect("our child");
+        self.process = self.site.run(&[]);
     }
 
     /// Waits until `/ready` answers 200; without an admin listener in the configuration, until clients can connect.
@@ -209,7 +236,14 @@ impl Gateway {
         eventually("the gateway ends", || self.process.try_wait().expect("our child"))
     }
 
-    fn try_admin(&self, path: &str) -> Option<Message> {
+    /// What `/status` says.
+    pub(crate) fn status(&self) -> Value {
+        eventually("the status is told", || self.try_admin("/status").filter(|response| response.status() == 200))
+            .json()
+    }
+
+    /// One GET at the admin listener; nothing when it does not answer.
+    pub(crate) fn try_admin(&self, path: &str) -> Option<Message> {
         let mut client = raw::Client::try_connect(self.site.admin).ok()?;
         let host = self.site.admin.to_string();
         client.send(&raw::request("GET", path, &[("Host", &host), ("Connection", "close")], b""));
@@ -247,7 +281,7 @@ pub(crate) fn metric_in(text: &str, name: &str, labels: &[&str]) -> Option<f64> 
 
 /// An address that nobody uses, from below the range that the system gives to outgoing connections: a port found by
 /// binding to 0 may be another test's outgoing port before the gateway takes it.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Test processes that run at the same time begin at different places.
     let first = u16::try_from(std::process::id() % 1000).expect("below 1000") * 20;

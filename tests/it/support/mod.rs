@@ -8,7 +8,9 @@
 pub(crate) mod gateway;
 pub(crate) mod http1;
 pub(crate) mod issuer;
+pub(crate) mod load;
 pub(crate) mod raw;
+pub(crate) mod setup;
 pub(crate) mod tls;
 pub(crate) mod upstream;
 

@@ -58,6 +58,15 @@ impl Authority {
         self.issue(params, ExtendedKeyUsagePurpose::ClientAuth)
     }
 
+    /// A server certificate for these names that has long ended.
+    pub(crate) fn expired_server(&self, names: &[&str]) -> Identity {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("host names or addresses");
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2020, 12, 31);
+        self.issue(params, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
     fn issue(&self, mut params: CertificateParams, usage: ExtendedKeyUsagePurpose) -> Identity {
         let key = KeyPair::generate().expect("a key");
         params.use_authority_key_identifier_extension = true;
@@ -105,6 +114,11 @@ impl Identity {
     /// The private key in PKCS#8, as a file would hold it.
     pub(crate) fn key_pem(&self) -> String {
         self.key.serialize_pem()
+    }
+
+    /// The certificate as a handshake shows it.
+    pub(crate) fn der(&self) -> Vec<u8> {
+        self.certificate.der().to_vec()
     }
 
     fn chain(&self) -> Vec<CertificateDer<'static>> {
