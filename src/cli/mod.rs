@@ -3,6 +3,7 @@
 mod demo;
 mod key;
 mod run;
+mod schema;
 mod vault;
 
 use std::error::Error;
@@ -16,6 +17,7 @@ use clap_complete::Shell;
 pub use demo::DemoArgs;
 pub use key::{KeyCommand, NewKey};
 pub use run::{CheckArgs, RunArgs};
+pub use schema::SchemaArgs;
 pub use vault::{MasterKeyArgs, VaultCommand};
 
 /// A privileged-access proxy for APIs: callers come with their own short-lived identity, the proxy carries the keys.
@@ -51,6 +53,8 @@ pub enum Command {
     /// Make API keys for callers.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Print what may stand in a configuration: a JSON Schema for editors, or the reference.
+    Schema(SchemaArgs),
     /// Show the whole job on loopback: an upstream, an issuer, a vault and a gateway, and a short story.
     Demo(DemoArgs),
     /// Print a completion script for a shell.
@@ -68,6 +72,7 @@ impl Cli {
             Command::Check(args) => args.run(out),
             Command::Vault(command) => command.run(out).map_err(Failure::from),
             Command::Key(command) => command.run(out).map_err(Failure::from),
+            Command::Schema(args) => args.run(out),
             Command::Demo(args) => args.run(out),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "claviger", &mut io::BufWriter::new(out));

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
-use toml::Spanned;
 
-use super::values::{Networks, OneOrMany, Period, Size};
+use super::values::{Networks, OneOrMany, Period, Size, Spanned};
 
 mod upstream;
 
@@ -15,12 +15,12 @@ pub(super) use upstream::*;
 pub(super) type Text = Spanned<String>;
 
 /// `[server]`: the process.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ServerTable {
-    /// Worker threads per listener; by default one per core.
+    /// Worker threads per listener, 1 to 1024. Default: one per core.
     pub(super) threads: Option<usize>,
-    /// How long requests under way may take to end after SIGTERM or an upgrade. Default 30s.
+    /// How long requests under way may take to end after SIGTERM or an upgrade. Default `30s`.
     pub(super) drain: Option<Period>,
     /// A directory only this user can write, for the process id and the upgrade socket. Default: `.claviger` beside the configuration
     /// file.
@@ -28,7 +28,7 @@ pub(super) struct ServerTable {
 }
 
 /// `[admin]`: the control plane's listener.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AdminTable {
     /// A loopback address, such as `127.0.0.1:9901`.
@@ -36,7 +36,7 @@ pub(super) struct AdminTable {
 }
 
 /// `[audit]`: where records go.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct AuditTable {
     /// A file, or `-` for standard output. Default `-`.
@@ -44,45 +44,45 @@ pub(super) struct AuditTable {
 }
 
 /// `[egress]`: where the proxy itself may connect to.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct EgressTable {
-    /// Private networks that names may resolve to. Public addresses are always open, link-local ones never.
+    /// Private networks that names may resolve to. Public addresses are always open, link-local ones never. Default: none.
     pub(super) allow: Networks,
 }
 
 /// `[listen.NAME]`: a listener for clients.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListenTable {
     /// Address and port, such as `0.0.0.0:8443`.
     pub(super) address: Text,
-    /// Certificates and their keys, chosen by server name; the first serves clients that name none. Without it: plain HTTP.
+    /// Certificates and their keys, chosen by server name; the first serves clients that name none. Default: plain HTTP.
     pub(super) tls: Option<OneOrMany<CertificateTable>>,
-    /// HTTP/2: by ALPN with TLS (default true); with prior knowledge on plain HTTP (default false).
+    /// HTTP/2: by ALPN with TLS, with prior knowledge on plain HTTP. Default: `true` with TLS, `false` without.
     pub(super) http2: Option<bool>,
-    /// Networks of balancers that send the PROXY protocol, which is then required of them and of nobody else.
+    /// Networks of balancers that send the PROXY protocol, which is then required of them and of nobody else. Default: none.
     #[serde(default)]
     pub(super) proxy_protocol_from: Networks,
-    /// Networks of proxies whose `Forwarded` or `X-Forwarded-For` is believed.
+    /// Networks of proxies whose `Forwarded` or `X-Forwarded-For` is believed. Default: none.
     #[serde(default)]
     pub(super) forwarded_from: Networks,
-    /// The largest request head. Default 32KiB.
+    /// The largest request head, 1KiB to 1MiB. Default `32KiB`.
     pub(super) max_head: Option<Size>,
-    /// How long a whole request head may take, from its first byte. Default 10s.
+    /// How long a whole request head may take, from its first byte. Default `10s`.
     pub(super) head_timeout: Option<Period>,
-    /// How long a connection may idle between requests. Default 60s.
+    /// How long a connection may idle between requests. Default `60s`.
     pub(super) idle_timeout: Option<Period>,
-    /// How long a client may go without reading anything of a response. Default 30s.
+    /// How long a client may go without reading anything of a response. Default `30s`.
     pub(super) write_timeout: Option<Period>,
-    /// The most connections at once. Default 65536.
+    /// The most connections at once. Default `65536`.
     pub(super) max_connections: Option<usize>,
-    /// The most connections at once from one address. Default 1024.
+    /// The most connections at once from one address. Default `1024`.
     pub(super) max_connections_per_address: Option<usize>,
 }
 
 /// A certificate chain and its private key, both PEM files.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CertificateTable {
     /// The certificate, followed by its intermediates.
@@ -92,7 +92,7 @@ pub(super) struct CertificateTable {
 }
 
 /// `[authn.NAME.METHOD]`: a way to prove an identity.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum AuthnTable {
     /// Tokens signed by an issuer (RFC 7519).
@@ -102,25 +102,25 @@ pub(super) enum AuthnTable {
 }
 
 /// `[authn.NAME.jwt]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JwtTable {
-    /// The exact `iss`. With none of the key sources below, keys are found by OpenID Connect Discovery at this URL.
+    /// The exact `iss`. With none of `jwks_url`, `jwks_file`, `public_key_file` and `hmac_secret`, of which one may be given, keys are found by OpenID Connect Discovery at this URL.
     pub(super) issuer: Text,
     /// The `aud` that tokens must name, or several of which they must name one.
     pub(super) audience: OneOrMany<String>,
-    /// Where the issuer's keys are: a JWK Set by URL.
+    /// A JWK Set by `https` URL, fetched in the background. Default: discovery at the issuer.
     pub(super) jwks_url: Option<Text>,
-    /// A JWK Set in a file, watched.
+    /// A JWK Set in a file, read again when it changes. Default: discovery at the issuer.
     pub(super) jwks_file: Option<Text>,
-    /// One public key in a PEM file.
+    /// One public key in a PEM file; needs `algorithms` with the one that it is for. Default: discovery at the issuer.
     pub(super) public_key_file: Option<Text>,
-    /// A shared secret for HS256, HS384 or HS512, as `vault:path`.
+    /// A shared secret for HS256, HS384 or HS512, as `vault:path`; needs `algorithms` with the one that it is for. Default: discovery at the issuer.
     pub(super) hmac_secret: Option<Text>,
-    /// The algorithms allowed; needed with `hmac_secret`. Default: every asymmetric one that fits the key.
+    /// The algorithms allowed, such as `RS256`, `ES256` or `EdDSA`. Default: every asymmetric one that fits the key.
     #[serde(default)]
     pub(super) algorithms: Vec<Text>,
-    /// Allowed clock difference, at most 30s. Default 10s.
+    /// Allowed clock difference, at most 30s. Default `10s`.
     pub(super) leeway: Option<Period>,
     /// The `typ` values allowed in the token's header, such as `at+jwt`. Default: not checked.
     #[serde(default)]
@@ -131,40 +131,40 @@ pub(super) struct JwtTable {
     pub(super) roles: Option<String>,
     /// The claim that names scopes. Default `scope`.
     pub(super) scopes: Option<String>,
-    /// What sort of callers these are: `human` (default), `service` or `agent`.
+    /// What sort of callers these are: `human`, `service` or `agent`. Default `human`.
     pub(super) kind: Option<Text>,
 }
 
 /// `[authn.NAME.api_key]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ApiKeyTable {
-    /// The header that carries the key. Default: `Authorization: Bearer`.
+    /// The header that carries the key. Default: `Authorization`, as a bearer token.
     pub(super) header: Option<Text>,
-    /// The keys; `claviger key new` prints an entry.
+    /// The keys by label; `claviger key new` prints an entry. Default: none.
     #[serde(default)]
     pub(super) key: BTreeMap<Spanned<String>, Spanned<KeyTable>>,
 }
 
 /// `[authn.NAME.api_key.key.LABEL]`: one key, known by its digest alone.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyTable {
-    /// The key's public beginning, by which it is looked up.
+    /// The key's public part, by which it is looked up: the 12 letters and digits after `clv_`.
     pub(super) prefix: Text,
     /// `sha256:` and the digest of the whole key in hexadecimal.
     pub(super) digest: Text,
     /// Whom it was given to: the principal's id.
     pub(super) owner: Text,
-    /// Roles it confers.
+    /// Roles it confers. Default: none.
     #[serde(default)]
     pub(super) roles: Vec<String>,
-    /// Scopes it confers.
+    /// Scopes it confers. Default: none.
     #[serde(default)]
     pub(super) scopes: Vec<String>,
-    /// What sort of caller: `human`, `service` (default) or `agent`.
+    /// What sort of caller: `human`, `service` or `agent`. Default `service`.
     pub(super) kind: Option<Text>,
-    /// When it ends, such as `2027-01-31T00:00:00Z`.
+    /// When it ends, such as `2027-01-31T00:00:00Z`. Default: never.
     pub(super) expires: Option<Text>,
     /// Networks it may be used from. Default: all.
     #[serde(default)]
@@ -172,80 +172,81 @@ pub(super) struct KeyTable {
 }
 
 /// `[role.NAME]`: who has a role besides those whose claims name it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RoleTable {
-    /// Principals, as `AUTHENTICATOR:ID`.
+    /// Principals, as `AUTHENTICATOR:ID`. Default: none.
     #[serde(default)]
     pub(super) members: Vec<Text>,
-    /// Values of the roles claim that confer it.
+    /// Other names that confer it, where claims or keys name them as a role. Default: none.
     #[serde(default)]
     pub(super) claims: Vec<String>,
 }
 
 /// `[limit.NAME]`: a rate, a concurrency, or both.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LimitTable {
     /// What is counted: `client` (address), `principal` or `route`.
     pub(super) by: Text,
-    /// Requests per `per`.
+    /// How many requests per `per`. Default: any number.
     pub(super) requests: Option<Spanned<u32>>,
-    /// The span of time that `requests` is for. Default 1s.
+    /// The span of time that `requests` is for. Default `1s`.
     pub(super) per: Option<Period>,
-    /// How many may come at once. Default: `requests`.
+    /// How many may come at once. Default: as many as `requests`.
     pub(super) burst: Option<Spanned<u32>>,
-    /// How many may be under way at once.
+    /// How many may be under way at once. Default: any number.
     pub(super) concurrent: Option<Spanned<u32>>,
 }
 
-/// `[route.NAME]`: which requests, and what then applies.
-#[derive(Debug, Deserialize)]
+/// `[route.NAME]`: which requests, and what then applies. Of several routes that match, the most specific counts: host before path, literal
+/// before `*` before `**`. Two of which neither is more specific are an error, unless they have different methods.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RouteTable {
     /// The host, or `*.suffix`. Default: every host.
     pub(super) host: Option<Text>,
-    /// The path pattern. What stands before a closing `**` is taken off before rules are asked and the request is sent.
+    /// The path pattern, such as `/stripe/**`. What stands before a closing `**` is taken off before rules are asked and the request is sent.
     pub(super) path: Text,
-    /// The methods. Default: all that are supported.
+    /// The methods: `GET`, `HEAD`, `POST`, `PUT`, `DELETE`, `OPTIONS`, `PATCH`. Default: all of these.
     #[serde(default)]
     pub(super) methods: Vec<Text>,
-    /// Keep what stands before `**`. Default false.
+    /// Keep what stands before `**`. Default `false`.
     #[serde(default)]
     pub(super) keep_prefix: bool,
-    /// The target.
+    /// The `[target.NAME]` that requests go to.
     pub(super) target: Text,
-    /// The credential put on requests. Default: none.
+    /// The `[credential.NAME]` put on requests; one of the route's target. Default: none.
     pub(super) credential: Option<Text>,
-    /// The authenticators, in order.
+    /// The `[authn.NAME]`s whose credentials are taken. A request presents exactly one, which finds its own among them.
     pub(super) authn: Spanned<Vec<Text>>,
-    /// The rules. Without one that fits, a request is denied.
+    /// The rules. A request that none of them fits is denied. Default: none.
     #[serde(default)]
     pub(super) allow: Vec<Spanned<RuleTable>>,
-    /// Limits, all of which apply.
+    /// The `[limit.NAME]`s, all of which apply. Default: none.
     #[serde(default)]
     pub(super) limits: Vec<Text>,
-    /// The largest request body. Default 10MiB.
+    /// The largest request body. Not counted on a WebSocket. Default `10MiB`.
     pub(super) max_body: Option<Size>,
-    /// How long a whole request body may take. Default 60s.
+    /// How long a whole request body may take. Default `60s`.
     pub(super) body_timeout: Option<Period>,
-    /// Whether WebSocket handshakes are passed on. Default false.
+    /// Whether WebSocket handshakes are passed on. Default `false`.
     #[serde(default)]
     pub(super) websocket: bool,
-    /// Whether `%2F` may stand in a path. Default false.
+    /// Whether `%2F` may stand in a path. Default `false`.
     #[serde(default)]
     pub(super) encoded_slash: bool,
 }
 
 /// One `allow` entry: exactly one of `role`, `scope`, `principal`, and what it may do.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RuleTable {
-    /// Everybody with this role.
+    /// Allows everybody with this role.
     pub(super) role: Option<Text>,
-    /// Everybody whose token holds this scope.
+    /// Allows everybody whose token or key holds this scope.
     pub(super) scope: Option<Text>,
-    /// One principal, as `AUTHENTICATOR:ID`.
+    /// Allows one principal, as `AUTHENTICATOR:ID`.
     pub(super) principal: Option<Text>,
     /// The methods. Default: those of the route.
     #[serde(default)]
@@ -253,7 +254,7 @@ pub(super) struct RuleTable {
     /// Path patterns, as the target is asked for them. Default: `/**`.
     #[serde(default)]
     pub(super) paths: Vec<Text>,
-    /// Scopes that the token must hold as well.
+    /// Scopes that the token must hold as well, all of them. Default: none.
     #[serde(default)]
     pub(super) scopes: Vec<String>,
     /// Client networks. Default: all.

@@ -38,7 +38,8 @@ pub(super) struct File {
     pub(super) route: Entries<RouteTable>,
 }
 
-const TABLES: [&str; 12] = [
+/// Every table, in the order in which the reference tells of them.
+pub(super) const TABLES: [&str; 12] = [
     "server",
     "admin",
     "audit",

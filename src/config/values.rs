@@ -1,7 +1,8 @@
-//! The small values of a configuration file: spans of time, sizes, networks, and one-or-many.
+//! The small values of a configuration file: spans of time, sizes, networks, one-or-many, and values that know their place.
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -10,6 +11,25 @@ use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::domain::NetworkSet;
+
+/// A value whose place in the file is remembered, for errors. TOML's own, as a type that can be given a schema.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Spanned<T>(toml::Spanned<T>);
+
+impl<T> Spanned<T> {
+    pub(super) fn into_inner(self) -> T {
+        self.0.into_inner()
+    }
+}
+
+impl<T> Deref for Spanned<T> {
+    type Target = toml::Spanned<T>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
 
 /// A span of time, written `250ms`, `30s`, `15m`, `1h 30m`; longer than nothing, at most a year.
 #[derive(Debug, Clone, Copy)]

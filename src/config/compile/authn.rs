@@ -5,12 +5,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use toml::Spanned;
-
 use super::{Compiled, Compiler};
 use crate::authn::{Alg, ApiKeyEntry, ApiKeySettings, ApiKeys, Authenticator, JwtSettings, KeySource, SharedKey};
 use crate::config::file::{ApiKeyTable, AuthnTable, JwtTable, KeyTable, Text};
-use crate::config::values::Period;
+use crate::config::values::{Period, Spanned};
 use crate::crypto::ApiKeyRecord;
 use crate::domain::{Name, PrincipalKind};
 use crate::net::{Client, ClientSettings};

@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use http::HeaderName;
-use toml::Spanned;
 
 use super::listen::or;
 use super::{Compiled, Compiler};
@@ -13,6 +12,7 @@ use crate::authn::{Authenticator, Chain};
 use crate::authz::{Grantee, Policy, Roles, Rule};
 use crate::config::file::{LimitTable, RoleTable, RouteTable, RuleTable, Text};
 use crate::config::read::Entries;
+use crate::config::values::Spanned;
 use crate::domain::{HostPattern, Methods, Name, PathPattern};
 use crate::inject::Credential;
 use crate::limit::{RateFields, RateSettings};

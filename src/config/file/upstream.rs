@@ -1,13 +1,13 @@
 //! The upstream side of a configuration file: vaults, targets and credentials.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
-use toml::Spanned;
 
 use super::Text;
-use crate::config::values::Period;
+use crate::config::values::{Period, Spanned};
 
 /// `[vault.NAME.KIND]`: a source of secrets.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum VaultTable {
     /// A local encrypted file, made by `claviger vault`.
@@ -19,23 +19,23 @@ pub(in crate::config) enum VaultTable {
 }
 
 /// `[vault.NAME.sealed_file]`. The master key comes from exactly one of `key_file`, `key_env`, `systemd_credential`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct SealedFileTable {
     /// The sealed file.
     pub(in crate::config) path: Text,
-    /// A file with the master key, readable by this user alone.
+    /// A file with the master key, which this user alone may access. Default: another source.
     pub(in crate::config) key_file: Option<String>,
-    /// An environment variable with the master key.
+    /// An environment variable with the master key. Default: another source.
     pub(in crate::config) key_env: Option<String>,
-    /// The name of a systemd credential with the master key.
+    /// The name of a systemd credential with the master key. Default: another source.
     pub(in crate::config) systemd_credential: Option<String>,
-    /// How long the last good value serves while the file cannot be read. Default 5m.
+    /// How long the last good value serves while the file cannot be read. Default `5m`.
     pub(in crate::config) max_stale: Option<Period>,
 }
 
 /// `[vault.NAME.environment]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct EnvironmentTable {
     /// What variable names begin with; a secret's path follows in upper case, with `_` for everything but letters and digits.
@@ -43,17 +43,17 @@ pub(in crate::config) struct EnvironmentTable {
 }
 
 /// `[vault.NAME.directory]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct DirectoryTable {
     /// The directory.
     pub(in crate::config) path: Text,
-    /// How long the last good value serves while a file cannot be read. Default 5m.
+    /// How long the last good value serves while a file cannot be read. Default `5m`.
     pub(in crate::config) max_stale: Option<Period>,
 }
 
 /// `[target.NAME]`: an upstream API.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct TargetTable {
     /// Its origin and base path, such as `https://api.example.com/v2`.
@@ -61,62 +61,62 @@ pub(in crate::config) struct TargetTable {
     /// The addresses that serve it, `host:port`. Default: the origin itself.
     #[serde(default)]
     pub(in crate::config) backends: Vec<BackendTable>,
-    /// `round_robin` (default), `weighted`, `consistent_hash` (by principal) or `least_requests`.
+    /// `round_robin`, `weighted`, `consistent_hash` (by principal) or `least_requests`; weights count in each. Default `round_robin`.
     pub(in crate::config) balance: Option<Text>,
-    /// The HTTP version spoken: `1` (default), `2`, or `auto` (by ALPN).
+    /// The HTTP version spoken: `1`, `2`, or `auto` (by ALPN). Default `1`.
     pub(in crate::config) http: Option<Text>,
     /// The `Host` sent. Default: the origin's.
     pub(in crate::config) host: Option<Text>,
-    /// The name that its certificate must hold. Default: the origin's host. Needed where that is an address.
+    /// The name that its certificate must hold. Needed where the origin is an address. Default: the origin's host.
     pub(in crate::config) server_name: Option<Text>,
     /// A PEM file of the authorities that its certificate must come from. Default: the system's.
     pub(in crate::config) ca: Option<Text>,
-    /// How long connecting may take. Default 5s.
+    /// How long connecting may take. Default `5s`.
     pub(in crate::config) connect_timeout: Option<Period>,
-    /// How long it may go without sending anything. Default 60s.
+    /// How long it may go without sending anything. Default `60s`.
     pub(in crate::config) read_timeout: Option<Period>,
-    /// How long it may go without reading anything. Default 30s.
+    /// How long it may go without reading anything. Default `30s`.
     pub(in crate::config) write_timeout: Option<Period>,
-    /// How long an unused connection is kept. Default 55s.
+    /// How long an unused connection is kept. Default `55s`.
     pub(in crate::config) idle_timeout: Option<Period>,
-    /// How many backends are tried, where nothing was sent yet. Default 2.
+    /// How many backends are tried, as long as none could be connected to. Default `2`.
     pub(in crate::config) attempts: Option<u8>,
-    /// How often names are resolved again. Default 30s.
+    /// How often names are resolved again. Default `30s`.
     pub(in crate::config) resolve_every: Option<Period>,
     /// Active health checks. Default: none.
     pub(in crate::config) health: Option<HealthTable>,
 }
 
 /// One backend.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct BackendTable {
     /// `host:port`.
     pub(in crate::config) address: Text,
-    /// Its share under `weighted` and `consistent_hash`. Default 1.
+    /// Its share, 1 to 255. Default `1`.
     pub(in crate::config) weight: Option<usize>,
 }
 
 /// `[target.NAME.health]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct HealthTable {
     /// The path asked for.
     pub(in crate::config) path: Text,
     /// The lowest and highest status that mean healthy. Default `[200, 399]`.
     pub(in crate::config) expect: Option<Spanned<(u16, u16)>>,
-    /// How often. Default 5s.
+    /// How often. Default `5s`.
     pub(in crate::config) interval: Option<Period>,
-    /// How long an answer may take. Default 2s.
+    /// How long an answer may take. Default `2s`.
     pub(in crate::config) timeout: Option<Period>,
-    /// Good answers in a row until healthy. Default 2.
+    /// Good answers in a row until healthy. Default `2`.
     pub(in crate::config) healthy_after: Option<usize>,
-    /// Bad answers in a row until unhealthy. Default 3.
+    /// Bad answers in a row until unhealthy. Default `3`.
     pub(in crate::config) unhealthy_after: Option<usize>,
 }
 
 /// `[credential.NAME.METHOD]`: a secret and how it is put on requests to one target.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum CredentialTable {
     /// `Authorization: Bearer SECRET`.
@@ -130,7 +130,7 @@ pub(in crate::config) enum CredentialTable {
 }
 
 /// `[credential.NAME.bearer]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct PlainCredential {
     /// The only target it is sent to.
@@ -140,7 +140,7 @@ pub(in crate::config) struct PlainCredential {
 }
 
 /// `[credential.NAME.basic]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct BasicCredential {
     /// The only target it is sent to.
@@ -152,14 +152,14 @@ pub(in crate::config) struct BasicCredential {
 }
 
 /// `[credential.NAME.header]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct HeaderCredential {
     /// The only target it is sent to.
     pub(in crate::config) target: Text,
     /// The header's name.
     pub(in crate::config) name: Text,
-    /// What stands before the secret, such as `Token `.
+    /// What stands before the secret, blank included, such as `"Token "`. Default: nothing.
     #[serde(default)]
     pub(in crate::config) prefix: String,
     /// The secret, as `vault:path`.
@@ -167,7 +167,7 @@ pub(in crate::config) struct HeaderCredential {
 }
 
 /// `[credential.NAME.query]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct QueryCredential {
     /// The only target it is sent to.

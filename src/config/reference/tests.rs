@@ -1,0 +1,159 @@
+//! The reference against the compiler: a default that it tells is the one in force.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::reference;
+use crate::config::compile;
+use crate::state::Engines;
+
+/// One of every table, each with no more than it needs. Entries of a kind are named for it, all others `x`.
+const BARE: &str = r#"
+server = {}
+audit = {}
+[admin]
+address = "127.0.0.1:9901"
+[listen.x]
+address = "127.0.0.1:8080"
+[authn.jwt.jwt]
+issuer = "https://login.example.com"
+audience = "api"
+[authn.api_key.api_key.key.x]
+prefix = "abcdefghijkl"
+digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+owner = "ci"
+[vault.sealed_file.sealed_file]
+path = "secrets.sealed"
+key_file = "master.key"
+[vault.environment.environment]
+prefix = "APP_"
+[vault.directory.directory]
+path = "secrets"
+[target.x]
+url = "https://api.example.com"
+backends = [{ address = "api-1.example.com:443" }, { address = "api-2.example.com:443" }]
+[target.x.health]
+path = "/healthz"
+[credential.bearer.bearer]
+target = "x"
+secret = "directory:key"
+[limit.x]
+by = "client"
+requests = 10
+[route.x]
+path = "/x/**"
+target = "x"
+credential = "bearer"
+authn = ["jwt", "api_key"]
+limits = ["x"]
+allow = [{ role = "reader" }]
+"#;
+
+struct Told {
+    path: String,
+    key: String,
+    kind: String,
+    default: String,
+}
+
+/// Every default that the reference tells as a literal.
+fn literal_defaults() -> Vec<Told> {
+    let text = reference();
+    let mut path = "";
+    let mut told = Vec::new();
+    for line in text.lines() {
+        if let Some((_, heading)) = line.split_once("# `[") {
+            path = heading.trim_end_matches("]`");
+        }
+        let cells: Vec<_> = line.split(" | ").collect();
+        let [key, kind, default, _] = cells[..] else { continue };
+        let bare = |cell: &str| cell.strip_prefix('`')?.strip_suffix('`').map(str::to_owned);
+        let (Some(key), Some(default)) = (key.strip_prefix("| ").and_then(bare), bare(default)) else { continue };
+        told.push(Told { path: path.to_owned(), key, kind: kind.to_owned(), default });
+    }
+    told
+}
+
+/// The bare file with one key set, compiled; as text whose order means nothing.
+fn compiled(engines: &Engines, set: Option<(&Told, Value)>) -> Vec<String> {
+    let mut file: Table = BARE.parse().expect("TOML");
+    if let Some((told, value)) = set {
+        let mut table = &mut file;
+        let steps: Vec<_> = told.path.split('.').collect();
+        for (nth, step) in steps.iter().enumerate() {
+            let kind = steps.get(nth + 1).copied().unwrap_or_default();
+            let step = if *step != "NAME" {
+                step
+            } else if table.contains_key(kind) {
+                kind
+            } else {
+                "x"
+            };
+            table = match table.get_mut(step).unwrap_or_else(|| panic!("no `{step}` for [{}]", told.path)) {
+                Value::Table(inner) => inner,
+                Value::Array(list) => list[0].as_table_mut().expect("a table"),
+                Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {
+                    panic!("`{step}` in [{}] is no table", told.path)
+                }
+            };
+        }
+        table.insert(told.key.clone(), value);
+    }
+    let text = toml::to_string(&file).expect("TOML");
+    let plan = compile(Path::new("claviger.toml"), &text, 1, engines).unwrap_or_else(|wrong| panic!("{wrong}\n{text}"));
+    let shown = format!("{plan:#?}");
+    // Moments are those at which the entries were first compiled.
+    let lines = shown.lines().map(str::trim).filter(|line| !line.starts_with("tv_"));
+    let mut lines: Vec<_> = lines.map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+fn difference(one: &[String], other: &[String]) -> Option<String> {
+    let at = one.iter().zip(other).position(|(a, b)| a != b);
+    let at = at.or_else(|| (one.len() != other.len()).then(|| one.len().min(other.len())))?;
+    Some(format!("{:?} or {:?}", one.get(at), other.get(at)))
+}
+
+fn literal(told: &Told) -> Value {
+    match &*told.kind {
+        "integer" => Value::Integer(told.default.parse().expect("a number")),
+        "boolean" => Value::Boolean(told.default == "true"),
+        kind if kind.starts_with("list of 2") => {
+            format!("x = {}", told.default).parse::<Table>().expect("TOML")["x"].clone()
+        }
+        kind if kind.starts_with("list") => Value::Array(vec![told.default.clone().into()]),
+        _ => told.default.clone().into(),
+    }
+}
+
+/// Another value than the default, where one can be made up.
+fn other(told: &Told) -> Option<Value> {
+    match &*told.kind {
+        "integer" => Some(Value::Integer(told.default.parse::<i64>().expect("a number") + 1)),
+        "boolean" => Some(Value::Boolean(told.default != "true")),
+        "period" => Some("3s".into()),
+        "size" => Some("77KiB".into()),
+        kind if kind.starts_with("list of 2") => Some(vec![Value::Integer(201), Value::Integer(202)].into()),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_default_that_the_reference_tells_is_the_one_in_force() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let engines = Engines::new().expect("engines");
+    let bare = compiled(&engines, None);
+    let differs = |set| difference(&bare, &compiled(&engines, set));
+    assert_eq!(differs(None), None, "what is compared is the same for the same file");
+    let told = literal_defaults();
+    assert!(told.len() > 35, "the reference tells {} defaults", told.len());
+    for told in &told {
+        let name = format!("[{}] {}", told.path, told.key);
+        assert_eq!(differs(Some((told, literal(told)))), None, "{name} is not {} by default", told.default);
+        if let Some(other) = other(told) {
+            assert!(differs(Some((told, other))).is_some(), "{name} changes nothing");
+        }
+    }
+}
