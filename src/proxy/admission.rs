@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, header};
 
 use crate::authn::Chain;
 use crate::authz::Permit;
-use crate::domain::{Denial, NormalPath};
+use crate::domain::{Denial, HttpFault, Methods, NormalPath};
 use crate::inject::Injection;
 use crate::limit::{Key, Slot, retry_after};
 use crate::state::{LimitBy, Route, RouteLimit};
@@ -82,9 +82,8 @@ pub(super) struct Refusal {
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
         let fields = match &denial {
-            Denial::MethodNotAllowed(methods) => {
-                HeaderValue::from_str(&methods.to_string()).map(|allow| (header::ALLOW, allow)).into_iter().collect()
-            }
+            Denial::MethodNotAllowed(methods) => allow(*methods),
+            Denial::Malformed(HttpFault::Method) => allow(Methods::ALL),
             Denial::TooManyInFlight => vec![(header::RETRY_AFTER, retry_after(Duration::ZERO))],
             Denial::RateExceeded(wait) => vec![(header::RETRY_AFTER, retry_after(*wait))],
             Denial::Malformed(_)
@@ -99,6 +98,11 @@ impl From<Denial> for Refusal {
         };
         Self { denial, fields }
     }
+}
+
+/// What a 405 has to say (RFC 9110 §15.5.6).
+fn allow(methods: Methods) -> Vec<(HeaderName, HeaderValue)> {
+    HeaderValue::from_str(&methods.to_string()).map(|allow| (header::ALLOW, allow)).into_iter().collect()
 }
 
 impl Refusal {

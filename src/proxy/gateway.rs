@@ -15,7 +15,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 use super::admission::Refusal;
 use super::exchange::{Exchange, Stage};
 use super::failure;
-use super::identify::{Arrival, split_target};
+use super::identify::{Arrival, split_absolute, split_target};
 use super::ingress;
 use super::pipeline::admit;
 use super::record::{Draft, Ended};
@@ -48,13 +48,10 @@ impl Gateway {
         };
         let mut draft =
             Draft::begin(&self.services, &exchange.snapshot, connection, &head.method, head.version, &head.headers);
-        let arrival = Arrival {
-            method: &head.method,
-            target: head.raw_path(),
-            authority: head.uri.authority().map(http::uri::Authority::as_str),
-            version: head.version,
-            headers: &head.headers,
-        };
+        let (authority, target) = split_absolute(head.raw_path());
+        let authority = authority.or_else(|| head.uri.authority().map(http::uri::Authority::as_str));
+        let arrival =
+            Arrival { method: &head.method, target, authority, version: head.version, headers: &head.headers };
         draft.has_query(arrival.target.contains(&b'?'));
         match admit(&arrival, &self.services, &exchange.snapshot, &mut draft) {
             Ok(admission) => {
@@ -159,6 +156,7 @@ impl ProxyHttp for Gateway {
         }
         // A retry sends the body again from its beginning.
         admission.body.seen = 0;
+        // Behind the first `?`, which no authority holds.
         let (_, query) = split_target(session.req_header().raw_path()).map_err(failure::carry)?;
         upstream::apply(admission, draft.id(), query, head)
     }

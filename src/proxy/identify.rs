@@ -56,6 +56,22 @@ pub(super) fn split_target(target: &[u8]) -> Result<(&[u8], Option<&str>), Denia
     }
 }
 
+/// The authority and the rest of a request target in absolute-form (RFC 9112 §3.2.2). Any other form stays as it is, for the path's rules
+/// to judge.
+pub(super) fn split_absolute(target: &[u8]) -> (Option<&str>, &[u8]) {
+    let after = |scheme: &[u8]| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    };
+    let Some(rest) = after(b"http://").or_else(|| after(b"https://")) else { return (None, target) };
+    let end = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    match std::str::from_utf8(authority) {
+        Ok(authority) => (Some(authority), if path.is_empty() { b"/" } else { path }),
+        Err(_) => (None, target),
+    }
+}
+
 fn check_fields(arrival: &Arrival<'_>) -> Result<(), Denial> {
     let refuse = |fault| Err(Denial::Malformed(fault));
     for name in arrival.headers.keys() {
@@ -172,6 +188,24 @@ mod tests {
         }
         let framed = judge("GET", "/", Version::HTTP_2, &[host, ("transfer-encoding", "chunked")]).err();
         assert_eq!(framed, Some(Denial::Malformed(TransferEncoding)));
+    }
+
+    #[test]
+    fn absolute_form_is_taken_apart_behind_its_authority() {
+        for (target, authority, path) in [
+            ("/a?b", None, "/a?b"),
+            ("/http://api.test/a", None, "/http://api.test/a"),
+            ("http://api.test/a?b", Some("api.test"), "/a?b"),
+            ("HTTPS://api.test:80/a", Some("api.test:80"), "/a"),
+            ("http://api.test", Some("api.test"), "/"),
+            ("http://api.test?b", Some("api.test"), "?b"),
+            ("http:///a", Some(""), "/a"),
+            ("http://api.test\\@evil/a", Some("api.test\\@evil"), "/a"),
+            ("ftp://api.test/a", None, "ftp://api.test/a"),
+            ("*", None, "*"),
+        ] {
+            assert_eq!(split_absolute(target.as_bytes()), (authority, path.as_bytes()), "{target}");
+        }
     }
 
     #[test]
