@@ -153,11 +153,12 @@ impl Draft {
         self.measure();
         let (host, path) = (self.record.host.take(), self.record.path.take());
         self.services.audit.submit(Record { host, path, ..self.record.clone() });
+        // Last: once nothing is in flight, the log may be closed.
+        self.services.engines.metrics.in_flight.dec();
     }
 
     fn measure(&self) {
         let metrics = &self.services.engines.metrics;
-        metrics.in_flight.dec();
         if let Some(denial) = &self.record.denial {
             metrics.denied(denial);
         }

@@ -1,12 +1,14 @@
 //! Builds everything once and hands it to Pingora: listeners, TLS, background work, shutdown and upgrade.
 
 mod background;
+mod handover;
 mod listeners;
 mod process;
 mod shutdown;
 mod tls;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,8 @@ use pingora::server::{RunArgs, Server};
 use crate::audit;
 use crate::config::{Diagnostics, Plan, Process, Reloader, compile};
 use crate::state::{Engines, Services};
+
+use handover::Handover;
 
 pub use process::harden;
 
@@ -88,18 +92,21 @@ pub fn run(options: Options) -> Result<(), StartError> {
 
     let run_directory = process::RunDirectory::open(&process.run_directory);
     let mut server = Server::new_with_opt_and_conf(options_for(&options), conf(&process, &run_directory));
+    let mut handover = Handover::new(run_directory, addresses(&process));
     if options.upgrade {
-        process::take_over(&run_directory)?;
+        handover.ask()?;
     }
     server.bootstrap();
-    run_directory.claim();
+    let handover = Arc::new(handover);
 
     let reloader = Arc::new(Reloader::new(options.config, Arc::clone(&services), process.clone(), watched));
     let gates = listeners::add(&mut server, &process, &services);
     server.add_service(background::service(Arc::clone(&services), reloader, gates));
+    server.add_service(handover::Sockets(Arc::clone(&handover)));
     shutdown::exit_when_drained(&server, Arc::clone(&services));
     tell(&process, &services);
-    server.run(RunArgs { shutdown_signal: Box::new(shutdown::Signals::new(Arc::clone(&services))) });
+    let signals = shutdown::Signals::new(Arc::clone(&services), handover);
+    server.run(RunArgs { shutdown_signal: Box::new(signals) });
     shutdown::flush(&services);
     Ok(())
 }
@@ -113,6 +120,11 @@ fn tell(process: &Process, services: &Services) {
         log::info!("health, status and metrics on http://{address}");
     }
     log::info!(routes = services.snapshot().routes; "serving with {} threads a listener", process.threads);
+}
+
+/// Every address that this process listens on.
+fn addresses(process: &Process) -> Vec<SocketAddr> {
+    process.listeners.iter().map(|listener| listener.address).chain(process.admin).collect()
 }
 
 fn options_for(options: &Options) -> Opt {

@@ -3,11 +3,8 @@
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal};
-
-use super::StartError;
+use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit};
 
 /// Makes aws-lc-rs the process's only source of cryptography, before anything asks for another.
 pub(super) fn install_crypto() {
@@ -29,9 +26,6 @@ pub fn harden() {
 /// Where the process id and the upgrade socket are.
 pub(super) struct RunDirectory(PathBuf);
 
-/// How long an old process may take to be signalled once the new one listens for its sockets.
-const HANDOVER: Duration = Duration::from_secs(10);
-
 impl RunDirectory {
     /// Opens the directory, making it for this user alone where it is not there.
     pub(super) fn open(path: &Path) -> Self {
@@ -51,7 +45,7 @@ impl RunDirectory {
         self.0.join("upgrade.sock").display().to_string()
     }
 
-    fn pid_file(&self) -> PathBuf {
+    pub(super) fn pid_file(&self) -> PathBuf {
         self.0.join("claviger.pid")
     }
 
@@ -62,29 +56,10 @@ impl RunDirectory {
         }
     }
 
-    fn running(&self) -> Option<Pid> {
+    /// The process that serves, if it runs.
+    pub(super) fn running(&self) -> Option<Pid> {
         let text = fs::read_to_string(self.pid_file()).ok()?;
         let pid = Pid::from_raw(text.trim().parse().ok()?)?;
         rustix::process::test_kill_process(pid).is_ok().then_some(pid)
     }
-}
-
-/// Tells the running process to hand over as soon as this one listens for its sockets.
-pub(super) fn take_over(directory: &RunDirectory) -> Result<(), StartError> {
-    let pid_file = directory.pid_file();
-    let old = directory.running().ok_or_else(|| {
-        StartError::Upgrade(format!("no running process in {}; start without --upgrade", pid_file.display()))
-    })?;
-    let socket = PathBuf::from(directory.upgrade_socket());
-    let _ = fs::remove_file(&socket);
-    std::thread::spawn(move || {
-        let began = Instant::now();
-        while !socket.exists() && began.elapsed() < HANDOVER {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        if let Err(error) = rustix::process::kill_process(old, Signal::QUIT) {
-            log::error!(error:%; "the running process cannot be told to hand over");
-        }
-    });
-    Ok(())
 }

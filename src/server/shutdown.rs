@@ -8,40 +8,51 @@ use pingora::server::{ExecutionPhase, Server, ShutdownSignal, ShutdownSignalWatc
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 
+use super::handover::Handover;
 use crate::state::Services;
 
-/// SIGTERM drains and ends, SIGQUIT hands over to a new process, SIGINT ends at once.
+/// SIGTERM drains and ends, SIGINT ends at once, SIGQUIT gives the listening sockets to a new process and changes nothing else.
 pub(super) struct Signals {
     services: Arc<Services>,
+    handover: Arc<Handover>,
 }
 
 impl Signals {
-    pub(super) fn new(services: Arc<Services>) -> Self {
-        Self { services }
+    pub(super) fn new(services: Arc<Services>, handover: Arc<Handover>) -> Self {
+        Self { services, handover }
+    }
+
+    async fn received(&self) -> std::io::Result<ShutdownSignal> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut quit = signal(SignalKind::quit())?;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return Ok(ShutdownSignal::GracefulTerminate),
+                _ = interrupt.recv() => return Ok(ShutdownSignal::FastShutdown),
+                _ = quit.recv() => {
+                    // Beside this loop: a process that asked and went away is waited for, and other signals are not to wait with it.
+                    let handover = Arc::clone(&self.handover);
+                    tokio::task::spawn_blocking(move || handover.give());
+                }
+            }
+        }
     }
 }
 
 #[async_trait]
 impl ShutdownSignalWatch for Signals {
     async fn recv(&self) -> ShutdownSignal {
-        let received = tokio::select! {
-            () = wait_for(SignalKind::terminate()) => ShutdownSignal::GracefulTerminate,
-            () = wait_for(SignalKind::quit()) => ShutdownSignal::GracefulUpgrade,
-            () = wait_for(SignalKind::interrupt()) => ShutdownSignal::FastShutdown,
+        let received = match self.received().await {
+            Ok(received) => received,
+            Err(error) => {
+                log::error!(error:%; "signals cannot be received");
+                std::future::pending().await
+            }
         };
         // From here on every answer says `Connection: close`, so that clients come back to another process by themselves.
         self.services.drain();
         received
-    }
-}
-
-async fn wait_for(kind: SignalKind) {
-    match signal(kind) {
-        Ok(mut stream) => drop(stream.recv().await),
-        Err(error) => {
-            log::error!(error:%; "a signal cannot be received");
-            std::future::pending().await
-        }
     }
 }
 
@@ -70,8 +81,15 @@ pub(super) fn exit_when_drained(server: &Server, services: Arc<Services>) {
     });
 }
 
-/// Writes what records there are.
+/// How long exchanges that were cut may take to end.
+const CUT: Duration = Duration::from_secs(2);
+
+/// Writes what records there are, also those of exchanges that the end of their runtime has just cut.
 pub(super) fn flush(services: &Services) {
+    let began = Instant::now();
+    while services.engines.metrics.in_flight.get() > 0 && began.elapsed() < CUT {
+        std::thread::sleep(Duration::from_millis(2));
+    }
     if let Err(unwritten) = services.audit.close(FLUSH) {
         log::error!(exchanges = unwritten.exchanges; "records could not be written");
     }

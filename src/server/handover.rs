@@ -1,0 +1,112 @@
+//! How one process takes over from another. The new one asks for the listening sockets (SIGQUIT), takes connections beside the old one, and
+//! only then tells it to drain and end (SIGTERM). A new process that dies on the way leaves the old one serving.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use pingora::server::{ListenFds, ShutdownWatch};
+use pingora::services::Service;
+use rustix::process::{Pid, Signal};
+
+use super::StartError;
+use super::process::RunDirectory;
+
+/// How long an old process may take to be signalled once the new one listens for its sockets.
+const ASKING: Duration = Duration::from_secs(10);
+/// How long listening on every address may take.
+const LISTENING: Duration = Duration::from_secs(10);
+
+/// Both ends of a hand-over: this process's predecessor, if it has one, and its successors.
+pub(super) struct Handover {
+    directory: RunDirectory,
+    addresses: Vec<SocketAddr>,
+    predecessor: Option<Pid>,
+    sockets: OnceLock<ListenFds>,
+}
+
+impl Handover {
+    /// For a process that will listen on these addresses.
+    pub(super) fn new(directory: RunDirectory, addresses: Vec<SocketAddr>) -> Self {
+        Self { directory, addresses, predecessor: None, sockets: OnceLock::new() }
+    }
+
+    /// Tells the running process to give its sockets as soon as this one waits for them, which has to be next.
+    pub(super) fn ask(&mut self) -> Result<(), StartError> {
+        let old = self.directory.running().ok_or_else(|| {
+            let pid_file = self.directory.pid_file();
+            StartError::Upgrade(format!("no running process in {}; start without --upgrade", pid_file.display()))
+        })?;
+        self.predecessor = Some(old);
+        let socket = PathBuf::from(self.directory.upgrade_socket());
+        // One that an earlier process left behind.
+        let _ = fs::remove_file(&socket);
+        std::thread::spawn(move || {
+            let began = Instant::now();
+            while !socket.exists() && began.elapsed() < ASKING {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            if let Err(error) = rustix::process::kill_process(old, Signal::QUIT) {
+                log::error!(error:%; "the running process cannot be told to hand over");
+            }
+        });
+        Ok(())
+    }
+
+    /// Gives a copy of the sockets to the process that waits for them. This one goes on taking connections until it is told to end.
+    pub(super) fn give(&self) {
+        let Some(sockets) = self.sockets.get() else { return };
+        match sockets.lock().send_to_sock(self.directory.upgrade_socket().as_str()) {
+            Ok(_) => log::info!("the listening sockets were handed over; this process serves until the new one does"),
+            Err(error) => log::error!(error:%; "no process took the listening sockets; this one serves on"),
+        }
+    }
+
+    /// Waits until this process listens everywhere; then it is the one that serves, and the old one is told to end.
+    async fn take_over(&self, sockets: &ListenFds) -> bool {
+        let began = Instant::now();
+        while !self.addresses.iter().all(|address| sockets.lock().get(&address.to_string()).is_some()) {
+            if began.elapsed() > LISTENING {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.directory.claim();
+        if let Some(old) = self.predecessor {
+            match rustix::process::kill_process(old, Signal::TERM) {
+                Ok(()) => log::info!("this process serves now; the old one was told to end"),
+                Err(error) => log::warn!(error:%; "the old process cannot be told to end"),
+            }
+        }
+        true
+    }
+}
+
+/// The service that gets hold of the sockets, and finishes the hand-over to this process.
+pub(super) struct Sockets(pub(super) Arc<Handover>);
+
+#[async_trait]
+impl Service for Sockets {
+    async fn start_service(&mut self, sockets: Option<ListenFds>, _shutdown: ShutdownWatch, _listeners: usize) {
+        let Some(sockets) = sockets else { return };
+        // A socket that the new configuration has no listener for would take connections that nobody answers.
+        let wanted = self.0.addresses.iter().map(SocketAddr::to_string).collect();
+        sockets.lock().close_unclaimed(&wanted);
+        let sockets = self.0.sockets.get_or_init(|| sockets);
+        if !self.0.take_over(sockets).await {
+            log::error!("an address could not be listened on within {LISTENING:?}; the process ends");
+            std::process::exit(1);
+        }
+    }
+
+    fn name(&self) -> &str {
+        "handover"
+    }
+
+    fn threads(&self) -> Option<usize> {
+        Some(1)
+    }
+}
