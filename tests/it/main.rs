@@ -5,9 +5,11 @@
 
 mod balance;
 mod demo;
+mod documents;
 mod faults;
 mod harness;
 mod reload;
+mod samples;
 mod shutdown;
 mod support;
 mod tls;
