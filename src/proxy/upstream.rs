@@ -7,7 +7,7 @@ use pingora::{Error, ErrorType, Result};
 use zeroize::Zeroizing;
 
 use super::admission::Admission;
-use super::forwarded::REWRITE_FIELDS;
+use super::forwarded::tells_of_another;
 use super::respond::REQUEST_ID;
 use crate::domain::RequestId;
 
@@ -16,10 +16,9 @@ pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, h
     for name in &admission.route.stripped {
         head.remove_header(name);
     }
-    for name in REWRITE_FIELDS {
-        if head.headers.contains_key(name) {
-            head.remove_header(name);
-        }
+    let telling: Vec<_> = head.headers.keys().filter(|name| tells_of_another(name.as_str())).cloned().collect();
+    for name in telling {
+        head.remove_header(&name);
     }
     head.insert_header(header::HOST, admission.route.target.host_header().clone())?;
     head.insert_header(REQUEST_ID, id.to_string())?;
