@@ -4,4 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says where and stops")]
 
 mod harness;
+mod headers;
+mod paths;
 mod support;
