@@ -2,20 +2,17 @@
 
 use pingora::{Error, ErrorSource, ErrorType};
 
-use crate::domain::{Denial, TimedOut, Unavailable};
-
-/// The name under which a denial travels through Pingora.
-const CARRIED: &str = "Denial";
+use crate::domain::{Denial, HttpFault, PathFault, TimedOut, Unavailable};
 
 /// A denial as the error that a callback returns. It comes back out of [`denial`].
 pub(super) fn carry(denial: Denial) -> Box<Error> {
-    Error::explain(ErrorType::CustomCode(CARRIED, denial.status()), denial.code())
+    Error::new(ErrorType::CustomCode(denial.code(), denial.status()))
 }
 
 /// What an error means for the client; nothing where the client itself is gone.
 pub(super) fn denial(error: &Error) -> Option<Denial> {
     match (error.root_etype(), error.esource()) {
-        (ErrorType::CustomCode(CARRIED, status), _) => Some(carried(*status)),
+        (ErrorType::CustomCode(code, _), _) => Some(carried(code)),
         (ErrorType::ReadTimedout, ErrorSource::Downstream) => Some(Denial::TimedOut(TimedOut::Body)),
         (_, ErrorSource::Downstream) => None,
         (
@@ -38,15 +35,36 @@ pub(super) fn denial(error: &Error) -> Option<Denial> {
     }
 }
 
-/// The denials that callbacks carry have a status each of its own.
-fn carried(status: u16) -> Denial {
+/// The denial that travelled under its code; no two that callbacks carry have the same.
+fn carried(code: &str) -> Denial {
     [
         Denial::BodyTooLarge,
         Denial::TimedOut(TimedOut::Body),
         Denial::Unavailable(Unavailable::Upstream),
         Denial::Unavailable(Unavailable::UpstreamTimeout),
+        Denial::Unavailable(Unavailable::UpstreamProtocol),
+        Denial::Malformed(HttpFault::Path(PathFault::BadCharacter)),
     ]
     .into_iter()
-    .find(|denial| denial.status() == status)
+    .find(|denial| denial.code() == code)
     .unwrap_or(Denial::Internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_comes_back_as_what_it_was() {
+        for sent in [
+            Denial::BodyTooLarge,
+            Denial::TimedOut(TimedOut::Body),
+            Denial::Unavailable(Unavailable::Upstream),
+            Denial::Unavailable(Unavailable::UpstreamTimeout),
+            Denial::Unavailable(Unavailable::UpstreamProtocol),
+            Denial::Internal,
+        ] {
+            assert_eq!(denial(&carry(sent)), Some(sent));
+        }
+    }
 }
