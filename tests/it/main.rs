@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says where and stops")]
 
+mod framing;
 mod harness;
 mod headers;
 mod paths;
 mod support;
+mod swap;
