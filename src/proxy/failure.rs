@@ -4,18 +4,15 @@ use pingora::{Error, ErrorSource, ErrorType};
 
 use crate::domain::{Denial, TimedOut, Unavailable};
 
-/// The name under which a denial travels through Pingora.
-const CARRIED: &str = "Denial";
-
 /// A denial as the error that a callback returns. It comes back out of [`denial`].
 pub(super) fn carry(denial: Denial) -> Box<Error> {
-    Error::explain(ErrorType::CustomCode(CARRIED, denial.status()), denial.code())
+    Error::explain(ErrorType::CustomCode(denial.code(), denial.status()), denial.code())
 }
 
 /// What an error means for the client; nothing where the client itself is gone.
 pub(super) fn denial(error: &Error) -> Option<Denial> {
     match (error.root_etype(), error.esource()) {
-        (ErrorType::CustomCode(CARRIED, status), _) => Some(carried(*status)),
+        (ErrorType::CustomCode(code, _), _) => Some(carried(code)),
         (ErrorType::ReadTimedout, ErrorSource::Downstream) => Some(Denial::TimedOut(TimedOut::Body)),
         (_, ErrorSource::Downstream) => None,
         (
@@ -38,15 +35,16 @@ pub(super) fn denial(error: &Error) -> Option<Denial> {
     }
 }
 
-/// The denials that callbacks carry have a status each of its own.
-fn carried(status: u16) -> Denial {
+/// The denials that callbacks carry have a code each of its own.
+fn carried(code: &str) -> Denial {
     [
         Denial::BodyTooLarge,
         Denial::TimedOut(TimedOut::Body),
         Denial::Unavailable(Unavailable::Upstream),
         Denial::Unavailable(Unavailable::UpstreamTimeout),
+        Denial::Unavailable(Unavailable::UpstreamProtocol),
     ]
     .into_iter()
-    .find(|denial| denial.status() == status)
+    .find(|denial| denial.code() == code)
     .unwrap_or(Denial::Internal)
 }
