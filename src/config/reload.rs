@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, Notify};
 
-use super::{Diagnostics, Plan, Process, compile};
+use super::{Diagnostics, Plan, Process, Stamp, compile};
 use crate::state::Services;
 use crate::telemetry::ReloadResult;
 
@@ -19,7 +18,8 @@ pub struct Reloader {
     file: PathBuf,
     services: Arc<Services>,
     process: Process,
-    watched: ArcSwap<Vec<PathBuf>>,
+    /// The configuration and the files that it names, as they were last read.
+    taken: ArcSwap<BTreeMap<PathBuf, Stamp>>,
     /// Held while a reload is under way, so that two never are; the number of the newest snapshot.
     turn: Mutex<u64>,
     asked: Notify,
@@ -58,10 +58,10 @@ impl std::error::Error for ReloadError {}
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 impl Reloader {
-    /// A reloader for the file that these services were first compiled from.
-    pub fn new(file: PathBuf, services: Arc<Services>, process: Process, watched: Vec<PathBuf>) -> Self {
+    /// A reloader for the file that these services were first compiled from. `taken` are that file and those that it names, as they were read.
+    pub fn new(file: PathBuf, services: Arc<Services>, process: Process, taken: BTreeMap<PathBuf, Stamp>) -> Self {
         let turn = Mutex::new(services.snapshot().number);
-        Self { file, services, process, watched: ArcSwap::from_pointee(watched), turn, asked: Notify::new() }
+        Self { file, services, process, taken: ArcSwap::from_pointee(taken), turn, asked: Notify::new() }
     }
 
     /// Asks for a reload now, whether or not a file has changed.
@@ -72,30 +72,25 @@ impl Reloader {
     /// Reloads when asked, and when the configuration or a file that it names has changed. A file is taken only when it has stayed the same
     /// from one look to the next: half a file can be valid TOML with half the rules.
     pub async fn watch(&self) {
-        let mut taken = self.stamps().await;
-        let mut seen = taken.clone();
+        let mut seen = self.stamps().await;
         loop {
             let asked = tokio::select! {
                 () = self.asked.notified() => true,
                 () = tokio::time::sleep(LOOK_EVERY) => false,
             };
             let now = self.stamps().await;
-            let settled = now == seen && now != taken;
-            seen.clone_from(&now);
+            let settled = now == seen && now != **self.taken.load();
             if asked || settled {
-                taken = now;
-                self.reload_and_tell().await;
+                self.reload_and_tell(now).await;
                 // A new configuration may name other files.
                 seen = self.stamps().await;
-                taken.retain(|path, _| seen.contains_key(path));
-                for (path, stamp) in &seen {
-                    taken.entry(path.clone()).or_insert(*stamp);
-                }
+            } else {
+                seen = now;
             }
         }
     }
 
-    async fn reload_and_tell(&self) {
+    async fn reload_and_tell(&self, now: BTreeMap<PathBuf, Stamp>) {
         let result = match self.reload().await {
             Ok(number) => {
                 log::info!(config = number; "the configuration was reloaded");
@@ -104,6 +99,8 @@ impl Reloader {
             Err(error) => {
                 log::error!("the configuration was not reloaded, the old one stays: {error}");
                 self.services.refused(error.to_string());
+                // Not tried again until something changes.
+                self.taken.store(Arc::new(now));
                 ReloadResult::Refused
             }
         };
@@ -127,30 +124,24 @@ impl Reloader {
         // The first request under the new snapshot finds addresses and keys.
         self.services.engines.targets.resolve_now().await;
         let _ = tokio::time::timeout(Duration::from_secs(5), self.services.engines.authenticators.prime()).await;
-        self.watched.store(Arc::new(plan.watched.into_iter().collect()));
+        self.taken.store(Arc::new(plan.watched));
         self.services.swap(plan.snapshot);
         *newest = number;
         Ok(number)
     }
 
-    async fn stamps(&self) -> BTreeMap<PathBuf, Option<Stamp>> {
-        let mut paths = vec![self.file.clone()];
-        paths.extend(self.watched.load().iter().cloned());
+    async fn stamps(&self) -> BTreeMap<PathBuf, Stamp> {
+        let paths: Vec<PathBuf> = self.taken.load().keys().cloned().collect();
         let stamped =
-            tokio::task::spawn_blocking(|| paths.into_iter().map(|path| (stamp(&path), path)).collect::<Vec<_>>());
-        stamped.await.unwrap_or_default().into_iter().map(|(stamp, path)| (path, stamp)).collect()
+            tokio::task::spawn_blocking(|| paths.into_iter().map(|path| (path.clone(), Stamp::of(&path))).collect());
+        stamped.await.unwrap_or_default()
     }
 }
 
-/// What changes when a file does: device, inode, length and time of last change in nanoseconds.
-type Stamp = (u64, u64, u64, i128);
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let meta = std::fs::metadata(path).ok()?;
-    Some((meta.dev(), meta.ino(), meta.len(), i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec())))
-}
-
 fn load(file: &Path, number: u64, services: &Services) -> Result<Plan, ReloadError> {
+    let stamp = Stamp::of(file);
     let text = std::fs::read_to_string(file).map_err(ReloadError::Unreadable)?;
-    compile(file, &text, number, &services.engines).map_err(ReloadError::Wrong)
+    let mut plan = compile(file, &text, number, &services.engines).map_err(ReloadError::Wrong)?;
+    plan.watched.insert(file.to_owned(), stamp);
+    Ok(plan)
 }

@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::audit;
-use crate::config::{Diagnostics, Plan, Process, Reloader, compile};
+use crate::config::{Diagnostics, Plan, Process, Reloader, Stamp, compile};
 use crate::state::{Engines, Services};
 
 use handover::Handover;
@@ -73,8 +74,11 @@ pub fn check(file: &Path) -> Result<usize, StartError> {
 }
 
 fn load(file: &Path, engines: &Engines) -> Result<Plan, StartError> {
+    let stamp = Stamp::of(file);
     let text = std::fs::read_to_string(file).map_err(|error| StartError::Unreadable(file.to_owned(), error))?;
-    compile(file, &text, 1, engines).map_err(StartError::Wrong)
+    let mut plan = compile(file, &text, 1, engines).map_err(StartError::Wrong)?;
+    plan.watched.insert(file.to_owned(), stamp);
+    Ok(plan)
 }
 
 /// Runs a gateway until it is told to end; returns when every record is written.
@@ -99,11 +103,10 @@ pub fn run(options: Options) -> Result<(), StartError> {
     server.bootstrap();
     let handover = Arc::new(handover);
 
-    let watched = watched.into_iter().collect();
     let reloader = Arc::new(Reloader::new(options.config, Arc::clone(&services), process.clone(), watched));
     let gates = listeners::add(&mut server, &process, &services);
     server.add_service(background::service(Arc::clone(&services), reloader, gates));
-    server.add_service(handover::Sockets(Arc::clone(&handover)));
+    server.add_service(handover::Sockets { handover: Arc::clone(&handover), services: Arc::clone(&services) });
     shutdown::exit_when_drained(&server, Arc::clone(&services));
     let signals = shutdown::Signals::new(Arc::clone(&services), handover);
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
@@ -137,6 +140,8 @@ fn prime(services: &Services) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| StartError::Internal(error.to_string()))?;
     runtime.block_on(async {
+        // Until somebody waits for it, a hang-up would end the process. What changes meanwhile is reloaded without one.
+        let _hangups = signal(SignalKind::hangup());
         services.engines.targets.resolve_now().await;
         let _ = tokio::time::timeout(Duration::from_secs(5), services.engines.authenticators.prime()).await;
     });

@@ -6,7 +6,7 @@ mod route;
 mod target;
 mod vault;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::diagnostic::{Diagnostics, Report, nearest};
 use super::file::Text;
 use super::read::{Entries, File, read};
+use super::stamp::Stamp;
 use crate::domain::Name;
 use crate::net::Egress;
 use crate::state::{Engines, Snapshot};
@@ -28,8 +29,8 @@ pub struct Plan {
     pub snapshot: Snapshot,
     /// What only a restart or an upgrade can change.
     pub process: Process,
-    /// Files that the snapshot was made from, besides the configuration itself: a change in one is a reason to reload.
-    pub watched: BTreeSet<PathBuf>,
+    /// Files that the snapshot was made from, as they were read: a change in one is a reason to reload.
+    pub watched: BTreeMap<PathBuf, Stamp>,
 }
 
 /// The part of a configuration that holds for the life of the process.
@@ -61,7 +62,7 @@ pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> Resul
         _ => PathBuf::from("."),
     };
     let egress = Egress::new(tables.egress.allow.0.clone());
-    let mut compiler = Compiler { report: &mut report, engines, base, egress, watched: BTreeSet::new() };
+    let mut compiler = Compiler { report: &mut report, engines, base, egress, watched: BTreeMap::new() };
     let (snapshot, process) = compiler.run(tables, number);
     let watched = compiler.watched;
     report.finish()?;
@@ -74,7 +75,7 @@ struct Compiler<'c, 'a> {
     engines: &'c Engines,
     base: PathBuf,
     egress: Egress,
-    watched: BTreeSet<PathBuf>,
+    watched: BTreeMap<PathBuf, Stamp>,
 }
 
 /// Compiled entries by name. One that is in the file but wrong is here without a value: it was told already, and who names it is not wrong.
@@ -142,7 +143,8 @@ impl Compiler<'_, '_> {
     /// The content of a file that belongs to the configuration. Watched from now on.
     fn file(&mut self, path: &Text) -> Option<Vec<u8>> {
         let full = self.path(path.get_ref());
-        self.watched.insert(full.clone());
+        // Before it is read: what changes while it is read is then a change.
+        self.watched.insert(full.clone(), Stamp::of(&full));
         let content = read_bounded(&full);
         let content = content.map_err(|error| format!("cannot read {}: {error}", full.display()));
         self.report.take(
