@@ -64,6 +64,8 @@ fn is_local(headers: &HeaderMap) -> bool {
 fn readiness(services: &Services) -> Response<Vec<u8>> {
     if services.is_draining() {
         text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+    } else if !services.is_serving() {
+        text(StatusCode::SERVICE_UNAVAILABLE, "starting\n")
     } else if !services.audit.accepts() {
         text(StatusCode::SERVICE_UNAVAILABLE, "the audit log takes no records\n")
     } else if services.engines.vaults.status().iter().any(|slot| !slot.usable) {

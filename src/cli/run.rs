@@ -7,6 +7,7 @@ use log::LevelFilter;
 use serde::Serialize;
 
 use super::{ConfigFile, Failure};
+use crate::config::LoadError;
 use crate::server::{self, Options, StartError};
 use crate::telemetry::logs::{self, Format};
 
@@ -48,7 +49,7 @@ impl RunArgs {
 
 fn exit_code(error: &StartError) -> u8 {
     match error {
-        StartError::Wrong(_) | StartError::Unreadable(..) => 2,
+        StartError::Load(_) => 2,
         StartError::Audit(_) | StartError::Upgrade(_) | StartError::Internal(_) => 1,
     }
 }
@@ -81,7 +82,7 @@ impl CheckArgs {
             Err(error) => error,
         };
         match &error {
-            StartError::Wrong(diagnostics) if self.json => {
+            StartError::Load(LoadError::Wrong(diagnostics)) if self.json => {
                 let found = diagnostics.list.iter().map(|one| Found {
                     file: file.clone(),
                     line: one.line,
@@ -94,11 +95,9 @@ impl CheckArgs {
                 writeln!(out, "{text}")?;
                 Err(Failure::new(2, format!("{file}: {} errors", diagnostics.list.len())))
             }
-            StartError::Wrong(_)
-            | StartError::Unreadable(..)
-            | StartError::Audit(_)
-            | StartError::Upgrade(_)
-            | StartError::Internal(_) => Err(Failure::new(exit_code(&error), error.to_string())),
+            StartError::Load(_) | StartError::Audit(_) | StartError::Upgrade(_) | StartError::Internal(_) => {
+                Err(Failure::new(exit_code(&error), error.to_string()))
+            }
         }
     }
 }

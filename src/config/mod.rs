@@ -8,9 +8,11 @@ mod reference;
 mod reload;
 mod schema;
 mod values;
+mod watched;
 
-pub use compile::{Listener, Plan, Process, Watched, compile};
+pub use compile::{Listener, Plan, Process, compile};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use reference::reference;
-pub use reload::{ReloadError, Reloader};
+pub use reload::{LoadError, ReloadError, Reloader, load};
 pub use schema::schema;
+pub use watched::Watched;

@@ -1,8 +1,6 @@
 //! Reload: a changed file is compiled off to the side, and either takes effect whole or changes nothing and says why.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, Notify};
 
 use super::{Diagnostics, Plan, Process, Watched, compile};
-use crate::domain::SecretRef;
-use crate::state::Services;
+use crate::state::{Engines, Services};
 use crate::telemetry::ReloadResult;
 
 /// Reloads one configuration file into running services.
@@ -20,30 +17,48 @@ pub struct Reloader {
     file: PathBuf,
     services: Arc<Services>,
     process: Process,
-    watched: ArcSwap<Watched>,
+    /// What was looked at for the configuration in force, and for one that was refused since, as it was read.
+    taken: ArcSwap<Watched>,
     /// Held while a reload is under way, so that two never are; the number of the newest snapshot.
     turn: Mutex<u64>,
     asked: Notify,
 }
 
+/// Why a configuration could not be compiled.
+#[derive(Debug)]
+pub enum LoadError {
+    /// The file cannot be read.
+    Unreadable(PathBuf, std::io::Error),
+    /// It is wrong.
+    Wrong(Diagnostics),
+}
+
 /// Why a configuration did not take effect.
 #[derive(Debug)]
 pub enum ReloadError {
-    /// The file cannot be read.
-    Unreadable(std::io::Error),
-    /// It is wrong.
-    Wrong(Diagnostics),
+    /// It could not be compiled.
+    Load(LoadError),
     /// It changes what holds for the life of the process.
     NeedsRestart,
     /// The work could not be finished.
     Interrupted,
 }
 
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(file, error) => write!(f, "cannot read {}: {error}", file.display()),
+            Self::Wrong(diagnostics) => diagnostics.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
 impl fmt::Display for ReloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(error) => write!(f, "the configuration cannot be read: {error}"),
-            Self::Wrong(diagnostics) => diagnostics.fmt(f),
+            Self::Load(error) => error.fmt(f),
             Self::NeedsRestart => f.write_str(
                 "[server], [admin], [audit] and the addresses and bounds of [listen] hold for the life of a process; \
                  start the new configuration with `claviger run --upgrade`",
@@ -55,14 +70,30 @@ impl fmt::Display for ReloadError {
 
 impl std::error::Error for ReloadError {}
 
+/// Reads and compiles a file: what was looked at for it, and what came of it.
+///
+/// # Errors
+/// [`LoadError`] when the file cannot be read or is wrong.
+pub fn load(file: &Path, number: u64, engines: &Engines) -> (Watched, Result<Plan, LoadError>) {
+    let mut watched = Watched::default();
+    watched.file(file);
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => return (watched, Err(LoadError::Unreadable(file.to_owned(), error))),
+    };
+    let (named, plan) = compile(file, &text, number, engines);
+    watched.join(named);
+    (watched, plan.map_err(LoadError::Wrong))
+}
+
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 impl Reloader {
-    /// A reloader for the file that these services were first compiled from.
-    pub fn new(file: PathBuf, services: Arc<Services>, process: Process, watched: Watched) -> Self {
+    /// A reloader for the file that these services were first compiled from, for which `taken` was looked at.
+    pub fn new(file: PathBuf, services: Arc<Services>, process: Process, taken: Watched) -> Self {
         let turn = Mutex::new(services.snapshot().number);
-        Self { file, services, process, watched: ArcSwap::from_pointee(watched), turn, asked: Notify::new() }
+        Self { file, services, process, taken: ArcSwap::from_pointee(taken), turn, asked: Notify::new() }
     }
 
     /// Asks for a reload now, whether or not a file has changed.
@@ -70,24 +101,23 @@ impl Reloader {
         self.asked.notify_one();
     }
 
-    /// Reloads when asked, and when the configuration or a file that it names has changed. A file is taken only when it has stayed the same
-    /// from one look to the next: half a file can be valid TOML with half the rules.
+    /// Reloads when asked, and when the configuration or something that it names has changed. A file is taken only when it has stayed the
+    /// same from one look to the next: half a file can be valid TOML with half the rules.
     pub async fn watch(&self) {
-        let mut taken = self.stamps().await;
-        let mut seen = taken.clone();
+        let mut seen = self.look().await;
         loop {
             let asked = tokio::select! {
                 () = self.asked.notified() => true,
                 () = tokio::time::sleep(LOOK_EVERY) => false,
             };
-            let now = self.stamps().await;
-            let settled = now == seen && now != taken;
-            seen.clone_from(&now);
+            let now = self.look().await;
+            let settled = now == seen && now != **self.taken.load();
             if asked || settled {
                 self.reload_and_tell().await;
-                seen = self.stamps().await;
-                taken = now;
-                taken.follow(&seen);
+                // A new configuration may name other files.
+                seen = self.look().await;
+            } else {
+                seen = now;
             }
         }
     }
@@ -116,61 +146,31 @@ impl Reloader {
         let mut newest = self.turn.lock().await;
         let number = *newest + 1;
         let (file, services) = (self.file.clone(), Arc::clone(&self.services));
-        let compiled = tokio::task::spawn_blocking(move || load(&file, number, &services)).await;
-        let plan = compiled.map_err(|_| ReloadError::Interrupted)??;
-        if plan.process != self.process {
-            return Err(ReloadError::NeedsRestart);
-        }
+        let loaded = tokio::task::spawn_blocking(move || load(&file, number, &services.engines)).await;
+        let (watched, plan) = loaded.map_err(|_| ReloadError::Interrupted)?;
+        let plan = match plan {
+            Ok(plan) if plan.process == self.process => plan,
+            refused => {
+                // Not tried again until something changes, be it what was missing this time.
+                let mut all = self.look().await;
+                all.join(watched);
+                self.taken.store(Arc::new(all));
+                return Err(refused.map_or_else(ReloadError::Load, |_| ReloadError::NeedsRestart));
+            }
+        };
         // The first request under the new snapshot finds addresses and keys.
         self.services.engines.targets.resolve_now().await;
         let _ = tokio::time::timeout(Duration::from_secs(5), self.services.engines.authenticators.prime()).await;
-        self.watched.store(Arc::new(plan.watched));
+        self.taken.store(Arc::new(watched));
         self.services.swap(plan.snapshot);
         *newest = number;
         Ok(number)
     }
 
-    async fn stamps(&self) -> Stamps {
-        let watched = self.watched.load_full();
-        let mut paths = vec![self.file.clone()];
-        paths.extend(watched.files.iter().cloned());
-        let stamped =
-            tokio::task::spawn_blocking(|| paths.into_iter().map(|path| (stamp(&path), path)).collect::<Vec<_>>());
-        let files = stamped.await.unwrap_or_default().into_iter().map(|(stamp, path)| (path, stamp)).collect();
-        Stamps { files, secrets: watched.secrets.iter().map(|slot| (slot.name().clone(), slot.version())).collect() }
+    async fn look(&self) -> Watched {
+        let taken = self.taken.load_full();
+        let before = Watched::clone(&taken);
+        // A look that could not be made has seen nothing new.
+        tokio::task::spawn_blocking(move || taken.look_again()).await.unwrap_or(before)
     }
-}
-
-/// What a configuration was made from, as it stood at one look: files by their stamps, secrets by their versions.
-#[derive(Clone, PartialEq, Eq)]
-struct Stamps {
-    files: BTreeMap<PathBuf, Option<Stamp>>,
-    secrets: BTreeMap<SecretRef, u64>,
-}
-
-impl Stamps {
-    /// Looks at what a later look does: what that one has found new is taken over, what it has lost is dropped.
-    fn follow(&mut self, later: &Self) {
-        self.files.retain(|path, _| later.files.contains_key(path));
-        self.secrets.retain(|name, _| later.secrets.contains_key(name));
-        for (path, stamp) in &later.files {
-            self.files.entry(path.clone()).or_insert(*stamp);
-        }
-        for (name, version) in &later.secrets {
-            self.secrets.entry(name.clone()).or_insert(*version);
-        }
-    }
-}
-
-/// What changes when a file does: device, inode, length and time of last change in nanoseconds.
-type Stamp = (u64, u64, u64, i128);
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let meta = std::fs::metadata(path).ok()?;
-    Some((meta.dev(), meta.ino(), meta.len(), i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec())))
-}
-
-fn load(file: &Path, number: u64, services: &Services) -> Result<Plan, ReloadError> {
-    let text = std::fs::read_to_string(file).map_err(ReloadError::Unreadable)?;
-    compile(file, &text, number, &services.engines).map_err(ReloadError::Wrong)
 }

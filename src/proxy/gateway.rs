@@ -13,6 +13,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
 use super::admission::Refusal;
+use super::descriptors;
 use super::exchange::{Exchange, Stage};
 use super::failure;
 use super::identify::{Arrival, split_absolute, split_target};
@@ -130,9 +131,9 @@ impl ProxyHttp for Gateway {
     async fn connected_to_upstream(
         &self,
         _session: &mut Session,
-        _reused: bool,
+        reused: bool,
         peer: &HttpPeer,
-        _fd: std::os::unix::io::RawFd,
+        descriptor: std::os::unix::io::RawFd,
         _digest: Option<&Digest>,
         exchange: &mut Exchange,
     ) -> Result<()> {
@@ -141,6 +142,9 @@ impl ProxyHttp for Gateway {
         let is_origin = admission.attempt.selected.as_ref().is_some_and(|selected| target.binds(selected, peer));
         let is_for_target =
             admission.injection.as_ref().is_none_or(|injection| *injection.target() == target.settings().name);
+        if !reused && !descriptors::spares_process(descriptor) {
+            return Err(failure::carry(Denial::Unavailable(Unavailable::Upstream)));
+        }
         admission.attempt.bound = is_origin && is_for_target;
         if admission.attempt.bound { Ok(()) } else { Err(failure::carry(Denial::Internal)) }
     }

@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal};
 
 use super::StartError;
 use super::process::RunDirectory;
+use crate::state::Services;
 
 /// How long an old process may take to be signalled once the new one listens for its sockets.
 const ASKING: Duration = Duration::from_secs(10);
@@ -86,17 +87,22 @@ impl Handover {
 }
 
 /// The service that gets hold of the sockets, and finishes the hand-over to this process.
-pub(super) struct Sockets(pub(super) Arc<Handover>);
+pub(super) struct Sockets {
+    pub(super) handover: Arc<Handover>,
+    pub(super) services: Arc<Services>,
+}
 
 #[async_trait]
 impl Service for Sockets {
     async fn start_service(&mut self, sockets: Option<ListenFds>, _shutdown: ShutdownWatch, _listeners: usize) {
         let Some(sockets) = sockets else { return };
         // A socket that the new configuration has no listener for would take connections that nobody answers.
-        let wanted = self.0.addresses.iter().map(SocketAddr::to_string).collect();
+        let wanted = self.handover.addresses.iter().map(SocketAddr::to_string).collect();
         sockets.lock().close_unclaimed(&wanted);
-        let sockets = self.0.sockets.get_or_init(|| sockets);
-        if !self.0.take_over(sockets).await {
+        let sockets = self.handover.sockets.get_or_init(|| sockets);
+        if self.handover.take_over(sockets).await {
+            self.services.serve();
+        } else {
             log::error!("an address could not be listened on within {LISTENING:?}; the process ends");
             std::process::exit(1);
         }

@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::audit;
-use crate::config::{Diagnostics, Plan, Process, Reloader, compile};
+use crate::config::{self, LoadError, Plan, Process, Reloader};
 use crate::state::{Engines, Services};
 
 use handover::Handover;
@@ -36,10 +37,8 @@ pub struct Options {
 /// Why a gateway did not start.
 #[derive(Debug)]
 pub enum StartError {
-    /// The configuration cannot be read.
-    Unreadable(PathBuf, std::io::Error),
-    /// The configuration is wrong.
-    Wrong(Diagnostics),
+    /// The configuration cannot be read, or is wrong.
+    Load(LoadError),
     /// The audit file cannot be opened.
     Audit(std::io::Error),
     /// There is no running process to take over from, or it cannot be reached.
@@ -51,8 +50,7 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(file, error) => write!(f, "cannot read {}: {error}", file.display()),
-            Self::Wrong(diagnostics) => diagnostics.fmt(f),
+            Self::Load(error) => error.fmt(f),
             Self::Audit(error) => write!(f, "cannot open the audit log: {error}"),
             Self::Upgrade(reason) => write!(f, "cannot take over: {reason}"),
             Self::Internal(reason) => f.write_str(reason),
@@ -62,6 +60,12 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
+impl From<LoadError> for StartError {
+    fn from(error: LoadError) -> Self {
+        Self::Load(error)
+    }
+}
+
 /// Reads and compiles a configuration, as a start would; tells how many routes it has.
 ///
 /// # Errors
@@ -69,12 +73,8 @@ impl std::error::Error for StartError {}
 pub fn check(file: &Path) -> Result<usize, StartError> {
     process::install_crypto();
     let engines = Engines::new().map_err(|error| StartError::Internal(error.to_string()))?;
-    load(file, &engines).map(|plan| plan.snapshot.routes)
-}
-
-fn load(file: &Path, engines: &Engines) -> Result<Plan, StartError> {
-    let text = std::fs::read_to_string(file).map_err(|error| StartError::Unreadable(file.to_owned(), error))?;
-    compile(file, &text, 1, engines).map_err(StartError::Wrong)
+    let (_, plan) = config::load(file, 1, &engines);
+    Ok(plan?.snapshot.routes)
 }
 
 /// Runs a gateway until it is told to end; returns when every record is written.
@@ -84,7 +84,8 @@ fn load(file: &Path, engines: &Engines) -> Result<Plan, StartError> {
 pub fn run(options: Options) -> Result<(), StartError> {
     process::install_crypto();
     let engines = Engines::new().map_err(|error| StartError::Internal(error.to_string()))?;
-    let Plan { snapshot, process, watched } = load(&options.config, &engines)?;
+    let (watched, plan) = config::load(&options.config, 1, &engines);
+    let Plan { snapshot, process } = plan?;
     let settings = audit::Settings { path: process.audit.clone(), ..audit::Settings::default() };
     let log = audit::Log::open(settings, engines.metrics.audit.clone()).map_err(StartError::Audit)?;
     let services = Arc::new(Services::new(engines, log, snapshot));
@@ -102,7 +103,7 @@ pub fn run(options: Options) -> Result<(), StartError> {
     let reloader = Arc::new(Reloader::new(options.config, Arc::clone(&services), process.clone(), watched));
     let gates = listeners::add(&mut server, &process, &services);
     server.add_service(background::service(Arc::clone(&services), reloader, gates));
-    server.add_service(handover::Sockets(Arc::clone(&handover)));
+    server.add_service(handover::Sockets { handover: Arc::clone(&handover), services: Arc::clone(&services) });
     shutdown::exit_when_drained(&server, Arc::clone(&services));
     tell(&process, &services);
     let signals = shutdown::Signals::new(Arc::clone(&services), handover);
@@ -148,6 +149,8 @@ fn prime(services: &Services) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| StartError::Internal(error.to_string()))?;
     runtime.block_on(async {
+        // Until somebody waits for it, a hang-up would end the process. What changes meanwhile is reloaded without one.
+        let _hangups = signal(SignalKind::hangup());
         services.engines.targets.resolve_now().await;
         let _ = tokio::time::timeout(Duration::from_secs(5), services.engines.authenticators.prime()).await;
     });

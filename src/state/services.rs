@@ -53,6 +53,7 @@ pub struct Services {
     pub audit: Log,
     snapshot: ArcSwap<Snapshot>,
     reload: ArcSwap<ReloadOutcome>,
+    serving: AtomicBool,
     draining: AtomicBool,
 }
 
@@ -70,7 +71,14 @@ impl Services {
     pub fn new(engines: Engines, audit: Log, first: Snapshot) -> Self {
         engines.metrics.config_number.set(number(&first));
         let reload = ArcSwap::from_pointee(ReloadOutcome::Applied);
-        Self { engines, audit, snapshot: ArcSwap::from_pointee(first), reload, draining: AtomicBool::new(false) }
+        Self {
+            engines,
+            audit,
+            snapshot: ArcSwap::from_pointee(first),
+            reload,
+            serving: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+        }
     }
 
     /// The current snapshot. One call per exchange.
@@ -95,6 +103,16 @@ impl Services {
     /// How the last reload ended.
     pub fn last_reload(&self) -> Arc<ReloadOutcome> {
         self.reload.load_full()
+    }
+
+    /// Says that this process listens everywhere.
+    pub fn serve(&self) {
+        self.serving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this process listens everywhere.
+    pub fn is_serving(&self) -> bool {
+        self.serving.load(Ordering::Relaxed)
     }
 
     /// Says that this process is on its way out: from now on, connections are not kept.

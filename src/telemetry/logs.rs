@@ -48,6 +48,18 @@ pub fn init(level: LevelFilter, format: Format) -> Result<(), SetLoggerError> {
 /// What is written of these libraries ends at WARN. `tracing` stands for the spans of some of them.
 const CAPPED: [&str; 6] = ["pingora", "h2", "hyper", "reqwest", "rustls", "tracing"];
 
+/// What these say is about one client or one request, whom a record or a metric tells of: a client must not be able to write the log.
+const MUTED: [&str; 5] = [
+    "pingora_proxy",
+    "pingora_core::apps",
+    "pingora_core::protocols",
+    "pingora_core::services::listening",
+    // Each wait of a hand-over, whose end is told by whom it concerns.
+    "pingora_core::server::transfer_fd",
+];
+/// But that no connection can be taken is for the operator.
+const SPARED: &str = "Accept() failed";
+
 /// A cap that no filter can lift: a directive for one module would beat another directive.
 struct Capped<L>(L);
 
@@ -58,7 +70,9 @@ impl<L: Log> Log for Capped<L> {
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
+        let is_muted = MUTED.iter().any(|prefix| record.target().starts_with(prefix));
+        let spared = || record.args().to_string().starts_with(SPARED);
+        if self.enabled(record.metadata()) && (!is_muted || spared()) {
             self.0.log(record);
         }
     }
@@ -185,6 +199,9 @@ mod tests {
             ("pingora_proxy::proxy_h1", Level::Debug, false),
             ("pingora_core", Level::Info, false),
             ("pingora", Level::Warn, true),
+            ("pingora_core::connectors", Level::Error, true),
+            ("pingora_core::services::listening", Level::Error, false),
+            ("pingora_proxy", Level::Error, false),
             ("h2::codec", Level::Trace, false),
             ("hyper_util::client", Level::Debug, false),
             ("reqwest::connect", Level::Debug, false),

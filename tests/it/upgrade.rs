@@ -1,1 +1,173 @@
-//! x
+//! One process takes over from another: nobody is refused or cut, and a new one that fails leaves the old one serving.
+
+use std::{collections::HashSet, fs, net::TcpListener, os::unix::net::UnixListener, process::Child};
+
+use rustix::process::Signal;
+
+use crate::support::{
+    eventually,
+    gateway::{Gateway, free_address},
+    load::{Load, Tally},
+    raw::{self, request},
+    setup::{Parts, alice, config},
+    upstream::Upstream,
+};
+
+fn load(gateway: &Gateway) -> Load<(u16, String)> {
+    let bearer = alice().bearer();
+    Load::start(
+        6,
+        gateway.public(),
+        move |_, _| request("POST", "/api/x", &[("Authorization", &bearer)], b"{}"),
+        |response| (response.status(), response.header("x-request-id").unwrap_or_default().to_owned()),
+    )
+}
+
+/// Every request was answered well, and each has one record in the one file.
+fn assert_flawless(gateway: &Gateway, tally: &Tally<(u16, String)>) {
+    assert_eq!(tally.failures, [] as [String; 0]);
+    let bad: Vec<_> = tally.answers.iter().filter(|(status, _)| *status != 200).collect();
+    assert!(bad.is_empty(), "{} of {}: {:?}", bad.len(), tally.answers.len(), bad[0]);
+    let answered: HashSet<_> = tally.answers.iter().map(|(_, id)| id.as_str()).collect();
+    assert_eq!(answered.len(), tally.answers.len());
+    eventually("every record is written, each once", || {
+        let records = gateway.audit();
+        let ids: HashSet<_> = records.iter().filter_map(|record| record["id"].as_str()).collect();
+        assert_eq!(ids.len(), records.len(), "no record is there twice");
+        (ids == answered).then_some(())
+    });
+}
+
+/// Fault 12.
+#[test]
+fn two_upgrades_under_load_fail_nothing_and_the_audit_log_goes_on_in_one_file() {
+    let upstream = Upstream::echo();
+    let mut gateway = Gateway::start(|site| config(site, &upstream, &Parts::default()));
+    let load = load(&gateway);
+    load.wait_for(300);
+    for _ in 0..2 {
+        let old = gateway.pid();
+        assert_eq!(gateway.upgrade().code(), Some(0));
+        assert_ne!(gateway.pid(), old);
+        gateway.wait_until_ready();
+        assert_eq!(gateway.pid_file(), Some(gateway.pid()));
+        load.wait_for(300);
+    }
+    assert_flawless(&gateway, &load.stop());
+    assert_eq!(gateway.terminate().code(), Some(0));
+}
+
+/// Ends the child if it has not ended.
+struct Doomed(Child);
+
+impl Drop for Doomed {
+    fn drop(&mut self) {
+        // Both fail only when it has ended and been waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_new_process_with_a_bad_configuration_leaves_the_old_one_serving() {
+    let upstream = Upstream::echo();
+    let mut gateway = Gateway::start(|site| config(site, &upstream, &Parts::default()));
+    let load = load(&gateway);
+    load.wait_for(100);
+    let good = fs::read_to_string(gateway.site().config_path()).expect("the configuration");
+    fs::write(gateway.site().config_path(), good.replace("target = \"api\"", "target = \"nowhere\"")).expect("written");
+    let mut broken = Doomed(gateway.spawn_successor());
+    let status = eventually("the new one gives up", || broken.0.try_wait().expect("our child"));
+    assert_eq!(status.code(), Some(2));
+    load.wait_for(100);
+    assert_eq!(gateway.pid_file(), Some(gateway.pid()));
+    fs::write(gateway.site().config_path(), good).expect("written");
+    assert_eq!(gateway.upgrade().code(), Some(0), "a mended one takes over");
+    load.wait_for(100);
+    assert_flawless(&gateway, &load.stop());
+}
+
+#[test]
+fn a_new_process_that_dies_while_it_takes_over_leaves_the_old_one_serving() {
+    let upstream = Upstream::echo();
+    let mut gateway = Gateway::start(|site| config(site, &upstream, &Parts::default()));
+    let load = load(&gateway);
+    load.wait_for(100);
+    let socket = gateway.site().path("upgrade.sock");
+
+    // It told the old one to hand over, and died before it listened.
+    gateway.signal(Signal::QUIT);
+    load.wait_for(100);
+
+    // It listened, was given the sockets, and died before it served.
+    let listener = UnixListener::bind(&socket).expect("the run directory");
+    gateway.signal(Signal::QUIT);
+    let (taken, _) = listener.accept().expect("the old one connects");
+    drop((taken, listener));
+    fs::remove_file(&socket).expect("our socket");
+    load.wait_for(200);
+
+    // It was killed somewhere on its way.
+    for turn in 0..6_u64 {
+        let mut successor = Doomed(gateway.spawn_successor());
+        load.wait_for(20 * usize::try_from(turn).expect("small"));
+        if gateway.pid_file() == Some(successor.0.id()) {
+            break;
+        }
+        successor.0.kill().expect("our child");
+        successor.0.wait().expect("our child");
+        load.wait_for(50);
+    }
+    assert_eq!(
+        gateway.metric("claviger_config_number", &[]),
+        Some(1.0),
+        "the old one still answers on the admin listener"
+    );
+    assert_eq!(gateway.upgrade().code(), Some(0), "one that lives takes over");
+    load.wait_for(100);
+    assert_flawless(&gateway, &load.stop());
+}
+
+#[test]
+fn an_upgrade_of_nothing_is_refused() {
+    let upstream = Upstream::echo();
+    let mut gateway = Gateway::start(|site| config(site, &upstream, &Parts::default()));
+    gateway.terminate();
+    let mut alone = Doomed(gateway.spawn_successor());
+    let status = eventually("it gives up", || alone.0.try_wait().expect("our child"));
+    assert_eq!(status.code(), Some(1));
+    assert!(gateway.log().contains("cannot take over"), "{}", gateway.log());
+}
+
+#[test]
+fn a_listener_that_the_new_configuration_drops_is_closed_and_one_that_it_adds_is_opened() {
+    let upstream = Upstream::echo();
+    let (dropped, added) = (free_address(), free_address());
+    let listen = |address| format!("[listen.other]\naddress = \"{address}\"\n");
+    let first = listen(dropped);
+    let mut gateway = Gateway::start(|site| config(site, &upstream, &Parts { more: &first, ..Parts::default() }));
+    let headers = [("Authorization", &*alice().bearer())];
+    assert_eq!(raw::get(dropped, "/api/x", &headers).status(), 200);
+    let second = config(gateway.site(), &upstream, &Parts { more: &listen(added), ..Parts::default() });
+    gateway.offer(&second);
+    eventually("a reload says that this needs an upgrade", || {
+        gateway.status()["refused_reload"].as_str().is_some_and(|why| why.contains("--upgrade")).then_some(())
+    });
+    assert_eq!(gateway.upgrade().code(), Some(0));
+    assert_eq!(raw::get(added, "/api/x", &headers).status(), 200);
+    assert!(raw::Client::try_connect(dropped).is_err(), "nobody would answer there");
+    assert_eq!(gateway.get("/api/x", &headers).status(), 200);
+}
+
+#[test]
+fn a_process_that_cannot_listen_ends_instead_of_serving_half() {
+    let upstream = Upstream::echo();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("its address");
+    let mut gateway = Gateway::spawn(|site| {
+        let other = format!("[listen.other]\naddress = \"{address}\"\n");
+        config(site, &upstream, &Parts { more: &other, ..Parts::default() })
+    });
+    assert_eq!(gateway.wait().code(), Some(1));
+    assert!(gateway.log().contains("could not be listened on"), "{}", gateway.log());
+}

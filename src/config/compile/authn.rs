@@ -86,8 +86,8 @@ impl Compiler<'_, '_> {
             (None, None, None, Some(secret)) => {
                 let alg = self.one_algorithm(secret, algorithms?)?;
                 let slot = self.secret(secret, vaults)?;
+                self.watched.secret(&slot);
                 let value = slot.load();
-                self.watched.secrets.push(slot);
                 let key = self.report.take(secret.span(), value, "put the secret into its vault first")?;
                 Some(KeySource::Secret { key: SharedKey::new(key), alg })
             }

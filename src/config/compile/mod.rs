@@ -6,20 +6,19 @@ mod route;
 mod target;
 mod vault;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostics, Report, nearest};
 use super::file::Text;
 use super::read::{Entries, File, read};
+use super::watched::Watched;
 use crate::domain::Name;
 use crate::net::Egress;
 use crate::state::{Engines, Snapshot};
-use crate::vault::Slot;
 
 pub use listen::Listener;
 
@@ -30,17 +29,6 @@ pub struct Plan {
     pub snapshot: Snapshot,
     /// What only a restart or an upgrade can change.
     pub process: Process,
-    /// What the snapshot was made from besides the configuration itself.
-    pub watched: Watched,
-}
-
-/// What a snapshot was made from besides the configuration itself: a change in any of it is a reason to reload.
-#[derive(Debug, Default)]
-pub struct Watched {
-    /// Files.
-    pub files: BTreeSet<PathBuf>,
-    /// Secrets whose value was compiled in.
-    pub secrets: Vec<Arc<Slot>>,
 }
 
 /// The part of a configuration that holds for the life of the process.
@@ -60,11 +48,12 @@ pub struct Process {
     pub listeners: Vec<Listener>,
 }
 
-/// Compiles a configuration. `file` names it in errors, and relative paths in it start at its directory. `number` becomes the snapshot's.
+/// Compiles a configuration: what was looked at for it, and what came of it. `file` names it in errors, and relative paths in it start at its
+/// directory. `number` becomes the snapshot's.
 ///
 /// # Errors
 /// [`Diagnostics`]: everything that is wrong with it.
-pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> Result<Plan, Diagnostics> {
+pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> (Watched, Result<Plan, Diagnostics>) {
     let mut report = Report::new(file, text);
     let tables = read(text, &mut report);
     let base = match file.parent() {
@@ -75,8 +64,7 @@ pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> Resul
     let mut compiler = Compiler { report: &mut report, engines, base, egress, watched: Watched::default() };
     let (snapshot, process) = compiler.run(tables, number);
     let watched = compiler.watched;
-    report.finish()?;
-    Ok(Plan { snapshot, process, watched })
+    (watched, report.finish().map(|()| Plan { snapshot, process }))
 }
 
 /// What compiling an entry needs besides the entry.
@@ -153,7 +141,7 @@ impl Compiler<'_, '_> {
     /// The content of a file that belongs to the configuration. Watched from now on.
     fn file(&mut self, path: &Text) -> Option<Vec<u8>> {
         let full = self.path(path.get_ref());
-        self.watched.files.insert(full.clone());
+        self.watched.file(&full);
         let content = read_bounded(&full);
         let content = content.map_err(|error| format!("cannot read {}: {error}", full.display()));
         self.report.take(

@@ -101,7 +101,8 @@ fn compiled(engines: &Engines, set: Option<(&Told, Value)>) -> Vec<String> {
         table.insert(told.key.clone(), value);
     }
     let text = toml::to_string(&file).expect("TOML");
-    let plan = compile(Path::new("claviger.toml"), &text, 1, engines).unwrap_or_else(|wrong| panic!("{wrong}\n{text}"));
+    let plan =
+        compile(Path::new("claviger.toml"), &text, 1, engines).1.unwrap_or_else(|wrong| panic!("{wrong}\n{text}"));
     let shown = format!("{plan:#?}");
     // Moments are those at which the entries were first compiled.
     let lines = shown.lines().map(str::trim).filter(|line| !line.starts_with("tv_"));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct IngressCounters {
     /// Connections let in.
     pub accepted: AtomicU64,
-    /// Connections closed at once because the listener is full.
+    /// Connections closed at once because the listener is full, or the process short of descriptors.
     pub refused_full: AtomicU64,
     /// Connections closed at once because the client's address has too many.
     pub refused_per_address: AtomicU64,

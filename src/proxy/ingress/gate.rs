@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use pingora::http::ResponseHeader;
 use pingora::listeners::PreTlsProcess;
 use pingora::protocols::raw_connect::ProxyDigest;
-use pingora::protocols::{GetProxyDigest, GetSocketDigest, Stream, l4};
+use pingora::protocols::{GetProxyDigest, GetSocketDigest, Stream, UniqueID, l4};
 use pingora::{Error, ErrorType};
 use tokio::io::AsyncRead;
 use tokio::time::timeout;
 
 use crate::domain::canonical_ip;
+use crate::proxy::descriptors::spares_upstreams;
 
 use super::counters::count;
 use super::seats::{Seat, Seats};
@@ -68,10 +69,11 @@ impl Gate {
 
     async fn admit<S>(&self, stream: &mut S) -> Option<Arc<Arrival>>
     where
-        S: AsyncRead + GetSocketDigest + Unpin + ?Sized,
+        S: AsyncRead + GetSocketDigest + UniqueID + Unpin + ?Sized,
     {
         let peer = peer_of(stream)?;
-        let Some(mut seat) = self.seats.take() else {
+        let seat = self.seats.take().filter(|_| spares_upstreams(stream.id()));
+        let Some(mut seat) = seat else {
             count(&self.counters.refused_full);
             return None;
         };

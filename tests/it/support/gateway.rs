@@ -121,8 +121,14 @@ impl Gateway {
         self.site.run(&["--upgrade"])
     }
 
+    /// The process that the pid file names.
+    pub(crate) fn pid_file(&self) -> Option<u32> {
+        fs::read_to_string(self.site.path("claviger.pid")).ok()?.trim().parse().ok()
+    }
+
     /// Hands over to a new process and waits until the old one has ended; tells how it did. This is then the new one.
     pub(crate) fn upgrade(&mut self) -> ExitStatus {
+        eventually("the process says that it serves", || self.pid_file().filter(|&pid| pid == self.pid()));
         let successor = self.spawn_successor();
         let status = self.wait();
         self.process = successor;

@@ -88,10 +88,11 @@ fn drive<T>(
         if stop.load(Ordering::Relaxed) || began.elapsed() > LONGEST {
             break;
         }
+        let kind = if connection.is_some() { "kept" } else { "new" };
         let mut client = match connection.take().map_or_else(|| Client::try_connect(address), Ok) {
             Ok(client) => client,
             Err(error) => {
-                tally.failures.push(format!("connecting: {error}"));
+                tally.failures.push(format!("new connection, connecting: {error}"));
                 thread::yield_now();
                 continue;
             }
@@ -102,8 +103,8 @@ fn drive<T>(
                 answered.fetch_add(1, Ordering::Relaxed);
                 connection = (!response.closes()).then_some(client);
             }
-            Ok(None) => tally.failures.push("closed instead of an answer".to_owned()),
-            Err(error) => tally.failures.push(format!("reading: {error}")),
+            Ok(None) => tally.failures.push(format!("{kind} connection, closed instead of an answer")),
+            Err(error) => tally.failures.push(format!("{kind} connection, reading: {error}")),
         }
     }
     tally
