@@ -1,2 +1,121 @@
-//! Load tests.
-fn main() {}
+//! Load against claviger and against a bare Pingora proxy, side by side on one machine: the command line.
+
+mod bare;
+mod compare;
+mod fault;
+mod idle;
+mod machine;
+mod program;
+mod report;
+mod site;
+mod upstream;
+mod wrk;
+
+use std::io::{Write, stderr, stdout};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The allocator that claviger uses: the bare proxy must not lose to it for want of one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What the proxy costs, measured on this machine.
+///
+/// Everything runs on loopback: a small upstream, a bare Pingora proxy that passes requests through, and the real `claviger` doing its whole
+/// job (RS256 token, role rule, credential swapped from a vault, audit line, metrics). The proxy under test has one core to itself; the
+/// upstream and the load generator share another.
+#[derive(Debug, Parser)]
+#[command(name = "claviger-loadtest", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// CPU per request, throughput and latency under full load: bare Pingora and claviger in turns.
+    ///
+    /// Needs wrk (Debian: apt-get install wrk). Before anything is measured, a request through each proxy must be answered 200; through
+    /// claviger, the upstream must have seen the real key and not the token, and a request without a token must be refused. Afterwards the
+    /// audit log must hold a line for every request. Exit status: 0 measured, 1 something failed, 2 wrong usage.
+    #[command(after_help = "\
+CPU per request is user + system time of the whole proxy process, its audit writer included, from /proc/PID/stat, over the
+requests that wrk counted. Figures are medians of the rounds; rounds are interleaved so that a busy machine is busy for both.
+
+  cargo run --release -p claviger-loadtest -- compare
+  cargo run --release -p claviger-loadtest -- compare --rounds 5 --seconds 10 --json > compare.json")]
+    Compare(CompareArgs),
+    /// Memory that an idle keep-alive connection costs.
+    ///
+    /// Opens connections, sends one request on each, and divides what the proxy's resident memory grew by by their number.
+    #[command(after_help = "  cargo run --release -p claviger-loadtest -- idle --connections 5000")]
+    Idle(IdleArgs),
+    /// The upstream alone.
+    #[command(hide = true)]
+    ServeUpstream { address: SocketAddr },
+    /// The bare proxy alone.
+    #[command(hide = true)]
+    ServeBare {
+        address: SocketAddr,
+        upstream: SocketAddr,
+        /// Leave Pingora's buffers per connection as they are.
+        #[arg(long)]
+        default_buffers: bool,
+    },
+}
+
+/// What both measurements take.
+#[derive(Debug, Args)]
+struct Common {
+    /// The claviger to measure. Default: under cargo, the release build of this workspace, made now; else the one beside this program.
+    #[arg(long, value_name = "FILE")]
+    claviger: Option<PathBuf>,
+    /// Print JSON in place of the table.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct CompareArgs {
+    /// How often each proxy is measured.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// How long one measurement takes.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=600))]
+    seconds: u32,
+    /// Keep-alive connections that wrk holds.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    connections: u32,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct IdleArgs {
+    /// Connections held open.
+    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(100..=20_000))]
+    connections: u32,
+    #[command(flatten)]
+    common: Common,
+}
+
+fn main() -> ExitCode {
+    let (mut out, mut progress) = (stdout(), stderr());
+    let done = match Cli::parse().command {
+        Command::Compare(args) => compare::run(&args, &mut out, &mut progress),
+        Command::Idle(args) => idle::run(&args, &mut out, &mut progress),
+        Command::ServeUpstream { address } => upstream::serve(address),
+        Command::ServeBare { address, upstream, default_buffers } => bare::serve(address, upstream, default_buffers),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            // Nothing is left to be done when this cannot be written either.
+            let _ = writeln!(progress, "claviger-loadtest: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! One measurement's stage: keys, token, vault, configuration and the three programs.
+
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use rcgen::{KeyPair, PKCS_RSA_SHA256, RsaKeySize};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::fault::{Fault, While};
+use crate::machine::Cores;
+use crate::program::{Program, free_address, own};
+use crate::upstream::REFLECT;
+
+/// What is asked for under load.
+pub(crate) const PATH: &str = "/api/v1/items/42";
+/// The upstream's key, which only the vault knows.
+const REAL_KEY: &str = "sk_live_9f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c";
+const ISSUER: &str = "https://login.example.test";
+const AUDIENCE: &str = "https://api.example.test";
+
+/// A folder with everything that claviger needs, and the upstream running.
+pub(crate) struct Site {
+    folder: TempDir,
+    cores: Cores,
+    token: String,
+    upstream: SocketAddr,
+    _serving: Program,
+}
+
+/// A proxy that runs, and where.
+pub(crate) struct Proxy {
+    pub(crate) program: Program,
+    pub(crate) address: SocketAddr,
+}
+
+impl Site {
+    /// Makes keys, token and vault, and starts the upstream.
+    pub(crate) fn new(cores: Cores) -> Result<Self, Fault> {
+        let folder = tempfile::tempdir().during("making a temporary folder")?;
+        let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).during("making an RSA key")?;
+        write(&folder.path().join("issuer.pem"), &key.public_key_pem())?;
+        let token = token(&key.serialize_pem())?;
+        fs::create_dir(folder.path().join("secrets")).during("making the vault")?;
+        write(&folder.path().join("secrets/api-key"), REAL_KEY)?;
+        let upstream = free_address()?;
+        let mut command = own()?;
+        command.arg("serve-upstream").arg(upstream.to_string());
+        let serving = Program::start("upstream", &mut command, cores.load, upstream, folder.path())?;
+        Ok(Self { folder, cores, token, upstream, _serving: serving })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The header field that every request carries.
+    pub(crate) fn authorization(&self) -> String {
+        format!("Authorization: Bearer {}", self.token)
+    }
+
+    /// Starts the bare proxy and proves that it passes requests through.
+    pub(crate) fn bare(&self, default_buffers: bool) -> Result<Proxy, Fault> {
+        let address = free_address()?;
+        let mut command = own()?;
+        command.arg("serve-bare").arg(address.to_string()).arg(self.upstream.to_string());
+        let name = if default_buffers { "bare Pingora, default buffers" } else { "bare Pingora" };
+        if default_buffers {
+            command.arg("--default-buffers");
+        }
+        let program = Program::start(name, &mut command, self.cores.proxy, address, self.folder())?;
+        let seen = get(address, &format!("{PATH}{REFLECT}"), Some(&self.authorization()))?;
+        expect(&seen, "HTTP/1.1 200", "bare Pingora did not pass a request through")?;
+        expect(&seen, &self.token, "bare Pingora lost the token")?;
+        Ok(Proxy { program, address })
+    }
+
+    /// Starts claviger and proves that it does its whole job.
+    pub(crate) fn claviger(&self, file: &Path) -> Result<Proxy, Fault> {
+        let (address, admin) = (free_address()?, free_address()?);
+        let config = self.folder().join("claviger.toml");
+        write(&config, &self.config(address, admin))?;
+        let mut command = Command::new(file);
+        command.arg("run").arg(&config).current_dir(self.folder());
+        let program = Program::start("claviger", &mut command, self.cores.proxy, address, self.folder())?;
+        let seen = get(address, &format!("{PATH}{REFLECT}"), Some(&self.authorization()))?;
+        expect(&seen, "HTTP/1.1 200", "claviger did not let an allowed request through")?;
+        expect(&seen, &format!("Bearer {REAL_KEY}"), "the upstream did not get the real key")?;
+        if seen.contains(&self.token) {
+            return Err(Fault::new("the upstream was sent the caller's token"));
+        }
+        let refused = get(address, PATH, None)?;
+        expect(&refused, "HTTP/1.1 401", "claviger did not refuse a request without a token")?;
+        let forbidden = get(address, "/api/v1/secrets", Some(&self.authorization()))?;
+        expect(&forbidden, "HTTP/1.1 403", "claviger did not refuse what no rule allows")?;
+        Ok(Proxy { program, address })
+    }
+
+    /// How many lines the audit log has that tell of a completed exchange.
+    pub(crate) fn completed_in_audit(&self) -> Result<u64, Fault> {
+        let mut file = fs::File::open(self.audit()).during("opening the audit log")?;
+        let finder = memchr::memmem::Finder::new(b"\"outcome\":\"completed\"");
+        let (mut count, mut buffer, mut held) = (0, vec![0; 1 << 20], Vec::new());
+        loop {
+            let read = file.read(&mut buffer).during("reading the audit log")?;
+            if read == 0 {
+                return Ok(count);
+            }
+            held.extend_from_slice(&buffer[..read]);
+            let whole = memchr::memrchr(b'\n', &held).map_or(0, |end| end + 1);
+            count += finder.find_iter(&held[..whole]).count() as u64;
+            held.drain(..whole);
+        }
+    }
+
+    fn audit(&self) -> PathBuf {
+        self.folder().join("audit.jsonl")
+    }
+
+    fn config(&self, address: SocketAddr, admin: SocketAddr) -> String {
+        let (audit, upstream) = (self.audit(), self.upstream);
+        let audit = audit.display();
+        format!(
+            r#"[server]
+threads = 1
+
+[admin]
+address = "{admin}"
+
+[audit]
+path = "{audit}"
+
+[egress]
+allow = ["127.0.0.0/8"]
+
+[listen.public]
+address = "{address}"
+max_connections_per_address = 65536
+
+[authn.corp.jwt]
+issuer = "{ISSUER}"
+audience = "{AUDIENCE}"
+public_key_file = "issuer.pem"
+algorithms = ["RS256"]
+roles = "groups"
+
+[vault.local.directory]
+path = "secrets"
+
+[target.items]
+url = "http://{upstream}"
+
+[credential.items.bearer]
+target = "items"
+secret = "local:api-key"
+
+[route.items]
+path = "/api/**"
+target = "items"
+credential = "items"
+authn = ["corp"]
+allow = [{{ role = "reader", methods = ["GET"], paths = ["/v1/items/**"] }}]
+"#
+        )
+    }
+}
+
+/// A token that outlives any measurement.
+fn token(private_key: &str) -> Result<String, Fault> {
+    let key = EncodingKey::from_rsa_pem(private_key.as_bytes()).during("reading the RSA key")?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).during("reading the clock")?.as_secs();
+    let claims = json!({
+        "iss": ISSUER, "aud": AUDIENCE, "sub": "alice@example.test", "groups": ["reader"], "iat": now, "nbf": now, "exp": now + 86_400,
+    });
+    jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).during("signing a token")
+}
+
+/// One request on a connection of its own; the whole response as text.
+fn get(address: SocketAddr, path: &str, field: Option<&str>) -> Result<String, Fault> {
+    let mut response = Vec::new();
+    let mut exchange = || -> std::io::Result<()> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let field = field.map_or(String::new(), |field| format!("{field}\r\n"));
+        let request = format!("GET {path} HTTP/1.1\r\nHost: api.example.test\r\n{field}Connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
+        stream.read_to_end(&mut response).map(|_| ())
+    };
+    exchange().during(&format!("asking the proxy for {path}"))?;
+    Ok(String::from_utf8_lossy(&response).into_owned())
+}
+
+fn expect(response: &str, part: &str, otherwise: &str) -> Result<(), Fault> {
+    if response.contains(part) { Ok(()) } else { Err(Fault::new(format!("{otherwise}; it answered:\n{response}"))) }
+}
+
+/// Writes a file that only its owner may read.
+fn write(path: &Path, content: &str) -> Result<(), Fault> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    let written = file.and_then(|mut file| file.write_all(content.as_bytes()));
+    written.during(&format!("writing {}", path.display()))
+}

@@ -1,0 +1,57 @@
+//! The upstream: answers every request at once with a small body, as cheaply as can be. Knows no request bodies, since no load here has any.
+
+use std::net::SocketAddr;
+
+use memchr::memmem;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::fault::{Fault, While};
+
+/// A path that ends so is answered with the head as it arrived.
+pub(crate) const REFLECT: &str = "/reflect";
+
+const ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 27\r\n\r\n{\"items\":[1,2,3],\"more\":0}\n";
+/// A head that is longer ends the connection.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// Serves until it is killed.
+pub(crate) fn serve(address: SocketAddr) -> Result<(), Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().during("starting the upstream")?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind(address).await.during("listening as the upstream")?;
+        loop {
+            let (stream, _) = listener.accept().await.during("accepting at the upstream")?;
+            // A connection that breaks off is the proxy's business.
+            tokio::spawn(async move { drop(converse(stream).await) });
+        }
+    })
+}
+
+async fn converse(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = Vec::with_capacity(MAX_HEAD);
+    loop {
+        let head = loop {
+            if let Some(end) = memmem::find(&buffer, b"\r\n\r\n") {
+                break end + 4;
+            }
+            if buffer.len() >= MAX_HEAD || stream.read_buf(&mut buffer).await? == 0 {
+                return Ok(());
+            }
+        };
+        if is_reflect(&buffer[..head]) {
+            let front = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {head}\r\n\r\n");
+            stream.write_all(&[front.as_bytes(), &buffer[..head]].concat()).await?;
+        } else {
+            stream.write_all(ANSWER).await?;
+        }
+        buffer.drain(..head);
+    }
+}
+
+fn is_reflect(head: &[u8]) -> bool {
+    let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    line.ends_with(format!("{REFLECT} HTTP/1.1").as_bytes())
+}
