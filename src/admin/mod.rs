@@ -70,6 +70,8 @@ fn readiness(services: &Services) -> Response<Vec<u8>> {
         text(StatusCode::SERVICE_UNAVAILABLE, "the audit log takes no records\n")
     } else if services.engines.vaults.status().iter().any(|slot| !slot.usable) {
         text(StatusCode::SERVICE_UNAVAILABLE, "a secret is not available\n")
+    } else if !services.engines.authenticators.are_ready() {
+        text(StatusCode::SERVICE_UNAVAILABLE, "the keys of an issuer are not available\n")
     } else {
         text(StatusCode::OK, "ready\n")
     }

@@ -51,6 +51,11 @@ impl Authenticators {
         self.jwts.get(wanted, |wanted| Jwt::new(wanted.settings.clone(), &wanted.client))
     }
 
+    /// Whether every authenticator in use has the keys that it needs.
+    pub fn are_ready(&self) -> bool {
+        self.jwts.in_use().iter().all(|jwt| jwt.is_ready())
+    }
+
     /// Fetches all keys that are due and waits for them: for a start or reload that wants its first requests answered.
     pub async fn prime(&self) {
         let mut fetches = JoinSet::new();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::values::{Networks, OneOrMany, Period, Size, Spanned};
+use super::values::{Networks, OneOrMany, Period, Size, Spanned, named, named_networks};
 
 mod upstream;
 
@@ -118,12 +118,12 @@ pub(super) struct JwtTable {
     /// A shared secret for HS256, HS384 or HS512, as `vault:path`; needs `algorithms` with the one that it is for. Default: discovery at the issuer.
     pub(super) hmac_secret: Option<Text>,
     /// The algorithms allowed, such as `RS256`, `ES256` or `EdDSA`. Default: every asymmetric one that fits the key.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named")]
     pub(super) algorithms: Vec<Text>,
     /// Allowed clock difference, at most 30s. Default `10s`.
     pub(super) leeway: Option<Period>,
     /// The `typ` values allowed in the token's header, such as `at+jwt`. Default: not checked.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named")]
     pub(super) typ: Vec<String>,
     /// The claim that is the principal's id. Default `sub`.
     pub(super) id: Option<String>,
@@ -167,7 +167,7 @@ pub(super) struct KeyTable {
     /// When it ends, such as `2027-01-31T00:00:00Z`. Default: never.
     pub(super) expires: Option<Text>,
     /// Networks it may be used from. Default: all.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named_networks")]
     pub(super) networks: Networks,
 }
 
@@ -209,7 +209,7 @@ pub(super) struct RouteTable {
     /// The path pattern, such as `/stripe/**`. What stands before a closing `**` is taken off before rules are asked and the request is sent.
     pub(super) path: Text,
     /// The methods: `GET`, `HEAD`, `POST`, `PUT`, `DELETE`, `OPTIONS`, `PATCH`. Default: all of these.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named")]
     pub(super) methods: Vec<Text>,
     /// Keep what stands before `**`. Default `false`.
     #[serde(default)]
@@ -249,15 +249,15 @@ pub(super) struct RuleTable {
     /// Allows one principal, as `AUTHENTICATOR:ID`.
     pub(super) principal: Option<Text>,
     /// The methods. Default: those of the route.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named")]
     pub(super) methods: Vec<Text>,
     /// Path patterns, as the target is asked for them. Default: `/**`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named")]
     pub(super) paths: Vec<Text>,
     /// Scopes that the token must hold as well, all of them. Default: none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named")]
     pub(super) scopes: Vec<String>,
     /// Client networks. Default: all.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named_networks")]
     pub(super) networks: Networks,
 }

@@ -82,6 +82,20 @@ fn network(text: &str) -> Option<IpNet> {
     (network.trunc() == network).then_some(network)
 }
 
+/// A list that names at least one. Where leaving a key out stands for everything, an empty list would too, and who wrote it meant nothing.
+pub(super) fn named<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let list = Vec::<T>::deserialize(deserializer)?;
+    if list.is_empty() { Err(D::Error::custom(EMPTY)) } else { Ok(list) }
+}
+
+/// Networks, at least one, as [`named`].
+pub(super) fn named_networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Networks, D::Error> {
+    let networks = Networks::deserialize(deserializer)?;
+    if networks.0.is_empty() { Err(D::Error::custom(EMPTY)) } else { Ok(networks) }
+}
+
+const EMPTY: &str = "the list is empty; name at least one, or leave the key out for its default";
+
 /// One value, or a list of them.
 #[derive(Debug)]
 pub(super) struct OneOrMany<T>(pub(super) Vec<T>);
@@ -114,7 +128,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
         while let Some(one) = seq.next_element()? {
             many.push(one);
         }
-        if many.is_empty() { Err(A::Error::custom("the list is empty; name at least one")) } else { Ok(many) }
+        if many.is_empty() { Err(A::Error::custom(EMPTY)) } else { Ok(many) }
     }
 }
 

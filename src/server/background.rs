@@ -54,9 +54,8 @@ impl Background {
         let mut every = tokio::time::interval(Vaults::REFRESH_EVERY);
         loop {
             every.tick().await;
-            let services = Arc::clone(&self.services);
-            if tokio::task::spawn_blocking(move || services.engines.vaults.refresh()).await.is_err() {
-                log::error!("refreshing secrets panicked");
+            for vault in self.services.engines.vaults.in_use() {
+                tokio::task::spawn_blocking(move || vault.refresh());
             }
         }
     }

@@ -50,7 +50,9 @@ impl Handover {
             while !socket.exists() && began.elapsed() < ASKING {
                 std::thread::sleep(Duration::from_millis(10));
             }
-            if let Err(error) = rustix::process::kill_process(old, Signal::QUIT) {
+            if !socket.exists() {
+                log::error!("this process does not listen for the sockets; the running one is left alone");
+            } else if let Err(error) = rustix::process::kill_process(old, Signal::QUIT) {
                 log::error!(error:%; "the running process cannot be told to hand over");
             }
         });

@@ -1,6 +1,7 @@
 //! The process itself: its cryptography, its hardening, and the directory in which one process finds the one before it.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -49,17 +50,31 @@ impl RunDirectory {
         self.0.join("claviger.pid")
     }
 
-    /// Says that this process is now the one that serves.
+    /// Says that this process is now the one that serves, for as long as it lives: the file is a new one, and locked.
     pub(super) fn claim(&self) {
-        if let Err(error) = fs::write(self.pid_file(), format!("{}\n", std::process::id())) {
-            log::warn!(error:%; "the process id cannot be written: upgrades will not work");
+        let file = self.pid_file();
+        let fresh = self.0.join("claviger.pid.new");
+        let claimed = fs::File::create(&fresh).and_then(|mut opened| {
+            writeln!(opened, "{}", std::process::id())?;
+            opened.lock()?;
+            fs::rename(&fresh, &file)?;
+            Ok(opened)
+        });
+        match claimed {
+            // Open to the end of the process, and with it the lock.
+            Ok(locked) => std::mem::forget(locked),
+            Err(error) => log::warn!(error:%; "the process id cannot be written: upgrades will not work"),
         }
     }
 
-    /// The process that serves, if it runs.
+    /// The process that serves, if it runs. A file that nobody holds is of a process that is gone, whose id may be another's by now.
     pub(super) fn running(&self) -> Option<Pid> {
-        let text = fs::read_to_string(self.pid_file()).ok()?;
-        let pid = Pid::from_raw(text.trim().parse().ok()?)?;
-        rustix::process::test_kill_process(pid).is_ok().then_some(pid)
+        let mut file = fs::File::open(self.pid_file()).ok()?;
+        if file.try_lock_shared().is_ok() {
+            return None;
+        }
+        let mut text = String::new();
+        file.read_to_string(&mut text).ok()?;
+        Pid::from_raw(text.trim().parse().ok()?)
     }
 }

@@ -9,7 +9,7 @@ mod settings;
 mod slot;
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::domain::{Name, Retained, SecretRef};
@@ -39,15 +39,15 @@ impl Vaults {
         vault
     }
 
-    /// One pass over every slot in use: looks for change, and reads again only what changed. Does blocking file I/O: call it where that is
-    /// allowed. When it is not called for a slot's `max_stale`, the slot fails closed.
-    pub fn refresh(&self) {
-        self.refresh_at(Instant::now());
+    /// Every vault in use, each to be refreshed by itself: one that hangs must not keep the others from being looked at.
+    pub fn in_use(&self) -> Vec<Arc<Vault>> {
+        self.0.in_use()
     }
 
+    #[cfg(test)]
     fn refresh_at(&self, now: Instant) {
         for vault in self.0.in_use() {
-            vault.refresh(now);
+            vault.refresh_at(now);
         }
     }
 
@@ -68,12 +68,20 @@ pub struct Vault {
     max_stale: Duration,
     provider: Provider,
     slots: Retained<String, Slot>,
+    /// Held during a pass.
+    pass: Mutex<()>,
 }
 
 impl Vault {
     fn new(settings: &Settings) -> Self {
         let provider = Provider::new(&settings.kind);
-        Self { name: settings.name.clone(), max_stale: settings.max_stale, provider, slots: Retained::default() }
+        Self {
+            name: settings.name.clone(),
+            max_stale: settings.max_stale,
+            provider,
+            slots: Retained::default(),
+            pass: Mutex::new(()),
+        }
     }
 
     /// The slot of the secret at this path: the same one while somebody uses it. A new one is read before this returns (blocking file I/O);
@@ -92,7 +100,15 @@ impl Vault {
         slot
     }
 
-    fn refresh(&self, now: Instant) {
+    /// One pass over every slot in use: looks for change, and reads again only what changed; nothing while an earlier pass is still under
+    /// way. Does blocking file I/O: call it where that is allowed. When it is not called for a slot's `max_stale`, the slot fails closed.
+    pub fn refresh(&self) {
+        if let Ok(_alone) = self.pass.try_lock() {
+            self.refresh_at(Instant::now());
+        }
+    }
+
+    fn refresh_at(&self, now: Instant) {
         let slots = self.slots.in_use();
         if slots.is_empty() {
             return;
