@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 use claviger::domain::{AuthnFault, Denial, HostFault, HttpFault, Methods, PathFault, TimedOut, Unavailable};
 
 use crate::support::{
+    eventually,
     gateway::{Gateway, Site, program},
     raw,
     setup::{Parts, alice, config_to},
@@ -246,7 +247,10 @@ fn a_written_record_has_no_member_that_is_not_told() {
 }
 
 fn serving(url: &str) -> Gateway {
-    Gateway::start(|site: &mut Site| config_to(site, url, &Parts::default()))
+    let gateway = Gateway::start(|site: &mut Site| config_to(site, url, &Parts::default()));
+    // The control plane may be ready a moment before the listeners are.
+    eventually("clients can connect", || raw::Client::try_connect(gateway.public()).ok());
+    gateway
 }
 
 #[test]
@@ -257,8 +261,10 @@ fn every_metric_is_told_with_its_labels() {
     let gateway = serving(&gone);
     // What fails has series of its own: an upstream that is away, and a denial.
     assert_eq!(gateway.get("/api/x", &[("Authorization", &alice().bearer())]).status(), 502);
-    let text = crate::support::eventually("the exchange is counted", || {
-        let text = raw::get(gateway.admin(), "/metrics", &[]).text();
+    let text = eventually("the exchange is counted", || {
+        let host = gateway.admin().to_string();
+        let request = raw::request("GET", "/metrics", &[("Host", &host), ("Connection", "close")], b"");
+        let text = raw::parse(&raw::exchange(gateway.admin(), &request)).text();
         let is_counted = |name: &str| text.lines().any(|line| line.starts_with(name) && !line.ends_with(" 0"));
         (is_counted("claviger_upstream_errors_total") && is_counted("claviger_backends")).then_some(text)
     });
