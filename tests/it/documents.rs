@@ -208,7 +208,11 @@ fn every_code_of_a_denial_is_told() {
     let (_, arms) = source.split_once("pub fn code(&self)").expect("the codes");
     let (arms, _) = arms.split_once("pub fn detail(&self)").expect("their end");
     assert_eq!(arms.matches("=> \"").count(), codes, "every code is in the table");
-    is_told("docs/requests.md", "denials", &format!("| status | code | detail |\n|---|---|---|\n{}", rows.concat()));
+    is_told(
+        "docs/requests.md",
+        "denials",
+        &format!("| status | code | what the client is told |\n|---|---|---|\n{}", rows.concat()),
+    );
 }
 
 /// The names in the first column of the table below this heading.
