@@ -6,25 +6,26 @@ use http::HeaderMap;
 
 use crate::domain::{NetworkSet, canonical_ip};
 
-/// Fields by which clients or proxies say where a request came from or what it was before a rewrite. Believed only from trusted proxies, and
-/// only for the address; never passed on, since an upstream might act on them.
-pub(super) const REWRITE_FIELDS: [&str; 15] = [
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
-    "x-forwarded-prefix",
-    "x-forwarded-uri",
-    "x-forwarded-method",
-    "x-forwarded-client-cert",
-    "x-real-ip",
-    "x-client-ip",
-    "x-original-url",
-    "x-rewrite-url",
-    "x-http-method-override",
-    "client-cert",
-];
+/// Whether a field tells where a request came from, who sent it, or what it was before a rewrite. Believed only from trusted proxies, and
+/// only for the address; never passed on, since an upstream might act on it.
+pub(super) fn tells_of_another(name: &str) -> bool {
+    const BEGINNINGS: [&str; 4] = ["x-forwarded-", "x-original-", "x-envoy-", "x-ssl-"];
+    const NAMES: [&str; 12] = [
+        "forwarded",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "fastly-client-ip",
+        "x-rewrite-url",
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
+        "client-cert",
+    ];
+    BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) || NAMES.contains(&name)
+}
 
 /// The most hops that are looked at.
 const MAX_HOPS: usize = 32;

@@ -46,6 +46,7 @@ impl Gateway {
         let Some(connection) = ingress::connection(session.digest()) else {
             return Err(Error::explain(ErrorType::InternalError, "a connection that no listener took"));
         };
+        connection.hear();
         let mut draft =
             Draft::begin(&self.services, &exchange.snapshot, connection, &head.method, head.version, &head.headers);
         let (authority, target) = split_absolute(head.raw_path());

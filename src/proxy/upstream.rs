@@ -1,13 +1,13 @@
 //! The head that goes upstream: what was matched, without what the client presented, and with the credential.
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, HeaderValue, Uri, header};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 use zeroize::Zeroizing;
 
 use super::admission::Admission;
-use super::forwarded::REWRITE_FIELDS;
+use super::forwarded::tells_of_another;
 use super::respond::REQUEST_ID;
 use crate::domain::RequestId;
 
@@ -16,10 +16,15 @@ pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, h
     for name in &admission.route.stripped {
         head.remove_header(name);
     }
-    for name in REWRITE_FIELDS {
-        if head.headers.contains_key(name) {
-            head.remove_header(name);
-        }
+    let telling: Vec<_> = head.headers.keys().filter(|name| tells_of_another(name.as_str())).cloned().collect();
+    for name in telling {
+        head.remove_header(&name);
+    }
+    if let Some(length) = head.headers.get(header::CONTENT_LENGTH) {
+        // Written anew: what the client wrote may have zeros in front, which some read as octal and some refuse.
+        let length = length.to_str().ok().and_then(|digits| digits.parse::<u64>().ok());
+        let length = length.ok_or_else(|| Error::explain(ErrorType::InternalError, "the length of the body"))?;
+        head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(length))?;
     }
     head.insert_header(header::HOST, admission.route.target.host_header().clone())?;
     head.insert_header(REQUEST_ID, id.to_string())?;

@@ -71,12 +71,16 @@ impl Connection {
         if self.is_http2() {
             return None;
         }
-        self.heard.store(true, Ordering::Release);
         match self.refusal.get() {
             Some(denial) => Some(*denial),
             None if self.head.load(Ordering::Acquire) == HEAD_ENDED => None,
             None => Some(Denial::Internal),
         }
+    }
+
+    /// An exchange has begun, which will have its record.
+    pub fn hear(&self) {
+        self.heard.store(true, Ordering::Release);
     }
 
     /// The rest of the request's body has to arrive within this time. HTTP/1 only: the streams of HTTP/2 share their connection.
@@ -111,9 +115,9 @@ impl Connection {
         self.head.store(HEAD_AWAITED, Ordering::Release);
     }
 
-    /// Whether a whole head has come that never became an exchange: Pingora's parser refused it.
-    pub(super) fn is_unheard(&self) -> bool {
-        self.head.load(Ordering::Acquire) == HEAD_ENDED && !self.heard.load(Ordering::Acquire)
+    /// Whether the current head became an exchange. What is answered before that, Pingora's parser answers.
+    pub(super) fn is_heard(&self) -> bool {
+        self.heard.load(Ordering::Acquire)
     }
 
     pub(super) fn is_head_awaited(&self) -> bool {

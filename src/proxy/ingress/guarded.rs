@@ -43,6 +43,8 @@ pub struct Guarded {
     /// The bytes of an HTTP/2 preface that have yet to come.
     preface_left: usize,
     stalled_since: Option<Instant>,
+    /// Whether something was answered that is no exchange.
+    answered_unheard: bool,
     read_timer: Timer,
     write_timer: Timer,
 }
@@ -78,6 +80,7 @@ impl Guarded {
             awaiting_since: None,
             preface_left: H2_PREFACE.len(),
             stalled_since: None,
+            answered_unheard: false,
             read_timer: Timer::default(),
             write_timer: Timer::default(),
         })
@@ -159,6 +162,11 @@ impl Guarded {
         self.settings().write_timeout
     }
 
+    /// Notes what Pingora answers by itself: it refuses some heads before they have come whole.
+    fn writing(&mut self) {
+        self.answered_unheard |= !self.connection.is_http2() && !self.connection.is_heard();
+    }
+
     /// Hands on how a write went, unless the client has not let one go on for too long.
     fn written<T>(&mut self, polled: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
@@ -193,6 +201,7 @@ impl AsyncRead for Guarded {
 impl AsyncWrite for Guarded {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.writing();
         let polled = Pin::new(&mut this.inner).poll_write(cx, buf);
         this.written(polled, cx)
     }
@@ -203,6 +212,7 @@ impl AsyncWrite for Guarded {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.writing();
         let polled = Pin::new(&mut this.inner).poll_write_vectored(cx, bufs);
         this.written(polled, cx)
     }
@@ -267,7 +277,7 @@ mod tests;
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        if self.connection.is_unheard() {
+        if self.answered_unheard {
             count(&self.gate.counters().heads_unheard);
         }
     }

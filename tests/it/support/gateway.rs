@@ -136,7 +136,7 @@ impl Gateway {
         self.process = self.site.run(&[]);
     }
 
-    /// Waits until `/ready` answers 200; without an admin listener in the configuration, until clients can connect.
+    /// Waits until `/ready` answers 200, if the configuration has an admin listener, and clients can connect.
     pub(crate) fn wait_until_ready(&mut self) {
         let config = fs::read_to_string(self.site.config_path()).expect("the configuration");
         let has_admin = config.contains(&self.site.admin.to_string());
@@ -144,10 +144,11 @@ impl Gateway {
             if let Some(status) = self.process.try_wait().expect("our child") {
                 panic!("the gateway ended with {status} instead of getting ready");
             }
-            match has_admin {
-                true => self.try_admin("/ready").filter(|response| response.status() == 200).map(|_| ()),
-                false => raw::Client::try_connect(self.site.public).ok().map(|_| ()),
+            if has_admin {
+                self.try_admin("/ready").filter(|response| response.status() == 200)?;
             }
+            // Listeners open one after the other: the admin one may answer before the others are there.
+            raw::Client::try_connect(self.site.public).ok().map(|_| ())
         });
     }
 

@@ -5,11 +5,13 @@
 
 #![allow(dead_code, reason = "a harness offers more than the tests of any one day use")]
 
+pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod http1;
 pub(crate) mod issuer;
 pub(crate) mod load;
 pub(crate) mod raw;
+pub(crate) mod scene;
 pub(crate) mod setup;
 pub(crate) mod tls;
 pub(crate) mod upstream;
