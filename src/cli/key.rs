@@ -74,7 +74,8 @@ impl NewKey {
         let (name, prefix, digest) = (self.name(record), record.prefix(), record.digest_text());
         let expires = expires.map(|at| format!("expires = \"{at}\"\n")).unwrap_or_default();
         Ok(Zeroizing::new(format!(
-            "The key, shown only now; give it to its owner:\n\n{key}\n\nFor the configuration:\n\n\
+            "The key, shown only now; give it to its owner:\n\n{key}\n\n\
+             For the configuration, which may call its `api_key` authenticator something else than `keys`:\n\n\
              [authn.keys.api_key.key.{name}]\nprefix = \"{prefix}\"\ndigest = \"{digest}\"\nowner = {owner}\nroles = {roles}\n{expires}"
         )))
     }

@@ -78,6 +78,7 @@ impl CheckArgs {
         let file = self.config.file.display().to_string();
         let error = match server::check(&self.config.file) {
             Ok(routes) if self.json => return Ok(writeln!(out, r#"{{"ok":true,"routes":{routes}}}"#)?),
+            Ok(1) => return Ok(writeln!(out, "{file}: ok, 1 route")?),
             Ok(routes) => return Ok(writeln!(out, "{file}: ok, {routes} routes")?),
             Err(error) => error,
         };

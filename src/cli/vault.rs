@@ -108,6 +108,10 @@ impl MasterKeyArgs {
     fn load(&self) -> Result<MasterKey, String> {
         match &self.key_file {
             Some(file) => load_key(&KeySource::File(file.clone())).map_err(|e| about(file, e)),
+            None if std::env::var_os(&self.key_env).is_none() => Err(format!(
+                "where is the master key? give --key-file, or set the environment variable {}",
+                self.key_env
+            )),
             None => load_key(&KeySource::Env(self.key_env.clone()))
                 .map_err(|e| format!("environment variable {}: {e} (or give --key-file)", self.key_env)),
         }

@@ -204,7 +204,7 @@ fn in_our_words(message: &str) -> (String, String) {
     if message.starts_with("invalid")
         && let Some((_, expected)) = message.rsplit_once(", expected ")
     {
-        return ("this is not what stands here".to_owned(), format!("write {expected}"));
+        return ("a value of another type belongs here".to_owned(), format!("write {expected}"));
     }
     match message.split_once("; ") {
         Some((what, cure)) => (what.to_owned(), cure.to_owned()),
@@ -229,7 +229,11 @@ mod tests {
             ("missing field `url`", "the key `url` is missing", "add `url = ...`"),
             ("unknown field `ulr`, expected one of `url`, `http`", "unknown key `ulr`", "did you mean `url`?"),
             ("unknown variant `x`, expected `jwt` or `api_key`", "unknown key `x`", "known here: jwt, api_key"),
-            ("invalid type: string \"s3cret, expected\", expected u16", "this is not what stands here", "write u16"),
+            (
+                "invalid type: string \"s3cret, expected\", expected u16",
+                "a value of another type belongs here",
+                "write u16",
+            ),
             ("not a size; write one", "not a size", "write one"),
         ] {
             assert_eq!(in_our_words(message), (what.to_owned(), cure.to_owned()), "{message}");
