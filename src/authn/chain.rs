@@ -30,6 +30,14 @@ impl Authenticator {
             Self::ApiKey(keys) => keys.name(),
         }
     }
+
+    /// The header that it looks in.
+    pub fn place(&self) -> HeaderName {
+        match self {
+            Self::Jwt(_) => AUTHORIZATION,
+            Self::ApiKey(keys) => keys.header().cloned().unwrap_or(AUTHORIZATION),
+        }
+    }
 }
 
 /// The authenticators of one route.

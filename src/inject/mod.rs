@@ -189,6 +189,21 @@ impl Injection {
     }
 }
 
+impl Injection {
+    /// Whether a response field repeats a secret that went into the request's target. (One in a field of the request is not looked for here.)
+    pub fn is_repeated_in(&self, field: &[u8]) -> bool {
+        match &self.prepared.part {
+            Part::Header(..) => false,
+            Part::Query { pair, .. } => {
+                let escaped = pair.split_once('=').map_or("", |(_, value)| value);
+                let plain: Zeroizing<Vec<u8>> = Zeroizing::new(percent_encoding::percent_decode_str(escaped).collect());
+                memchr::memmem::find(field, escaped.as_bytes()).is_some()
+                    || memchr::memmem::find(field, &plain).is_some()
+            }
+        }
+    }
+}
+
 /// Whether a raw `name=value` pair has this name once unescaped.
 fn names(pair: &str, parameter: &str) -> bool {
     let raw = pair.split_once('=').map_or(pair, |(name, _)| name);
@@ -231,6 +246,14 @@ mod tests {
             (Some("key=evil&q=1&%6bey=x&KEY=y&key"), "q=1&key=a%20b%26c"),
         ] {
             assert_eq!(injection.query(query).expect("a query").as_str(), want);
+        }
+    }
+
+    #[test]
+    fn a_secret_in_the_query_is_seen_when_it_comes_back() {
+        let injection = prepared(Method::Query { parameter: "key".into() }, "a b&c").expect("prepared");
+        for (field, want) in [("/v1/x/?key=a%20b%26c&q=1", true), ("was: a b&c", true), ("/v1/x/?q=1", false)] {
+            assert_eq!(injection.is_repeated_in(field.as_bytes()), want, "{field}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Pingora's errors as denials, and denials carried through Pingora as errors.
 
-use pingora::{Error, ErrorSource, ErrorType};
+use pingora::{Error, ErrorSource, ErrorType, RetryType};
 
 use crate::domain::{Denial, HttpFault, PathFault, TimedOut, Unavailable};
 use crate::telemetry::UpstreamFault;
@@ -50,6 +50,12 @@ pub(super) fn denial(error: &Error) -> Option<Denial> {
         (_, ErrorSource::Upstream) => Some(Denial::Unavailable(Unavailable::Upstream)),
         (_, ErrorSource::Internal | ErrorSource::Unset) => Some(Denial::Internal),
     }
+}
+
+/// Whether an HTTP/2 upstream said that it did not look at the request (REFUSED_STREAM or GOAWAY, RFC 9113 §8.7): then even one that must not
+/// be repeated may be sent again.
+pub(super) fn is_unprocessed(error: &Error) -> bool {
+    matches!((&error.retry, &error.etype), (RetryType::Decided(true), ErrorType::H2Error))
 }
 
 /// What went wrong with an upstream, as metrics tell it.

@@ -30,16 +30,28 @@ pub(super) fn tells_of_another(name: &str) -> bool {
 /// The most hops that are looked at.
 const MAX_HOPS: usize = 32;
 
-/// The client's address: the peer's, or, where the peer is trusted, the last address before the trusted ones in `Forwarded` (RFC 7239), or in
-/// `X-Forwarded-For` where there is none. An entry that is no address ends the search at the hop that told it.
+/// The client's address: the peer's, or, where the peer is trusted, the last address before the trusted ones in `Forwarded` (RFC 7239) or
+/// `X-Forwarded-For`. An entry that is no address ends the search at the hop that told it. Where there are both and they do not agree, the
+/// peer's: a proxy that writes one passes the other on as the client wrote it.
 pub(super) fn client_address(peer: IpAddr, trusted: &NetworkSet, headers: &HeaderMap) -> IpAddr {
     let peer = canonical_ip(peer);
     if !trusted.contains(peer) {
         return peer;
     }
-    let mut hops = listed(headers, "forwarded", forwarded_for);
+    let told = [
+        told_by(peer, trusted, listed(headers, "forwarded", forwarded_for)),
+        told_by(peer, trusted, listed(headers, "x-forwarded-for", node_address)),
+    ];
+    match told {
+        [Some(one), Some(other)] if one != other => peer,
+        [one, other] => one.or(other).unwrap_or(peer),
+    }
+}
+
+/// What one field tells, if it is there.
+fn told_by(peer: IpAddr, trusted: &NetworkSet, hops: Vec<Option<IpAddr>>) -> Option<IpAddr> {
     if hops.is_empty() {
-        hops = listed(headers, "x-forwarded-for", node_address);
+        return None;
     }
     let mut client = peer;
     for hop in hops.into_iter().rev().take(MAX_HOPS) {
@@ -49,7 +61,7 @@ pub(super) fn client_address(peer: IpAddr, trusted: &NetworkSet, headers: &Heade
             break;
         }
     }
-    client
+    Some(client)
 }
 
 fn listed(headers: &HeaderMap, name: &str, read: fn(&str) -> Option<IpAddr>) -> Vec<Option<IpAddr>> {
@@ -103,6 +115,18 @@ mod tests {
             headers.insert(field.parse::<HeaderName>().expect("name"), value.parse().expect("value"));
             let got = client_address(peer.parse().expect("peer"), &trusted, &headers);
             assert_eq!(got, want.parse::<IpAddr>().expect("address"), "{peer} {field}: {value}");
+        }
+    }
+
+    #[test]
+    fn fields_that_do_not_agree_are_not_believed() {
+        let trusted = NetworkSet::new(vec!["10.0.0.0/8".parse().expect("network")]);
+        let peer: IpAddr = "10.0.0.1".parse().expect("peer");
+        for (other, want) in [("203.0.113.9", "203.0.113.9"), ("192.0.2.5", "10.0.0.1")] {
+            let mut headers = HeaderMap::new();
+            headers.insert("forwarded", format!("for={other}").parse().expect("value"));
+            headers.insert("x-forwarded-for", "203.0.113.9".parse().expect("value"));
+            assert_eq!(client_address(peer, &trusted, &headers), want.parse::<IpAddr>().expect("address"), "{other}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Pingora's callbacks, in the order in which it makes them. Each hands over to the file whose subject it is.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -22,12 +22,13 @@ use super::pipeline::admit;
 use super::record::{Draft, Ended};
 use super::{respond, upstream};
 use crate::audit::Outcome;
-use crate::domain::{Denial, Unavailable};
+use crate::domain::{Denial, TimedOut, Unavailable};
 use crate::state::Services;
 
 /// The data plane as Pingora calls it.
 pub struct Gateway {
     services: Arc<Services>,
+    write_timeout: Duration,
 }
 
 /// What [`ProxyHttp::request_filter`] answers when the client has its response already.
@@ -35,9 +36,9 @@ const ANSWERED: bool = true;
 const FORWARD: bool = false;
 
 impl Gateway {
-    /// A data plane on these services.
-    pub fn new(services: Arc<Services>) -> Self {
-        Self { services }
+    /// A data plane on these services, behind a listener whose clients may go this long without reading.
+    pub fn new(services: Arc<Services>, write_timeout: Duration) -> Self {
+        Self { services, write_timeout }
     }
 
     /// Runs the pipeline for the head that has come.
@@ -81,10 +82,13 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        // A stream of HTTP/2 waits for its own window, which the connection's stream cannot see.
+        session.set_write_timeout(Some(self.write_timeout));
         let Err(refusal) = self.decide(session, exchange)? else {
             return Ok(FORWARD);
         };
         if let Some(draft) = exchange.draft() {
+            respond::hear_out(session, &refusal).await;
             respond::refuse(session, &refusal, draft.id(), self.services.is_draining()).await?;
         }
         Ok(ANSWERED)
@@ -184,7 +188,7 @@ impl ProxyHttp for Gateway {
                 connection.end_body();
             }
         } else if Instant::now() > admission.body.deadline {
-            return Err(failure::carry(Denial::TimedOut(crate::domain::TimedOut::Body)));
+            return Err(failure::carry(Denial::TimedOut(TimedOut::Body)));
         }
         Ok(())
     }
@@ -210,7 +214,7 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<()> {
         let (draft, admission) = exchange.admitted().ok_or_else(out_of_order)?;
-        for name in upstream::strip_response(&head.headers) {
+        for name in upstream::strip_response(&head.headers, admission.injection.as_ref()) {
             head.remove_header(&name);
         }
         head.insert_header(respond::REQUEST_ID, draft.id().to_string())?;
@@ -237,9 +241,9 @@ impl ProxyHttp for Gateway {
             }
             admission.attempt.count
         });
-        let idempotent = session.req_header().method.is_idempotent();
+        let repeatable = session.req_header().method.is_idempotent() || failure::is_unprocessed(&error);
         // Something may have been sent: only a request that may be sent twice is, and not for ever.
-        if !idempotent || session.as_ref().retry_buffer_truncated() || attempts > 3 {
+        if !repeatable || session.as_ref().retry_buffer_truncated() || attempts > 3 {
             error.set_retry(false);
         } else {
             error.retry.decide_reuse(reused);
@@ -248,7 +252,8 @@ impl ProxyHttp for Gateway {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
-        let denial = failure::denial(error);
+        let is_late = || ingress::connection(session.digest()).is_some_and(|connection| connection.is_body_late());
+        let denial = failure::denial(error).or_else(|| is_late().then_some(Denial::TimedOut(TimedOut::Body)));
         let mut answer = FailToProxy { error_code: 0, can_reuse_downstream: false };
         let Some(draft) = exchange.draft() else { return answer };
         let Some(denial) = denial else { return answer };

@@ -1,5 +1,7 @@
 //! The only place that answers a client itself: problem documents (RFC 9457) that say what a client may know.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::Result;
@@ -36,6 +38,30 @@ pub(super) async fn refuse(session: &mut Session, refusal: &Refusal, id: Request
     }
     Ok(())
 }
+
+/// Reads away what a refused client still sends, within bounds: an answer that crosses with a body is lost to most clients, and the
+/// connection with it. A client that waits for `100 Continue`, or whose framing is in doubt, is not listened to.
+pub(super) async fn hear_out(session: &mut Session, refusal: &Refusal) {
+    let headers = &session.req_header().headers;
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|text| text.to_str().ok()?.parse::<usize>().ok());
+    if closes(&refusal.denial) || headers.contains_key(header::EXPECT) || length.is_some_and(|length| length > HEARD) {
+        return;
+    }
+    let mut left = HEARD;
+    let hearing = async {
+        while left > 0
+            && let Ok(Some(chunk)) = session.read_request_body().await
+        {
+            left = left.saturating_sub(chunk.len());
+        }
+    };
+    // One that is too slow gets its answer all the same.
+    let _ = tokio::time::timeout(HEARING, hearing).await;
+}
+
+/// How much of a refused body is read away, in bytes, and how long that may take.
+const HEARD: usize = 64 * 1024;
+const HEARING: Duration = Duration::from_millis(500);
 
 /// Whether what follows on the connection can no longer be told apart, or is not worth waiting for.
 fn closes(denial: &Denial) -> bool {

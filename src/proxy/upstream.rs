@@ -1,7 +1,7 @@
 //! The head that goes upstream: what was matched, without what the client presented, and with the credential.
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 use zeroize::Zeroizing;
@@ -10,6 +10,7 @@ use super::admission::Admission;
 use super::forwarded::tells_of_another;
 use super::respond::REQUEST_ID;
 use crate::domain::RequestId;
+use crate::inject::Injection;
 
 /// Makes the head of an admitted exchange ready for its target. Repeatable: every attempt starts from the client's head.
 pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, head: &mut RequestHeader) -> Result<()> {
@@ -53,9 +54,11 @@ fn target(admission: &Admission, query: Option<&str>) -> Result<Uri> {
     target.map(Uri::from).map_err(|_| Error::explain(ErrorType::InternalError, "the request target"))
 }
 
-/// Takes off a response what is about the upstream's connection or would lead the client past the proxy.
-pub(super) fn strip_response(headers: &HeaderMap) -> impl Iterator<Item = header::HeaderName> + use<> {
-    let names = [header::ALT_SVC, REQUEST_ID];
-    let present: Vec<_> = names.into_iter().filter(|name| headers.contains_key(name)).collect();
-    present.into_iter()
+/// The fields of a response that do not reach the client: what would lead it past the proxy, what the proxy sets itself, and what repeats a
+/// secret that was put into the request's target, as redirects to the same place do.
+pub(super) fn strip_response(headers: &HeaderMap, injection: Option<&Injection>) -> Vec<HeaderName> {
+    let is_ours = |name: &HeaderName| *name == header::ALT_SVC || *name == REQUEST_ID;
+    let repeats = |value: &HeaderValue| injection.is_some_and(|injection| injection.is_repeated_in(value.as_bytes()));
+    let fields = headers.iter().filter(|(name, value)| is_ours(name) || repeats(value));
+    fields.map(|(name, _)| name.clone()).collect()
 }

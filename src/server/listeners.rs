@@ -60,7 +60,8 @@ fn settings(listener: &Listener) -> Settings {
 }
 
 fn proxy(server: &Server, listener: &Listener, services: &Arc<Services>) -> HttpProxy<Gateway> {
-    let mut proxy = pingora_proxy::http_proxy(&server.configuration, Gateway::new(Arc::clone(services)));
+    let mut proxy =
+        pingora_proxy::http_proxy(&server.configuration, Gateway::new(Arc::clone(services), listener.write_timeout));
     let mut options = HttpServerOptions::default();
     options.h2c = listener.http2 && !listener.tls;
     options.h2_idle_timeout = Some(listener.idle_timeout);

@@ -102,9 +102,9 @@ pub fn run(options: Options) -> Result<(), StartError> {
 
     let reloader = Arc::new(Reloader::new(options.config, Arc::clone(&services), process.clone(), watched));
     let gates = listeners::add(&mut server, &process, &services);
+    shutdown::exit_when_drained(&server, Arc::clone(&services), gates.clone());
     server.add_service(background::service(Arc::clone(&services), reloader, gates));
     server.add_service(handover::Sockets { handover: Arc::clone(&handover), services: Arc::clone(&services) });
-    shutdown::exit_when_drained(&server, Arc::clone(&services));
     tell(&process, &services);
     let signals = shutdown::Signals::new(Arc::clone(&services), handover);
     server.run(RunArgs { shutdown_signal: Box::new(signals) });

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::handover::Handover;
+use crate::proxy::ingress::Gate;
 use crate::state::Services;
 
 /// SIGTERM drains and ends, SIGINT ends at once, SIGQUIT gives the listening sockets to a new process and changes nothing else.
@@ -62,7 +63,7 @@ const LAME_DUCK: Duration = Duration::from_millis(1500);
 const FLUSH: Duration = Duration::from_secs(10);
 
 /// Ends the process as soon as nothing is under way any more. Pingora alone would wait for its whole grace period.
-pub(super) fn exit_when_drained(server: &Server, services: Arc<Services>) {
+pub(super) fn exit_when_drained(server: &Server, services: Arc<Services>, gates: Vec<Arc<Gate>>) {
     let mut phases = server.watch_execution_phase();
     std::thread::spawn(move || {
         loop {
@@ -73,7 +74,10 @@ pub(super) fn exit_when_drained(server: &Server, services: Arc<Services>) {
             }
         }
         let closed = Instant::now();
-        while closed.elapsed() < LAME_DUCK || services.engines.metrics.in_flight.get() > 0 {
+        let under_way = || services.engines.metrics.in_flight.get() > 0;
+        // An exchange is over before its last bytes have left: its connection is what tells.
+        let connected = || gates.iter().any(|gate| gate.open_connections() > 0);
+        while closed.elapsed() < LAME_DUCK || under_way() || connected() {
             std::thread::sleep(Duration::from_millis(20));
         }
         flush(&services);

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 
-use http::HeaderName;
+use http::{HeaderName, header};
 
 use super::listen::or;
 use super::{Compiled, Compiler};
@@ -138,7 +138,7 @@ impl Compiler<'_, '_> {
             websocket: table.websocket,
             max_body: table.max_body.map_or(10 * 1024 * 1024, |size| size.0),
             body_timeout: or(table.body_timeout, 60),
-            stripped: stripped(&authn, credential.as_deref()),
+            stripped: stripped(&parts.authenticators, credential.as_deref()),
             authn,
             policy: Policy::compile(rules, Arc::clone(&parts.roles)),
             limits,
@@ -267,8 +267,10 @@ impl Compiler<'_, '_> {
     }
 }
 
-fn stripped(authn: &Chain, credential: Option<&Credential>) -> Vec<HeaderName> {
-    let mut names = authn.places().to_vec();
+/// The places of all authenticators, not only of the route's: a caller may present to one route what is for another.
+fn stripped(authenticators: &Compiled<Authenticator>, credential: Option<&Credential>) -> Vec<HeaderName> {
+    let mut names = vec![header::AUTHORIZATION, header::PROXY_AUTHORIZATION];
+    names.extend(authenticators.by_name.values().flatten().map(Authenticator::place));
     names.extend(credential.and_then(Credential::header));
     names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     names.dedup();
