@@ -7,5 +7,6 @@ mod framing;
 mod harness;
 mod headers;
 mod paths;
+mod protocols;
 mod support;
 mod swap;
