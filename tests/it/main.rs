@@ -6,6 +6,7 @@
 mod framing;
 mod harness;
 mod headers;
+mod leaks;
 mod paths;
 mod protocols;
 mod support;
