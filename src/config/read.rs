@@ -36,6 +36,8 @@ pub(super) struct File {
     pub(super) credential: Entries<CredentialTable>,
     pub(super) limit: Entries<LimitTable>,
     pub(super) route: Entries<RouteTable>,
+    /// Entries that could not be read, by table: told already, so that who names one is not wrong.
+    pub(super) unreadable: BTreeMap<&'static str, Vec<Name>>,
 }
 
 const TABLES: [&str; 12] = [
@@ -63,7 +65,7 @@ pub(super) fn read<'a>(text: &'a str, report: &mut Report<'a>) -> File {
     if !errors.is_empty() {
         return file;
     }
-    let mut reader = Reader { text, report };
+    let mut reader = Reader { text, report, unreadable: BTreeMap::new() };
     for (key, value) in root.into_inner() {
         let span = key.span();
         match key.get_ref().as_ref() {
@@ -85,12 +87,14 @@ pub(super) fn read<'a>(text: &'a str, report: &mut Report<'a>) -> File {
             }
         }
     }
+    file.unreadable = reader.unreadable;
     file
 }
 
 struct Reader<'r, 'a> {
     text: &'a str,
     report: &'r mut Report<'a>,
+    unreadable: BTreeMap<&'static str, Vec<Name>>,
 }
 
 impl<'a> Reader<'_, 'a> {
@@ -104,7 +108,7 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    fn entries<T: DeserializeOwned>(&mut self, table: &str, value: Spanned<DeValue<'a>>) -> Entries<T> {
+    fn entries<T: DeserializeOwned>(&mut self, table: &'static str, value: Spanned<DeValue<'a>>) -> Entries<T> {
         let span = value.span();
         let DeValue::Table(named) = value.into_inner() else {
             self.report.add(span, format!("`{table}` is a table of named entries"), format!("write `[{table}.NAME]`"));
@@ -115,9 +119,18 @@ impl<'a> Reader<'_, 'a> {
             let span = key.span();
             let cure = format!("write `[{table}.NAME]` with such a name");
             let Some(name) = self.report.take(span.clone(), Name::parse(key.get_ref()), cure) else { continue };
+            if !value.get_ref().is_table() {
+                // Not left to the deserializer: it would show the value.
+                self.report.add(value.span(), "this is to be a table", format!("write `[{table}.{name}]`"));
+                self.unreadable.entry(table).or_default().push(name);
+                continue;
+            }
             match T::deserialize(ValueDeserializer::from(value)) {
                 Ok(read) => drop(entries.insert(name, Entry { span, table: read })),
-                Err(error) => self.tell_all::<T>(&[table, name.as_str()], error),
+                Err(error) => {
+                    self.tell_all::<T>(&[table, name.as_str()], error);
+                    self.unreadable.entry(table).or_default().push(name);
+                }
             }
         }
         entries
@@ -152,11 +165,16 @@ impl<'a> Reader<'_, 'a> {
     fn tell(&mut self, error: &Error, removed: &[String]) {
         let message = error.message();
         let is_ours = |field: &String| message.contains(&format!("missing field `{field}`"));
-        if removed.iter().any(is_ours) {
+        let is_emptied = !removed.is_empty() && message.starts_with(NO_KIND);
+        if is_emptied || removed.iter().any(is_ours) {
             return;
         }
-        let cure = cure_for(message);
-        self.report.add(error.span().unwrap_or_default(), without_values(message), cure);
+        let shown = without_values(message);
+        let (shown, cure) = match shown.split_once("; ") {
+            Some((shown, cure)) => (shown.to_owned(), cure.to_owned()),
+            None => (shown, cure_for(message)),
+        };
+        self.report.add(error.span().unwrap_or_default(), shown, cure);
     }
 }
 
@@ -185,11 +203,17 @@ fn take_out(value: &mut DeValue<'_>, place: &Range<usize>) -> Option<String> {
     }
 }
 
+/// How the deserializer says that an entry names no kind, or several.
+const NO_KIND: &str = "wanted exactly 1 element";
+
 /// An error's text without the value it met: `invalid type: string "...", expected u16` -> `invalid type: string, expected u16`.
 fn without_values(message: &str) -> String {
-    match (message.find('"'), message.rfind("\", expected")) {
-        (Some(open), Some(close)) if message.starts_with("invalid") && open < close => {
-            format!("{}{}", message[..open].trim_end(), &message[close + 1..])
+    if message.starts_with(NO_KIND) {
+        return "an entry is of exactly one kind".to_owned();
+    }
+    match (message.find(['"', '`']), message.rfind(", expected")) {
+        (Some(open), Some(close)) if message.starts_with("invalid type") || message.starts_with("invalid value") => {
+            format!("{}{}", message[..open.min(close)].trim_end(), &message[close..])
         }
         _ => message.to_owned(),
     }
@@ -199,6 +223,14 @@ fn cure_for(message: &str) -> String {
     if let Some(rest) = message.strip_prefix("missing field `") {
         let field = rest.trim_end_matches('`');
         return format!("add `{field} = ...`");
+    }
+    if message.starts_with(NO_KIND) {
+        return "write it behind the name, such as `[vault.NAME.directory]`".to_owned();
+    }
+    if message.starts_with("invalid type")
+        && let Some((_, expected)) = message.rsplit_once(", expected ")
+    {
+        return format!("write {expected}");
     }
     let (Some((_, rest)), Some((_, expected))) = (message.split_once('`'), message.split_once(", expected")) else {
         return String::new();
