@@ -77,11 +77,11 @@ pub struct Record {
     pub client: IpAddr,
     /// The version of HTTP that the client spoke.
     pub protocol: Protocol,
-    /// The method, where the request had one that could be read.
+    /// The method, where the request had one that is known.
     pub method: Option<Method>,
     /// The host in normal form, where it had one.
     pub host: Option<String>,
-    /// The path in normal form, or as it came where it has none; never the query.
+    /// The path in normal form, where it has one; never the query.
     pub path: Option<String>,
     /// Whether there was a query.
     pub query: bool,

@@ -9,7 +9,7 @@ use crate::domain::{Denial, Methods, NetworkSet, PathPattern, PatternMap, Princi
 /// One `allow` entry: who may use which methods on which paths, under which conditions.
 #[derive(Debug, Clone)]
 pub struct Rule {
-    /// How records name the rule, such as `stripe.allow[0]`.
+    /// How records name the rule, such as `route.stripe.allow[0]`.
     pub label: Arc<str>,
     /// Whom it allows.
     pub grantee: Grantee,

@@ -36,6 +36,8 @@ pub(super) struct File {
     pub(super) credential: Entries<CredentialTable>,
     pub(super) limit: Entries<LimitTable>,
     pub(super) route: Entries<RouteTable>,
+    /// Entries that could not be read, by table: told already, so that who names one is not wrong.
+    pub(super) unreadable: BTreeMap<&'static str, Vec<Name>>,
 }
 
 /// Every table, in the order in which the reference tells of them.
@@ -64,7 +66,7 @@ pub(super) fn read<'a>(text: &'a str, report: &mut Report<'a>) -> File {
     if !errors.is_empty() {
         return file;
     }
-    let mut reader = Reader { text, report };
+    let mut reader = Reader { text, report, unreadable: BTreeMap::new() };
     for (key, value) in root.into_inner() {
         let span = key.span();
         match key.get_ref().as_ref() {
@@ -86,12 +88,14 @@ pub(super) fn read<'a>(text: &'a str, report: &mut Report<'a>) -> File {
             }
         }
     }
+    file.unreadable = reader.unreadable;
     file
 }
 
 struct Reader<'r, 'a> {
     text: &'a str,
     report: &'r mut Report<'a>,
+    unreadable: BTreeMap<&'static str, Vec<Name>>,
 }
 
 impl<'a> Reader<'_, 'a> {
@@ -102,7 +106,7 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    fn entries<T: DeserializeOwned>(&mut self, table: &str, value: Spanned<DeValue<'a>>) -> Entries<T> {
+    fn entries<T: DeserializeOwned>(&mut self, table: &'static str, value: Spanned<DeValue<'a>>) -> Entries<T> {
         let span = value.span();
         let DeValue::Table(named) = value.into_inner() else {
             self.report.add(span, format!("`{table}` is a table of named entries"), format!("write `[{table}.NAME]`"));
@@ -113,12 +117,18 @@ impl<'a> Reader<'_, 'a> {
             let span = key.span();
             let cure = format!("write `[{table}.NAME]` with such a name");
             let Some(name) = self.report.take(span.clone(), Name::parse(key.get_ref()), cure) else { continue };
+            if !value.get_ref().is_table() {
+                // Not left to the deserializer: it would show the value.
+                self.report.add(value.span(), "this is to be a table", format!("write `[{table}.{name}]`"));
+                self.unreadable.entry(table).or_default().push(name);
+                continue;
+            }
             match T::deserialize(ValueDeserializer::from(value)) {
                 Ok(read) => drop(entries.insert(name, Entry { span, table: read })),
-                Err(error) => {
-                    let repaired = self.tell_all(&[table, name.as_str()], error);
-                    entries.extend(repaired.map(|table| (name, Entry { span, table })));
-                }
+                Err(error) => match self.tell_all(&[table, name.as_str()], error) {
+                    Some(repaired) => drop(entries.insert(name, Entry { span, table: repaired })),
+                    None => self.unreadable.entry(table).or_default().push(name),
+                },
             }
         }
         entries
@@ -153,7 +163,8 @@ impl<'a> Reader<'_, 'a> {
     fn tell(&mut self, error: &Error, removed: &[String]) {
         let message = error.message();
         let is_ours = |field: &String| message.contains(&format!("missing field `{field}`"));
-        if removed.iter().any(is_ours) {
+        let is_emptied = !removed.is_empty() && message.starts_with(NO_KIND);
+        if is_emptied || removed.iter().any(is_ours) {
             return;
         }
         let (message, cure) = in_our_words(message);
@@ -186,10 +197,17 @@ fn take_out(value: &mut DeValue<'_>, place: &Range<usize>) -> Option<String> {
     }
 }
 
+/// How the deserializer says that an entry names no kind, or several.
+const NO_KIND: &str = "wanted exactly 1 element";
+
 /// An error of serde's or of ours as message and cure. Serde's tell the value they met, which may be a secret in the wrong place: it is left
 /// out.
 fn in_our_words(message: &str) -> (String, String) {
     let quoted = |text: &str| text.split('`').nth(1).unwrap_or_default().to_owned();
+    let said = |what: &str, cure: &str| (what.to_owned(), cure.to_owned());
+    if message.starts_with(NO_KIND) {
+        return said("an entry is of exactly one kind", "write it behind the name, such as `[vault.NAME.directory]`");
+    }
     if message.starts_with("missing field") {
         let key = quoted(message);
         return (format!("the key `{key}` is missing"), format!("add `{key} = ...`"));
@@ -207,8 +225,8 @@ fn in_our_words(message: &str) -> (String, String) {
         return ("a value of another type belongs here".to_owned(), format!("write {expected}"));
     }
     match message.split_once("; ") {
-        Some((what, cure)) => (what.to_owned(), cure.to_owned()),
-        None => (message.to_owned(), String::new()),
+        Some((what, cure)) => said(what, cure),
+        None => said(message, ""),
     }
 }
 

@@ -6,12 +6,15 @@ use arc_swap::ArcSwapOption;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue};
-use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use zeroize::Zeroizing;
 
 use crate::authz::Permit;
 use crate::domain::{Denial, Name, Secret, Unavailable};
 use crate::vault::Slot;
+
+/// Everything but the unreserved characters, which are to stay as they are (RFC 3986 §2.3).
+const ESCAPED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A configured credential: a named secret, how it is put on a request, and the one target it may be sent to.
 #[derive(Debug)]
@@ -138,7 +141,7 @@ impl Method {
                 Some(Part::Header(http::header::AUTHORIZATION, sensitive(value.as_bytes())?))
             }
             Self::Query { parameter } => {
-                let encoded = Zeroizing::new(percent_encode(bytes, NON_ALPHANUMERIC).to_string());
+                let encoded = Zeroizing::new(percent_encode(bytes, &ESCAPED).to_string());
                 let pair = Zeroizing::new(format!("{parameter}={}", *encoded));
                 Some(Part::Query { parameter: parameter.clone(), pair })
             }

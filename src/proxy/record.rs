@@ -11,7 +11,7 @@ use super::identify::Identified;
 use super::ingress::Connection;
 use crate::audit::{Outcome, Protocol, Record, Timings};
 use crate::authz::{Grantee, Permit};
-use crate::domain::{Denial, Principal, RequestId};
+use crate::domain::{Denial, Methods, Principal, RequestId};
 use crate::inject::Injection;
 use crate::state::{Route, Services, Snapshot};
 use crate::target::Selected;
@@ -52,7 +52,8 @@ impl Draft {
                 Version::HTTP_10 => Protocol::Http10,
                 _ => Protocol::Http11,
             },
-            method: Some(method.clone()),
+            // Of the unknown ones only that there was one: the word is the client's, and may be a credential that slipped.
+            method: (*method == Method::TRACE || Methods::of(method.as_str()) != Methods::NONE).then(|| method.clone()),
             host: None,
             path: None,
             query: false,

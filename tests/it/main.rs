@@ -2,15 +2,21 @@
 //! a subject, all over `support`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says where and stops")]
+#![allow(clippy::print_stdout, reason = "a test says what it skips")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "whatever a test did not expect, it fails")]
+#![allow(clippy::type_complexity, clippy::result_large_err, reason = "a table's rows are typed where they stand")]
 
 mod balance;
+mod check;
 mod demo;
 mod documents;
 mod faults;
 mod framing;
 mod harness;
 mod headers;
+mod leaks;
 mod paths;
+mod protocols;
 mod reload;
 mod samples;
 mod shutdown;

@@ -61,7 +61,9 @@ pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> (Watc
         _ => PathBuf::from("."),
     };
     let egress = Egress::new(tables.egress.allow.0.clone());
-    let mut compiler = Compiler { report: &mut report, engines, base, egress, watched: Watched::default() };
+    let unreadable = tables.unreadable.clone();
+    let watched = Watched::default();
+    let mut compiler = Compiler { report: &mut report, engines, base, egress, unreadable, watched };
     let (snapshot, process) = compiler.run(tables, number);
     let watched = compiler.watched;
     (watched, report.finish().map(|()| Plan { snapshot, process }))
@@ -73,6 +75,7 @@ struct Compiler<'c, 'a> {
     engines: &'c Engines,
     base: PathBuf,
     egress: Egress,
+    unreadable: BTreeMap<&'static str, Vec<Name>>,
     watched: Watched,
 }
 
@@ -111,7 +114,8 @@ impl Compiler<'_, '_> {
         entries: Entries<T>,
         mut compile: impl FnMut(&mut Self, &Name, (Range<usize>, T)) -> Option<V>,
     ) -> Compiled<V> {
-        let mut by_name = BTreeMap::new();
+        let unreadable = self.unreadable.remove(kind).unwrap_or_default();
+        let mut by_name: BTreeMap<_, _> = unreadable.into_iter().map(|name| (name, None)).collect();
         for (name, entry) in entries {
             let value = compile(self, &name, (entry.span, entry.table));
             by_name.insert(name, value);

@@ -233,7 +233,7 @@ impl Compiler<'_, '_> {
 
     fn rules(&mut self, route: &Name, tables: &[Spanned<RuleTable>], methods: Methods, parts: &Parts) -> Vec<Rule> {
         let rules = tables.iter().enumerate().filter_map(|(nth, table)| {
-            let label = format!("{route}.allow[{nth}]");
+            let label = format!("route.{route}.allow[{nth}]");
             self.rule(label, table, methods, parts)
         });
         rules.collect()

@@ -19,6 +19,8 @@ use super::{eventually, http1::Message, raw};
 pub(crate) struct Site {
     folder: TempDir,
     environment: Vec<(String, String)>,
+    /// More arguments for `claviger run`.
+    pub(crate) arguments: Vec<String>,
     /// Where clients are to be served.
     pub(crate) public: SocketAddr,
     /// Where the control plane is to listen.
@@ -29,7 +31,7 @@ impl Site {
     /// A new site. Nothing runs there yet.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self { folder, environment: Vec::new(), public: free_address(), admin: free_address() }
+        Self { folder, environment: Vec::new(), arguments: Vec::new(), public: free_address(), admin: free_address() }
     }
 
     /// The folder that relative paths of the configuration start from.
@@ -73,6 +75,7 @@ impl Site {
         program()
             .arg("run")
             .arg(self.config_path())
+            .args(&self.arguments)
             .args(arguments)
             .current_dir(self.folder())
             .envs(self.environment.iter().cloned())
@@ -241,6 +244,11 @@ impl Gateway {
     /// Waits until it ends by itself.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         eventually("the gateway ends", || self.process.try_wait().expect("our child"))
+    }
+
+    /// One GET at the control plane's listener.
+    pub(crate) fn admin_get(&self, path: &str) -> Message {
+        self.try_admin(path).expect("the control plane answers")
     }
 
     /// What `/status` says.
