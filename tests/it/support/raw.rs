@@ -44,7 +44,21 @@ impl Client {
     /// What the handshake met: an unknown authority, a certificate refused. TLS 1.3 reports a refused *client*
     /// certificate only at the first read.
     pub(crate) fn connect_tls(address: SocketAddr, name: &str, config: Arc<ClientConfig>) -> io::Result<Self> {
-        let socket = open(address)?;
+        Self::connect_tls_after(address, b"", name, config)
+    }
+
+    /// The same, with these bytes sent before the handshake.
+    ///
+    /// # Errors
+    /// What the handshake met.
+    pub(crate) fn connect_tls_after(
+        address: SocketAddr,
+        first: &[u8],
+        name: &str,
+        config: Arc<ClientConfig>,
+    ) -> io::Result<Self> {
+        let mut socket = open(address)?;
+        socket.write_all(first)?;
         let name = ServerName::try_from(name.to_owned()).expect("a server name");
         let connection = ClientConnection::new(config, name).expect("a sound client configuration");
         let mut stream = StreamOwned::new(connection, socket.try_clone()?);

@@ -18,7 +18,7 @@ pub(crate) struct Caller {
 impl Caller {
     /// A caller with this name of at most 12 letters and digits; the same name always has the same key.
     pub(crate) fn new(name: &str) -> Self {
-        let prefix = format!("{name:0<12}");
+        let prefix = format!("{name:z<12}");
         let key = format!("clv_{prefix}_{name:x<43}");
         Self { name: name.to_owned(), prefix, key }
     }

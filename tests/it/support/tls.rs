@@ -67,6 +67,14 @@ impl Authority {
         self.issue(params, ExtendedKeyUsagePurpose::ServerAuth)
     }
 
+    /// A server certificate for these names that nobody but itself vouches for.
+    pub(crate) fn self_signed(names: &[&str]) -> Identity {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(names).expect("host names or addresses");
+        Identity { certificate: params.self_signed(&key).expect("a certificate"), key }
+    }
+
     fn issue(&self, mut params: CertificateParams, usage: ExtendedKeyUsagePurpose) -> Identity {
         let key = KeyPair::generate().expect("a key");
         params.use_authority_key_identifier_extension = true;
