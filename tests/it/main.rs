@@ -10,5 +10,6 @@ mod headers;
 mod leaks;
 mod paths;
 mod protocols;
+mod resources;
 mod support;
 mod swap;

@@ -1,5 +1,7 @@
 //! One resource must have one name: every way of writing a path or a host that other gateways were led astray by.
 
+use std::sync::atomic::Ordering;
+
 use crate::support::{
     frames::{self, Ending},
     raw::{Client, request},
@@ -308,7 +310,7 @@ fn methods_outside_the_known_set_are_refused_and_nothing_is_exempt() {
     let fields = [("Host", "inner.test:443"), ("Authorization", bearer.as_str())];
     let response = scene.gateway.send(&request("CONNECT", "inner.test:443", &fields, b""));
     assert_eq!((response.status(), response.header("x-request-id")), (405, None), "a bare answer, counted");
-    scene.bare.set(1);
+    scene.bare.store(1, Ordering::Relaxed);
     for (agent, method) in [("GoogleHC/1.0", "GET"), ("kube-probe/1.30", "GET"), ("curl", "OPTIONS"), ("curl", "HEAD")]
     {
         let bytes = request(method, "/api/x", &[("User-Agent", agent)], b"");
