@@ -14,6 +14,7 @@ pub(super) fn denial(error: &Error) -> Option<Denial> {
     match (error.root_etype(), error.esource()) {
         (ErrorType::CustomCode(code, _), _) => Some(carried(code)),
         (ErrorType::ReadTimedout, ErrorSource::Downstream) => Some(Denial::TimedOut(TimedOut::Body)),
+        (ErrorType::ReadError, ErrorSource::Downstream) if is_late(error) => Some(Denial::TimedOut(TimedOut::Body)),
         (_, ErrorSource::Downstream) => None,
         (
             ErrorType::ConnectTimedout
@@ -35,6 +36,12 @@ pub(super) fn denial(error: &Error) -> Option<Denial> {
     }
 }
 
+/// Whether the stream gave the client up for not sending in time.
+fn is_late(error: &Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::TimedOut)
+}
+
 /// The denial that travelled under its code; no two that callbacks carry have the same.
 fn carried(code: &str) -> Denial {
     [
@@ -53,6 +60,18 @@ fn carried(code: &str) -> Denial {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_that_is_late_is_told_from_one_that_is_gone() {
+        for (kind, want) in [
+            (std::io::ErrorKind::TimedOut, Some(Denial::TimedOut(TimedOut::Body))),
+            (std::io::ErrorKind::ConnectionReset, None),
+        ] {
+            let mut error = Error::because(ErrorType::ReadError, "a body", std::io::Error::from(kind));
+            error.as_down();
+            assert_eq!(denial(&error), want, "{kind}");
+        }
+    }
 
     #[test]
     fn a_denial_comes_back_as_what_it_was() {
