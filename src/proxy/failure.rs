@@ -31,6 +31,7 @@ pub(super) fn denial(error: &Error) -> Option<Denial> {
             Some(BY_PLACE.get(usize::from(*place)).copied().unwrap_or(Denial::Internal))
         }
         (ErrorType::ReadTimedout, ErrorSource::Downstream) => Some(Denial::TimedOut(TimedOut::Body)),
+        (ErrorType::ReadError, ErrorSource::Downstream) if is_late(error) => Some(Denial::TimedOut(TimedOut::Body)),
         (_, ErrorSource::Downstream) => None,
         (
             ErrorType::ConnectTimedout
@@ -50,6 +51,12 @@ pub(super) fn denial(error: &Error) -> Option<Denial> {
         (_, ErrorSource::Upstream) => Some(Denial::Unavailable(Unavailable::Upstream)),
         (_, ErrorSource::Internal | ErrorSource::Unset) => Some(Denial::Internal),
     }
+}
+
+/// Whether the stream gave the client up for not sending in time.
+fn is_late(error: &Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::TimedOut)
 }
 
 /// Whether an HTTP/2 upstream said that it did not look at the request (REFUSED_STREAM or GOAWAY, RFC 9113 §8.7): then even one that must not

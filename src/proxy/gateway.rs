@@ -252,8 +252,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
-        let is_late = || ingress::connection(session.digest()).is_some_and(|connection| connection.is_body_late());
-        let denial = failure::denial(error).or_else(|| is_late().then_some(Denial::TimedOut(TimedOut::Body)));
+        let denial = failure::denial(error);
         let mut answer = FailToProxy { error_code: 0, can_reuse_downstream: false };
         let Some(draft) = exchange.draft() else { return answer };
         let Some(denial) = denial else { return answer };

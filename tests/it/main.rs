@@ -18,6 +18,7 @@ mod leaks;
 mod paths;
 mod protocols;
 mod reload;
+mod resources;
 mod samples;
 mod shutdown;
 mod support;

@@ -93,12 +93,12 @@ allow = [{ role = "reader" }]
             .header("Sec-WebSocket-Key", tungstenite::handshake::client::generate_key())
             .body(())
             .expect("a request");
-        tungstenite::client(request, stream)
+        tungstenite::client(request, stream).map_err(Box::new)
     };
     for (path, bearer, want) in [("/api/x", scene.bearer(), 400), ("/chat/x", "Bearer x".to_owned(), 401)] {
-        let Err(tungstenite::HandshakeError::Failure(tungstenite::Error::Http(response))) = handshake(path, &bearer)
-        else {
-            panic!("{path}: a handshake that should fail");
+        let failure = handshake(path, &bearer).expect_err("a handshake that should fail");
+        let tungstenite::HandshakeError::Failure(tungstenite::Error::Http(response)) = *failure else {
+            panic!("{path}: {failure}");
         };
         assert_eq!(response.status(), want, "{path}");
     }

@@ -64,15 +64,49 @@ impl Ways {
 #[expect(clippy::too_many_lines, reason = "one text")]
 fn configuration(site: &Site, issuer: &Issuer, upstream: &Upstream, api_key: &Value) -> String {
     let (public, admin, audit) = (site.public, site.admin, site.audit_path());
-    let (url, jwks, api) = (issuer.url(), issuer.jwks_url(), upstream.url());
-    let (prefix, digest) = (&api_key["prefix"], &api_key["digest"]);
-    let mut text = format!(
+    let (api, authenticators) = (upstream.url(), authenticators(issuer, api_key));
+    let routes = routes();
+    format!(
         r#"
 admin.address = "{admin}"
 audit.path = "{audit}"
 egress.allow = ["127.0.0.0/8"]
 listen.public.address = "{public}"
 target.api.url = "{api}/base"
+{authenticators}
+[vault.dir.directory]
+path = "secrets"
+[vault.env.environment]
+prefix = "UP_"
+[vault.local.sealed_file]
+path = "secrets.sealed"
+key_file = "master.key"
+[credential.bearer.bearer]
+target = "api"
+secret = "dir:api-key"
+[credential.basic.basic]
+target = "api"
+username = "svc"
+secret = "env:api-key"
+[credential.header.header]
+target = "api"
+name = "x-token"
+prefix = "Token "
+secret = "local:api/key"
+[credential.query.query]
+target = "api"
+parameter = "api_key"
+secret = "dir:api-key"
+{routes}
+"#
+    )
+}
+
+fn authenticators(issuer: &Issuer, api_key: &Value) -> String {
+    let (url, jwks) = (issuer.url(), issuer.jwks_url());
+    let (prefix, digest) = (&api_key["prefix"], &api_key["digest"]);
+    format!(
+        r#"
 [authn.url.jwt]
 issuer = "{url}"
 audience = "{AUDIENCE}"
@@ -112,31 +146,13 @@ prefix = {prefix}
 digest = {digest}
 owner = "robot"
 roles = ["reader"]
-[vault.dir.directory]
-path = "secrets"
-[vault.env.environment]
-prefix = "UP_"
-[vault.local.sealed_file]
-path = "secrets.sealed"
-key_file = "master.key"
-[credential.bearer.bearer]
-target = "api"
-secret = "dir:api-key"
-[credential.basic.basic]
-target = "api"
-username = "svc"
-secret = "env:api-key"
-[credential.header.header]
-target = "api"
-name = "x-token"
-prefix = "Token "
-secret = "local:api/key"
-[credential.query.query]
-target = "api"
-parameter = "api_key"
-secret = "dir:api-key"
 "#
-    );
+    )
+}
+
+/// One for each authenticator, and one for each other way to inject.
+fn routes() -> String {
+    let mut text = String::new();
     let routes = [
         ("url", "bearer"),
         ("discovered", "bearer"),

@@ -93,7 +93,7 @@ fn a_new_process_that_dies_while_it_takes_over_leaves_the_old_one_serving() {
     let mut gateway = Gateway::start(|site| config(site, &upstream, &Parts::default()));
     let load = load(&gateway);
     load.wait_for(100);
-    let socket = gateway.site().path("upgrade.sock");
+    let socket = gateway.site().path(".claviger/upgrade.sock");
 
     // It told the old one to hand over, and died before it listened.
     gateway.signal(Signal::QUIT);

@@ -29,8 +29,6 @@ pub struct Connection {
     refusal: OnceLock<Denial>,
     /// Whether the current head became an exchange.
     heard: AtomicBool,
-    /// Whether a body was cut off because its time was over.
-    body_late: AtomicBool,
     /// In nanoseconds since `opened`; 0 is none.
     body_deadline: AtomicU64,
 }
@@ -61,7 +59,6 @@ impl Connection {
             head: AtomicU8::new(HEAD_AWAITED),
             refusal: OnceLock::new(),
             heard: AtomicBool::new(false),
-            body_late: AtomicBool::new(false),
             body_deadline: AtomicU64::new(0),
         }
     }
@@ -121,15 +118,6 @@ impl Connection {
     /// Whether the current head became an exchange. What is answered before that, Pingora's parser answers.
     pub(super) fn is_heard(&self) -> bool {
         self.heard.load(Ordering::Acquire)
-    }
-
-    /// Whether the connection was cut because a body took too long. Nothing comes after that.
-    pub fn is_body_late(&self) -> bool {
-        self.body_late.load(Ordering::Acquire)
-    }
-
-    pub(super) fn body_was_late(&self) {
-        self.body_late.store(true, Ordering::Release);
     }
 
     pub(super) fn is_head_awaited(&self) -> bool {

@@ -149,9 +149,6 @@ impl Guarded {
 
     fn timed_out(&self, late: Late) -> io::Error {
         let counters = self.gate.counters();
-        if matches!(late, Late::Body) {
-            self.connection.body_was_late();
-        }
         count(match late {
             Late::Request => &counters.timed_out_idle,
             Late::Head => &counters.timed_out_head,

@@ -126,7 +126,7 @@ impl Gateway {
 
     /// The process that the pid file names.
     pub(crate) fn pid_file(&self) -> Option<u32> {
-        fs::read_to_string(self.site.path("claviger.pid")).ok()?.trim().parse().ok()
+        fs::read_to_string(self.site.path(".claviger/claviger.pid")).ok()?.trim().parse().ok()
     }
 
     /// Hands over to a new process and waits until the old one has ended; tells how it did. This is then the new one.

@@ -1,6 +1,6 @@
 //! The main job set up once: an issuer, a recording upstream, a secret in a directory, and a gateway between them.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ pub(crate) struct Scene {
     pub(crate) upstream: Upstream,
     pub(crate) gateway: Gateway,
     /// How many requests were answered without a record, by the parser; all of them must have been counted in the end.
-    pub(crate) bare: Cell<u32>,
+    pub(crate) bare: AtomicU32,
 }
 
 /// What a test adds to [`config`].
@@ -51,7 +51,7 @@ impl Scene {
     pub(crate) fn with(upstream: Upstream, extra: &Extra<'_>) -> Self {
         let issuer = Issuer::start();
         let gateway = Gateway::start(|site| config(site, &issuer, &upstream, extra));
-        Self { issuer, upstream, gateway, bare: Cell::new(0) }
+        Self { issuer, upstream, gateway, bare: AtomicU32::new(0) }
     }
 
     /// A token of a reader, who may GET, HEAD and POST on the route.
@@ -95,7 +95,7 @@ impl Scene {
         let paths: Vec<String> = self.upstream.requests().iter().map(|request| request.path().to_owned()).collect();
         assert_eq!((self.upstream.connection_count(), paths), (1, vec!["/sentinel".to_owned()]));
         let counted = || self.gateway.metric("claviger_parser_refusals_total", &[]);
-        let bare = f64::from(self.bare.get());
+        let bare = f64::from(self.bare.load(Ordering::Relaxed));
         eventually(&format!("{bare} refusals by the parser are counted"), || counted().filter(|&n| n >= bare));
         assert_eq!(counted(), Some(bare), "none is counted twice, and none with a record");
     }
@@ -207,7 +207,7 @@ fn judge(scene: &Scene, head: &[u8], response: &Message, want: Want) {
         }
         Bare => {
             assert_eq!((response.status(), response.text().as_str()), (400, ""), "{shown}");
-            scene.bare.set(scene.bare.get() + 1);
+            scene.bare.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
