@@ -107,7 +107,7 @@ impl Story<'_> {
         self.until("every exchange has its record", |story| {
             let lines = story.stage.audit()?;
             let is_denial = |line: &&Value| line["code"] == "not_allowed";
-            let is_refund = |line: &&Value| line["rule"] == "payments.allow[1]";
+            let is_refund = |line: &&Value| line["rule"] == "route.payments.allow[1]";
             Ok(lines.iter().any(|l| is_denial(&l)) && lines.iter().any(|l| is_refund(&l)))
         })?;
         let lines = self.stage.audit()?;

@@ -222,7 +222,10 @@ fn in_our_words(message: &str) -> (String, String) {
     if message.starts_with("invalid")
         && let Some((_, expected)) = message.rsplit_once(", expected ")
     {
-        return ("a value of another type belongs here".to_owned(), format!("write {expected}"));
+        return (
+            "a value of another type belongs here".to_owned(),
+            format!("write {}", expected.replace("a sequence", "a list").replace("a map", "a table")),
+        );
     }
     match message.split_once("; ") {
         Some((what, cure)) => said(what, cure),

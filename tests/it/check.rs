@@ -68,7 +68,7 @@ fn a_sound_configuration_passes() {
                  [route.r]\npath = \"/**\"\ntarget = \"t\"\nauthn = [\"k\"]\n";
     let output = check(sound, &[]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "claviger.toml: ok, 1 routes\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "claviger.toml: ok, 1 route\n");
     let output = check(sound, &["--json"]);
     assert_eq!(serde_json::from_slice::<Value>(&output.stdout).expect("JSON"), json!({"ok": true, "routes": 1}));
 }

@@ -61,7 +61,6 @@ impl Ways {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "one text")]
 fn configuration(site: &Site, issuer: &Issuer, upstream: &Upstream, api_key: &Value) -> String {
     let (public, admin, audit) = (site.public, site.admin, site.audit_path());
     let (api, authenticators) = (upstream.url(), authenticators(issuer, api_key));
