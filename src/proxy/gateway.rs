@@ -258,12 +258,11 @@ impl ProxyHttp for Gateway {
         }
         let status = session.response_written().map(|head| head.status.as_u16());
         let (request_bytes, response_bytes) = (session.body_bytes_read() as u64, session.body_bytes_sent() as u64);
-        let upstream =
-            exchange.admitted().and_then(|(_, admission)| admission.attempt.began).map(|began| began.elapsed());
+        let upstream_began = exchange.admitted().and_then(|(_, admission)| admission.attempt.began);
         let refused = matches!(exchange.stage, Stage::Refused(_));
         if let Some(draft) = exchange.draft() {
             let outcome = outcome(refused, error, draft.denial());
-            draft.end(Ended { outcome, status, request_bytes, response_bytes, upstream });
+            draft.end(Ended { outcome, status, request_bytes, response_bytes, upstream_began });
         }
         // Dropped here, not with the connection: its slots are free for the next.
         exchange.stage = Stage::Recorded;
