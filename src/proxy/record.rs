@@ -172,8 +172,26 @@ impl Draft {
         self.record.timings.upstream = upstream_began.map(|began| now.saturating_duration_since(began));
         self.record.timings.total = now.saturating_duration_since(self.began);
         self.measure();
-        let (host, path) = (self.record.host.take(), self.record.path.take());
-        self.services.audit.submit(Record { host, path, ..self.record.clone() });
+        let record = self.take();
+        self.services.audit.submit(record);
+    }
+
+    /// The record, moved: nobody asks this draft for more than its id and its client afterwards.
+    fn take(&mut self) -> Record {
+        let record = &mut self.record;
+        Record {
+            listener: record.listener.clone(),
+            method: record.method.take(),
+            host: record.host.take(),
+            path: record.path.take(),
+            route: record.route.take(),
+            principal: record.principal.take(),
+            role: record.role.take(),
+            rule: record.rule.take(),
+            target: record.target.take(),
+            credential: record.credential.take(),
+            ..*record
+        }
     }
 
     fn measure(&self) {
