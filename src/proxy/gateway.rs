@@ -207,7 +207,7 @@ impl ProxyHttp for Gateway {
         for name in upstream::strip_response(&head.headers) {
             head.remove_header(&name);
         }
-        head.insert_header(respond::REQUEST_ID, draft.id().to_string())?;
+        head.insert_header(respond::REQUEST_ID, draft.id().encode(&mut [0; 36]) as &str)?;
         for (name, value) in admission.limit_fields() {
             head.append_header(name.clone(), value.clone())?;
         }
