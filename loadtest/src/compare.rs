@@ -17,7 +17,7 @@ const WARM_UP: u32 = 2;
 pub(crate) fn run(args: &CompareArgs, out: &mut dyn Write, progress: &mut dyn Write) -> Result<(), Fault> {
     let file = program::claviger(args.common.claviger.as_deref())?;
     let cores = Cores::choose()?;
-    let site = Site::new(cores)?;
+    let site = Site::new(cores, args.work)?;
     let wrk = Wrk::find(site.folder(), site.authorization(), cores.load, args.connections)?;
     let (mut bare, mut claviger) = (site.bare(false)?, site.claviger(&file)?);
     tell(progress, "both proxies answer as they should; warming up")?;

@@ -21,7 +21,7 @@ const FIRST: u32 = 50;
 pub(crate) fn run(args: &IdleArgs, out: &mut dyn Write, progress: &mut dyn Write) -> Result<(), Fault> {
     machine::allow_open_files(u64::from(args.connections) * 2 + 1000)?;
     let file = program::claviger(args.common.claviger.as_deref())?;
-    let site = Site::new(Cores::choose()?)?;
+    let site = Site::new(Cores::choose()?, 0)?;
     let mut rows = Vec::new();
     for start in [|site: &Site, _: &_| site.bare(true), |site: &Site, _: &_| site.bare(false), Site::claviger] {
         let proxy = start(&site, &file)?;

@@ -15,6 +15,7 @@ use std::io::{Write, stderr, stdout};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -55,7 +56,7 @@ requests that wrk counted. Figures are medians of the rounds; rounds are interle
     Idle(IdleArgs),
     /// The upstream alone.
     #[command(hide = true)]
-    ServeUpstream { address: SocketAddr },
+    ServeUpstream { address: SocketAddr, work: u64 },
     /// The bare proxy alone.
     #[command(hide = true)]
     ServeBare {
@@ -89,6 +90,9 @@ struct CompareArgs {
     /// Keep-alive connections that wrk holds.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1000))]
     connections: u32,
+    /// Microseconds for which the upstream computes each answer.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1000))]
+    work: u64,
     #[command(flatten)]
     common: Common,
 }
@@ -107,7 +111,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Compare(args) => compare::run(&args, &mut out, &mut progress),
         Command::Idle(args) => idle::run(&args, &mut out, &mut progress),
-        Command::ServeUpstream { address } => upstream::serve(address),
+        Command::ServeUpstream { address, work } => upstream::serve(address, Duration::from_micros(work)),
         Command::ServeBare { address, upstream, default_buffers } => bare::serve(address, upstream, default_buffers),
     };
     match done {

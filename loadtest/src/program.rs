@@ -100,7 +100,8 @@ pub(crate) fn own() -> Result<Command, Fault> {
 /// The claviger to measure: as named, built now under cargo, or beside this program.
 pub(crate) fn claviger(named: Option<&Path>) -> Result<PathBuf, Fault> {
     if let Some(path) = named {
-        return Ok(path.to_owned());
+        // It is started in a folder of its own, from which a relative path would lead elsewhere.
+        return path.canonicalize().during(&format!("finding {}", path.display()));
     }
     let own = env::current_exe().during("finding this program")?;
     let beside = own.with_file_name("claviger");

@@ -42,7 +42,7 @@ pub(crate) struct Proxy {
 
 impl Site {
     /// Makes keys, token and vault, and starts the upstream.
-    pub(crate) fn new(cores: Cores) -> Result<Self, Fault> {
+    pub(crate) fn new(cores: Cores, work: u64) -> Result<Self, Fault> {
         let folder = tempfile::tempdir().during("making a temporary folder")?;
         let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).during("making an RSA key")?;
         write(&folder.path().join("issuer.pem"), &key.public_key_pem())?;
@@ -51,7 +51,7 @@ impl Site {
         write(&folder.path().join("secrets/api-key"), REAL_KEY)?;
         let upstream = free_address()?;
         let mut command = own()?;
-        command.arg("serve-upstream").arg(upstream.to_string());
+        command.arg("serve-upstream").arg(upstream.to_string()).arg(work.to_string());
         let serving = Program::start("upstream", &mut command, cores.load, upstream, folder.path())?;
         Ok(Self { folder, cores, token, upstream, _serving: serving })
     }

@@ -1,6 +1,7 @@
 //! The upstream: answers every request at once with a small body, as cheaply as can be. Knows no request bodies, since no load here has any.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use memchr::memmem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,19 +18,19 @@ const ANSWER: &[u8] =
 const MAX_HEAD: usize = 16 * 1024;
 
 /// Serves until it is killed.
-pub(crate) fn serve(address: SocketAddr) -> Result<(), Fault> {
+pub(crate) fn serve(address: SocketAddr, work: Duration) -> Result<(), Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().during("starting the upstream")?;
     runtime.block_on(async {
         let listener = TcpListener::bind(address).await.during("listening as the upstream")?;
         loop {
             let (stream, _) = listener.accept().await.during("accepting at the upstream")?;
             // A connection that breaks off is the proxy's business.
-            tokio::spawn(async move { drop(converse(stream).await) });
+            tokio::spawn(async move { drop(converse(stream, work).await) });
         }
     })
 }
 
-async fn converse(mut stream: TcpStream) -> std::io::Result<()> {
+async fn converse(mut stream: TcpStream, work: Duration) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::with_capacity(MAX_HEAD);
     loop {
@@ -45,9 +46,18 @@ async fn converse(mut stream: TcpStream) -> std::io::Result<()> {
             let front = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {head}\r\n\r\n");
             stream.write_all(&[front.as_bytes(), &buffer[..head]].concat()).await?;
         } else {
+            busy(work);
             stream.write_all(ANSWER).await?;
         }
         buffer.drain(..head);
+    }
+}
+
+/// Uses the core for so long, as an upstream that computes its answers does.
+fn busy(work: Duration) {
+    let began = Instant::now();
+    while began.elapsed() < work {
+        std::hint::spin_loop();
     }
 }
 

@@ -31,6 +31,11 @@ impl RequestId {
     pub fn generate() -> Self {
         Self(uuid::Uuid::now_v7())
     }
+
+    /// The id as text, written into room that the caller has.
+    pub fn encode(self, room: &mut [u8; 36]) -> &str {
+        self.0.as_hyphenated().encode_lower(room)
+    }
 }
 
 impl fmt::Display for RequestId {

@@ -53,8 +53,9 @@ impl Admission {
         injection: Option<Injection>,
         slots: Slots,
         websocket: bool,
+        now: Instant,
     ) -> Self {
-        let body = Body { seen: 0, deadline: Instant::now() + route.body_timeout };
+        let body = Body { seen: 0, deadline: now + route.body_timeout };
         Self { route, permit, path, injection, websocket, attempt: Attempt::default(), body, slots }
     }
 

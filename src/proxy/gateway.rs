@@ -217,7 +217,7 @@ impl ProxyHttp for Gateway {
         for name in upstream::strip_response(&head.headers, admission.injection.as_ref()) {
             head.remove_header(&name);
         }
-        head.insert_header(respond::REQUEST_ID, draft.id().to_string())?;
+        head.insert_header(respond::REQUEST_ID, draft.id().encode(&mut [0; 36]) as &str)?;
         for (name, value) in admission.limit_fields() {
             head.append_header(name.clone(), value.clone())?;
         }
@@ -273,12 +273,11 @@ impl ProxyHttp for Gateway {
         }
         let status = session.response_written().map(|head| head.status.as_u16());
         let (request_bytes, response_bytes) = (session.body_bytes_read() as u64, session.body_bytes_sent() as u64);
-        let upstream =
-            exchange.admitted().and_then(|(_, admission)| admission.attempt.began).map(|began| began.elapsed());
+        let upstream_began = exchange.admitted().and_then(|(_, admission)| admission.attempt.began);
         let refused = matches!(exchange.stage, Stage::Refused(_));
         if let Some(draft) = exchange.draft() {
             let outcome = outcome(refused, error, draft.denial());
-            draft.end(Ended { outcome, status, request_bytes, response_bytes, upstream });
+            draft.end(Ended { outcome, status, request_bytes, response_bytes, upstream_began });
         }
         // Dropped here, not with the connection: its slots are free for the next.
         exchange.stage = Stage::Recorded;

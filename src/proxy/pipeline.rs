@@ -1,8 +1,6 @@
 //! One request, on one page: the phases from a head to the permission to forward it. Each returns a value or a refusal; only `respond`
 //! answers a client. What comes after (forward, apply, respond, record) Pingora calls through `gateway`.
 
-use std::time::{Instant, SystemTime};
-
 use crate::domain::{Denial, RequestView, Unavailable};
 use crate::limit::Key;
 use crate::proxy::admission::{Admission, Refusal, Slots};
@@ -40,23 +38,21 @@ pub(super) fn admit(
         headers: arrival.headers,
         client: draft.client(),
     };
-    let began = Instant::now();
-    let principal = route.authn.authenticate(&view, SystemTime::now());
+    draft.lap();
+    let principal = route.authn.authenticate(&view, draft.time());
     let principal = principal.map_err(|denial| Refusal::with_challenge(denial, &route.authn))?;
-    draft.authenticated(&principal, began.elapsed());
+    draft.authenticated(&principal);
 
-    let began = Instant::now();
     let permit = route.policy.authorize(principal, &view)?;
-    draft.authorized(&permit, began.elapsed());
+    draft.authorized(&permit);
 
     let who = || services.engines.limits.keyer().key(&permit.principal().key_parts());
     slots.take(&route.limits, LimitBy::Principal, who)?;
     slots.take(&route.limits, LimitBy::Route, || Key::EVERYBODY)?;
 
     // Before any connection to the upstream: a request without its credential must not open one.
-    let began = Instant::now();
     let injection = route.credential.as_ref().map(|credential| credential.acquire(&permit)).transpose()?;
-    draft.acquired(injection.as_ref(), began.elapsed());
+    draft.acquired(injection.as_ref());
 
-    Ok(Admission::new(route.clone(), permit, path, injection, slots, request.websocket))
+    Ok(Admission::new(route.clone(), permit, path, injection, slots, request.websocket, draft.lapped()))
 }

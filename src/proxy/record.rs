@@ -24,6 +24,8 @@ pub(super) struct Draft {
     route: Option<Arc<Route>>,
     record: Record,
     began: Instant,
+    /// When the last phase ended: one look at the clock ends a phase and begins the next.
+    lapped: Instant,
     ended: bool,
 }
 
@@ -74,11 +76,28 @@ impl Draft {
             timings: Timings::default(),
         };
         let (services, connection) = (Arc::clone(services), Arc::clone(connection));
-        Self { services, connection, route: None, record, began: Instant::now(), ended: false }
+        let began = Instant::now();
+        Self { services, connection, route: None, record, began, lapped: began, ended: false }
     }
 
     pub(super) fn id(&self) -> RequestId {
         self.record.id
+    }
+
+    /// When the head had come.
+    pub(super) fn time(&self) -> SystemTime {
+        self.record.time
+    }
+
+    /// When the last phase ended.
+    pub(super) fn lapped(&self) -> Instant {
+        self.lapped
+    }
+
+    /// Ends what went before a measured phase; tells how long it took.
+    pub(super) fn lap(&mut self) -> Duration {
+        let now = Instant::now();
+        now.saturating_duration_since(std::mem::replace(&mut self.lapped, now))
     }
 
     pub(super) fn client(&self) -> IpAddr {
@@ -105,21 +124,22 @@ impl Draft {
         self.route = Some(Arc::clone(route));
     }
 
-    pub(super) fn authenticated(&mut self, principal: &Arc<Principal>, took: Duration) {
+    pub(super) fn authenticated(&mut self, principal: &Arc<Principal>) {
         self.record.principal = Some(Arc::clone(principal));
-        self.record.timings.authenticate = Some(took);
+        self.record.timings.authenticate = Some(self.lap());
     }
 
-    pub(super) fn authorized(&mut self, permit: &Permit, took: Duration) {
+    pub(super) fn authorized(&mut self, permit: &Permit) {
         self.record.rule = Some(Arc::clone(permit.rule()));
         self.record.role = match permit.grantee() {
             Grantee::Role(role) => Some(Arc::clone(role)),
             Grantee::Scope(_) | Grantee::Principal(_) => None,
         };
-        self.record.timings.authorize = Some(took);
+        self.record.timings.authorize = Some(self.lap());
     }
 
-    pub(super) fn acquired(&mut self, injection: Option<&Injection>, took: Duration) {
+    pub(super) fn acquired(&mut self, injection: Option<&Injection>) {
+        let took = self.lap();
         self.record.credential = injection.map(|injection| injection.credential().clone());
         self.record.timings.acquire = injection.map(|_| took);
     }
@@ -143,19 +163,38 @@ impl Draft {
         self.record.status = ended.status;
         self.record.request_bytes = ended.request_bytes;
         self.record.response_bytes = ended.response_bytes;
-        self.record.timings.upstream = ended.upstream;
         self.record.outcome = ended.outcome;
-        self.write();
+        self.write(ended.upstream_began);
     }
 
-    fn write(&mut self) {
+    fn write(&mut self, upstream_began: Option<Instant>) {
         self.ended = true;
-        self.record.timings.total = self.began.elapsed();
+        let now = Instant::now();
+        self.record.timings.upstream = upstream_began.map(|began| now.saturating_duration_since(began));
+        self.record.timings.total = now.saturating_duration_since(self.began);
         self.measure();
-        let (host, path) = (self.record.host.take(), self.record.path.take());
-        self.services.audit.submit(Record { host, path, ..self.record.clone() });
+        let record = self.take();
+        self.services.audit.submit(record);
         // Last: once nothing is in flight, the log may be closed.
         self.services.engines.metrics.in_flight.dec();
+    }
+
+    /// The record, moved: nobody asks this draft for more than its id and its client afterwards.
+    fn take(&mut self) -> Record {
+        let record = &mut self.record;
+        Record {
+            listener: record.listener.clone(),
+            method: record.method.take(),
+            host: record.host.take(),
+            path: record.path.take(),
+            route: record.route.take(),
+            principal: record.principal.take(),
+            role: record.role.take(),
+            rule: record.rule.take(),
+            target: record.target.take(),
+            credential: record.credential.take(),
+            ..*record
+        }
     }
 
     fn measure(&self) {
@@ -192,7 +231,8 @@ pub(super) struct Ended {
     pub(super) status: Option<u16>,
     pub(super) request_bytes: u64,
     pub(super) response_bytes: u64,
-    pub(super) upstream: Option<Duration>,
+    /// When the first attempt at an upstream began, where there was one.
+    pub(super) upstream_began: Option<Instant>,
 }
 
 impl Drop for Draft {
@@ -204,7 +244,7 @@ impl Drop for Draft {
             self.record.outcome = Outcome::Panicked;
             self.record.denial.get_or_insert(Denial::Internal);
         }
-        self.write();
+        self.write(None);
     }
 }
 
@@ -237,8 +277,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("audit");
         let services = services(path.clone());
-        let refused =
-            Ended { outcome: Outcome::Denied, status: Some(404), request_bytes: 0, response_bytes: 0, upstream: None };
+        let refused = Ended {
+            outcome: Outcome::Denied,
+            status: Some(404),
+            request_bytes: 0,
+            response_bytes: 0,
+            upstream_began: None,
+        };
         draft(&services).end(refused);
         drop(draft(&services));
         let panicked = catch_unwind(AssertUnwindSafe(|| {

@@ -28,7 +28,7 @@ pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, h
         head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(length))?;
     }
     head.insert_header(header::HOST, admission.route.target.host_header().clone())?;
-    head.insert_header(REQUEST_ID, id.to_string())?;
+    head.insert_header(REQUEST_ID, id.encode(&mut [0; 36]) as &str)?;
     if let Some((name, value)) = admission.injection.as_ref().and_then(|injection| injection.header()) {
         head.insert_header(name.clone(), value.clone())?;
     }

@@ -1,0 +1,159 @@
+//! What one request costs, phase by phase: normal form, route and rules, tokens, the snapshot. Prints figures; judges nothing.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a benchmark that cannot go on says where and stops"
+)]
+
+use std::hint::black_box;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use claviger::audit::{Log, Settings};
+use claviger::config::{Plan, compile};
+use claviger::domain::{Host, Name, NormalPath, Principal, PrincipalKind, RequestView};
+use claviger::state::{Engines, Services};
+use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
+use http::{HeaderMap, Method, header};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize};
+use tempfile::TempDir;
+
+mod generated;
+
+use generated::{AUDIENCE, HEAD, ISSUER, rules};
+
+const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
+/// Before any `exp` here by centuries.
+const START: u64 = 1_800_000_000;
+const NEVER: u64 = 60_000_000_000;
+
+fn compiled(folder: &Path, text: &str, engines: &Engines) -> Plan {
+    compile(&folder.join("claviger.toml"), text, 1, engines).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+fn folder() -> TempDir {
+    // An error says that it is installed already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    tempfile::tempdir().expect("a folder")
+}
+
+fn normal_form(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("path normal form");
+    for (name, path) in [
+        ("plain, 20 bytes", "/api/v1/charges/ch_1".to_owned()),
+        ("escaped, 36 bytes", "/caf%c3%a9/%61pi/v1/%7Eme/charges/1".to_owned()),
+        ("plain, 1 KiB", "/segment".repeat(128)),
+    ] {
+        group.bench_function(name, |bencher| bencher.iter(|| NormalPath::parse(black_box(path.as_bytes()))));
+    }
+}
+
+fn decide(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("route + authorize");
+    let folder = folder();
+    for count in [10, 1_000, 100_000] {
+        let plan = compiled(folder.path(), &format!("{HEAD}{}", rules(count)), &Engines::new().expect("engines"));
+        // In the middle, and allowed by the last of its route's rules.
+        let (route, rule) = (count / generated::RULES_PER_ROUTE / 2, generated::RULES_PER_ROUTE - 1);
+        let path = NormalPath::parse(format!("/service-{route}/v1/resource-{rule}/42").as_bytes()).expect("a path");
+        let host = Host::parse("api.example.test").expect("a host");
+        let headers = HeaderMap::new();
+        let principal = Arc::new(Principal {
+            id: "alice".to_owned(),
+            kind: PrincipalKind::Human,
+            roles: ["nobody".into(), format!("role-{rule}").into()].into(),
+            scopes: Vec::new(),
+            authenticator: Name::parse("keys").expect("a name"),
+            expires: None,
+        });
+        group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
+            bencher.iter(|| {
+                let route = plan.snapshot.router.find(&host, black_box(&path), &Method::GET).expect("a route");
+                let path = route.check_form(&path, false, None).expect("a form");
+                let view =
+                    RequestView { method: &Method::GET, host: &host, path: &path, headers: &headers, client: CLIENT };
+                route.policy.authorize(Arc::clone(&principal), &view).expect("a permit")
+            });
+        });
+    }
+}
+
+/// A configuration that takes tokens of this key, and such a token.
+fn tokens(folder: &Path, alg: Algorithm) -> (String, String) {
+    let (key, signer): (_, fn(&[u8]) -> _) = if alg == Algorithm::RS256 {
+        (KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).expect("a key"), EncodingKey::from_rsa_pem)
+    } else {
+        (KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key"), EncodingKey::from_ec_pem)
+    };
+    std::fs::write(folder.join("issuer.pem"), key.public_key_pem()).expect("a file");
+    let signer = signer(key.serialize_pem().as_bytes()).expect("a key");
+    let claims = serde_json::json!({
+        "iss": ISSUER, "aud": AUDIENCE, "sub": "alice@example.test", "groups": ["reader"], "iat": START - 60, "exp": NEVER,
+    });
+    let token = jsonwebtoken::encode(&Header::new(alg), &claims, &signer).expect("a token");
+    (generated::with_tokens(&format!("{alg:?}")), token)
+}
+
+fn authenticate(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("token");
+    let folder = folder();
+    for alg in [Algorithm::RS256, Algorithm::ES256] {
+        let (config, token) = tokens(folder.path(), alg);
+        let engines = Engines::new().expect("engines");
+        let plan = compiled(folder.path(), &config, &engines);
+        let host = Host::parse("api.example.test").expect("a host");
+        let path = NormalPath::parse(b"/api/v1/items/42").expect("a path");
+        let route = plan.snapshot.router.find(&host, &path, &Method::GET).expect("a route");
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, format!("Bearer {token}").parse().expect("a value"));
+        let view = RequestView { method: &Method::GET, host: &host, path: &path, headers: &headers, client: CLIENT };
+        let mut now = UNIX_EPOCH + Duration::from_secs(START);
+        group.bench_function(format!("{alg:?}, verified before"), |bencher| {
+            bencher.iter(|| route.authn.authenticate(&view, now).expect("a principal"));
+        });
+        group.bench_function(format!("{alg:?}, never seen"), |bencher| {
+            bencher.iter(|| {
+                // What was proved holds for an hour at most: a moment later the same token is as good as new.
+                now += Duration::from_secs(3601);
+                route.authn.authenticate(&view, now).expect("a principal")
+            });
+        });
+    }
+}
+
+fn snapshot(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("snapshot");
+    let folder = folder();
+    let text = format!("{HEAD}{}", rules(10));
+    let log = |engines: &Engines| {
+        let settings = Settings { path: Some(folder.path().join("audit.jsonl")), ..Settings::default() };
+        Log::open(settings, engines.metrics.audit.clone()).expect("a log")
+    };
+    let engines = Engines::new().expect("engines");
+    let (audit, first) = (log(&engines), compiled(folder.path(), &text, &engines).snapshot);
+    let services = Services::new(engines, audit, first);
+    group.bench_function("take, as each request does", |bencher| bencher.iter(|| services.snapshot()));
+    group.bench_function("swap, with a request that holds the old one", |bencher| {
+        bencher.iter_batched(
+            || (services.snapshot(), compiled(folder.path(), &text, &services.engines).snapshot),
+            |(old, next)| {
+                services.swap(next);
+                (old, services.snapshot())
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    services.audit.close(Duration::from_secs(5)).expect("closed");
+}
+
+criterion_group! {
+    name = request_path;
+    config = Criterion::default().sample_size(50).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
+    targets = normal_form, decide, authenticate, snapshot
+}
+criterion_main!(request_path);
