@@ -33,7 +33,7 @@ const START: u64 = 1_800_000_000;
 const NEVER: u64 = 60_000_000_000;
 
 fn compiled(folder: &Path, text: &str, engines: &Engines) -> Plan {
-    compile(&folder.join("claviger.toml"), text, 1, engines).unwrap_or_else(|faults| panic!("{faults}"))
+    compile(&folder.join("claviger.toml"), text, 1, engines).1.unwrap_or_else(|faults| panic!("{faults}"))
 }
 
 fn folder() -> TempDir {
