@@ -203,6 +203,33 @@ fn floods_of_http2_frames_end_their_own_connection() {
 }
 
 #[test]
+fn a_window_that_never_opens_holds_no_exchange() {
+    let scene = Scene::new(&Extra { listen: LIMITS, ..Extra::default() });
+    let bearer = scene.bearer();
+    let mut client = Client::connect(scene.gateway.public());
+    // SETTINGS_INITIAL_WINDOW_SIZE = 0 (RFC 9113 §6.5.2): not a byte of any body may be sent.
+    let closed = frames::frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    let ask = |stream: u32, path: &str, token: &str| {
+        let fields = [
+            (":method", &b"GET"[..]),
+            (":scheme", b"http"),
+            (":authority", b"api.test"),
+            (":path", path.as_bytes()),
+            ("authorization", token.as_bytes()),
+        ];
+        frames::request(stream, &fields, b"")
+    };
+    let asked = [ask(1, "/api/pinned", &bearer), ask(3, "/api/refused", "Bearer none")].concat();
+    client.send(&[frames::PREFACE, &closed, &asked].concat());
+    for path in ["/api/pinned", "/api/refused"] {
+        scene.gateway.audited("an exchange whose client takes nothing", |entry| entry["path"] == path);
+    }
+    eventually("nothing is under way", || {
+        (scene.gateway.metric("claviger_in_flight", &[]).expect("the metric") == 0.0).then_some(())
+    });
+}
+
+#[test]
 fn a_header_bomb_is_not_unpacked() {
     let scene = Scene::new(&Extra { listen: LIMITS, ..Extra::default() });
     let bearer = scene.bearer();
