@@ -1,12 +1,13 @@
 //! Bare Pingora and claviger in turns under full load.
 
 use std::io::Write;
+use std::path::Path;
 
 use crate::CompareArgs;
 use crate::fault::{Fault, While};
 use crate::machine::Cores;
 use crate::program;
-use crate::report::{Comparison, Round};
+use crate::report::{Comparison, Part, Round};
 use crate::site::{Proxy, Site};
 use crate::wrk::Wrk;
 
@@ -16,35 +17,44 @@ const WARM_UP: u32 = 2;
 /// Measures and prints.
 pub(crate) fn run(args: &CompareArgs, out: &mut dyn Write, progress: &mut dyn Write) -> Result<(), Fault> {
     let file = program::claviger(args.common.claviger.as_deref())?;
+    let full_load = part(args, &file, 0, progress)?;
+    let one_rate = if args.work > 0 { Some(part(args, &file, args.work, progress)?) } else { None };
+    let comparison = Comparison { full_load, one_rate };
+    comparison.print(args, out).during("printing the result")?;
+    if comparison.errors() > 0 {
+        return Err(Fault::new("there were errors under load; the figures do not count"));
+    }
+    Ok(())
+}
+
+/// All rounds against an upstream that computes for so many microseconds.
+fn part(args: &CompareArgs, file: &Path, work: u64, progress: &mut dyn Write) -> Result<Part, Fault> {
     let cores = Cores::choose()?;
-    let site = Site::new(cores, args.work)?;
+    let site = Site::new(cores, work)?;
     let wrk = Wrk::find(site.folder(), site.authorization(), cores.load, args.connections)?;
-    let (mut bare, mut claviger) = (site.bare(false)?, site.claviger(&file)?);
-    tell(progress, "both proxies answer as they should; warming up")?;
+    let (mut bare, mut claviger) = (site.bare(false)?, site.claviger(file)?);
+    let kind = if work == 0 { "full load" } else { "one rate" };
+    tell(progress, &format!("{kind}: both proxies answer as they should; warming up"))?;
     let mut completed = warm_up(&wrk, &mut bare, &mut claviger)?;
-    let mut comparison = Comparison::new(args);
+    let mut part = Part::default();
     for number in 1..=args.rounds {
-        for (proxy, rounds) in [(&mut bare, &mut comparison.bare), (&mut claviger, &mut comparison.claviger)] {
-            let what = format!("round {number}/{}: {} for {} s ...", args.rounds, proxy.program.name(), args.seconds);
-            tell(progress, &what)?;
+        for (proxy, rounds) in [(&mut bare, &mut part.bare), (&mut claviger, &mut part.claviger)] {
+            let name = proxy.program.name();
+            tell(progress, &format!("{kind}, round {number}/{}: {name} for {} s ...", args.rounds, args.seconds))?;
             let round = measure(&wrk, proxy, args.seconds)?;
             tell(progress, &format!("  {:.0} requests/s, {:.1} us of CPU each", round.rate, round.cpu))?;
             rounds.push(round);
         }
     }
-    completed += comparison.claviger.iter().map(|round| round.requests).sum::<u64>();
-    comparison.peak_rss = [bare.program.memory()?.peak, claviger.program.memory()?.peak];
+    completed += part.claviger.iter().map(|round| round.requests).sum::<u64>();
+    part.peak_rss_kib = [bare.program.memory()?.peak, claviger.program.memory()?.peak];
     claviger.program.end()?;
-    comparison.records = site.completed_in_audit()?;
-    comparison.print(args.common.json, out).during("printing the result")?;
-    if comparison.records < completed {
-        let records = comparison.records;
+    part.audit_records = site.completed_in_audit()?;
+    if part.audit_records < completed {
+        let records = part.audit_records;
         return Err(Fault::new(format!("{completed} requests were completed and {records} are in the audit log")));
     }
-    if comparison.errors() > 0 {
-        return Err(Fault::new("there were errors under load; the figures do not count"));
-    }
-    Ok(())
+    Ok(part)
 }
 
 /// Answers how many requests claviger has completed.

@@ -43,6 +43,10 @@ enum Command {
     /// claviger, the upstream must have seen the real key and not the token, and a request without a token must be refused. Afterwards the
     /// audit log must hold a line for every request. Exit status: 0 measured, 1 something failed, 2 wrong usage.
     #[command(after_help = "\
+Two parts. At full load the proxy's core is the bottleneck: what it can do at most, and what a request costs then. At one rate the
+upstream is the bottleneck, so that both proxies serve the same requests per second: at full load the slower one leaves the load's
+core time to sleep, and pays for waking it with every answer, which is no work of its own.
+
 CPU per request is user + system time of the whole proxy process, its audit writer included, from /proc/PID/stat, over the
 requests that wrk counted. Figures are medians of the rounds; rounds are interleaved so that a busy machine is busy for both.
 
@@ -90,8 +94,8 @@ struct CompareArgs {
     /// Keep-alive connections that wrk holds.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1000))]
     connections: u32,
-    /// Microseconds for which the upstream computes each answer.
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1000))]
+    /// Microseconds for which the upstream computes each answer in the second part, where it has to be the slowest of all; 0 leaves that out.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(..=1000))]
     work: u64,
     #[command(flatten)]
     common: Common,

@@ -21,59 +21,74 @@ pub(crate) struct Round {
     pub(crate) errors: u64,
 }
 
-/// All rounds of both proxies.
-#[derive(Debug)]
-pub(crate) struct Comparison {
-    settings: String,
+/// All rounds of both proxies against one upstream.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Part {
     pub(crate) bare: Vec<Round>,
     pub(crate) claviger: Vec<Round>,
-    /// In KiB, of the bare proxy and of claviger.
-    pub(crate) peak_rss: [u64; 2],
-    /// Completed exchanges in the audit log.
-    pub(crate) records: u64,
+    /// Of the bare proxy and of claviger.
+    pub(crate) peak_rss_kib: [u64; 2],
+    /// Completed exchanges in claviger's audit log.
+    pub(crate) audit_records: u64,
+}
+
+/// Everything that was measured.
+#[derive(Debug)]
+pub(crate) struct Comparison {
+    /// The proxy is the bottleneck.
+    pub(crate) full_load: Part,
+    /// The upstream is, so that both proxies serve at the same rate.
+    pub(crate) one_rate: Option<Part>,
 }
 
 impl Comparison {
-    pub(crate) fn new(args: &CompareArgs) -> Self {
-        let settings = format!(
-            "{} rounds of {} s, {} connections, 1 core for the proxy",
-            args.rounds, args.seconds, args.connections
-        );
-        Self { settings, bare: Vec::new(), claviger: Vec::new(), peak_rss: [0; 2], records: 0 }
-    }
-
     pub(crate) fn errors(&self) -> u64 {
-        self.bare.iter().chain(&self.claviger).map(|round| round.errors).sum()
+        let parts = [Some(&self.full_load), self.one_rate.as_ref()];
+        parts.into_iter().flatten().map(|part| errors(&part.bare) + errors(&part.claviger)).sum()
     }
 
-    pub(crate) fn print(&self, as_json: bool, out: &mut dyn Write) -> io::Result<()> {
-        if as_json {
-            let [bare, claviger] = self.peak_rss;
+    pub(crate) fn print(&self, args: &CompareArgs, out: &mut dyn Write) -> io::Result<()> {
+        if args.common.json {
+            let ratio = |part: &Part| part.ratio(|round| round.cpu);
             let text = json!({
-                "settings": self.settings,
-                "bare": {"rounds": self.bare, "peak_rss_kib": bare},
-                "claviger": {"rounds": self.claviger, "peak_rss_kib": claviger, "audit_records": self.records},
-                "cpu_ratio": self.ratio(|round| round.cpu),
+                "rounds": args.rounds,
+                "seconds": args.seconds,
+                "connections": args.connections,
+                "full_load": self.full_load,
+                "full_load_cpu_ratio": ratio(&self.full_load),
+                "one_rate": self.one_rate,
+                "one_rate_cpu_ratio": self.one_rate.as_ref().map(ratio),
             });
             return writeln!(out, "{text:#}");
         }
-        self.table(out)
+        self.table(args, out)
     }
 
-    fn table(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "| | bare Pingora | claviger, full job | ratio |")?;
+    fn table(&self, args: &CompareArgs, out: &mut dyn Write) -> io::Result<()> {
+        let full = &self.full_load;
+        writeln!(out, "| one core for the proxy | bare Pingora | claviger, full job | ratio |")?;
         writeln!(out, "|---|--:|--:|--:|")?;
-        self.row(out, "requests/s", 0, |round| round.rate)?;
-        self.row(out, "CPU per request, us", 1, |round| round.cpu)?;
-        self.row(out, "latency p50, us", 0, |round| float(round.p50))?;
-        self.row(out, "latency p99, us", 0, |round| float(round.p99))?;
-        let sum = |rounds: &[Round]| rounds.iter().map(|round| round.errors).sum::<u64>();
-        writeln!(out, "| errors | {} | {} | |", sum(&self.bare), sum(&self.claviger))?;
-        let [bare, claviger] = self.peak_rss.map(|kib| float(kib) / 1024.0);
-        writeln!(out, "| peak RSS, MiB | {bare:.1} | {claviger:.1} | |")?;
-        writeln!(out, "\n{}; medians; {} audit lines", self.settings, self.records)
+        full.row(out, "requests/s at full load", 0, |round| round.rate)?;
+        full.row(out, "CPU per request at full load, us", 1, |round| round.cpu)?;
+        full.row(out, "latency p50 at full load, us", 0, |round| float(round.p50))?;
+        full.row(out, "latency p99 at full load, us", 0, |round| float(round.p99))?;
+        if let Some(part) = &self.one_rate {
+            part.row(out, "requests/s at one rate", 0, |round| round.rate)?;
+            part.row(out, "CPU per request at one rate, us", 1, |round| round.cpu)?;
+        }
+        writeln!(out, "| errors | {} | {} | |", errors(&full.bare), errors(&full.claviger))?;
+        let [bare, claviger] = full.peak_rss_kib.map(|kib| float(kib) / 1024.0);
+        writeln!(out, "| highest RSS, MiB | {bare:.1} | {claviger:.1} | |")?;
+        let CompareArgs { rounds, seconds, connections, .. } = args;
+        let records = full.audit_records;
+        writeln!(
+            out,
+            "\nmedians of {rounds} rounds of {seconds} s, {connections} connections; {records} audit lines at full load, none missing"
+        )
     }
+}
 
+impl Part {
     fn row(&self, out: &mut dyn Write, name: &str, digits: usize, figure: fn(&Round) -> f64) -> io::Result<()> {
         let [bare, claviger] = [&self.bare, &self.claviger].map(|rounds| median(rounds.iter().map(figure)));
         writeln!(out, "| {name} | {bare:.digits$} | {claviger:.digits$} | {:.2} |", self.ratio(figure))
@@ -83,6 +98,10 @@ impl Comparison {
     fn ratio(&self, figure: fn(&Round) -> f64) -> f64 {
         median(self.bare.iter().zip(&self.claviger).map(|(bare, claviger)| figure(claviger) / figure(bare)))
     }
+}
+
+fn errors(rounds: &[Round]) -> u64 {
+    rounds.iter().map(|round| round.errors).sum()
 }
 
 fn median(figures: impl Iterator<Item = f64>) -> f64 {
