@@ -17,8 +17,10 @@ const WARM_UP: u32 = 2;
 /// Measures and prints.
 pub(crate) fn run(args: &CompareArgs, out: &mut dyn Write, progress: &mut dyn Write) -> Result<(), Fault> {
     let file = program::claviger(args.common.claviger.as_deref())?;
-    let full_load = part(args, &file, 0, progress)?;
-    let one_rate = if args.work > 0 { Some(part(args, &file, args.work, progress)?) } else { None };
+    // Before anything is bound to one of them.
+    let cores = Cores::choose()?;
+    let full_load = part(args, &file, cores, 0, progress)?;
+    let one_rate = if args.work > 0 { Some(part(args, &file, cores, args.work, progress)?) } else { None };
     let comparison = Comparison { full_load, one_rate };
     comparison.print(args, out).during("printing the result")?;
     if comparison.errors() > 0 {
@@ -28,8 +30,7 @@ pub(crate) fn run(args: &CompareArgs, out: &mut dyn Write, progress: &mut dyn Wr
 }
 
 /// All rounds against an upstream that computes for so many microseconds.
-fn part(args: &CompareArgs, file: &Path, work: u64, progress: &mut dyn Write) -> Result<Part, Fault> {
-    let cores = Cores::choose()?;
+fn part(args: &CompareArgs, file: &Path, cores: Cores, work: u64, progress: &mut dyn Write) -> Result<Part, Fault> {
     let site = Site::new(cores, work)?;
     let wrk = Wrk::find(site.folder(), site.authorization(), cores.load, args.connections)?;
     let (mut bare, mut claviger) = (site.bare(false)?, site.claviger(file)?);
