@@ -44,8 +44,8 @@ enum Command {
     /// audit log must hold a line for every request. Exit status: 0 measured, 1 something failed, 2 wrong usage.
     #[command(after_help = "\
 Two parts. At full load the proxy's core is the bottleneck: what it can do at most, and what a request costs then. At one rate the
-upstream is the bottleneck, so that both proxies serve the same requests per second: at full load the slower one leaves the load's
-core time to sleep, and pays for waking it with every answer, which is no work of its own.
+upstream is the bottleneck, so that both proxies serve the same requests per second. Idling makes requests dearer there for
+both, which flatters the ratio: read it beside the first part's, not in its place.
 
 CPU per request is user + system time of the whole proxy process, its audit writer included, from /proc/PID/stat, over the
 requests that wrk counted. Figures are medians of the rounds; rounds are interleaved so that a busy machine is busy for both.
