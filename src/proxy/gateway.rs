@@ -20,6 +20,7 @@ use super::identify::{Arrival, split_absolute, split_target};
 use super::ingress;
 use super::pipeline::admit;
 use super::record::{Draft, Ended};
+use super::supervised::{Supervised, Watch};
 use super::{respond, upstream};
 use crate::audit::Outcome;
 use crate::domain::{Denial, TimedOut, Unavailable};
@@ -85,6 +86,7 @@ impl ProxyHttp for Gateway {
         // A stream of HTTP/2 waits for its own window, which the connection's stream cannot see.
         session.set_write_timeout(Some(self.write_timeout));
         let Err(refusal) = self.decide(session, exchange)? else {
+            watch_over(session, exchange);
             return Ok(FORWARD);
         };
         if let Some(draft) = exchange.draft() {
@@ -301,6 +303,16 @@ fn outcome(refused: bool, error: Option<&Error>, denial: Option<Denial>) -> Outc
         (false, Some(error), None) if *error.esource() == ErrorSource::Downstream => Outcome::Aborted,
         (false, _, Some(Denial::BodyTooLarge | Denial::TimedOut(_))) => Outcome::Denied,
         (false, ..) => Outcome::Failed,
+    }
+}
+
+/// Wraps the sessions of which Pingora, or the connection's stream, does not take enough care.
+fn watch_over(session: &mut Session, exchange: &mut Exchange) {
+    let Some((_, admission)) = exchange.admitted() else { return };
+    if admission.websocket {
+        Supervised::wrap(&mut session.downstream_session, Watch::Tunnel);
+    } else if session.is_http2() && !session.is_body_empty() {
+        Supervised::wrap(&mut session.downstream_session, Watch::Body(admission.body.deadline.into()));
     }
 }
 

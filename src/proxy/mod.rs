@@ -11,6 +11,7 @@ pub mod ingress;
 mod pipeline;
 mod record;
 mod respond;
+mod supervised;
 mod upstream;
 
 pub use gateway::Gateway;

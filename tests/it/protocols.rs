@@ -1,6 +1,10 @@
 //! What passes through: WebSocket, event streams, gRPC, large and chunked bodies, HEAD, expectations, both versions of HTTP over TLS.
 
-use std::{io::Read, net::TcpStream, sync::Arc};
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -115,6 +119,55 @@ allow = [{ role = "reader" }]
     while socket.read().is_ok() {}
     let record = scene.gateway.audited("the WebSocket's end", |entry| entry["path"] == "/chat/room");
     assert_eq!(record["status"], 101, "{record}");
+}
+
+#[test]
+fn a_websocket_outlives_an_upstream_that_answers_before_it_is_asked() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let hasty = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for mut socket in listener.incoming().map_while(Result::ok) {
+            let answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+            socket.write_all(answer).expect("an open connection");
+            std::thread::spawn(move || {
+                let mut asked = Vec::new();
+                while !asked.ends_with(b"\r\n\r\nhello") {
+                    let mut byte = [0];
+                    socket.read_exact(&mut byte).expect("a request and a message");
+                    asked.extend(byte);
+                }
+                socket.write_all(b"hello").expect("an open connection");
+            });
+        }
+    });
+    let tables = format!(
+        r#"
+[target.hasty]
+url = "http://{hasty}"
+
+[route.chat]
+path = "/chat/**"
+target = "hasty"
+authn = ["corp"]
+websocket = true
+allow = [{{ role = "reader" }}]
+"#
+    );
+    let scene = Scene::new(&Extra { tables: &tables, ..Extra::default() });
+    let bearer = scene.bearer();
+    let fields = [
+        ("Authorization", bearer.as_str()),
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    for _ in 0..32 {
+        let mut client = Client::connect(scene.gateway.public());
+        client.send(&request("GET", "/chat/x", &fields, b""));
+        assert_eq!(client.reader().head().expect("an answer").expect("a head").status(), 101);
+        assert_eq!(client.send(b"hello").rest(), b"hello");
+    }
 }
 
 #[test]

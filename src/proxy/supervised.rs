@@ -1,0 +1,234 @@
+//! A client's session that is watched over where Pingora's own is not enough.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::Stream;
+use http::HeaderMap;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::custom::{CustomMessageWrite, server};
+use pingora::protocols::http::{HttpTask, ServerSession};
+use pingora::protocols::{Digest, l4::socket::SocketAddr};
+use pingora::{Error, ErrorType, Result};
+use tokio::time::{Instant, timeout_at};
+
+use super::failure;
+use crate::domain::{Denial, TimedOut};
+
+/// A session that does all that the one inside it does, and lets no body be late or tunnel end early.
+pub(super) struct Supervised {
+    inner: ServerSession,
+    watch: Watch,
+}
+
+/// What is watched over.
+pub(super) enum Watch {
+    /// That the body has come whole by then. The streams of HTTP/2 share their connection, so no stream wrapper can tell whose is late.
+    Body(Instant),
+    /// That a WebSocket outlives its handshake. Pingora sends the end of the handshake's empty body on as an event, and takes it for the
+    /// end of the tunnel when it is handled after the upstream's 101. So here a handshake's body has no end until it is answered.
+    Tunnel,
+}
+
+impl Supervised {
+    /// Puts a session under watch, in place.
+    pub(super) fn wrap(session: &mut ServerSession, watch: Watch) {
+        let placeholder = ServerSession::new_custom(Box::new(()));
+        let mut inner = std::mem::replace(session, placeholder);
+        // What is wrapped is not taken up for a next request.
+        inner.set_keepalive(None);
+        *session = ServerSession::new_custom(Box::new(Self { inner, watch }));
+    }
+
+    fn is_handshake(&self) -> bool {
+        matches!(self.watch, Watch::Tunnel) && !self.inner.was_upgraded()
+    }
+}
+
+fn late() -> Box<Error> {
+    failure::carry(Denial::TimedOut(TimedOut::Body))
+}
+
+fn unsupported<T>() -> Result<T> {
+    Err(Error::explain(ErrorType::InternalError, "HTTP has no custom messages"))
+}
+
+#[async_trait]
+impl server::Session for Supervised {
+    async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
+        match self.watch {
+            Watch::Body(deadline) => {
+                timeout_at(deadline, self.inner.read_request_body()).await.unwrap_or_else(|_| Err(late()))
+            }
+            Watch::Tunnel => self.inner.read_request_body().await,
+        }
+    }
+
+    async fn read_body_or_idle(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
+        let idle = no_body_expected || self.is_handshake();
+        match self.watch {
+            Watch::Body(deadline) if !idle && !self.inner.is_body_done() => {
+                timeout_at(deadline, self.inner.read_body_or_idle(false)).await.unwrap_or_else(|_| Err(late()))
+            }
+            Watch::Body(_) | Watch::Tunnel => self.inner.read_body_or_idle(idle).await,
+        }
+    }
+
+    fn is_body_done(&mut self) -> bool {
+        if self.is_handshake() { self.inner.response_written().is_some() } else { self.inner.is_body_done() }
+    }
+
+    fn get_retry_buffer(&self) -> Option<Bytes> {
+        match self.watch {
+            Watch::Body(_) => self.inner.get_retry_buffer(),
+            // Nothing, but not the end.
+            Watch::Tunnel => Some(Bytes::new()),
+        }
+    }
+
+    fn req_header(&self) -> &RequestHeader {
+        self.inner.req_header()
+    }
+
+    fn req_header_mut(&mut self) -> &mut RequestHeader {
+        self.inner.req_header_mut()
+    }
+
+    async fn drain_request_body(&mut self) -> Result<()> {
+        self.inner.drain_request_body().await
+    }
+
+    async fn write_response_header(&mut self, head: Box<ResponseHeader>, _end: bool) -> Result<()> {
+        self.inner.write_response_header(head).await
+    }
+
+    async fn write_response_header_ref(&mut self, head: &ResponseHeader, _end: bool) -> Result<()> {
+        self.inner.write_response_header_ref(head).await
+    }
+
+    async fn write_body(&mut self, data: Bytes, end: bool) -> Result<()> {
+        self.inner.write_response_body(data, end).await
+    }
+
+    async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
+        self.inner.write_response_trailers(trailers).await
+    }
+
+    async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
+        self.inner.response_duplex_vec(tasks).await
+    }
+
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        self.inner.set_read_timeout(timeout);
+    }
+
+    fn get_read_timeout(&self) -> Option<Duration> {
+        self.inner.get_read_timeout()
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) {
+        self.inner.set_write_timeout(timeout);
+    }
+
+    fn get_write_timeout(&self) -> Option<Duration> {
+        self.inner.get_write_timeout()
+    }
+
+    fn set_total_drain_timeout(&mut self, timeout: Option<Duration>) {
+        self.inner.set_total_drain_timeout(timeout);
+    }
+
+    fn get_total_drain_timeout(&self) -> Option<Duration> {
+        self.inner.get_total_drain_timeout()
+    }
+
+    fn request_summary(&self) -> String {
+        self.inner.request_summary()
+    }
+
+    fn response_written(&self) -> Option<&ResponseHeader> {
+        self.inner.response_written()
+    }
+
+    async fn shutdown(&mut self, _code: u32, _context: &str) {
+        self.inner.shutdown().await;
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        self.inner.finish_body().await
+    }
+
+    fn is_body_empty(&mut self) -> bool {
+        self.inner.is_body_empty()
+    }
+
+    fn body_bytes_sent(&self) -> usize {
+        self.inner.body_bytes_sent()
+    }
+
+    fn body_bytes_read(&self) -> usize {
+        self.inner.body_bytes_read()
+    }
+
+    fn digest(&self) -> Option<&Digest> {
+        self.inner.digest()
+    }
+
+    fn digest_mut(&mut self) -> Option<&mut Digest> {
+        self.inner.digest_mut()
+    }
+
+    fn client_addr(&self) -> Option<&SocketAddr> {
+        self.inner.client_addr()
+    }
+
+    fn server_addr(&self) -> Option<&SocketAddr> {
+        self.inner.server_addr()
+    }
+
+    fn pseudo_raw_h1_request_header(&self) -> Bytes {
+        self.inner.to_h1_raw()
+    }
+
+    fn enable_retry_buffering(&mut self) {
+        self.inner.enable_retry_buffering();
+    }
+
+    fn retry_buffer_truncated(&self) -> bool {
+        self.inner.retry_buffer_truncated()
+    }
+
+    fn is_upgrade_req(&self) -> bool {
+        self.inner.is_upgrade_req()
+    }
+
+    fn was_upgraded(&self) -> bool {
+        self.inner.was_upgraded()
+    }
+
+    async fn finish_custom(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn take_custom_message_reader(
+        &mut self,
+    ) -> Option<Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>> {
+        None
+    }
+
+    fn restore_custom_message_reader(
+        &mut self,
+        _reader: Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>,
+    ) -> Result<()> {
+        unsupported()
+    }
+
+    fn take_custom_message_writer(&mut self) -> Option<Box<dyn CustomMessageWrite>> {
+        None
+    }
+
+    fn restore_custom_message_writer(&mut self, _writer: Box<dyn CustomMessageWrite>) -> Result<()> {
+        unsupported()
+    }
+}
