@@ -103,23 +103,7 @@ fn who_is_slow_is_closed_and_nobody_waits_for_it() {
             let record = scene.gateway.audited("the missing body", |entry| entry["path"] == "/api/none");
             assert_eq!((&record["outcome"], &record["code"]), (&"denied".into(), &"request_timeout".into()));
         });
-        scope.spawn(move || {
-            // The same of one stream of HTTP/2, which others share their connection with.
-            let fields: [(&str, &[u8]); 5] = [
-                (":method", b"POST"),
-                (":scheme", b"http"),
-                (":authority", b"api.test"),
-                (":path", b"/api/mute"),
-                ("authorization", bearer.as_bytes()),
-            ];
-            let mut client = Client::connect(scene.gateway.public());
-            let head = frames::frame(HEADERS, END_HEADERS, 1, &frames::block(&fields));
-            client.send(&[frames::opening(), head].concat());
-            let Ending::Response { status, .. } = frames::ending(&mut client, 1) else { panic!("no response") };
-            assert_eq!(status, 408);
-            let record = scene.gateway.audited("the mute stream", |entry| entry["path"] == "/api/mute");
-            assert_eq!((&record["outcome"], &record["code"]), (&"denied".into(), &"request_timeout".into()));
-        });
+        scope.spawn(move || mute_stream(scene, bearer));
         scope.spawn(move || {
             let mut socket = TcpStream::connect(scene.gateway.public()).expect("a connection");
             socket.write_all(&request("GET", "/api/endless", &[("Authorization", bearer)], b"")).expect("sent");
@@ -137,6 +121,24 @@ fn who_is_slow_is_closed_and_nobody_waits_for_it() {
     for kind in ["head", "idle", "body", "write"] {
         eventually(&format!("a slow {kind} is counted"), || (timeouts(&scene, kind) > 0.0).then_some(()));
     }
+}
+
+/// A stream of HTTP/2 with no byte of its body: it shares its connection, so its own clock has to find it.
+fn mute_stream(scene: &Scene, bearer: &str) {
+    let fields: [(&str, &[u8]); 5] = [
+        (":method", b"POST"),
+        (":scheme", b"http"),
+        (":authority", b"api.test"),
+        (":path", b"/api/mute"),
+        ("authorization", bearer.as_bytes()),
+    ];
+    let mut client = Client::connect(scene.gateway.public());
+    let head = frames::frame(HEADERS, END_HEADERS, 1, &frames::block(&fields));
+    client.send(&[frames::opening(), head].concat());
+    let Ending::Response { status, .. } = frames::ending(&mut client, 1) else { panic!("no response") };
+    assert_eq!(status, 408);
+    let record = scene.gateway.audited("the mute stream", |entry| entry["path"] == "/api/mute");
+    assert_eq!((&record["outcome"], &record["code"]), (&"denied".into(), &"request_timeout".into()));
 }
 
 #[test]
