@@ -307,12 +307,8 @@ pub(super) mod tests {
     /// A record of a request that was allowed and sent.
     pub(in crate::audit) fn full(id: &str) -> Record {
         let principal = Principal {
-            id: id.to_owned(),
-            kind: PrincipalKind::Service,
             roles: vec!["billing".into()],
-            scopes: Vec::new(),
-            authenticator: name("corp"),
-            expires: None,
+            ..Principal::new(name("corp"), PrincipalKind::Service, id.to_owned())
         };
         Record {
             protocol: Protocol::Http11,

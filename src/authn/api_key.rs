@@ -128,7 +128,7 @@ impl Known {
     fn new(entry: ApiKeyEntry, authenticator: &Name) -> Self {
         let ApiKeyEntry { label: _, record, owner, roles, scopes, kind, expires, networks } = entry;
         let authenticator = authenticator.clone();
-        let principal = Principal { id: owner, kind, roles, scopes, authenticator, expires };
+        let principal = Principal { roles, scopes, expires, ..Principal::new(authenticator, kind, owner) };
         Self { record, principal: Arc::new(principal), networks }
     }
 }

@@ -1,5 +1,7 @@
 //! The authenticators of one route, and how the one credential that a request presents finds its own.
 
+mod challenge;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -8,47 +10,119 @@ use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use memchr::{memchr, memchr2};
 
-use crate::domain::{AuthnFault, Denial, Name, Principal, RequestView};
+use crate::crypto::{api_key, sha256};
+use crate::domain::{AuthnFault, Denial, Name, Principal, PrincipalKind, RequestView};
 
 use super::token::{MAX_TOKEN, Token};
-use super::{ApiKeys, Jwt};
-use crate::crypto::{api_key, sha256};
+use super::{ApiKeys, Basic, Dpop, ForwardAuth, HttpSignature, Introspection, Jwt, Mtls, TokenReview};
+use challenge::Challenges;
 
 /// One configured method that turns a presented credential into a principal.
 #[derive(Debug, Clone)]
 pub enum Authenticator {
-    /// Tokens that an issuer signs, in `Authorization: Bearer`.
+    /// Tokens that an issuer signs, in `Authorization`.
     Jwt(Arc<Jwt>),
     /// API keys, in `Authorization: Bearer` or a header of their own.
     ApiKey(Arc<ApiKeys>),
+    /// Tokens that an authorization server is asked about.
+    Introspection(Arc<Introspection>),
+    /// Tokens that a Kubernetes API server is asked about.
+    TokenReview(Arc<TokenReview>),
+    /// The certificate of the connection.
+    Mtls(Arc<Mtls>),
+    /// The request's own signature, in `Signature-Input` and `Signature`.
+    HttpSignature(Arc<HttpSignature>),
+    /// A name and a password, in `Authorization: Basic`.
+    Basic(Arc<Basic>),
+    /// Whatever a service knows that is asked, in headers that it names.
+    ForwardAuth(Arc<ForwardAuth>),
+    /// Nothing at all: everybody who presents nothing.
+    Anonymous,
 }
+
+/// What a request proved.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    /// Who sent it.
+    pub principal: Arc<Principal>,
+    /// The SHA-256 or SHA-512 that its body must have, where that was signed.
+    pub body: Option<BodyDigest>,
+}
+
+/// What a body must come to (RFC 9530).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BodyDigest {
+    /// `sha-256`.
+    Sha256([u8; 32]),
+    /// `sha-512`.
+    Sha512([u8; 64]),
+}
+
+/// The name under which nobody in particular is known.
+pub const ANONYMOUS: &str = "anonymous";
+
+const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
+const SIGNATURE: HeaderName = HeaderName::from_static("signature");
+const DPOP: HeaderName = HeaderName::from_static("dpop");
+const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
 
 impl Authenticator {
     /// The NAME of its `[authn.NAME]`.
-    pub fn name(&self) -> &Name {
+    pub fn name(&self) -> &str {
         match self {
             Self::Jwt(jwt) => jwt.name(),
             Self::ApiKey(keys) => keys.name(),
+            Self::Introspection(service) => service.name(),
+            Self::TokenReview(service) => service.name(),
+            Self::Mtls(mtls) => mtls.name(),
+            Self::HttpSignature(signatures) => signatures.name(),
+            Self::Basic(basic) => basic.name(),
+            Self::ForwardAuth(service) => service.name(),
+            Self::Anonymous => return ANONYMOUS,
         }
+        .as_str()
     }
 
-    /// The header that it looks in.
-    pub fn place(&self) -> HeaderName {
+    /// The headers that it looks in.
+    pub fn places(&self) -> Vec<HeaderName> {
         match self {
-            Self::Jwt(_) => AUTHORIZATION,
-            Self::ApiKey(keys) => keys.header().cloned().unwrap_or(AUTHORIZATION),
+            Self::Jwt(_) | Self::Introspection(_) | Self::TokenReview(_) => vec![AUTHORIZATION, DPOP],
+            Self::ApiKey(keys) => vec![keys.header().cloned().unwrap_or(AUTHORIZATION)],
+            Self::Mtls(_) => vec![CLIENT_CERT, CLIENT_CERT_CHAIN],
+            Self::HttpSignature(_) => vec![SIGNATURE_INPUT, SIGNATURE],
+            Self::Basic(_) => vec![AUTHORIZATION],
+            Self::ForwardAuth(service) => service.places().to_vec(),
+            Self::Anonymous => Vec::new(),
         }
     }
 }
 
-/// The authenticators of one route.
+/// The authenticators of one route, by what they take.
 #[derive(Debug)]
 pub struct Chain {
     tokens: Vec<Arc<Jwt>>,
+    /// Who is asked about a bearer token that none of `tokens` takes.
+    asked: Option<TokenService>,
     keys: Vec<Arc<ApiKeys>>,
+    certificates: Vec<Arc<Mtls>>,
+    signatures: Option<Arc<HttpSignature>>,
+    basic: Option<Arc<Basic>>,
+    services: Vec<Arc<ForwardAuth>>,
+    anonymous: Option<Arc<Principal>>,
+    /// Where a credential may stand; two are one too many.
     places: Vec<HeaderName>,
-    missing: HeaderValue,
-    refused: HeaderValue,
+    /// What must not reach an upstream: the places, and what goes with a credential.
+    withheld: Vec<HeaderName>,
+    dpop: Arc<Dpop>,
+    challenges: Challenges,
+}
+
+/// A service that says what a token means.
+#[derive(Debug, Clone)]
+enum TokenService {
+    Introspection(Arc<Introspection>),
+    TokenReview(Arc<TokenReview>),
 }
 
 /// Why authenticators do not go together.
@@ -56,6 +130,15 @@ pub struct Chain {
 pub enum ChainFault {
     /// Two take tokens of the same issuer, so that a token would not say which it is for; with the name of the second.
     SameIssuer(Name),
+    /// Two take the same sort of credential, which does not say which it is for; with the name of the second.
+    SameSort(Name),
+}
+
+/// The scheme of `Authorization` that a token came with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Bearer,
+    Dpop,
 }
 
 impl Chain {
@@ -63,66 +146,154 @@ impl Chain {
     ///
     /// # Errors
     /// [`ChainFault`] when a credential could belong to more than one.
-    pub fn new(authenticators: Vec<Authenticator>, realm: &Name) -> Result<Self, ChainFault> {
-        let mut tokens: Vec<Arc<Jwt>> = Vec::new();
-        let mut keys = Vec::new();
-        let mut places = vec![AUTHORIZATION];
+    pub fn new(authenticators: Vec<Authenticator>, realm: &Name, dpop: Arc<Dpop>) -> Result<Self, ChainFault> {
+        let mut chain = Self {
+            tokens: Vec::new(),
+            asked: None,
+            keys: Vec::new(),
+            certificates: Vec::new(),
+            signatures: None,
+            basic: None,
+            services: Vec::new(),
+            anonymous: None,
+            places: vec![AUTHORIZATION],
+            withheld: vec![AUTHORIZATION],
+            dpop,
+            challenges: Challenges::new(&authenticators, realm),
+        };
         for authenticator in authenticators {
-            match authenticator {
-                Authenticator::Jwt(jwt) => {
-                    if tokens.iter().any(|other| other.issuer() == jwt.issuer()) {
-                        return Err(ChainFault::SameIssuer(jwt.name().clone()));
-                    }
-                    tokens.push(jwt);
-                }
-                Authenticator::ApiKey(known) => {
-                    places.extend(known.header().filter(|place| !places.contains(place)).cloned());
-                    keys.push(known);
-                }
+            chain.add(authenticator)?;
+        }
+        Ok(chain)
+    }
+
+    fn add(&mut self, authenticator: Authenticator) -> Result<(), ChainFault> {
+        for place in authenticator.places() {
+            if !self.withheld.contains(&place) {
+                self.withheld.push(place.clone());
+            }
+            let goes_with = [SIGNATURE, DPOP, CLIENT_CERT, CLIENT_CERT_CHAIN].contains(&place);
+            if !goes_with && !self.places.contains(&place) {
+                self.places.push(place);
             }
         }
-        let [missing, refused] = challenges(realm);
-        Ok(Self { tokens, keys, places, missing, refused })
+        match authenticator {
+            Authenticator::Jwt(jwt) => {
+                if self.tokens.iter().any(|other| other.issuer() == jwt.issuer()) {
+                    return Err(ChainFault::SameIssuer(jwt.name().clone()));
+                }
+                self.tokens.push(jwt);
+            }
+            Authenticator::ApiKey(keys) => self.keys.push(keys),
+            Authenticator::Introspection(service) => {
+                let name = service.name().clone();
+                only_one(&mut self.asked, TokenService::Introspection(service), name)?;
+            }
+            Authenticator::TokenReview(service) => {
+                let name = service.name().clone();
+                only_one(&mut self.asked, TokenService::TokenReview(service), name)?;
+            }
+            Authenticator::Mtls(mtls) => self.certificates.push(mtls),
+            Authenticator::HttpSignature(signatures) => {
+                let name = signatures.name().clone();
+                only_one(&mut self.signatures, signatures, name)?;
+            }
+            Authenticator::Basic(basic) => {
+                let name = basic.name().clone();
+                only_one(&mut self.basic, basic, name)?;
+            }
+            Authenticator::ForwardAuth(service) => {
+                let taken = |place: &HeaderName| self.services.iter().any(|other| other.places().contains(place));
+                if service.places().iter().any(taken) {
+                    return Err(ChainFault::SameSort(service.name().clone()));
+                }
+                self.services.push(service);
+            }
+            Authenticator::Anonymous => {
+                // The name is one that no `[authn.NAME]` can take, so nobody is mistaken for anybody.
+                self.anonymous = Name::parse(ANONYMOUS)
+                    .ok()
+                    .map(|name| Arc::new(Principal::new(name, PrincipalKind::Service, ANONYMOUS.to_owned())));
+            }
+        }
+        Ok(())
     }
 
-    /// Proves who sent the request, from the one credential that it presents. Never waits: keys that are not there are fetched in the
-    /// background, and until then the answer is a [`Denial`].
+    /// Proves who sent the request, from the one credential that it presents. Waits only for an authenticator that has to ask somebody:
+    /// an issuer's keys that are not there are fetched in the background, and until then the answer is a [`Denial`].
     ///
     /// # Errors
-    /// [`Denial::Unauthenticated`] with the fault, or [`Denial::Unavailable`] while an issuer's keys cannot be had.
-    pub fn authenticate(&self, request: &RequestView<'_>, now: SystemTime) -> Result<Arc<Principal>, Denial> {
-        let (place, value) = self.presented(request).map_err(Denial::Unauthenticated)?;
+    /// [`Denial::Unauthenticated`] with the fault, or [`Denial::Unavailable`] while somebody who is needed is away.
+    pub async fn authenticate(&self, request: &RequestView<'_>, now: SystemTime) -> Result<Proof, Denial> {
+        let Some((place, value)) = self.presented(request).map_err(Denial::Unauthenticated)? else {
+            return self.prove_nothing(request, now).map(Proof::of);
+        };
+        if *place == SIGNATURE_INPUT
+            && let Some(signatures) = &self.signatures
+        {
+            return signatures.verify(request, now);
+        }
+        if let Some(service) = self.services.iter().find(|service| service.places().contains(place)) {
+            return Box::pin(service.verify(request, now)).await.map(Proof::of);
+        }
         if *place != AUTHORIZATION {
-            return self.prove_key(place, value, request, now);
+            return self.prove_key(place, value, request, now).map(Proof::of);
         }
-        let credential = bearer(value).map_err(Denial::Unauthenticated)?;
-        if credential.starts_with(api_key::MARK) {
-            self.prove_key(place, credential, request, now)
+        let (scheme, credential) = split(value).map_err(Denial::Unauthenticated)?;
+        if scheme.eq_ignore_ascii_case("Bearer") {
+            if credential.starts_with(api_key::MARK) {
+                return self.prove_key(place, credential, request, now).map(Proof::of);
+            }
+            self.prove_token(Scheme::Bearer, credential, request, now).await.map(Proof::of)
+        } else if scheme.eq_ignore_ascii_case("DPoP") {
+            self.prove_token(Scheme::Dpop, credential, request, now).await.map(Proof::of)
+        } else if scheme.eq_ignore_ascii_case("Basic")
+            && let Some(basic) = &self.basic
+        {
+            Box::pin(basic.verify(credential, now)).await.map(Proof::of)
         } else {
-            self.prove_token(credential, now)
+            Err(Denial::Unauthenticated(AuthnFault::Malformed))
         }
     }
 
-    /// The headers that may hold a credential and so are never forwarded; always with `Authorization`.
+    /// The headers that may hold a credential, or go with one, and so are never forwarded; always with `Authorization`.
     pub fn places(&self) -> &[HeaderName] {
-        &self.places
+        &self.withheld
     }
 
-    /// The `WWW-Authenticate` that answers this fault (RFC 6750 §3): without an error code when nothing was presented.
-    pub fn challenge(&self, fault: AuthnFault) -> &HeaderValue {
-        if fault == AuthnFault::Missing { &self.missing } else { &self.refused }
+    /// The values of `WWW-Authenticate` that answer this fault (RFC 9110 §11.6.1): without an error code when nothing was presented.
+    pub fn challenges(&self, fault: AuthnFault) -> &[HeaderValue] {
+        self.challenges.of(fault)
     }
 
     /// The one credential in all places. A second one, wherever it stands, could be the one that somebody else reads.
-    fn presented<'a>(&'a self, request: &RequestView<'a>) -> Result<(&'a HeaderName, &'a str), AuthnFault> {
+    fn presented<'a>(&'a self, request: &RequestView<'a>) -> Result<Option<(&'a HeaderName, &'a str)>, AuthnFault> {
         let headers = request.headers;
         let mut all =
             self.places.iter().flat_map(|place| headers.get_all(place).iter().map(move |value| (place, value)));
-        let (place, value) = all.next().ok_or(AuthnFault::Missing)?;
+        let Some((place, value)) = all.next() else { return Ok(None) };
         if all.next().is_some() {
             return Err(AuthnFault::Several);
         }
-        Ok((place, visible(value).ok_or(AuthnFault::Malformed)?))
+        Ok(Some((place, visible(value).ok_or(AuthnFault::Malformed)?)))
+    }
+
+    /// Without a credential in the head: by the connection's certificate, or nobody in particular.
+    fn prove_nothing(&self, request: &RequestView<'_>, now: SystemTime) -> Result<Arc<Principal>, Denial> {
+        let mut fault = AuthnFault::Missing;
+        for mtls in &self.certificates {
+            match mtls.verify(request, now) {
+                Ok(principal) => return Ok(principal),
+                Err(Denial::Unauthenticated(AuthnFault::Missing)) => {}
+                // Another may know the authority that this one does not.
+                Err(Denial::Unauthenticated(AuthnFault::Certificate)) => fault = AuthnFault::Certificate,
+                Err(decisive) => return Err(decisive),
+            }
+        }
+        match &self.anonymous {
+            Some(nobody) if fault == AuthnFault::Missing => Ok(Arc::clone(nobody)),
+            Some(_) | None => Err(Denial::Unauthenticated(fault)),
+        }
     }
 
     fn prove_key(
@@ -143,19 +314,80 @@ impl Chain {
         Err(Denial::Unauthenticated(fault))
     }
 
-    fn prove_token(&self, presented: &str, now: SystemTime) -> Result<Arc<Principal>, Denial> {
+    async fn prove_token(
+        &self,
+        scheme: Scheme,
+        presented: &str,
+        request: &RequestView<'_>,
+        now: SystemTime,
+    ) -> Result<Arc<Principal>, Denial> {
+        let principal = match (self.prove_jwt(presented, now), &self.asked) {
+            (Some(proved), _) => proved?,
+            (None, Some(TokenService::Introspection(service))) => Box::pin(service.verify(presented, now)).await?,
+            (None, Some(TokenService::TokenReview(service))) => Box::pin(service.verify(presented, now)).await?,
+            (None, None) => return Err(Denial::Unauthenticated(self.not_ours(presented))),
+        };
+        self.confirm(&principal, scheme, presented, request, now)?;
+        Ok(principal)
+    }
+
+    /// None for a token of which no issuer is known here.
+    fn prove_jwt(&self, presented: &str, now: SystemTime) -> Option<Result<Arc<Principal>, Denial>> {
         if self.tokens.is_empty() || presented.len() > MAX_TOKEN {
-            return Err(Denial::Unauthenticated(AuthnFault::Malformed));
+            return None;
         }
         let digest = sha256(presented.as_bytes());
         if let Some(principal) = self.tokens.iter().find_map(|jwt| jwt.recall(&digest, now)) {
-            return Ok(principal);
+            return Some(Ok(principal));
         }
-        let token = Token::parse(presented).map_err(Denial::Unauthenticated)?;
-        let issuer = token.issuer().map_err(Denial::Unauthenticated)?;
-        let jwt = self.tokens.iter().find(|jwt| jwt.issuer() == issuer);
-        jwt.ok_or(Denial::Unauthenticated(AuthnFault::Issuer))?.verify(&token, digest, now)
+        let token = Token::parse(presented).ok()?;
+        let issuer = token.issuer().ok()?;
+        let jwt = self.tokens.iter().find(|jwt| jwt.issuer() == issuer)?;
+        Some(jwt.verify(&token, digest, now))
     }
+
+    /// What is wrong with a token that no issuer here made.
+    fn not_ours(&self, presented: &str) -> AuthnFault {
+        if self.tokens.is_empty() || presented.len() > MAX_TOKEN {
+            return AuthnFault::Malformed;
+        }
+        match Token::parse(presented).and_then(|token| token.issuer().map(|_| ())) {
+            Ok(()) => AuthnFault::Issuer,
+            Err(fault) => fault,
+        }
+    }
+
+    /// Whether the caller holds what its token is bound to. A token that is bound to nothing must not pretend that it is (RFC 9449 §7.1).
+    fn confirm(
+        &self,
+        principal: &Principal,
+        scheme: Scheme,
+        token: &str,
+        request: &RequestView<'_>,
+        now: SystemTime,
+    ) -> Result<(), Denial> {
+        let bound = principal.confirmation;
+        let certificate = request.certificates.map(|certificates| certificates.thumbprint);
+        if bound.certificate.is_some() && bound.certificate != certificate {
+            return Err(Denial::Unauthenticated(AuthnFault::Binding));
+        }
+        let key = match scheme {
+            Scheme::Bearer => None,
+            Scheme::Dpop => Some(self.dpop.verify(request, token, now)?),
+        };
+        if bound.key == key { Ok(()) } else { Err(Denial::Unauthenticated(AuthnFault::Binding)) }
+    }
+}
+
+impl Proof {
+    fn of(principal: Arc<Principal>) -> Self {
+        Self { principal, body: None }
+    }
+}
+
+/// Fills the place, unless it is taken.
+fn only_one<T>(place: &mut Option<T>, one: T, name: Name) -> Result<(), ChainFault> {
+    if place.replace(one).is_some() { Err(ChainFault::SameSort(name)) } else { Ok(()) }
 }
 
 /// The value as text if it is visible ASCII, blanks and tabs. A token is long and comes with each request: written so that the compiler can
@@ -166,21 +398,14 @@ fn visible(value: &HeaderValue) -> Option<&str> {
     if is_visible { std::str::from_utf8(bytes).ok() } else { None }
 }
 
-/// What stands in `Authorization` behind `Bearer` (RFC 6750 §2.1) and one space. A comma would begin a second credential.
-fn bearer(value: &str) -> Result<&str, AuthnFault> {
+/// The scheme in `Authorization`, and what stands behind it and one space. A comma would begin a second credential.
+fn split(value: &str) -> Result<(&str, &str), AuthnFault> {
     if memchr(b',', value.as_bytes()).is_some() {
         return Err(AuthnFault::Several);
     }
     let (scheme, credential) = value.split_once(' ').ok_or(AuthnFault::Malformed)?;
-    let is_bearer = scheme.eq_ignore_ascii_case("Bearer");
     let is_one_word = !credential.is_empty() && memchr2(b' ', b'\t', credential.as_bytes()).is_none();
-    if is_bearer && is_one_word { Ok(credential) } else { Err(AuthnFault::Malformed) }
-}
-
-/// The challenge for nothing and the one for a refused credential. A name's characters are all allowed in a header value.
-fn challenges(realm: &Name) -> [HeaderValue; 2] {
-    let value = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer"));
-    [value(format!("Bearer realm=\"{realm}\"")), value(format!("Bearer realm=\"{realm}\", error=\"invalid_token\""))]
+    if is_one_word { Ok((scheme, credential)) } else { Err(AuthnFault::Malformed) }
 }
 
 impl fmt::Display for ChainFault {
@@ -188,6 +413,9 @@ impl fmt::Display for ChainFault {
         match self {
             Self::SameIssuer(name) => {
                 write!(f, "`{name}` takes tokens of an issuer that another authenticator takes too")
+            }
+            Self::SameSort(name) => {
+                write!(f, "`{name}` takes credentials that another authenticator takes too")
             }
         }
     }

@@ -37,12 +37,10 @@ pub(super) fn check(settings: &JwtSettings, claims: &Map<String, Value>, now: Sy
     }
     let roles = settings.roles_claim.as_deref().and_then(|path| find(claims, path));
     let principal = Arc::new(Principal {
-        id: id.to_owned(),
-        kind: settings.kind,
         roles: names(roles, Single::OneName)?,
         scopes: names(claims.get(&settings.scopes_claim), Single::SpaceSeparated)?,
-        authenticator: settings.name.clone(),
         expires: Some(until),
+        ..Principal::new(settings.name.clone(), settings.kind, id.to_owned())
     });
     Ok(Proof { principal, from, until })
 }

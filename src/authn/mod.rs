@@ -1,26 +1,40 @@
-//! The closed set of authenticators: a presented credential becomes a Principal, or a fault. Never waits for the network.
+//! The closed set of authenticators: a presented credential becomes a Principal, or a fault.
 
 mod alg;
 mod api_key;
+mod basic;
 mod chain;
 mod claims;
+mod dpop;
 mod facts;
+mod forward_auth;
+mod http_signature;
+mod introspection;
 mod json;
 mod jwks;
 mod jwt;
 mod key;
 mod keys;
+mod mtls;
 mod registry;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 mod token;
+mod token_review;
 
 pub use alg::Alg;
 pub use api_key::{ApiKeyEntry, ApiKeyFault, ApiKeySettings, ApiKeys};
-pub use chain::{Authenticator, Chain, ChainFault};
+pub use basic::Basic;
+pub use chain::{ANONYMOUS, Authenticator, BodyDigest, Chain, ChainFault, Proof};
+pub use dpop::Dpop;
+pub use forward_auth::ForwardAuth;
+pub use http_signature::HttpSignature;
+pub use introspection::Introspection;
 pub use jwks::JwksFault;
 pub use jwt::{Jwt, JwtFault, JwtSettings};
 pub use keys::{KeyFault, KeySource, SharedKey};
+pub use mtls::Mtls;
 pub use registry::Authenticators;
+pub use token_review::TokenReview;

@@ -9,12 +9,13 @@ use tokio::task::JoinSet;
 use crate::domain::Retained;
 use crate::net::Client;
 
-use super::{Jwt, JwtFault, JwtSettings};
+use super::{Dpop, Jwt, JwtFault, JwtSettings};
 
 /// The running authenticators by their settings: a reload that changes nothing about one keeps its keys and what they proved.
 #[derive(Debug, Default)]
 pub struct Authenticators {
     jwts: Retained<Wanted, Jwt>,
+    dpop: Arc<Dpop>,
 }
 
 /// Settings, and the client whose rules bind them: with other egress rules the keys are not had the same way.
@@ -49,6 +50,11 @@ impl Authenticators {
     pub fn jwt(&self, settings: JwtSettings, client: &Arc<Client>) -> Result<Arc<Jwt>, JwtFault> {
         let wanted = Wanted { settings, client: Arc::clone(client) };
         self.jwts.get(wanted, |wanted| Jwt::new(wanted.settings.clone(), &wanted.client))
+    }
+
+    /// Who checks DPoP proofs, for every route: a proof that one has seen is used up for all.
+    pub fn dpop(&self) -> Arc<Dpop> {
+        Arc::clone(&self.dpop)
     }
 
     /// Whether every authenticator in use has the keys that it needs.

@@ -5,6 +5,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::hmac;
@@ -33,14 +34,16 @@ pub(super) fn at(seconds: u64) -> SystemTime {
 }
 
 pub(super) fn principal(id: &str) -> Arc<Principal> {
-    Arc::new(Principal {
-        id: id.to_owned(),
-        kind: PrincipalKind::Human,
-        roles: Vec::new(),
-        scopes: Vec::new(),
-        authenticator: Name::parse("corp").expect("a name"),
-        expires: None,
-    })
+    Arc::new(Principal::new(Name::parse("corp").expect("a name"), PrincipalKind::Human, id.to_owned()))
+}
+
+/// What a future that never waits comes to.
+pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("it waits"),
+    }
 }
 
 /// The text of an API key whose secret is this character 43 times.
@@ -188,7 +191,24 @@ pub(super) fn with_request<R>(headers: &[(&str, &str)], test: impl FnOnce(&Reque
     let host = Host::parse("api.example.com").expect("a host");
     let path = NormalPath::parse(b"/").expect("a path");
     let client = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-    test(&RequestView { method: &Method::GET, host: &host, path: &path, headers: &map, client })
+    test(&RequestView {
+        method: &Method::GET,
+        host: &host,
+        path: &path,
+        headers: &map,
+        client,
+        peer: client,
+        is_tls: true,
+        authority: "api.example.com",
+        asked: &path,
+        query: None,
+        certificates: None,
+    })
+}
+
+/// The principal that a chain of authenticators that never wait finds.
+pub(super) fn proven(chain: &Chain, request: &RequestView<'_>, now: u64) -> Result<Arc<Principal>, Denial> {
+    ready(chain.authenticate(request, at(now))).map(|proof| proof.principal)
 }
 
 pub(super) const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
@@ -218,9 +238,9 @@ impl Issuer {
 }
 
 pub(super) fn prove(jwt: &Arc<Jwt>, token: &str, now: u64) -> Result<Arc<Principal>, Denial> {
-    let chain = Chain::new(vec![Authenticator::Jwt(Arc::clone(jwt))], &name("api")).expect("a chain");
+    let chain = Chain::new(vec![Authenticator::Jwt(Arc::clone(jwt))], &name("api"), Arc::default()).expect("a chain");
     let value = format!("Bearer {token}");
-    with_request(&[("authorization", &value)], |request| chain.authenticate(request, at(now)))
+    with_request(&[("authorization", &value)], |request| proven(&chain, request, now))
 }
 
 pub(super) fn name(text: &str) -> Name {

@@ -188,12 +188,9 @@ mod tests {
 
     fn principal(roles: &[&str], scopes: &[&str]) -> Arc<Principal> {
         Arc::new(Principal {
-            id: "alice".into(),
-            kind: PrincipalKind::Human,
             roles: roles.iter().map(|r| Arc::from(*r)).collect(),
             scopes: scopes.iter().map(|s| Arc::from(*s)).collect(),
-            authenticator: Name::parse("corp").expect("name"),
-            expires: None,
+            ..Principal::new(Name::parse("corp").expect("name"), PrincipalKind::Human, "alice".into())
         })
     }
 
@@ -216,6 +213,12 @@ mod tests {
             path: &NormalPath::parse(path.as_bytes()).expect("path"),
             headers: &headers,
             client: client.parse().expect("address"),
+            peer: client.parse().expect("address"),
+            is_tls: true,
+            authority: "api.test",
+            asked: &NormalPath::parse(path.as_bytes()).expect("path"),
+            query: None,
+            certificates: None,
         };
         policy.authorize(Arc::clone(who), &request).ok().map(|permit| permit.rule().to_string())
     }

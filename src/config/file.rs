@@ -1,14 +1,14 @@
 //! What an operator writes: the configuration file's tables and keys, as they stand in TOML. What is meant is `state::Snapshot`.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::values::{Networks, OneOrMany, Period, Size, Spanned, named, named_networks};
 
+mod authn;
 mod upstream;
 
+pub(super) use authn::*;
 pub(super) use upstream::*;
 
 /// A text whose place in the file is remembered, for errors.
@@ -89,86 +89,6 @@ pub(super) struct CertificateTable {
     pub(super) certificate: Text,
     /// The private key: PKCS #8, PKCS #1 or SEC 1.
     pub(super) key: Text,
-}
-
-/// `[authn.NAME.METHOD]`: a way to prove an identity.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum AuthnTable {
-    /// Tokens signed by an issuer (RFC 7519).
-    Jwt(Box<JwtTable>),
-    /// Keys that this proxy's operator handed out.
-    ApiKey(ApiKeyTable),
-}
-
-/// `[authn.NAME.jwt]`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct JwtTable {
-    /// The exact `iss`. With none of `jwks_url`, `jwks_file`, `public_key_file` and `hmac_secret`, of which one may be given, keys are found by OpenID Connect Discovery at this URL.
-    pub(super) issuer: Text,
-    /// The `aud` that tokens must name, or several of which they must name one.
-    pub(super) audience: OneOrMany<String>,
-    /// A JWK Set by `https` URL, fetched in the background. Default: discovery at the issuer.
-    pub(super) jwks_url: Option<Text>,
-    /// A JWK Set in a file, read again when it changes. Default: discovery at the issuer.
-    pub(super) jwks_file: Option<Text>,
-    /// One public key in a PEM file; needs `algorithms` with the one that it is for. Default: discovery at the issuer.
-    pub(super) public_key_file: Option<Text>,
-    /// A shared secret for HS256, HS384 or HS512, as `vault:path`; needs `algorithms` with the one that it is for. Default: discovery at the issuer.
-    pub(super) hmac_secret: Option<Text>,
-    /// The algorithms allowed, such as `RS256`, `ES256` or `EdDSA`. Default: every asymmetric one that fits the key.
-    #[serde(default, deserialize_with = "named")]
-    pub(super) algorithms: Vec<Text>,
-    /// Allowed clock difference, at most 30s. Default `10s`.
-    pub(super) leeway: Option<Period>,
-    /// The `typ` values allowed in the token's header, such as `at+jwt`. Default: not checked.
-    #[serde(default, deserialize_with = "named")]
-    pub(super) typ: Vec<String>,
-    /// The claim that is the principal's id. Default `sub`.
-    pub(super) id: Option<String>,
-    /// The claim that names roles, dotted for nested ones, such as `realm_access.roles`. Default: none.
-    pub(super) roles: Option<String>,
-    /// The claim that names scopes. Default `scope`.
-    pub(super) scopes: Option<String>,
-    /// What sort of callers these are: `human`, `service` or `agent`. Default `human`.
-    pub(super) kind: Option<Text>,
-}
-
-/// `[authn.NAME.api_key]`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ApiKeyTable {
-    /// The header that carries the key. Default: `Authorization`, as a bearer token.
-    pub(super) header: Option<Text>,
-    /// The keys by label; `claviger key new` prints an entry. Default: none.
-    #[serde(default)]
-    pub(super) key: BTreeMap<Spanned<String>, Spanned<KeyTable>>,
-}
-
-/// `[authn.NAME.api_key.key.LABEL]`: one key, known by its digest alone.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct KeyTable {
-    /// The key's public part, by which it is looked up: the 12 letters and digits after `clv_`.
-    pub(super) prefix: Text,
-    /// `sha256:` and the digest of the whole key in hexadecimal.
-    pub(super) digest: Text,
-    /// Whom it was given to: the principal's id.
-    pub(super) owner: Text,
-    /// Roles it confers. Default: none.
-    #[serde(default)]
-    pub(super) roles: Vec<String>,
-    /// Scopes it confers. Default: none.
-    #[serde(default)]
-    pub(super) scopes: Vec<String>,
-    /// What sort of caller: `human`, `service` or `agent`. Default `service`.
-    pub(super) kind: Option<Text>,
-    /// When it ends, such as `2027-01-31T00:00:00Z`. Default: never.
-    pub(super) expires: Option<Text>,
-    /// Networks it may be used from. Default: all.
-    #[serde(default, deserialize_with = "named_networks")]
-    pub(super) networks: Networks,
 }
 
 /// `[role.NAME]`: who has a role besides those whose claims name it.

@@ -104,6 +104,22 @@ pub enum AuthnFault {
     Claim,
     /// The client's network is not one that this credential may be used from.
     Network,
+    /// What the token is bound to, or a proof of it, is not there or is another.
+    Binding,
+    /// A proof without the nonce that was given out, or with an old one (RFC 9449 §8).
+    Nonce,
+    /// A proof that was used before.
+    Replay,
+    /// Who issued it says that it is not active (RFC 7662 §2.2), or refused it.
+    Inactive,
+    /// No authority that is trusted leads to the certificate, or it is not for clients.
+    Certificate,
+    /// Revoked.
+    Revoked,
+    /// The signature leaves out what it has to cover.
+    Component,
+    /// The body is not the one that was signed.
+    Digest,
 }
 
 /// What was away.
@@ -113,6 +129,8 @@ pub enum Unavailable {
     Credential,
     /// The keys of an issuer could not be had.
     IssuerKeys,
+    /// The service that knows the credential could not be asked.
+    Authenticator,
     /// No backend could be reached.
     Upstream,
     /// The upstream did not answer in time.
@@ -139,7 +157,9 @@ impl Denial {
             Self::RateExceeded(_) | Self::TooManyInFlight => 429,
             Self::Unavailable(Unavailable::Upstream | Unavailable::UpstreamProtocol) => 502,
             Self::Unavailable(Unavailable::UpstreamTimeout) => 504,
-            Self::Unavailable(Unavailable::Credential | Unavailable::IssuerKeys | Unavailable::Audit) => 503,
+            Self::Unavailable(
+                Unavailable::Credential | Unavailable::IssuerKeys | Unavailable::Authenticator | Unavailable::Audit,
+            ) => 503,
             Self::Internal => 500,
         }
     }
@@ -163,7 +183,9 @@ impl Denial {
             Self::Unavailable(Unavailable::Upstream) => "upstream_unreachable",
             Self::Unavailable(Unavailable::UpstreamTimeout) => "upstream_timeout",
             Self::Unavailable(Unavailable::UpstreamProtocol) => "upstream_invalid",
-            Self::Unavailable(Unavailable::Credential | Unavailable::IssuerKeys | Unavailable::Audit) => "unavailable",
+            Self::Unavailable(
+                Unavailable::Credential | Unavailable::IssuerKeys | Unavailable::Authenticator | Unavailable::Audit,
+            ) => "unavailable",
             Self::Internal => "internal",
         }
     }
@@ -177,6 +199,7 @@ impl Denial {
             Self::Unauthenticated(fault) => fault.detail(),
             Self::Unavailable(Unavailable::Credential) => "credential",
             Self::Unavailable(Unavailable::IssuerKeys) => "issuer_keys",
+            Self::Unavailable(Unavailable::Authenticator) => "authenticator",
             Self::Unavailable(Unavailable::Audit) => "audit",
             Self::Unavailable(Unavailable::Upstream | Unavailable::UpstreamTimeout | Unavailable::UpstreamProtocol)
             | Self::HeadTooLarge
@@ -209,9 +232,9 @@ impl Denial {
             Self::Unavailable(Unavailable::Upstream) => "The upstream could not be reached.",
             Self::Unavailable(Unavailable::UpstreamTimeout) => "The upstream did not answer in time.",
             Self::Unavailable(Unavailable::UpstreamProtocol) => "The upstream's answer was invalid.",
-            Self::Unavailable(Unavailable::Credential | Unavailable::IssuerKeys | Unavailable::Audit) => {
-                "Something that this request needs is not available now."
-            }
+            Self::Unavailable(
+                Unavailable::Credential | Unavailable::IssuerKeys | Unavailable::Authenticator | Unavailable::Audit,
+            ) => "Something that this request needs is not available now.",
             Self::Internal => "An internal error.",
         }
     }
@@ -275,6 +298,14 @@ impl AuthnFault {
             Self::Critical => "critical",
             Self::Claim => "claim",
             Self::Network => "network",
+            Self::Binding => "binding",
+            Self::Nonce => "nonce",
+            Self::Replay => "replay",
+            Self::Inactive => "inactive",
+            Self::Certificate => "certificate",
+            Self::Revoked => "revoked",
+            Self::Component => "component",
+            Self::Digest => "digest",
         }
     }
 }

@@ -33,9 +33,36 @@ pub struct Principal {
     pub authenticator: Name,
     /// When the proof ends, where it has an end.
     pub expires: Option<SystemTime>,
+    /// Who acts for it (RFC 8693 §4.1), where a token says so.
+    pub actor: Option<Arc<str>>,
+    /// What the caller must hold besides the token, where the token says so.
+    pub confirmation: Confirmation,
+}
+
+/// What a token is bound to (RFC 7800 §3.1): without it, the token alone proves nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Confirmation {
+    /// The SHA-256 of the client certificate (`x5t#S256`, RFC 8705 §3.1).
+    pub certificate: Option<[u8; 32]>,
+    /// The SHA-256 thumbprint of the key of DPoP proofs (`jkt`, RFC 9449 §6.1).
+    pub key: Option<[u8; 32]>,
 }
 
 impl Principal {
+    /// A principal with nothing but its identity; the proof has no end and is bound to nothing.
+    pub fn new(authenticator: Name, kind: PrincipalKind, id: String) -> Self {
+        Self {
+            id,
+            kind,
+            roles: Vec::new(),
+            scopes: Vec::new(),
+            authenticator,
+            expires: None,
+            actor: None,
+            confirmation: Confirmation::default(),
+        }
+    }
+
     /// The longest id that is taken from a claim or configuration, in bytes.
     pub const MAX_ID: usize = 256;
 

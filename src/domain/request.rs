@@ -20,6 +20,27 @@ pub struct RequestView<'a> {
     pub headers: &'a HeaderMap,
     /// The client's address: the connection's, or what a trusted peer said it was.
     pub client: IpAddr,
+    /// The other end of the TCP connection.
+    pub peer: IpAddr,
+    /// Whether TLS protects the connection.
+    pub is_tls: bool,
+    /// The host, and the port if there is one, as the client wrote them (`Host`, `:authority`).
+    pub authority: &'a str,
+    /// The path in normal form as the client asked for it: with what the route takes off.
+    pub asked: &'a NormalPath,
+    /// What stands behind the `?` of the request target.
+    pub query: Option<&'a str>,
+    /// The certificates that the client showed in the TLS handshake. That it holds the key of the first is proved; nothing else is.
+    pub certificates: Option<&'a PeerCertificates>,
+}
+
+/// A client's certificate, and those that it sent to lead to an authority.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerCertificates {
+    /// DER, the client's own first; never empty.
+    pub chain: Vec<Vec<u8>>,
+    /// The SHA-256 of the first (RFC 8705 §3.1).
+    pub thumbprint: [u8; 32],
 }
 
 /// The id of one exchange: a UUIDv7 (RFC 9562 §5.7), so ids sort by time. Callers may quote it.

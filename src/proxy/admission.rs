@@ -111,7 +111,8 @@ impl Refusal {
     pub(super) fn with_challenge(denial: Denial, chain: &Chain) -> Self {
         let mut refusal = Self::from(denial);
         if let Denial::Unauthenticated(fault) = denial {
-            refusal.fields.push((header::WWW_AUTHENTICATE, chain.challenge(fault).clone()));
+            let challenges = chain.challenges(fault).iter();
+            refusal.fields.extend(challenges.map(|challenge| (header::WWW_AUTHENTICATE, challenge.clone())));
         }
         refusal
     }

@@ -43,7 +43,7 @@ impl Gateway {
     }
 
     /// Runs the pipeline for the head that has come.
-    fn decide(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Result<(), Refusal>> {
+    async fn decide(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Result<(), Refusal>> {
         let has_body = !session.is_body_empty();
         let head = session.req_header();
         let Some(connection) = ingress::connection(session.digest()) else {
@@ -57,7 +57,7 @@ impl Gateway {
         let arrival =
             Arrival { method: &head.method, target, authority, version: head.version, headers: &head.headers };
         draft.has_query(arrival.target.contains(&b'?'));
-        match admit(&arrival, &self.services, &exchange.snapshot, &mut draft) {
+        match admit(&arrival, &self.services, &exchange.snapshot, &mut draft).await {
             Ok(admission) => {
                 if has_body && !admission.websocket {
                     connection.begin_body(admission.route.body_timeout);
@@ -85,7 +85,7 @@ impl ProxyHttp for Gateway {
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         // A stream of HTTP/2 waits for its own window, which the connection's stream cannot see.
         session.set_write_timeout(Some(self.write_timeout));
-        let Err(refusal) = self.decide(session, exchange)? else {
+        let Err(refusal) = self.decide(session, exchange).await? else {
             watch_over(session, exchange);
             return Ok(FORWARD);
         };

@@ -17,9 +17,12 @@ pub(super) struct Arrival<'a> {
 
 /// A head in normal form.
 #[derive(Debug)]
-pub(super) struct Identified {
+pub(super) struct Identified<'a> {
     pub(super) host: Host,
     pub(super) path: NormalPath,
+    /// Host and port as the client wrote them; empty where it did not.
+    pub(super) authority: &'a str,
+    pub(super) query: Option<&'a str>,
     /// Whether it asks for a WebSocket.
     pub(super) websocket: bool,
     /// The body's length, where the head tells it.
@@ -27,18 +30,25 @@ pub(super) struct Identified {
 }
 
 /// Brings a head to normal form.
-pub(super) fn identify(arrival: &Arrival<'_>) -> Result<Identified, Denial> {
+pub(super) fn identify<'a>(arrival: &Arrival<'a>) -> Result<Identified<'a>, Denial> {
     if Methods::of(arrival.method.as_str()) == Methods::NONE {
         return Err(Denial::Malformed(HttpFault::Method));
     }
     check_fields(arrival)?;
-    let (path, _) = split_target(arrival.target)?;
+    let (path, query) = split_target(arrival.target)?;
     Ok(Identified {
         host: host(arrival)?,
+        authority: authority(arrival),
+        query,
         path: NormalPath::parse(path).map_err(|fault| Denial::Malformed(HttpFault::Path(fault)))?,
         websocket: websocket(arrival)?,
         content_length: content_length(arrival.headers)?,
     })
+}
+
+fn authority<'a>(arrival: &Arrival<'a>) -> &'a str {
+    let host = || arrival.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    arrival.authority.or_else(host).unwrap_or_default()
 }
 
 /// The path and the query of a request target, at its first `?`.
@@ -148,13 +158,21 @@ mod tests {
 
     use super::*;
 
-    fn judge(method: &str, target: &str, version: Version, fields: &[(&str, &str)]) -> Result<Identified, Denial> {
+    fn judge(
+        method: &str,
+        target: &str,
+        version: Version,
+        fields: &[(&str, &str)],
+    ) -> Result<Identified<'static>, Denial> {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(name.parse::<HeaderName>().expect("name"), value.parse().expect("value"));
         }
         let method = method.parse().expect("method");
-        identify(&Arrival { method: &method, target: target.as_bytes(), authority: None, version, headers: &headers })
+        let arrival =
+            Arrival { method: &method, target: target.as_bytes(), authority: None, version, headers: &headers };
+        let Identified { host, path, websocket, content_length, .. } = identify(&arrival)?;
+        Ok(Identified { host, path, authority: "", query: None, websocket, content_length })
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::proxy::record::Draft;
 use crate::state::{LimitBy, Services, Snapshot};
 
 /// Decides whether a request may be forwarded, and gets what forwarding it needs. Nothing is sent anywhere yet.
-pub(super) fn admit(
+pub(super) async fn admit(
     arrival: &Arrival<'_>,
     services: &Services,
     snapshot: &Snapshot,
@@ -31,19 +31,26 @@ pub(super) fn admit(
     let mut slots = Slots::default();
     slots.take(&route.limits, LimitBy::Client, || Key::client(draft.client()))?;
 
+    let connection = draft.connection();
     let view = RequestView {
         method: arrival.method,
         host: &request.host,
         path: &path,
         headers: arrival.headers,
         client: draft.client(),
+        peer: connection.peer.ip(),
+        is_tls: connection.tls,
+        authority: request.authority,
+        asked: &request.path,
+        query: request.query,
+        certificates: connection.certificates.as_ref(),
     };
     draft.lap();
-    let principal = route.authn.authenticate(&view, draft.time());
-    let principal = principal.map_err(|denial| Refusal::with_challenge(denial, &route.authn))?;
-    draft.authenticated(&principal);
+    let proof = route.authn.authenticate(&view, draft.time()).await;
+    let proof = proof.map_err(|denial| Refusal::with_challenge(denial, &route.authn))?;
+    draft.authenticated(&proof.principal);
 
-    let permit = route.policy.authorize(principal, &view)?;
+    let permit = route.policy.authorize(proof.principal, &view)?;
     draft.authorized(&permit);
 
     let who = || services.engines.limits.keyer().key(&permit.principal().key_parts());

@@ -100,6 +100,10 @@ impl Draft {
         now.saturating_duration_since(std::mem::replace(&mut self.lapped, now))
     }
 
+    pub(super) fn connection(&self) -> Arc<Connection> {
+        Arc::clone(&self.connection)
+    }
+
     pub(super) fn client(&self) -> IpAddr {
         self.record.client
     }
@@ -113,7 +117,7 @@ impl Draft {
         self.record.query = query;
     }
 
-    pub(super) fn identified(&mut self, request: &Identified) {
+    pub(super) fn identified(&mut self, request: &Identified<'_>) {
         self.record.host = Some(request.host.as_str().to_owned());
         self.record.path = Some(request.path.as_str().to_owned());
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::authn::testing::{
-    Issuer, NOW, Signer, api_key_entry, at, claims, header, key_text, name, with, with_request,
+    Issuer, NOW, Signer, api_key_entry, claims, header, key_text, name, proven, with, with_request,
 };
 use crate::authn::{ApiKeySettings, ApiKeys, Authenticator, Chain, ChainFault};
 use crate::domain::{AuthnFault, Denial};
@@ -27,6 +27,7 @@ fn exactly_one_credential_is_looked_at() {
             keys(Some("x-api-key".parse().expect("a header")), "header", "header000000"),
         ],
         &name("api"),
+        Arc::default(),
     )
     .expect("a chain");
     let (in_bearer, in_header) = (key_text("bearer000000", 'x'), key_text("header000000", 'x'));
@@ -56,13 +57,13 @@ fn exactly_one_credential_is_looked_at() {
         (vec![("authorization", &format!("Bearer {token} {token}"))], Err(Malformed)),
         (vec![("authorization", "Bearer \u{e9}")], Err(Malformed)),
     ] {
-        let got = with_request(&headers, |request| chain.authenticate(request, at(NOW)));
+        let got = with_request(&headers, |request| proven(&chain, request, NOW));
         let got = got.as_ref().map(|principal| principal.id.as_str()).map_err(|denial| *denial);
         assert_eq!(got, want.map_err(Denial::Unauthenticated), "{headers:?}");
     }
-    assert_eq!(chain.places(), ["authorization", "x-api-key"]);
-    assert_eq!(chain.challenge(Missing), r#"Bearer realm="api""#);
-    assert_eq!(chain.challenge(Several), r#"Bearer realm="api", error="invalid_token""#);
+    assert_eq!(chain.places(), ["authorization", "dpop", "x-api-key"]);
+    assert_eq!(chain.challenges(Missing), [r#"Bearer realm="api""#, r#"DPoP realm="api", algs="ES256 EdDSA""#]);
+    assert_eq!(chain.challenges(Several)[0], r#"Bearer realm="api", error="invalid_token""#);
 }
 
 #[test]
@@ -73,7 +74,7 @@ fn a_token_goes_to_the_authenticator_of_its_issuer() {
         .map(|(signer, issuer)| Issuer::new(&[signer.jwk("k1")], |settings| settings.issuer = issuer.to_owned()))
         .collect();
     let jwts = || sides.iter().map(|side| Authenticator::Jwt(Arc::clone(&side.jwt)));
-    let chain = Chain::new(jwts().collect(), &name("api")).expect("a chain");
+    let chain = Chain::new(jwts().collect(), &name("api"), Arc::default()).expect("a chain");
     for (signer, issuer, want) in [
         (&signers[0], issuers[0], Ok(())),
         (&signers[1], issuers[1], Ok(())),
@@ -82,20 +83,20 @@ fn a_token_goes_to_the_authenticator_of_its_issuer() {
     ] {
         let token = signer.token(&header("EdDSA", "k1").to_string(), &with(claims(), "iss", json!(issuer)));
         let value = format!("Bearer {token}");
-        let got = with_request(&[("authorization", &value)], |request| chain.authenticate(request, at(NOW)));
+        let got = with_request(&[("authorization", &value)], |request| proven(&chain, request, NOW));
         assert_eq!(got.map(drop), want.map_err(Denial::Unauthenticated), "{issuer}");
     }
-    let twice = Chain::new(jwts().chain(jwts()).collect(), &name("api"));
+    let twice = Chain::new(jwts().chain(jwts()).collect(), &name("api"), Arc::default());
     assert_eq!(twice.err(), Some(ChainFault::SameIssuer(name("corp"))));
 }
 
 #[test]
 fn nothing_configured_lets_nobody_in() {
-    let chain = Chain::new(Vec::new(), &name("api")).expect("a chain");
+    let chain = Chain::new(Vec::new(), &name("api"), Arc::default()).expect("a chain");
     for (headers, fault) in
         [(vec![], AuthnFault::Missing), (vec![("authorization", "Bearer x.y.z")], AuthnFault::Malformed)]
     {
-        let got = with_request(&headers, |request| chain.authenticate(request, at(NOW)));
+        let got = with_request(&headers, |request| proven(&chain, request, NOW));
         assert_eq!(got, Err(Denial::Unauthenticated(fault)));
     }
 }

@@ -1,5 +1,12 @@
 //! `[authn.NAME]`.
 
+mod basic;
+mod forward_auth;
+mod http_signature;
+mod introspection;
+mod mtls;
+mod token_review;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,6 +31,12 @@ impl Compiler<'_, '_> {
         match table {
             AuthnTable::Jwt(table) => self.jwt(name, &table, vaults),
             AuthnTable::ApiKey(table) => self.api_keys(name, span, table),
+            AuthnTable::Introspection(table) => self.introspection(name, span, table),
+            AuthnTable::TokenReview(table) => self.token_review(name, span, table),
+            AuthnTable::Mtls(table) => self.mtls(name, span, table),
+            AuthnTable::HttpSignature(table) => self.http_signature(name, span, table),
+            AuthnTable::Basic(table) => self.passwords(name, span, table),
+            AuthnTable::ForwardAuth(table) => self.forward_auth(name, span, table),
         }
     }
 

@@ -8,7 +8,7 @@ use http::{HeaderName, header};
 
 use super::listen::or;
 use super::{Compiled, Compiler};
-use crate::authn::{Authenticator, Chain};
+use crate::authn::{ANONYMOUS, Authenticator, Chain};
 use crate::authz::{Grantee, Policy, Roles, Rule};
 use crate::config::file::{LimitTable, RoleTable, RouteTable, RuleTable, Text};
 use crate::config::read::Entries;
@@ -205,8 +205,15 @@ impl Compiler<'_, '_> {
             self.report.add(list.span(), "a route needs a way to prove identities", "name at least one `[authn.NAME]`");
             return None;
         }
-        let found: Vec<_> = list.get_ref().iter().map(|text| self.find(&parts.authenticators, text).cloned()).collect();
-        let chain = Chain::new(found.into_iter().collect::<Option<_>>()?, name);
+        let found: Vec<_> = list
+            .get_ref()
+            .iter()
+            .map(|text| match text.get_ref().as_str() {
+                ANONYMOUS => Some(Authenticator::Anonymous),
+                _ => self.find(&parts.authenticators, text).cloned(),
+            })
+            .collect();
+        let chain = Chain::new(found.into_iter().collect::<Option<_>>()?, name, self.engines.authenticators.dpop());
         self.report.take(list.span(), chain, "take out authenticators until each issuer has one and each key one place")
     }
 
@@ -270,7 +277,7 @@ impl Compiler<'_, '_> {
 /// The places of all authenticators, not only of the route's: a caller may present to one route what is for another.
 fn stripped(authenticators: &Compiled<Authenticator>, credential: Option<&Credential>) -> Vec<HeaderName> {
     let mut names = vec![header::AUTHORIZATION, header::PROXY_AUTHORIZATION];
-    names.extend(authenticators.by_name.values().flatten().map(Authenticator::place));
+    names.extend(authenticators.by_name.values().flatten().flat_map(Authenticator::places));
     names.extend(credential.and_then(Credential::header));
     names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     names.dedup();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use pingora::protocols::Digest;
 use tokio::time::Instant;
 
-use crate::domain::{Denial, Name};
+use crate::domain::{Denial, Name, PeerCertificates};
 
 /// The facts of one connection. The stream writes them, the data plane reads them and tells the stream where an exchange stands.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Connection {
     pub tls: bool,
     /// The name that the client asked for in the TLS handshake (RFC 6066 §3).
     pub server_name: Option<Box<str>>,
+    /// The certificates that the client showed in the handshake, where it did.
+    pub certificates: Option<PeerCertificates>,
     opened: Instant,
     http2: AtomicBool,
     head: AtomicU8,
@@ -54,6 +56,7 @@ impl Connection {
             client,
             tls,
             server_name,
+            certificates: None,
             opened: Instant::now(),
             http2: AtomicBool::new(false),
             head: AtomicU8::new(HEAD_AWAITED),
