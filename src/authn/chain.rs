@@ -13,32 +13,10 @@ use memchr::{memchr, memchr2};
 use crate::crypto::{api_key, sha256};
 use crate::domain::{AuthnFault, Denial, Name, Principal, PrincipalKind, RequestView};
 
+use super::authenticator::{ANONYMOUS, CLIENT_CERT, CLIENT_CERT_CHAIN, DPOP, SIGNATURE, SIGNATURE_INPUT};
 use super::token::{MAX_TOKEN, Token};
-use super::{ApiKeys, Basic, Dpop, ForwardAuth, HttpSignature, Introspection, Jwt, Mtls, TokenReview};
+use super::{ApiKeys, Authenticator, Basic, Dpop, ForwardAuth, HttpSignature, Introspection, Jwt, Mtls, TokenReview};
 use challenge::Challenges;
-
-/// One configured method that turns a presented credential into a principal.
-#[derive(Debug, Clone)]
-pub enum Authenticator {
-    /// Tokens that an issuer signs, in `Authorization`.
-    Jwt(Arc<Jwt>),
-    /// API keys, in `Authorization: Bearer` or a header of their own.
-    ApiKey(Arc<ApiKeys>),
-    /// Tokens that an authorization server is asked about.
-    Introspection(Arc<Introspection>),
-    /// Tokens that a Kubernetes API server is asked about.
-    TokenReview(Arc<TokenReview>),
-    /// The certificate of the connection.
-    Mtls(Arc<Mtls>),
-    /// The request's own signature, in `Signature-Input` and `Signature`.
-    HttpSignature(Arc<HttpSignature>),
-    /// A name and a password, in `Authorization: Basic`.
-    Basic(Arc<Basic>),
-    /// Whatever a service knows that is asked, in headers that it names.
-    ForwardAuth(Arc<ForwardAuth>),
-    /// Nothing at all: everybody who presents nothing.
-    Anonymous,
-}
 
 /// What a request proved.
 #[derive(Debug, Clone)]
@@ -56,46 +34,6 @@ pub enum BodyDigest {
     Sha256([u8; 32]),
     /// `sha-512`.
     Sha512([u8; 64]),
-}
-
-/// The name under which nobody in particular is known.
-pub const ANONYMOUS: &str = "anonymous";
-
-const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
-const SIGNATURE: HeaderName = HeaderName::from_static("signature");
-const DPOP: HeaderName = HeaderName::from_static("dpop");
-const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
-const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
-
-impl Authenticator {
-    /// The NAME of its `[authn.NAME]`.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Jwt(jwt) => jwt.name(),
-            Self::ApiKey(keys) => keys.name(),
-            Self::Introspection(service) => service.name(),
-            Self::TokenReview(service) => service.name(),
-            Self::Mtls(mtls) => mtls.name(),
-            Self::HttpSignature(signatures) => signatures.name(),
-            Self::Basic(basic) => basic.name(),
-            Self::ForwardAuth(service) => service.name(),
-            Self::Anonymous => return ANONYMOUS,
-        }
-        .as_str()
-    }
-
-    /// The headers that it looks in.
-    pub fn places(&self) -> Vec<HeaderName> {
-        match self {
-            Self::Jwt(_) | Self::Introspection(_) | Self::TokenReview(_) => vec![AUTHORIZATION, DPOP],
-            Self::ApiKey(keys) => vec![keys.header().cloned().unwrap_or(AUTHORIZATION)],
-            Self::Mtls(_) => vec![CLIENT_CERT, CLIENT_CERT_CHAIN],
-            Self::HttpSignature(_) => vec![SIGNATURE_INPUT, SIGNATURE],
-            Self::Basic(_) => vec![AUTHORIZATION],
-            Self::ForwardAuth(service) => service.places().to_vec(),
-            Self::Anonymous => Vec::new(),
-        }
-    }
 }
 
 /// The authenticators of one route, by what they take.

@@ -2,6 +2,7 @@
 
 mod alg;
 mod api_key;
+mod authenticator;
 mod basic;
 mod chain;
 mod claims;
@@ -26,8 +27,9 @@ mod token_review;
 
 pub use alg::Alg;
 pub use api_key::{ApiKeyEntry, ApiKeyFault, ApiKeySettings, ApiKeys};
+pub use authenticator::{ANONYMOUS, Authenticator};
 pub use basic::Basic;
-pub use chain::{ANONYMOUS, Authenticator, BodyDigest, Chain, ChainFault, Proof};
+pub use chain::{BodyDigest, Chain, ChainFault, Proof};
 pub use dpop::Dpop;
 pub use forward_auth::ForwardAuth;
 pub use http_signature::HttpSignature;

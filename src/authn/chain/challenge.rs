@@ -2,7 +2,7 @@
 
 use http::HeaderValue;
 
-use super::Authenticator;
+use crate::authn::Authenticator;
 use crate::domain::{AuthnFault, Name};
 
 /// The values of `WWW-Authenticate` of one route.
