@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Digest;
 use pingora::upstreams::peer::HttpPeer;
@@ -169,7 +169,12 @@ impl ProxyHttp for Gateway {
         admission.body.seen = 0;
         // Behind the first `?`, which no authority holds.
         let (_, query) = split_target(session.req_header().raw_path()).map_err(failure::carry)?;
-        upstream::apply(admission, draft.id(), query, head)
+        upstream::apply(admission, draft.id(), query, head)?;
+        if upstream::takes_trailers(session.req_header(), head.version) {
+            // Of a session that is watched over, Pingora takes it off, and gRPC does not work without.
+            head.insert_header(header::TE, HeaderValue::from_static("trailers"))?;
+        }
+        Ok(())
     }
 
     async fn request_body_filter(

@@ -1,7 +1,7 @@
 //! The head that goes upstream: what was matched, without what the client presented, and with the credential.
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 use zeroize::Zeroizing;
@@ -34,6 +34,12 @@ pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, h
     }
     head.set_uri(target(admission, query)?);
     Ok(())
+}
+
+/// Whether both sides speak HTTP/2 and the client said that it takes trailers (RFC 9113 §8.2.2).
+pub(super) fn takes_trailers(asked: &RequestHeader, upstream: Version) -> bool {
+    let is_said = || asked.headers.get(header::TE).is_some_and(|te| te.as_bytes() == b"trailers");
+    asked.version == Version::HTTP_2 && upstream == Version::HTTP_2 && is_said()
 }
 
 /// The request target in origin-form: the target's base path, the path as it was matched, and the query.
