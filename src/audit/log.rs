@@ -68,7 +68,7 @@ impl Log {
         let sink = Sink::open(path, Instant::now())?;
         let queue = Arc::new(Queue::new(max_queue, metrics));
         let writers = Arc::clone(&queue);
-        thread::Builder::new().name("audit".to_owned()).spawn(move || writer::run(&writers, sink, node.as_ref()))?;
+        thread::Builder::new().name("audit".to_owned()).spawn(move || writer::run(&writers, sink, node))?;
         Ok(Self(queue))
     }
 

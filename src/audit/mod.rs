@@ -1,5 +1,6 @@
 //! One record per exchange, written off the request path. Never bodies, header values, queries or secrets.
 
+mod line;
 mod log;
 mod queue;
 mod record;

@@ -7,10 +7,6 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
-use crate::telemetry::write_json;
-
 /// The log's file and the lines that are not in it yet.
 ///
 /// The file is open for appending and each batch is one write, so that an old and a new process may share it during an upgrade.
@@ -43,13 +39,9 @@ impl Sink {
         Ok(Self { path, file, followed: now, batch: Vec::with_capacity(FULL_BATCH), written: 0 })
     }
 
-    /// Adds one line to the batch. A chain of digests would begin here.
-    pub(super) fn append(&mut self, entry: &impl Serialize) {
-        // Into memory, an entry of text and numbers can always be written; what another would leave behind still ends its line.
-        if let Err(error) = write_json(&mut self.batch, entry) {
-            log::error!(error:%; "an audit record could not be written as JSON");
-        }
-        self.batch.push(b'\n');
+    /// The batch, for whole lines to be added. A chain of digests would begin here.
+    pub(super) fn batch(&mut self) -> &mut Vec<u8> {
+        &mut self.batch
     }
 
     /// Whether the batch should be written before more is added.
@@ -124,6 +116,10 @@ mod tests {
         fs::read_to_string(path).expect("file").lines().map(str::to_owned).collect()
     }
 
+    fn append(sink: &mut Sink, text: &str) {
+        writeln!(sink.batch(), "\"{text}\"").expect("memory");
+    }
+
     #[test]
     fn the_file_is_the_owners_alone() {
         let dir = tempfile::tempdir().expect("directory");
@@ -140,7 +136,7 @@ mod tests {
         let start = Instant::now();
         let mut sink = Sink::open(Some(path.clone()), start).expect("opened");
         let mut put = |text: &str, after: u64| {
-            sink.append(&text);
+            append(&mut sink, text);
             sink.write(start + Duration::from_millis(after)).expect("written");
         };
         put("a", 0);
@@ -160,7 +156,7 @@ mod tests {
         fs::write(&path, "\"whole\"\n{\"to").expect("written");
         let now = Instant::now();
         let mut sink = Sink::open(Some(path.clone()), now).expect("opened");
-        sink.append(&"next");
+        append(&mut sink, "next");
         sink.write(now).expect("written");
         assert_eq!(lines(&path), ["\"whole\"", "{\"to", "\"next\""]);
     }
@@ -173,7 +169,7 @@ mod tests {
         let start = Instant::now();
         let mut sink = Sink::open(Some(path.clone()), start).expect("opened");
         for line in ["a", "bcd", "e"] {
-            sink.append(&line);
+            append(&mut sink, line);
         }
         assert_eq!(sink.write(start).expect_err("full").kind(), io::ErrorKind::StorageFull);
         // As after a short write that ended within the second line.
@@ -190,7 +186,7 @@ mod tests {
         let path = dir.path().join("audit.log");
         let now = Instant::now();
         let mut sink = Sink::open(Some(path.clone()), now).expect("opened");
-        sink.append(&"abc");
+        append(&mut sink, "abc");
         sink.file.write_all(b"\"a").expect("written");
         sink.written = 2;
         sink.write(now).expect("written");

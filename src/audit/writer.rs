@@ -6,21 +6,22 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::domain::Name;
 
+use super::line::Lines;
 use super::queue::Queue;
-use super::record::{Exchange, Lost};
 use super::sink::Sink;
 
 /// The pause after a failed write.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// Writes until the queue is closed and empty.
-pub(super) fn run(queue: &Arc<Queue>, mut sink: Sink, node: Option<&Name>) {
+pub(super) fn run(queue: &Arc<Queue>, mut sink: Sink, node: Option<Name>) {
+    let mut lines = Lines::new(node);
     let mut ending = Ending { queue, synced: false };
     let mut batch = Vec::new();
     while let Some(lost) = queue.take(&mut batch) {
         let mut unwritten = 0;
         for record in batch.drain(..) {
-            sink.append(&Exchange::new(&record, node));
+            lines.exchange(sink.batch(), &record);
             unwritten += 1;
             if sink.is_full() {
                 write(queue, &mut sink);
@@ -29,7 +30,7 @@ pub(super) fn run(queue: &Arc<Queue>, mut sink: Sink, node: Option<&Name>) {
             }
         }
         if lost > 0 {
-            sink.append(&Lost::new(lost, node, SystemTime::now()));
+            lines.lost(sink.batch(), lost, SystemTime::now());
         }
         write(queue, &mut sink);
         queue.wrote(unwritten, lost);

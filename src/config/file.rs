@@ -51,7 +51,7 @@ pub(super) struct EgressTable {
     pub(super) allow: Networks,
 }
 
-/// `[listen.NAME]`: a listener for clients.
+/// `[listen.NAME]`: a listener for clients. There are at most 32, with the admin listener: as many as an upgrade hands over.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListenTable {

@@ -12,6 +12,8 @@ use super::diagnostic::{Report, nearest};
 use super::file::*;
 use crate::domain::Name;
 
+mod pieces;
+
 /// One named entry and where its name stands.
 #[derive(Debug)]
 pub(super) struct Entry<T> {
@@ -58,61 +60,76 @@ pub(super) const TABLES: [&str; 12] = [
 
 /// Reads a file; what is wrong goes to the report.
 pub(super) fn read<'a>(text: &'a str, report: &mut Report<'a>) -> File {
+    let in_pieces = if text.len() > LARGE { pieces::read(text, pieces::PIECE) } else { None };
+    in_pieces.unwrap_or_else(|| read_whole(text, report))
+}
+
+/// The size in bytes from which on it matters what parsing takes; smaller files go the plain way.
+const LARGE: usize = 1024 * 1024;
+
+fn read_whole<'a>(text: &'a str, report: &mut Report<'a>) -> File {
     let (root, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         report.add(error.span().unwrap_or_default(), error.message(), "see https://toml.io for TOML's syntax");
     }
     let mut file = File::default();
-    if !errors.is_empty() {
-        return file;
+    if errors.is_empty() {
+        Reader { text, report }.tables(root.into_inner(), &mut file);
     }
-    let mut reader = Reader { text, report, unreadable: BTreeMap::new() };
-    for (key, value) in root.into_inner() {
-        let span = key.span();
-        match key.get_ref().as_ref() {
-            "server" => file.server = reader.single("server", value).unwrap_or_default(),
-            "admin" => file.admin = reader.single("admin", value),
-            "audit" => file.audit = reader.single("audit", value).unwrap_or_default(),
-            "egress" => file.egress = reader.single("egress", value).unwrap_or_default(),
-            "listen" => file.listen = reader.entries("listen", value),
-            "authn" => file.authn = reader.entries("authn", value),
-            "role" => file.role = reader.entries("role", value),
-            "vault" => file.vault = reader.entries("vault", value),
-            "target" => file.target = reader.entries("target", value),
-            "credential" => file.credential = reader.entries("credential", value),
-            "limit" => file.limit = reader.entries("limit", value),
-            "route" => file.route = reader.entries("route", value),
-            other => {
-                let cure = cure_for_unknown(other, &TABLES);
-                reader.report.add(span, format!("unknown table `{other}`"), cure);
-            }
-        }
-    }
-    file.unreadable = reader.unreadable;
     file
 }
 
 struct Reader<'r, 'a> {
     text: &'a str,
     report: &'r mut Report<'a>,
-    unreadable: BTreeMap<&'static str, Vec<Name>>,
 }
 
 impl<'a> Reader<'_, 'a> {
-    fn single<T: DeserializeOwned>(&mut self, table: &str, value: Spanned<DeValue<'a>>) -> Option<T> {
+    /// Adds tables to those of the file.
+    fn tables(&mut self, root: DeTable<'_>, file: &mut File) {
+        let lost = &mut file.unreadable;
+        for (key, value) in root {
+            let span = key.span();
+            match key.get_ref().as_ref() {
+                "server" => file.server = self.single("server", value).unwrap_or_default(),
+                "admin" => file.admin = self.single("admin", value),
+                "audit" => file.audit = self.single("audit", value).unwrap_or_default(),
+                "egress" => file.egress = self.single("egress", value).unwrap_or_default(),
+                "listen" => self.entries("listen", value, &mut file.listen, lost),
+                "authn" => self.entries("authn", value, &mut file.authn, lost),
+                "role" => self.entries("role", value, &mut file.role, lost),
+                "vault" => self.entries("vault", value, &mut file.vault, lost),
+                "target" => self.entries("target", value, &mut file.target, lost),
+                "credential" => self.entries("credential", value, &mut file.credential, lost),
+                "limit" => self.entries("limit", value, &mut file.limit, lost),
+                "route" => self.entries("route", value, &mut file.route, lost),
+                other => {
+                    let cure = cure_for_unknown(other, &TABLES);
+                    self.report.add(span, format!("unknown table `{other}`"), cure);
+                }
+            }
+        }
+    }
+
+    fn single<T: DeserializeOwned>(&mut self, table: &str, value: Spanned<DeValue<'_>>) -> Option<T> {
         match T::deserialize(ValueDeserializer::from(value)) {
             Ok(read) => Some(read),
             Err(error) => self.tell_all(&[table], error),
         }
     }
 
-    fn entries<T: DeserializeOwned>(&mut self, table: &'static str, value: Spanned<DeValue<'a>>) -> Entries<T> {
+    fn entries<T: DeserializeOwned>(
+        &mut self,
+        table: &'static str,
+        value: Spanned<DeValue<'_>>,
+        entries: &mut Entries<T>,
+        unreadable: &mut BTreeMap<&'static str, Vec<Name>>,
+    ) {
         let span = value.span();
         let DeValue::Table(named) = value.into_inner() else {
             self.report.add(span, format!("`{table}` is a table of named entries"), format!("write `[{table}.NAME]`"));
-            return Entries::new();
+            return;
         };
-        let mut entries = Entries::new();
         for (key, value) in named {
             let span = key.span();
             let cure = format!("write `[{table}.NAME]` with such a name");
@@ -120,18 +137,17 @@ impl<'a> Reader<'_, 'a> {
             if !value.get_ref().is_table() {
                 // Not left to the deserializer: it would show the value.
                 self.report.add(value.span(), "this is to be a table", format!("write `[{table}.{name}]`"));
-                self.unreadable.entry(table).or_default().push(name);
+                unreadable.entry(table).or_default().push(name);
                 continue;
             }
             match T::deserialize(ValueDeserializer::from(value)) {
                 Ok(read) => drop(entries.insert(name, Entry { span, table: read })),
                 Err(error) => match self.tell_all(&[table, name.as_str()], error) {
                     Some(repaired) => drop(entries.insert(name, Entry { span, table: repaired })),
-                    None => self.unreadable.entry(table).or_default().push(name),
+                    None => unreadable.entry(table).or_default().push(name),
                 },
             }
         }
-        entries
     }
 
     /// Tells an error, then takes its key out and reads again, until nothing more is wrong or nothing can be taken out. Gives what is left,

@@ -48,6 +48,10 @@ const RUN_DIRECTORY: &str = ".claviger";
 /// The largest head that can be asked for: what the HTTP library takes at most.
 const MAX_HEAD: u64 = 1024 * 1024;
 
+/// How many listeners there can be, with the admin listener: as many descriptors, one for each, as Pingora takes from its predecessor in an
+/// upgrade. With more, every upgrade would fail.
+const MAX_LISTENERS: usize = 32;
+
 impl Compiler<'_, '_> {
     pub(super) fn process(&mut self, file: &File) -> Process {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -56,6 +60,7 @@ impl Compiler<'_, '_> {
             listeners.extend(self.listener(name, &entry.table));
         }
         self.check_addresses(file);
+        self.check_number(file);
         Process {
             threads: file.server.threads.unwrap_or(cores).clamp(1, 1024),
             drain: or(file.server.drain, 30),
@@ -94,6 +99,16 @@ impl Compiler<'_, '_> {
                     "give each its own address and port",
                 );
             }
+        }
+    }
+
+    fn check_number(&mut self, file: &File) {
+        let listeners = file.listen.values().map(|entry| entry.table.address.span());
+        let mut places: Vec<_> = listeners.chain(file.admin.as_ref().map(|admin| admin.address.span())).collect();
+        places.sort_by_key(|place| place.start);
+        if let Some(place) = places.into_iter().nth(MAX_LISTENERS) {
+            let message = format!("more than {MAX_LISTENERS} listeners: an upgrade could not hand them over");
+            self.report.add(place, message, "take some out, with the admin listener counted, or run a second process");
         }
     }
 
