@@ -60,7 +60,7 @@ pub struct Timings {
 ///
 /// The log has one JSON object a line, with these members in this order, those left out that say nothing: `kind` (`exchange`), `time`
 /// (RFC 3339, UTC, microseconds), `id`, `node`, `config`, `listener`, `client`, `protocol`, `method`, `host`, `path`, `query`, `route`,
-/// `authenticator`, `principal`, `principal_kind`, `role`, `rule`, `outcome`, `code`, `detail`, `target`, `backend`, `attempts`, `credential`,
+/// `authenticator`, `principal`, `principal_kind`, `actor`, `role`, `rule`, `outcome`, `code`, `detail`, `target`, `backend`, `attempts`, `credential`,
 /// `status`, `request_bytes`, `response_bytes`, `authenticate_us`, `authorize_us`, `acquire_us`, `upstream_us`, `total_us`. A line of `kind`
 /// `lost` has `time`, `node` and the `count` of exchanges that have no line of their own.
 #[derive(Debug, Clone)]
@@ -156,6 +156,8 @@ pub(super) struct Exchange<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     principal_kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'a str>,
@@ -208,6 +210,7 @@ impl<'a> Exchange<'a> {
             authenticator: principal.map(|p| p.authenticator.as_str()),
             principal: principal.map(|p| p.id.as_str()),
             principal_kind: principal.map(|p| kind_text(p.kind)),
+            actor: principal.and_then(|p| p.actor.as_deref()),
             role: record.role.as_deref(),
             rule: record.rule.as_deref(),
             outcome: record.outcome,
@@ -308,6 +311,7 @@ pub(super) mod tests {
     pub(in crate::audit) fn full(id: &str) -> Record {
         let principal = Principal {
             roles: vec!["billing".into()],
+            actor: Some("agent-7".into()),
             ..Principal::new(name("corp"), PrincipalKind::Service, id.to_owned())
         };
         Record {
@@ -349,7 +353,7 @@ pub(super) mod tests {
     fn fields_stand_in_their_documented_order() {
         let record = full("svc-refunds");
         let want = format!(
-            r#"{{"kind":"exchange","time":"2023-11-14T22:13:20.123456Z","id":"{}","node":"n1","config":1,"listener":"public","client":"192.0.2.7","protocol":"HTTP/1.1","method":"POST","host":"api.example.com","path":"/v1/refunds","query":true,"route":"stripe","authenticator":"corp","principal":"svc-refunds","principal_kind":"service","role":"billing","rule":"route.stripe.allow[1]","outcome":"completed","target":"stripe","backend":"203.0.113.9:443","attempts":1,"credential":"stripe","status":201,"request_bytes":120,"response_bytes":4096,"authenticate_us":12,"authorize_us":0,"acquire_us":1,"upstream_us":8000,"total_us":8100}}"#,
+            r#"{{"kind":"exchange","time":"2023-11-14T22:13:20.123456Z","id":"{}","node":"n1","config":1,"listener":"public","client":"192.0.2.7","protocol":"HTTP/1.1","method":"POST","host":"api.example.com","path":"/v1/refunds","query":true,"route":"stripe","authenticator":"corp","principal":"svc-refunds","principal_kind":"service","actor":"agent-7","role":"billing","rule":"route.stripe.allow[1]","outcome":"completed","target":"stripe","backend":"203.0.113.9:443","attempts":1,"credential":"stripe","status":201,"request_bytes":120,"response_bytes":4096,"authenticate_us":12,"authorize_us":0,"acquire_us":1,"upstream_us":8000,"total_us":8100}}"#,
             record.id
         );
         assert_eq!(line(&record, Some(&name("n1"))), want);
