@@ -45,6 +45,7 @@ impl Lines {
             line.plain("authenticator", principal.authenticator.as_str());
             line.text("principal", &principal.id);
             line.plain("principal_kind", kind(principal.kind));
+            line.text_if("actor", principal.actor.as_deref());
         }
         line.text_if("role", record.role.as_deref());
         line.text_if("rule", record.rule.as_deref());
@@ -262,7 +263,7 @@ mod tests {
     fn fields_stand_in_their_documented_order() {
         let record = full("svc-refunds");
         let want = format!(
-            r#"{{"kind":"exchange","time":"2023-11-14T22:13:20.123456Z","id":"{}","node":"n1","config":1,"listener":"public","client":"192.0.2.7","protocol":"HTTP/1.1","method":"POST","host":"api.example.com","path":"/v1/refunds","query":true,"route":"stripe","authenticator":"corp","principal":"svc-refunds","principal_kind":"service","role":"billing","rule":"route.stripe.allow[1]","outcome":"completed","target":"stripe","backend":"203.0.113.9:443","attempts":1,"credential":"stripe","status":201,"request_bytes":120,"response_bytes":4096,"authenticate_us":12,"authorize_us":0,"acquire_us":1,"upstream_us":8000,"total_us":8100}}"#,
+            r#"{{"kind":"exchange","time":"2023-11-14T22:13:20.123456Z","id":"{}","node":"n1","config":1,"listener":"public","client":"192.0.2.7","protocol":"HTTP/1.1","method":"POST","host":"api.example.com","path":"/v1/refunds","query":true,"route":"stripe","authenticator":"corp","principal":"svc-refunds","principal_kind":"service","actor":"agent-7","role":"billing","rule":"route.stripe.allow[1]","outcome":"completed","target":"stripe","backend":"203.0.113.9:443","attempts":1,"credential":"stripe","status":201,"request_bytes":120,"response_bytes":4096,"authenticate_us":12,"authorize_us":0,"acquire_us":1,"upstream_us":8000,"total_us":8100}}"#,
             record.id
         );
         assert_eq!(line(&record, Some(name("n1"))), want);

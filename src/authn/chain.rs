@@ -14,6 +14,7 @@ use crate::crypto::{api_key, sha256};
 use crate::domain::{AuthnFault, Denial, Name, Principal, PrincipalKind, RequestView};
 
 use super::authenticator::{ANONYMOUS, CLIENT_CERT, CLIENT_CERT_CHAIN, DPOP, SIGNATURE, SIGNATURE_INPUT};
+use super::dpop::Wanted;
 use super::token::{MAX_TOKEN, Token};
 use super::{ApiKeys, Authenticator, Basic, Dpop, ForwardAuth, HttpSignature, Introspection, Jwt, Mtls, TokenReview};
 use challenge::Challenges;
@@ -204,6 +205,11 @@ impl Chain {
         self.challenges.of(fault)
     }
 
+    /// The value of `DPoP-Nonce` that goes with this fault (RFC 9449 §9).
+    pub fn nonce(&self, fault: AuthnFault, now: SystemTime) -> Option<HeaderValue> {
+        if fault == AuthnFault::Nonce { self.dpop.nonce(now) } else { None }
+    }
+
     /// The one credential in all places. A second one, wherever it stands, could be the one that somebody else reads.
     fn presented<'a>(&'a self, request: &RequestView<'a>) -> Result<Option<(&'a HeaderName, &'a str)>, AuthnFault> {
         let headers = request.headers;
@@ -309,11 +315,14 @@ impl Chain {
         if bound.certificate.is_some() && bound.certificate != certificate {
             return Err(Denial::Unauthenticated(AuthnFault::Binding));
         }
-        let key = match scheme {
-            Scheme::Bearer => None,
-            Scheme::Dpop => Some(self.dpop.verify(request, token, now)?),
-        };
-        if bound.key == key { Ok(()) } else { Err(Denial::Unauthenticated(AuthnFault::Binding)) }
+        match (scheme, bound.key) {
+            (Scheme::Bearer, None) => Ok(()),
+            (Scheme::Dpop, Some(key)) => {
+                let nonce = self.tokens.iter().any(|jwt| *jwt.name() == principal.authenticator && jwt.needs_nonce());
+                self.dpop.verify(request, &Wanted { token, key, nonce }, now)
+            }
+            (Scheme::Bearer, Some(_)) | (Scheme::Dpop, None) => Err(Denial::Unauthenticated(AuthnFault::Binding)),
+        }
     }
 }
 

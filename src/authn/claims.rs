@@ -5,9 +5,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
-use crate::domain::{AuthnFault, Principal};
+use crate::domain::{AuthnFault, Principal, PrincipalKind};
 
-use super::jwt::JwtSettings;
+use super::confirmation;
+use super::jwt::{JwtSettings, KindSource};
 
 /// A principal, and the time in which its token proves it.
 pub(super) struct Proof {
@@ -35,14 +36,52 @@ pub(super) fn check(settings: &JwtSettings, claims: &Map<String, Value>, now: Sy
     if !Principal::is_valid_id(id) {
         return Err(AuthnFault::Claim);
     }
+    if settings.is_access_token_profile {
+        check_profile(claims)?;
+    }
     let roles = settings.roles_claim.as_deref().and_then(|path| find(claims, path));
+    let mut roles = names(roles, Single::OneName)?;
+    if let Some(prefix) = &settings.roles_prefix {
+        roles = roles.iter().filter_map(|role| role.strip_prefix(&**prefix)).map(Arc::from).collect();
+        roles.retain(|role: &Arc<str>| !role.is_empty());
+    }
     let principal = Arc::new(Principal {
-        roles: names(roles, Single::OneName)?,
+        roles,
         scopes: names(claims.get(&settings.scopes_claim), Single::SpaceSeparated)?,
         expires: Some(until),
-        ..Principal::new(settings.name.clone(), settings.kind, id.to_owned())
+        actor: actor(claims)?,
+        confirmation: confirmation::read(claims.get("cnf"))?,
+        ..Principal::new(settings.name.clone(), kind(&settings.kind, claims)?, id.to_owned())
     });
     Ok(Proof { principal, from, until })
+}
+
+/// What RFC 9068 §2.2 requires besides what is always checked. `sub` stands beside another claim that may be the id.
+fn check_profile(claims: &Map<String, Value>) -> Result<(), AuthnFault> {
+    let is_text = |name: &str| claims.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    let has_all = ["sub", "client_id", "jti"].into_iter().all(is_text) && claims.contains_key("iat");
+    if has_all { Ok(()) } else { Err(AuthnFault::Claim) }
+}
+
+/// Who acts for the principal: the `sub` of the outermost `act` (RFC 8693 §4.1). Those nested in it acted earlier, and decide nothing.
+pub(super) fn actor(claims: &Map<String, Value>) -> Result<Option<Arc<str>>, AuthnFault> {
+    let Some(act) = claims.get("act") else { return Ok(None) };
+    let subject = act.as_object().and_then(|act| act.get("sub")).and_then(Value::as_str);
+    let subject = subject.filter(|subject| Principal::is_valid_id(subject)).ok_or(AuthnFault::Claim)?;
+    Ok(Some(Arc::from(subject)))
+}
+
+fn kind(source: &KindSource, claims: &Map<String, Value>) -> Result<PrincipalKind, AuthnFault> {
+    match source {
+        KindSource::Fixed(kind) => Ok(*kind),
+        KindSource::Claim(path) => match find(claims, path).and_then(Value::as_str) {
+            Some("human") => Ok(PrincipalKind::Human),
+            Some("service") => Ok(PrincipalKind::Service),
+            Some("agent") => Ok(PrincipalKind::Agent),
+            // Without it nobody is taken for a person.
+            Some(_) | None => Err(AuthnFault::Claim),
+        },
+    }
 }
 
 fn check_audience(audiences: &[String], claim: Option<&Value>) -> Result<(), AuthnFault> {
@@ -81,7 +120,7 @@ fn check_times(
 }
 
 /// A NumericDate (RFC 7519 §2), where the claim is there. What lies outside 1970 to 9999 counts as that bound.
-fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<SystemTime>, AuthnFault> {
+pub(super) fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<SystemTime>, AuthnFault> {
     let Some(claim) = claims.get(name) else { return Ok(None) };
     let seconds = claim.as_f64().filter(|seconds| seconds.is_finite()).ok_or(AuthnFault::Claim)?;
     let since = Duration::try_from_secs_f64(seconds.clamp(0.0, END_OF_TIME)).map_err(|_| AuthnFault::Claim)?;

@@ -1,17 +1,208 @@
 //! Proofs that a caller holds the key which its token is bound to (RFC 9449).
 
-use std::time::SystemTime;
+mod nonce;
+mod replay;
+#[cfg(test)]
+mod tests;
 
-use crate::domain::{Denial, RequestView};
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::HeaderValue;
+use serde_json::{Map, Value};
+
+use crate::crypto::{constant_time_eq, sha256};
+use crate::domain::{AuthnFault, Denial, Host, NormalPath, RequestView, Unavailable};
+
+use super::alg::{Alg, Algs};
+use super::authenticator::DPOP;
+use super::claims;
+use super::confirmation;
+use super::jwks;
+use super::token::Token;
+use nonce::Nonces;
+use replay::{Once, Used};
 
 /// Checks proofs, and remembers those that were used.
-#[derive(Debug, Default)]
-pub struct Dpop {}
+pub struct Dpop {
+    used: Used,
+    nonces: Nonces,
+}
+
+/// The algorithms taken, as challenges name them.
+pub(super) const ALGORITHMS: [Alg; 5] = [Alg::Es256, Alg::Es384, Alg::EdDsa, Alg::Ps256, Alg::Rs256];
+
+/// The longest proof, in bytes: enough for the largest RSA key taken and its signature.
+const MAX_PROOF: usize = 4096;
+/// The longest `jti`, in bytes.
+const MAX_JTI: usize = 128;
+/// How old a proof may be, and how far ahead of this clock its maker's may be (RFC 9449 §11.1).
+const PAST: Duration = Duration::from_secs(60);
+const FUTURE: Duration = Duration::from_secs(10);
+/// The most used proofs that are remembered; each lives for at most two of its windows of 70 s.
+const MAX_USED: usize = 1 << 20;
+
+/// What a token and its issuer's settings demand of a proof.
+pub(super) struct Wanted<'a> {
+    /// The access token that the proof comes with.
+    pub(super) token: &'a str,
+    /// The thumbprint of the key that the token is bound to.
+    pub(super) key: [u8; 32],
+    /// Whether the proof has to hold a nonce that was given out here.
+    pub(super) nonce: bool,
+}
 
 impl Dpop {
-    /// Checks the request's one `DPoP` field for this access token; gives the SHA-256 thumbprint of the key that made it (RFC 7638).
-    pub(super) fn verify(&self, request: &RequestView<'_>, token: &str, now: SystemTime) -> Result<[u8; 32], Denial> {
-        let _ = (request, token, now);
-        Err(Denial::Internal)
+    /// Checks the request's one `DPoP` field by every rule of RFC 9449 §4.3. A proof is good once. Only one that is sound in everything
+    /// else counts as used, so that nobody without a token and its key can fill the memory of them.
+    pub(super) fn verify(&self, request: &RequestView<'_>, wanted: &Wanted<'_>, now: SystemTime) -> Result<(), Denial> {
+        let (jti, issued) = self.judge(request, wanted, now).map_err(Denial::Unauthenticated)?;
+        // A proof is good through the second in which it ends.
+        let until = issued.checked_add(PAST).and_then(|end| end.duration_since(UNIX_EPOCH).ok());
+        let until = until.map_or(u64::MAX, |until| until.as_secs() + 1);
+        let now = now.duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        match self.used.take(&sha256(&[&wanted.key[..], jti.as_bytes()].concat()), until, now) {
+            Once::First => Ok(()),
+            Once::Again => Err(Denial::Unauthenticated(AuthnFault::Replay)),
+            // What cannot be remembered could be used again.
+            Once::Full => Err(Denial::Unavailable(Unavailable::Authenticator)),
+        }
+    }
+
+    /// The nonce that proofs made now are to hold (RFC 9449 §9).
+    pub(super) fn nonce(&self, now: SystemTime) -> Option<HeaderValue> {
+        HeaderValue::try_from(self.nonces.current(now)).ok()
+    }
+
+    /// Everything but whether it was used before: its `jti`, and when it was made.
+    fn judge(
+        &self,
+        request: &RequestView<'_>,
+        wanted: &Wanted<'_>,
+        now: SystemTime,
+    ) -> Result<(String, SystemTime), AuthnFault> {
+        let mut fields = request.headers.get_all(DPOP).iter();
+        let field = fields.next().ok_or(AuthnFault::Binding)?;
+        if fields.next().is_some() {
+            return Err(AuthnFault::Several);
+        }
+        let text = field.to_str().ok().filter(|text| text.len() <= MAX_PROOF).ok_or(AuthnFault::Malformed)?;
+        let proof = Token::parse(text)?;
+        check_signature(&proof, wanted.key)?;
+        let claims = &proof.claims;
+        let member = |name: &str| claims.get(name).and_then(Value::as_str).ok_or(AuthnFault::Claim);
+        if member("htm")? != request.method.as_str() || !is_asked(request, member("htu")?) {
+            return Err(AuthnFault::Binding);
+        }
+        let covers = claims.get("ath").and_then(confirmation::digest).ok_or(AuthnFault::Claim)?;
+        if !constant_time_eq(&covers, &sha256(wanted.token.as_bytes())) {
+            return Err(AuthnFault::Binding);
+        }
+        let issued = claims::time(claims, "iat")?.ok_or(AuthnFault::Claim)?;
+        if issued.checked_add(PAST).is_none_or(|end| now > end) {
+            return Err(AuthnFault::Expired);
+        }
+        if issued > now + FUTURE {
+            return Err(AuthnFault::NotYetValid);
+        }
+        let jti = member("jti")?;
+        if !(1..=MAX_JTI).contains(&jti.len()) {
+            return Err(AuthnFault::Claim);
+        }
+        let nonce = claims.get("nonce").and_then(Value::as_str);
+        if wanted.nonce && !nonce.is_some_and(|nonce| self.nonces.is_ours(nonce, now)) {
+            return Err(AuthnFault::Nonce);
+        }
+        Ok((jti.to_owned(), issued))
+    }
+}
+
+/// Header members by which a key could come from elsewhere than `jwk`.
+const OTHER_KEYS: [&str; 3] = ["jku", "x5u", "x5c"];
+/// Members of a JWK that must not leave their owner (RFC 7518 §6.2.2, §6.3.2, §6.4.1).
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// Type, key and signature (RFC 9449 §4.2). The key is compared before it is used: another proves nothing, and costs nothing.
+fn check_signature(proof: &Token<'_>, bound: [u8; 32]) -> Result<(), AuthnFault> {
+    // As it stands in the RFC, also where `application/` may be left out: proofs are made by libraries that know this one spelling.
+    if proof.typ() != Some("dpop+jwt") {
+        return Err(AuthnFault::Type);
+    }
+    if !ALGORITHMS.contains(&proof.alg) {
+        return Err(AuthnFault::Algorithm);
+    }
+    let header = proof.header();
+    let jwk = header.get("jwk").and_then(Value::as_object).ok_or(AuthnFault::Malformed)?;
+    let gives_away = PRIVATE.iter().any(|member| jwk.contains_key(*member));
+    if gives_away || OTHER_KEYS.iter().any(|member| header.contains_key(*member) || jwk.contains_key(*member)) {
+        return Err(AuthnFault::Malformed);
+    }
+    if !constant_time_eq(&thumbprint(jwk).ok_or(AuthnFault::Malformed)?, &bound) {
+        return Err(AuthnFault::Binding);
+    }
+    jwks::read(jwk, Algs::of(ALGORITHMS)).ok_or(AuthnFault::Algorithm)?.verify(proof)
+}
+
+/// The SHA-256 of a public key's needed members, sorted and without blanks (RFC 7638 §3, RFC 8037 §2).
+fn thumbprint(jwk: &Map<String, Value>) -> Option<[u8; 32]> {
+    let needed: &[&str] = match jwk.get("kty")?.as_str()? {
+        "EC" => &["crv", "kty", "x", "y"],
+        "OKP" => &["crv", "kty", "x"],
+        "RSA" => &["e", "kty", "n"],
+        _ => return None,
+    };
+    let mut text = String::with_capacity(512);
+    for name in needed {
+        let value = jwk.get(*name)?.as_str()?;
+        // None of them needs an escape: base64url, or a curve's name.
+        if !value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
+            return None;
+        }
+        text.push(if text.is_empty() { '{' } else { ',' });
+        text.extend(["\"", name, "\":\"", value, "\""]);
+    }
+    text.push('}');
+    Some(sha256(text.as_bytes()))
+}
+
+/// Whether `htu` is what this request asks for, without query and fragment (RFC 9449 §4.3), each in the normal form that routes and rules
+/// see. What comes in the clear may have come over TLS to somebody before, and its maker signed `https`; never the other way round.
+fn is_asked(request: &RequestView<'_>, htu: &str) -> bool {
+    let Some((scheme, rest)) = htu.split_once("://") else { return false };
+    let port = if scheme.eq_ignore_ascii_case("https") {
+        443
+    } else if scheme.eq_ignore_ascii_case("http") && !request.is_tls {
+        80
+    } else {
+        return false;
+    };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = match rest.find('/') {
+        Some(at) => rest.split_at(at),
+        None => (rest, "/"),
+    };
+    Host::parse(authority).is_ok_and(|host| host == *request.host)
+        && port_of(authority, port) == port_of(request.authority, port)
+        && NormalPath::parse(path.as_bytes()).is_ok_and(|path| path == *request.asked)
+}
+
+/// The port behind a host that is sound, or the scheme's own.
+fn port_of(authority: &str, default: u16) -> Option<u16> {
+    let after_address = authority.rsplit(']').next().unwrap_or_default();
+    match after_address.rsplit_once(':') {
+        Some((_, digits)) => digits.parse().ok(),
+        None => Some(default),
+    }
+}
+
+impl Default for Dpop {
+    fn default() -> Self {
+        Self { used: Used::new(MAX_USED), nonces: Nonces::new() }
+    }
+}
+
+impl fmt::Debug for Dpop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dpop").finish_non_exhaustive()
     }
 }

@@ -81,7 +81,7 @@ impl KeySet {
 }
 
 /// One JWK (RFC 7517 §4), where it is usable.
-fn read(jwk: &Map<String, Value>, allowed: Algs) -> Option<Key> {
+pub(super) fn read(jwk: &Map<String, Value>, allowed: Algs) -> Option<Key> {
     let is_for_signatures = jwk.get("use").is_none_or(|purpose| purpose == "sig");
     let may_verify =
         jwk.get("key_ops").is_none_or(|ops| ops.as_array().is_some_and(|ops| ops.iter().any(|op| op == "verify")));

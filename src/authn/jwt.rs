@@ -37,8 +37,23 @@ pub struct JwtSettings {
     pub roles_claim: Option<String>,
     /// The claim that names scopes.
     pub scopes_claim: String,
-    /// What sort of caller the issuer's tokens stand for.
-    pub kind: PrincipalKind,
+    /// What role names have to begin with to count; the rest of the name is the role. None means every name counts, as it is.
+    pub roles_prefix: Option<String>,
+    /// What sort of caller a token stands for.
+    pub kind: KindSource,
+    /// Whether only access tokens of RFC 9068 are taken: of its type, and with every claim that its §2.2 requires.
+    pub is_access_token_profile: bool,
+    /// Whether proofs of possession have to hold a nonce that was given out here (RFC 9449 §9).
+    pub is_nonce_needed: bool,
+}
+
+/// How it is known what sort of caller a token stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KindSource {
+    /// All tokens stand for this one.
+    Fixed(PrincipalKind),
+    /// By the text of this claim, or of the one that a dotted path leads to: `human`, `service` or `agent`.
+    Claim(String),
 }
 
 impl JwtSettings {
@@ -80,6 +95,8 @@ pub struct Jwt {
 const MAX_FACTS: usize = 100_000;
 /// The longest that a verified token is not verified again.
 const MAX_FACT_AGE: Duration = Duration::from_secs(3600);
+/// The type of access tokens (RFC 9068 §2.1).
+const ACCESS_TOKEN: &str = "at+jwt";
 
 impl Jwt {
     /// An authenticator under these settings. Its keys are fetched later where they have to be.
@@ -109,6 +126,11 @@ impl Jwt {
     /// The issuer whose tokens it takes.
     pub fn issuer(&self) -> &str {
         &self.settings.issuer
+    }
+
+    /// Whether proofs for its tokens have to hold a nonce.
+    pub(super) fn needs_nonce(&self) -> bool {
+        self.settings.is_nonce_needed
     }
 
     /// Whether it has keys to prove tokens with.
@@ -168,7 +190,10 @@ impl Jwt {
         if !self.allowed.contains(token.alg) {
             return Err(AuthnFault::Algorithm);
         }
-        let types = &self.settings.types;
+        let JwtSettings { types, is_access_token_profile, .. } = &self.settings;
+        if *is_access_token_profile && !token.typ().is_some_and(|typ| bare(typ).eq_ignore_ascii_case(ACCESS_TOKEN)) {
+            return Err(AuthnFault::Type);
+        }
         let is_taken = |typ: &str| types.iter().any(|taken| bare(taken).eq_ignore_ascii_case(bare(typ)));
         if types.is_empty() || token.typ().is_some_and(is_taken) { Ok(()) } else { Err(AuthnFault::Type) }
     }

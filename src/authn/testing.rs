@@ -21,7 +21,7 @@ use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{ApiKeyEntry, Authenticator, Chain, Jwt, JwtSettings, KeySource};
+use super::{ApiKeyEntry, Authenticator, Chain, Jwt, JwtSettings, KeySource, KindSource};
 use crate::crypto::{ApiKeyRecord, sha256};
 use crate::domain::{Denial, Host, Name, NormalPath, Principal, PrincipalKind, RequestView};
 use crate::net::{Client, ClientSettings};
@@ -173,7 +173,10 @@ pub(super) fn settings(keys: KeySource) -> JwtSettings {
         id_claim: "sub".to_owned(),
         roles_claim: Some("realm_access.roles".to_owned()),
         scopes_claim: "scope".to_owned(),
-        kind: PrincipalKind::Human,
+        roles_prefix: None,
+        kind: KindSource::Fixed(PrincipalKind::Human),
+        is_access_token_profile: false,
+        is_nonce_needed: false,
     }
 }
 

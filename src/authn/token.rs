@@ -66,6 +66,11 @@ impl<'a> Token<'a> {
         self.header.get("typ").and_then(Value::as_str)
     }
 
+    /// The header, whose members nothing proves by itself.
+    pub(super) fn header(&self) -> &Map<String, Value> {
+        &self.header
+    }
+
     /// The issuer that the token claims (RFC 7519 §4.1.1), unproved.
     pub(super) fn issuer(&self) -> Result<&str, AuthnFault> {
         self.claims.get("iss").and_then(Value::as_str).ok_or(AuthnFault::Claim)

@@ -1,7 +1,7 @@
 //! What an admitted exchange carries to its end, and what a refused one is answered with.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderName, HeaderValue, header};
 
@@ -101,6 +101,8 @@ impl From<Denial> for Refusal {
     }
 }
 
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
 /// What a 405 has to say (RFC 9110 §15.5.6).
 fn allow(methods: Methods) -> Vec<(HeaderName, HeaderValue)> {
     HeaderValue::from_str(&methods.to_string()).map(|allow| (header::ALLOW, allow)).into_iter().collect()
@@ -108,11 +110,12 @@ fn allow(methods: Methods) -> Vec<(HeaderName, HeaderValue)> {
 
 impl Refusal {
     /// A refusal by authenticators, which says how to prove an identity (RFC 9110 §11.6.1).
-    pub(super) fn with_challenge(denial: Denial, chain: &Chain) -> Self {
+    pub(super) fn with_challenge(denial: Denial, chain: &Chain, now: SystemTime) -> Self {
         let mut refusal = Self::from(denial);
         if let Denial::Unauthenticated(fault) = denial {
             let challenges = chain.challenges(fault).iter();
             refusal.fields.extend(challenges.map(|challenge| (header::WWW_AUTHENTICATE, challenge.clone())));
+            refusal.fields.extend(chain.nonce(fault, now).map(|nonce| (DPOP_NONCE, nonce)));
         }
         refusal
     }

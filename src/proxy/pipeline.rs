@@ -47,7 +47,7 @@ pub(super) async fn admit(
     };
     draft.lap();
     let proof = route.authn.authenticate(&view, draft.time()).await;
-    let proof = proof.map_err(|denial| Refusal::with_challenge(denial, &route.authn))?;
+    let proof = proof.map_err(|denial| Refusal::with_challenge(denial, &route.authn, draft.time()))?;
     draft.authenticated(&proof.principal);
 
     let permit = route.policy.authorize(proof.principal, &view)?;

@@ -2,7 +2,7 @@
 
 use http::HeaderValue;
 
-use crate::authn::Authenticator;
+use crate::authn::{Alg, Authenticator, dpop};
 use crate::domain::{AuthnFault, Name};
 
 /// The values of `WWW-Authenticate` of one route.
@@ -10,6 +10,15 @@ use crate::domain::{AuthnFault, Name};
 pub(super) struct Challenges {
     missing: Vec<HeaderValue>,
     refused: Vec<HeaderValue>,
+    nonce: Vec<HeaderValue>,
+}
+
+/// What the challenges of one answer say is wrong.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Error {
+    None,
+    Token,
+    Nonce,
 }
 
 impl Challenges {
@@ -30,23 +39,36 @@ impl Challenges {
             // RFC 9110 §15.5.2 asks for one; a certificate has no scheme of its own.
             schemes.push("Bearer");
         }
-        let all = |is_refused: bool| schemes.iter().filter_map(|scheme| challenge(scheme, realm, is_refused)).collect();
-        Self { missing: all(false), refused: all(true) }
+        let all = |error: Error| schemes.iter().filter_map(|scheme| challenge(scheme, realm, error)).collect();
+        // Whoever brought a proof is to make another, and not to take another scheme.
+        let nonce = challenge("DPoP", realm, Error::Nonce).into_iter().collect();
+        Self { missing: all(Error::None), refused: all(Error::Token), nonce }
     }
 
     pub(super) fn of(&self, fault: AuthnFault) -> &[HeaderValue] {
-        if fault == AuthnFault::Missing { &self.missing } else { &self.refused }
+        if fault == AuthnFault::Missing {
+            &self.missing
+        } else if fault == AuthnFault::Nonce {
+            &self.nonce
+        } else {
+            &self.refused
+        }
     }
 }
 
 /// RFC 6750 §3, RFC 9449 §7.1, RFC 7617 §2.
-fn challenge(scheme: &str, realm: &Name, is_refused: bool) -> Option<HeaderValue> {
+fn challenge(scheme: &str, realm: &Name, error: Error) -> Option<HeaderValue> {
     let mut text = format!("{scheme} realm=\"{realm}\"");
-    if is_refused && matches!(scheme, "Bearer" | "DPoP") {
-        text.push_str(", error=\"invalid_token\"");
+    if matches!(scheme, "Bearer" | "DPoP") {
+        text.push_str(match error {
+            Error::None => "",
+            Error::Token => ", error=\"invalid_token\"",
+            Error::Nonce => ", error=\"use_dpop_nonce\"",
+        });
     }
     if scheme == "DPoP" {
-        text.push_str(", algs=\"ES256 EdDSA\"");
+        let algs = dpop::ALGORITHMS.map(Alg::name).join(" ");
+        text.push_str(&format!(", algs=\"{algs}\""));
     }
     if scheme == "Basic" {
         text.push_str(", charset=\"UTF-8\"");

@@ -62,7 +62,10 @@ fn exactly_one_credential_is_looked_at() {
         assert_eq!(got, want.map_err(Denial::Unauthenticated), "{headers:?}");
     }
     assert_eq!(chain.places(), ["authorization", "dpop", "x-api-key"]);
-    assert_eq!(chain.challenges(Missing), [r#"Bearer realm="api""#, r#"DPoP realm="api", algs="ES256 EdDSA""#]);
+    assert_eq!(
+        chain.challenges(Missing),
+        [r#"Bearer realm="api""#, r#"DPoP realm="api", algs="ES256 ES384 EdDSA PS256 RS256""#]
+    );
     assert_eq!(chain.challenges(Several)[0], r#"Bearer realm="api", error="invalid_token""#);
 }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::authn::testing::{Issuer, NOW, SECRET, Signer, at, claims, client, header, prove, settings, with, without};
-use crate::authn::{Alg, Jwt, KeySource, SharedKey};
-use crate::domain::{AuthnFault, Denial, Secret};
+use crate::authn::{Alg, Jwt, KeySource, KindSource, SharedKey};
+use crate::domain::{AuthnFault, Denial, PrincipalKind, Secret};
 
 #[test]
 fn a_good_token_of_each_algorithm_proves_its_principal() {
@@ -82,5 +82,58 @@ fn a_remembered_token_ends_when_it_would_have() {
     ] {
         let got = prove(&issuer.jwt, &token, now).map(drop);
         assert_eq!(got, want.map_err(Denial::Unauthenticated), "{now}");
+    }
+}
+
+#[test]
+fn an_actor_a_kind_and_prefixed_roles_come_from_claims_or_the_token_is_refused() {
+    let signer = Signer::ed();
+    let issuer = Issuer::new(&[signer.jwk("k1")], |settings| {
+        settings.roles_prefix = Some("api:".to_owned());
+        settings.kind = KindSource::Claim("x.kind".to_owned());
+    });
+    let prove_with = |act: Value, kind: Value| {
+        let mut claims = claims();
+        claims["act"] = act;
+        claims["x"] = json!({ "kind": kind });
+        claims["realm_access"]["roles"] = json!(["api:reader", "api:", "admin", "xapi:writer"]);
+        prove(&issuer.jwt, &signer.token(&header("EdDSA", "k1").to_string(), &claims.to_string()), NOW)
+    };
+    let outer = json!({"sub": "agent-7", "act": {"sub": "agent-1"}});
+    for (kind, want) in
+        [("human", PrincipalKind::Human), ("service", PrincipalKind::Service), ("agent", PrincipalKind::Agent)]
+    {
+        let principal = prove_with(outer.clone(), json!(kind)).expect(kind);
+        assert_eq!((principal.kind, principal.actor.as_deref()), (want, Some("agent-7")));
+        assert_eq!(principal.roles, [Arc::from("reader")]);
+    }
+    let refused = Err(Denial::Unauthenticated(AuthnFault::Claim));
+    for kind in [json!("Human"), json!(""), json!("root"), json!(null), json!(["human"])] {
+        assert_eq!(prove_with(outer.clone(), kind.clone()).map(drop), refused, "{kind}");
+    }
+    for act in [json!(null), json!("agent"), json!({}), json!({"sub": 7}), json!({"sub": ""}), json!({"sub": "a\nb"})] {
+        assert_eq!(prove_with(act.clone(), json!("agent")).map(drop), refused, "{act}");
+    }
+}
+
+#[test]
+fn the_profile_of_access_tokens_demands_what_its_rfc_does() {
+    let signer = Signer::ed();
+    let issuer = Issuer::new(&[signer.jwk("k1")], |settings| {
+        settings.types = Vec::new();
+        settings.is_access_token_profile = true;
+    });
+    let mut whole = claims();
+    whole["client_id"] = json!("c");
+    whole["jti"] = json!("1");
+    let prove_token = |header: &str, claims: &str| prove(&issuer.jwt, &signer.token(header, claims), NOW).map(drop);
+    let head = header("EdDSA", "k1");
+    assert_eq!(prove_token(&head.to_string(), &whole.to_string()), Ok(()));
+    for member in ["client_id", "jti", "iat", "sub"] {
+        let got = prove_token(&head.to_string(), &without(whole.clone(), member));
+        assert_eq!(got, Err(Denial::Unauthenticated(AuthnFault::Claim)), "{member}");
+    }
+    for header in [without(head.clone(), "typ"), with(head.clone(), "typ", json!("JWT"))] {
+        assert_eq!(prove_token(&header, &whole.to_string()), Err(Denial::Unauthenticated(AuthnFault::Type)));
     }
 }

@@ -4,6 +4,7 @@ mod basic;
 mod forward_auth;
 mod http_signature;
 mod introspection;
+mod jwt;
 mod mtls;
 mod token_review;
 
@@ -43,7 +44,9 @@ impl Compiler<'_, '_> {
     fn jwt(&mut self, name: &Name, table: &JwtTable, vaults: &Compiled<Arc<Vault>>) -> Option<Authenticator> {
         let algorithms = self.algorithms(&table.algorithms);
         let keys = self.key_source(table, algorithms.as_deref(), vaults);
-        let kind = self.kind(table.kind.as_ref(), PrincipalKind::Human);
+        let kind = self.kind_source(table);
+        let is_access_token_profile = self.profile(table);
+        let roles_prefix = self.roles_prefix(table);
         let settings = JwtSettings {
             name: name.clone(),
             issuer: table.issuer.get_ref().clone(),
@@ -54,8 +57,11 @@ impl Compiler<'_, '_> {
             types: table.typ.clone(),
             id_claim: table.id.clone().unwrap_or_else(|| "sub".to_owned()),
             roles_claim: table.roles.clone(),
+            roles_prefix: roles_prefix?,
             scopes_claim: table.scopes.clone().unwrap_or_else(|| "scope".to_owned()),
             kind: kind?,
+            is_access_token_profile: is_access_token_profile?,
+            is_nonce_needed: table.dpop_nonce,
         };
         let client = self.client(table.issuer.span())?;
         let made = self.engines.authenticators.jwt(settings, &client);

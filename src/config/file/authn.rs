@@ -68,14 +68,23 @@ pub(in crate::config) struct JwtTable {
     /// The `typ` values allowed in the token's header, such as `at+jwt`. Default: not checked.
     #[serde(default, deserialize_with = "named")]
     pub(in crate::config) typ: Vec<String>,
+    /// `at+jwt` takes access tokens of RFC 9068 alone: `typ` is `at+jwt`, and `sub`, `client_id`, `iat` and `jti` are there. Default: any token that this table's other keys allow.
+    pub(in crate::config) profile: Option<Text>,
     /// The claim that is the principal's id. Default `sub`.
     pub(in crate::config) id: Option<String>,
     /// The claim that names roles, dotted for nested ones, such as `realm_access.roles`. Default: none.
     pub(in crate::config) roles: Option<String>,
+    /// What names in `roles` have to begin with; it is taken off, and other names count for nothing. Default: every name counts.
+    pub(in crate::config) roles_prefix: Option<Text>,
     /// The claim that names scopes. Default `scope`.
     pub(in crate::config) scopes: Option<String>,
     /// What sort of callers these are: `human`, `service` or `agent`. Default `human`.
     pub(in crate::config) kind: Option<Text>,
+    /// The claim that says what sort of caller it is, in place of `kind`; dotted for a nested one. A token without it, or with another word there, is refused. Default: none.
+    pub(in crate::config) kind_claim: Option<Text>,
+    /// Whether DPoP proofs have to hold a nonce that this process gave out in the last two minutes (RFC 9449 §9); a proof without is answered with one. Default `false`.
+    #[serde(default)]
+    pub(in crate::config) dpop_nonce: bool,
 }
 
 /// `[authn.NAME.api_key]`.
