@@ -19,7 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("net", &["domain", "telemetry"]),
     ("session", &["domain", "crypto"]),
     ("vault", &["domain", "crypto", "telemetry", "net"]),
-    ("authn", &["domain", "crypto", "telemetry", "net", "session"]),
+    ("authn", &["domain", "crypto", "telemetry", "net", "session", "vault"]),
     ("authz", &["domain", "session"]),
     ("limit", &["domain"]),
     ("target", &["domain", "telemetry", "net"]),

@@ -100,6 +100,7 @@ impl Chain {
             dpop,
             challenges: Challenges::new(&authenticators, realm),
         };
+        only_own_places(&authenticators)?;
         for authenticator in authenticators {
             chain.add(authenticator)?;
         }
@@ -141,13 +142,7 @@ impl Chain {
                 let name = basic.name().clone();
                 only_one(&mut self.basic, basic, name)?;
             }
-            Authenticator::ForwardAuth(service) => {
-                let taken = |place: &HeaderName| self.services.iter().any(|other| other.places().contains(place));
-                if service.places().iter().any(taken) {
-                    return Err(ChainFault::SameSort(service.name().clone()));
-                }
-                self.services.push(service);
-            }
+            Authenticator::ForwardAuth(service) => self.services.push(service),
             Authenticator::Anonymous => {
                 // The name is one that no `[authn.NAME]` can take, so nobody is mistaken for anybody.
                 self.anonymous = Name::parse(ANONYMOUS)
@@ -335,6 +330,18 @@ impl Proof {
 /// Fills the place, unless it is taken.
 fn only_one<T>(place: &mut Option<T>, one: T, name: Name) -> Result<(), ChainFault> {
     if place.replace(one).is_some() { Err(ChainFault::SameSort(name)) } else { Ok(()) }
+}
+
+/// A service is asked about all that stands in its places, so no other may look there.
+fn only_own_places(all: &[Authenticator]) -> Result<(), ChainFault> {
+    for (nth, authenticator) in all.iter().enumerate() {
+        let Authenticator::ForwardAuth(service) = authenticator else { continue };
+        let others = all.iter().enumerate().filter(|(other, _)| *other != nth);
+        if others.flat_map(|(_, other)| other.places()).any(|place| service.places().contains(&place)) {
+            return Err(ChainFault::SameSort(service.name().clone()));
+        }
+    }
+    Ok(())
 }
 
 /// The value as text if it is visible ASCII, blanks and tabs. A token is long and comes with each request: written so that the compiler can

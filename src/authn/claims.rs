@@ -20,8 +20,8 @@ pub(super) struct Proof {
 }
 
 /// The most roles or scopes that one token may carry, and the most bytes that each may have.
-const MAX_NAMES: usize = 256;
-const MAX_NAME: usize = 128;
+pub(super) const MAX_NAMES: usize = 256;
+pub(super) const MAX_NAME: usize = 128;
 /// The end of the year 9999, in seconds: times beyond it mean "never" and would not fit a `SystemTime` everywhere.
 const END_OF_TIME: f64 = 253_402_300_799.0;
 
@@ -71,7 +71,7 @@ pub(super) fn actor(claims: &Map<String, Value>) -> Result<Option<Arc<str>>, Aut
     Ok(Some(Arc::from(subject)))
 }
 
-fn kind(source: &KindSource, claims: &Map<String, Value>) -> Result<PrincipalKind, AuthnFault> {
+pub(super) fn kind(source: &KindSource, claims: &Map<String, Value>) -> Result<PrincipalKind, AuthnFault> {
     match source {
         KindSource::Fixed(kind) => Ok(*kind),
         KindSource::Claim(path) => match find(claims, path).and_then(Value::as_str) {
@@ -84,7 +84,7 @@ fn kind(source: &KindSource, claims: &Map<String, Value>) -> Result<PrincipalKin
     }
 }
 
-fn check_audience(audiences: &[String], claim: Option<&Value>) -> Result<(), AuthnFault> {
+pub(super) fn check_audience(audiences: &[String], claim: Option<&Value>) -> Result<(), AuthnFault> {
     let is_ours = |text: &str| audiences.iter().any(|audience| audience == text);
     let matches = match claim {
         Some(Value::String(one)) => is_ours(one),
@@ -129,7 +129,7 @@ pub(super) fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<Sys
 
 /// The claim of exactly this name, or else the one that a dotted path leads to (`realm_access.roles`). Names of claims that are URLs hold
 /// dots themselves.
-fn find<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+pub(super) fn find<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     if let Some(claim) = claims.get(path) {
         return Some(claim);
     }
@@ -139,7 +139,7 @@ fn find<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
 
 /// What a claim means that is one text and not an array of them.
 #[derive(Clone, Copy)]
-enum Single {
+pub(super) enum Single {
     /// One name.
     OneName,
     /// Names with spaces between (RFC 6749 §3.3).
@@ -147,7 +147,7 @@ enum Single {
 }
 
 /// The names in a claim, none where it is absent.
-fn names(claim: Option<&Value>, single: Single) -> Result<Vec<Arc<str>>, AuthnFault> {
+pub(super) fn names(claim: Option<&Value>, single: Single) -> Result<Vec<Arc<str>>, AuthnFault> {
     let texts: Vec<&str> = match (claim, single) {
         (None, _) => Vec::new(),
         (Some(Value::String(one)), Single::OneName) if one.contains([' ', ',']) => return Err(AuthnFault::Claim),

@@ -2,10 +2,12 @@
 
 mod alg;
 mod api_key;
+mod asked;
 mod authenticator;
 mod basic;
 mod chain;
 mod claims;
+mod client_auth;
 mod confirmation;
 mod dpop;
 mod facts;
@@ -18,6 +20,7 @@ mod jwt;
 mod key;
 mod keys;
 mod mtls;
+mod recent;
 mod registry;
 #[cfg(test)]
 mod testing;
@@ -28,16 +31,18 @@ mod token_review;
 
 pub use alg::Alg;
 pub use api_key::{ApiKeyEntry, ApiKeyFault, ApiKeySettings, ApiKeys};
+pub use asked::{AskFault, AskSettings};
 pub use authenticator::{ANONYMOUS, Authenticator};
 pub use basic::Basic;
 pub use chain::{BodyDigest, Chain, ChainFault, Proof};
+pub use client_auth::{ClientAuth, LiveSecret};
 pub use dpop::Dpop;
-pub use forward_auth::ForwardAuth;
+pub use forward_auth::{ForwardAuth, ForwardAuthSettings};
 pub use http_signature::HttpSignature;
-pub use introspection::Introspection;
+pub use introspection::{Introspection, IntrospectionSettings};
 pub use jwks::JwksFault;
 pub use jwt::{Jwt, JwtFault, JwtSettings, KindSource};
 pub use keys::{KeyFault, KeySource, SharedKey};
 pub use mtls::Mtls;
 pub use registry::Authenticators;
-pub use token_review::TokenReview;
+pub use token_review::{OwnToken, TokenReview, TokenReviewSettings};

@@ -9,31 +9,37 @@ use tokio::task::JoinSet;
 use crate::domain::Retained;
 use crate::net::Client;
 
-use super::{Dpop, Jwt, JwtFault, JwtSettings};
+use super::{
+    AskFault, Dpop, ForwardAuth, ForwardAuthSettings, Introspection, IntrospectionSettings, Jwt, JwtFault, JwtSettings,
+    TokenReview, TokenReviewSettings,
+};
 
 /// The running authenticators by their settings: a reload that changes nothing about one keeps its keys and what they proved.
 #[derive(Debug, Default)]
 pub struct Authenticators {
-    jwts: Retained<Wanted, Jwt>,
+    jwts: Retained<Wanted<JwtSettings>, Jwt>,
+    introspections: Retained<Wanted<IntrospectionSettings>, Introspection>,
+    token_reviews: Retained<Wanted<TokenReviewSettings>, TokenReview>,
+    forward_auths: Retained<Wanted<ForwardAuthSettings>, ForwardAuth>,
     dpop: Arc<Dpop>,
 }
 
-/// Settings, and the client whose rules bind them: with other egress rules the keys are not had the same way.
+/// Settings, and the client whose rules bind them: with other egress rules the keys are not had, and nobody is asked, the same way.
 #[derive(Debug)]
-struct Wanted {
-    settings: JwtSettings,
+struct Wanted<S> {
+    settings: S,
     client: Arc<Client>,
 }
 
-impl PartialEq for Wanted {
+impl<S: PartialEq> PartialEq for Wanted<S> {
     fn eq(&self, other: &Self) -> bool {
         self.settings == other.settings && self.client.settings() == other.client.settings()
     }
 }
 
-impl Eq for Wanted {}
+impl<S: Eq> Eq for Wanted<S> {}
 
-impl Hash for Wanted {
+impl<S: Hash> Hash for Wanted<S> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.settings.hash(state);
     }
@@ -50,6 +56,45 @@ impl Authenticators {
     pub fn jwt(&self, settings: JwtSettings, client: &Arc<Client>) -> Result<Arc<Jwt>, JwtFault> {
         let wanted = Wanted { settings, client: Arc::clone(client) };
         self.jwts.get(wanted, |wanted| Jwt::new(wanted.settings.clone(), &wanted.client))
+    }
+
+    /// The running authenticator for these settings, with what it was told lately, or a new one.
+    ///
+    /// # Errors
+    /// Those of [`Introspection::new`].
+    pub fn introspection(
+        &self,
+        settings: IntrospectionSettings,
+        client: &Arc<Client>,
+    ) -> Result<Arc<Introspection>, AskFault> {
+        let wanted = Wanted { settings, client: Arc::clone(client) };
+        self.introspections.get(wanted, |wanted| Introspection::new(wanted.settings.clone(), &wanted.client))
+    }
+
+    /// The running authenticator for these settings, with what it was told lately, or a new one.
+    ///
+    /// # Errors
+    /// Those of [`TokenReview::new`].
+    pub fn token_review(
+        &self,
+        settings: TokenReviewSettings,
+        client: &Arc<Client>,
+    ) -> Result<Arc<TokenReview>, AskFault> {
+        let wanted = Wanted { settings, client: Arc::clone(client) };
+        self.token_reviews.get(wanted, |wanted| TokenReview::new(wanted.settings.clone(), &wanted.client))
+    }
+
+    /// The running authenticator for these settings, with what it was told lately, or a new one.
+    ///
+    /// # Errors
+    /// Those of [`ForwardAuth::new`].
+    pub fn forward_auth(
+        &self,
+        settings: ForwardAuthSettings,
+        client: &Arc<Client>,
+    ) -> Result<Arc<ForwardAuth>, AskFault> {
+        let wanted = Wanted { settings, client: Arc::clone(client) };
+        self.forward_auths.get(wanted, |wanted| ForwardAuth::new(wanted.settings.clone(), &wanted.client))
     }
 
     /// Who checks DPoP proofs, for every route: a proof that one has seen is used up for all.

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::file::*;
-use super::values::{Networks, OneOrMany, Period, Size, Spanned};
+use super::values::{Networks, OneOrMany, Period, PeriodOrNone, Size, Spanned};
 
 /// A table as the file has it: once, or once for each name.
 pub(super) enum Shape {
@@ -137,6 +137,7 @@ macro_rules! written_as {
 
 written_as! {
     Period: { "type": "string", "format": "period" },
+    PeriodOrNone: { "type": "string", "format": "period" },
     Size: { "type": ["string", "integer"], "format": "size", "minimum": 0 },
     Networks: { "type": "array", "items": { "type": "string", "format": "network" } },
 }

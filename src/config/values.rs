@@ -47,6 +47,20 @@ impl<'de> Deserialize<'de> for Period {
     }
 }
 
+/// A span of time as a [`Period`], or `0s` for none.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PeriodOrNone(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for PeriodOrNone {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "0s" {
+            return Ok(Self(Duration::ZERO));
+        }
+        Period::deserialize(StrDeserializer::new(&text)).map(|Period(period)| Self(period))
+    }
+}
+
 /// A number of bytes, written `64KiB`, `10MiB`, `1MB` or as a plain number.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size(pub(super) u64);

@@ -19,7 +19,7 @@ pub struct ClientSettings {
     pub egress: Egress,
     /// Whether plain HTTP is allowed to hosts other than loopback.
     pub allow_http: bool,
-    /// PEM certificates of authorities trusted besides the system's.
+    /// PEM certificates of authorities trusted instead of the system's.
     pub authorities: Option<String>,
     /// The longest a whole call may take, body included.
     pub timeout: Duration,
@@ -48,7 +48,7 @@ impl Default for ClientSettings {
 #[derive(Debug)]
 pub struct Client {
     settings: ClientSettings,
-    http: reqwest::Client,
+    pub(super) http: reqwest::Client,
 }
 
 /// What a call brought.
@@ -62,7 +62,7 @@ pub struct Fetched {
 
 /// Who named a URL, and so how far its host is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum NamedBy {
+pub(super) enum NamedBy {
     /// The operator: a private address that is written out counts as declared.
     Operator,
     /// A document that was fetched: judged like any resolved name.
@@ -85,7 +85,7 @@ impl Client {
             .dns_resolver(Arc::new(Resolver::new(Arc::new(settings.egress.clone()))));
         if let Some(pem) = &settings.authorities {
             let authorities = Certificate::from_pem_bundle(pem.as_bytes()).ok().filter(|found| !found.is_empty());
-            builder = builder.tls_certs_merge(authorities.ok_or(NetError::Authorities)?);
+            builder = builder.tls_certs_only(authorities.ok_or(NetError::Authorities)?);
         }
         let http = builder.build().map_err(|_| NetError::Setup)?;
         Ok(Self { settings, http })
@@ -139,7 +139,7 @@ impl Client {
     }
 
     /// Whether a call to this URL may be made at all. Names are judged again when they are resolved.
-    fn admit(&self, url: &Url, named_by: NamedBy) -> Result<(), NetError> {
+    pub(super) fn admit(&self, url: &Url, named_by: NamedBy) -> Result<(), NetError> {
         let host = url.host_str().ok_or(NetError::Url)?;
         let literal: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
         let address = literal.or_else(|| is_localhost(host).then_some(LOOPBACK[0]));
@@ -157,7 +157,7 @@ impl Client {
         if permitted { Ok(()) } else { Err(NetError::Address) }
     }
 
-    async fn read(&self, mut response: Response) -> Result<Bytes, NetError> {
+    pub(super) async fn read(&self, mut response: Response) -> Result<Bytes, NetError> {
         let limit = self.settings.max_body;
         if response.content_length().is_some_and(|length| length > limit as u64) {
             return Err(NetError::TooLarge);
@@ -173,7 +173,7 @@ impl Client {
     }
 }
 
-fn parse(url: &str) -> Result<Url, NetError> {
+pub(super) fn parse(url: &str) -> Result<Url, NetError> {
     let url = Url::parse(url).map_err(|_| NetError::Url)?;
     if url.username().is_empty() && url.password().is_none() { Ok(url) } else { Err(NetError::Url) }
 }

@@ -1,11 +1,13 @@
 //! Every call the product itself makes: time and size limits, no redirects, egress rules.
 
+mod call;
 mod client;
 mod egress;
 mod error;
 mod refreshed;
 mod resolver;
 
+pub use call::{Answer, Question};
 pub use client::{Client, ClientSettings, Fetched};
 pub use egress::Egress;
 pub use error::NetError;

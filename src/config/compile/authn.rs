@@ -1,5 +1,6 @@
 //! `[authn.NAME]`.
 
+mod asked;
 mod basic;
 mod forward_auth;
 mod http_signature;
@@ -32,12 +33,12 @@ impl Compiler<'_, '_> {
         match table {
             AuthnTable::Jwt(table) => self.jwt(name, &table, vaults),
             AuthnTable::ApiKey(table) => self.api_keys(name, span, table),
-            AuthnTable::Introspection(table) => self.introspection(name, span, table),
-            AuthnTable::TokenReview(table) => self.token_review(name, span, table),
+            AuthnTable::Introspection(table) => self.introspection(name, &table, vaults),
+            AuthnTable::TokenReview(table) => self.token_review(name, span, &table, vaults),
             AuthnTable::Mtls(table) => self.mtls(name, span, table),
             AuthnTable::HttpSignature(table) => self.http_signature(name, span, table),
             AuthnTable::Basic(table) => self.passwords(name, span, table),
-            AuthnTable::ForwardAuth(table) => self.forward_auth(name, span, table),
+            AuthnTable::ForwardAuth(table) => self.forward_auth(name, &table),
         }
     }
 

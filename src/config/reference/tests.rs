@@ -23,6 +23,16 @@ audience = "api"
 prefix = "abcdefghijkl"
 digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 owner = "ci"
+[authn.introspection.introspection]
+url = "https://login.example.com/introspect"
+client_id = "claviger"
+client_secret = "directory:introspection"
+[authn.token_review.token_review]
+audience = "claviger"
+[authn.forward_auth.forward_auth]
+url = "https://auth.example.com/check"
+credential_headers = ["X-Session"]
+id_header = "X-User"
 [vault.sealed_file.sealed_file]
 path = "secrets.sealed"
 key_file = "master.key"
@@ -45,9 +55,13 @@ requests = 10
 path = "/x/**"
 target = "x"
 credential = "bearer"
-authn = ["jwt", "api_key"]
+authn = ["jwt", "api_key", "introspection", "forward_auth"]
 limits = ["x"]
 allow = [{ role = "reader" }]
+[route.y]
+path = "/y/**"
+target = "x"
+authn = ["token_review"]
 "#;
 
 struct Told {

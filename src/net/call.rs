@@ -1,0 +1,113 @@
+//! Questions that the proxy asks of a service: a method, header fields and a body, answered with a status that means something.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+
+use super::client::{NamedBy, parse};
+use super::{Client, NetError};
+
+/// What is asked. Its `Debug` is not there: header fields and body hold credentials.
+pub struct Question {
+    /// The method.
+    pub method: Method,
+    /// The header fields; those that hold a credential are marked sensitive by who makes them.
+    pub headers: HeaderMap,
+    /// The body; empty for none.
+    pub body: Bytes,
+}
+
+/// What was answered, whatever its status but a redirect.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The header fields.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+impl Client {
+    /// Asks at a URL that the operator wrote, under the rules and limits of this client.
+    ///
+    /// # Errors
+    /// One [`NetError`] per way in which there is no whole answer; [`NetError::Redirect`] for every status of 3xx.
+    pub async fn ask(&self, url: &str, question: Question) -> Result<Answer, NetError> {
+        let url = parse(url)?;
+        self.admit(&url, NamedBy::Operator)?;
+        let Question { method, headers, body } = question;
+        let mut request = self.http.request(method, url).headers(headers);
+        if !body.is_empty() {
+            request = request.body(body);
+        }
+        let mut response = request.send().await.map_err(|error| NetError::of(&error))?;
+        let status = response.status();
+        if status.is_redirection() {
+            return Err(NetError::Redirect);
+        }
+        let headers = std::mem::take(response.headers_mut());
+        Ok(Answer { status, headers, body: self.read(response).await? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::net::ClientSettings;
+
+    fn question() -> Question {
+        Question { method: Method::POST, headers: HeaderMap::new(), body: Bytes::from_static(b"token=x") }
+    }
+
+    async fn asked(answer: &'static [u8]) -> Result<(u16, Bytes), NetError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/ask", listener.local_addr().expect("bound"));
+        tokio::spawn(async move {
+            let (mut connection, _) = listener.accept().await.expect("a connection");
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"token=x") {
+                connection.read_buf(&mut seen).await.expect("a request");
+            }
+            assert!(seen.starts_with(b"POST /ask HTTP/1.1\r\n"), "{}", String::from_utf8_lossy(&seen));
+            let _ = connection.write_all(answer).await;
+            if answer.is_empty() {
+                std::future::pending::<()>().await;
+            }
+        });
+        let settings = ClientSettings { max_body: 8, timeout: Duration::from_millis(500), ..ClientSettings::default() };
+        let client = Client::new(settings).expect("a client");
+        client.ask(&url, question()).await.map(|answer| (answer.status.as_u16(), answer.body))
+    }
+
+    #[tokio::test]
+    async fn every_whole_answer_but_a_redirect_is_handed_back() {
+        for (answer, want) in [
+            (&b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"[..], Ok((200, Bytes::from_static(b"{}")))),
+            (b"HTTP/1.1 403 No\r\ncontent-length: 2\r\n\r\nno", Ok((403, Bytes::from_static(b"no")))),
+            (b"HTTP/1.1 302 Found\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n", Err(NetError::Redirect)),
+            (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n123456789", Err(NetError::TooLarge)),
+            (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n{}", Err(NetError::Interrupted)),
+            (b"garbage\r\n\r\n", Err(NetError::Interrupted)),
+            (b"", Err(NetError::Timeout)),
+        ] {
+            assert_eq!(asked(answer).await, want, "{}", String::from_utf8_lossy(answer));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_egress_rules_hold_for_questions() {
+        let client = Client::new(ClientSettings::default()).expect("a client");
+        for (url, want) in [
+            ("http://idp.example.com/", NetError::Scheme),
+            ("https://169.254.169.254/", NetError::Address),
+            ("https://user:pw@idp.example.com/", NetError::Url),
+        ] {
+            assert_eq!(client.ask(url, question()).await.err(), Some(want), "{url}");
+        }
+    }
+}
