@@ -63,7 +63,10 @@ impl NormalPath {
         }
         let mut text = String::with_capacity(raw.len());
         let mut encoded_slash = false;
-        let mut rest = raw;
+        // Most paths are all plain, and a run of plain bytes is ASCII.
+        let plain = raw.iter().take_while(|&&byte| matches!(CLASS[usize::from(byte)], Class::Plain)).count();
+        let (plain, mut rest) = raw.split_at(plain);
+        text.push_str(str::from_utf8(plain).map_err(|_| PathFault::BadCharacter)?);
         while let Some((&byte, tail)) = rest.split_first() {
             rest = tail;
             match CLASS[usize::from(byte)] {
