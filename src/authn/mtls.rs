@@ -178,9 +178,11 @@ fn may_sign(path: &VerifiedPath<'_>) -> Result<(), Error> {
     let may = |der: &[u8], is_leaf: bool| {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let usage = certificate.key_usage().ok()?;
-        Some(usage.is_none_or(|usage| {
-            if is_leaf { usage.value.digital_signature() } else { usage.value.key_cert_sign() }
-        }))
+        Some(usage.is_none_or(
+            |usage| {
+                if is_leaf { usage.value.digital_signature() } else { usage.value.key_cert_sign() }
+            },
+        ))
     };
     let intermediates = path.intermediate_certificates().all(|one| may(&one.der(), false) == Some(true));
     let leaf = may(&path.end_entity().der(), true) == Some(true);

@@ -90,7 +90,13 @@ fn distinguished(name: &X509Name<'_>) -> Option<String> {
     let parts: Vec<_> = name.iter_rdn().collect();
     for (nth, part) in parts.into_iter().rev().enumerate() {
         for (inner, attribute) in part.iter().enumerate() {
-            text.push_str(if inner > 0 { "+" } else if nth > 0 { "," } else { "" });
+            text.push_str(if inner > 0 {
+                "+"
+            } else if nth > 0 {
+                ","
+            } else {
+                ""
+            });
             let oid = attribute.attr_type().to_id_string();
             let (_, short) = ATTRIBUTES.iter().find(|(known, _)| *known == oid)?;
             write!(text, "{short}=").ok()?;

@@ -103,9 +103,7 @@ fn prove(settings: MtlsSettings, chain: &[Vec<u8>], now: u64) -> Result<Arc<Prin
 fn prove_with(mtls: &Arc<Mtls>, shown: &[Vec<u8>], now: u64) -> Result<Arc<Principal>, Denial> {
     let chain = Chain::new(vec![Authenticator::Mtls(Arc::clone(mtls))], &name("api"), Arc::default()).expect("a chain");
     let certificates = peer_certificates(shown);
-    with_request(&[], |request| {
-        proven(&chain, &RequestView { certificates: certificates.as_ref(), ..*request }, now)
-    })
+    with_request(&[], |request| proven(&chain, &RequestView { certificates: certificates.as_ref(), ..*request }, now))
 }
 
 fn refused(fault: AuthnFault) -> Option<Denial> {

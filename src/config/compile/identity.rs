@@ -95,7 +95,7 @@ impl Compiler<'_, '_> {
 
 /// The headers in which any route tells of its principal: a client's own must reach no target, by whichever route.
 pub(super) fn all_names(tables: &Entries<RouteTable>) -> Vec<HeaderName> {
-    let names = tables.iter().flat_map(|(_, entry)| entry.table.identity.keys());
+    let names = tables.values().flat_map(|entry| entry.table.identity.keys());
     let mut names: Vec<_> = names.filter_map(|name| HeaderName::from_bytes(name.get_ref().as_bytes()).ok()).collect();
     names.retain(|name| *name != header::HOST);
     names

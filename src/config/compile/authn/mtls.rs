@@ -11,7 +11,7 @@ use crate::domain::{Name, PrincipalKind};
 impl Compiler<'_, '_> {
     pub(super) fn mtls(&mut self, name: &Name, _: Range<usize>, table: MtlsTable) -> Option<Authenticator> {
         let ca = self.file(&table.ca);
-        let places = table.crl.map(|files| files.0).unwrap_or_default();
+        let places = &table.crl;
         let crl: Vec<_> = places.iter().map(|place| self.file(place)).collect();
         let identity = self.certificate_name(&table.identity, table.prefix.as_ref());
         let kind = self.kind(table.kind.as_ref(), PrincipalKind::Service);

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::Text;
-use crate::config::values::OneOrMany;
+use crate::config::values::named;
 
 /// `[authn.NAME.mtls]`. The certificate is the connection's, where the listener says `client_certificate`, or the one that a balancer of its
 /// `client_cert_from` tells of.
@@ -15,7 +15,8 @@ pub(in crate::config) struct MtlsTable {
     pub(in crate::config) ca: Text,
     /// PEM files of revocation lists, one of each authority on the way, intermediate ones too. A certificate that none of them is for is
     /// refused, and so are all once a list has ended. Default: revocation is not checked.
-    pub(in crate::config) crl: Option<OneOrMany<Text>>,
+    #[serde(default, deserialize_with = "named")]
+    pub(in crate::config) crl: Vec<Text>,
     /// The name that is the principal's id: `uri`, `dns` or `email` for the one such alternative name, `subject` for the whole subject as
     /// RFC 4514 writes it (`CN=job,OU=batch,O=Example`). Where there is none or more than one, the certificate is refused.
     pub(in crate::config) identity: Text,
