@@ -191,6 +191,7 @@ impl Chain {
     }
 
     /// The headers that may hold a credential, or go with one, and so are never forwarded; always with `Authorization`.
+    #[expect(clippy::misnamed_getters, reason = "to whoever asks, what goes with a credential has a place too")]
     pub fn places(&self) -> &[HeaderName] {
         &self.withheld
     }

@@ -1,25 +1,263 @@
-//! Client certificates.
+//! Client certificates: who vouches for one, whether it is still good, and whom it names.
+
+mod names;
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::domain::{Denial, Name, Principal, RequestView};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
+use webpki::{
+    BorrowedCertRevocationList, CertRevocationList, EndEntityCert, Error, ExpirationPolicy, KeyUsage,
+    RevocationCheckDepth, RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
+};
+use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
+use x509_parser::time::ASN1Time;
 
-/// An `[authn.NAME.mtls]`.
-#[derive(Debug)]
-pub struct Mtls {
-    name: Name,
+use super::facts::{Fact, Facts};
+use crate::domain::{AuthnFault, Denial, Name, PeerCertificates, Principal, PrincipalKind, RequestView, Unavailable};
+
+pub use names::CertificateName;
+
+/// What an `[authn.NAME.mtls]` says.
+#[derive(Debug, Clone)]
+pub struct MtlsSettings {
+    /// The NAME.
+    pub name: Name,
+    /// The authorities, in PEM. There are no others: never the system's.
+    pub ca: Vec<u8>,
+    /// The revocation lists, in PEM; empty where revocation is not checked.
+    pub crl: Vec<Vec<u8>>,
+    /// Which of a certificate's names is the id.
+    pub identity: CertificateName,
+    /// The roles of everybody whom it proves.
+    pub roles: Vec<Arc<str>>,
+    /// What sort of callers these are.
+    pub kind: PrincipalKind,
 }
 
+/// Why authorities or revocation lists cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MtlsFault {
+    /// The CA file holds no PEM certificate.
+    NoAuthority,
+    /// The CA file holds something that is no X.509 v3 certificate of an authority.
+    BadAuthority,
+    /// A revocation file holds no PEM list.
+    NoList,
+    /// A revocation file holds something that is no list with an end.
+    BadList,
+}
+
+/// An `[authn.NAME.mtls]`. What it has verified it forgets with itself: a reload, which other authorities or lists bring about, makes a new one.
+pub struct Mtls {
+    name: Name,
+    authorities: Vec<Authority>,
+    lists: Vec<CertRevocationList<'static>>,
+    /// When the first of the lists ends.
+    lists_until: Option<SystemTime>,
+    identity: CertificateName,
+    roles: Vec<Arc<str>>,
+    kind: PrincipalKind,
+    facts: Facts,
+}
+
+struct Authority {
+    anchor: TrustAnchor<'static>,
+    from: SystemTime,
+    until: SystemTime,
+}
+
+/// How many verified certificates are remembered.
+const REMEMBERED: usize = 8192;
+
 impl Mtls {
+    /// Reads the authorities and the lists.
+    ///
+    /// # Errors
+    /// An [`MtlsFault`] when one of them cannot be used, or there is none.
+    pub fn new(settings: MtlsSettings) -> Result<Self, MtlsFault> {
+        let (mut lists, mut lists_until) = (Vec::new(), None);
+        for pem in &settings.crl {
+            let these = revocation_lists(pem)?;
+            for (list, until) in these {
+                lists_until = Some(lists_until.map_or(until, |first: SystemTime| first.min(until)));
+                lists.push(list);
+            }
+        }
+        Ok(Self {
+            name: settings.name,
+            authorities: authorities(&settings.ca)?,
+            lists,
+            lists_until,
+            identity: settings.identity,
+            roles: settings.roles,
+            kind: settings.kind,
+            facts: Facts::new(REMEMBERED),
+        })
+    }
+
     /// The NAME of its `[authn.NAME]`.
     pub fn name(&self) -> &Name {
         &self.name
     }
 
-    /// The principal that it proves.
+    /// The principal that it proves. That the client holds the certificate's key is proved already, by the handshake or by whom it met.
     pub(super) fn verify(&self, request: &RequestView<'_>, now: SystemTime) -> Result<Arc<Principal>, Denial> {
-        let _ = (request, now);
-        Err(Denial::Internal)
+        let shown = request.certificates.ok_or(Denial::Unauthenticated(AuthnFault::Missing))?;
+        if let Some(principal) = self.facts.find(&shown.thumbprint, now, |_| true) {
+            return Ok(principal);
+        }
+        let until = self.verify_path(shown, now)?;
+        let leaf = shown.chain.first().ok_or(Denial::Unauthenticated(AuthnFault::Missing))?;
+        let id = self.identity.find(leaf).map_err(Denial::Unauthenticated)?;
+        let mut principal = Principal::new(self.name.clone(), self.kind, id);
+        principal.roles.clone_from(&self.roles);
+        principal.expires = Some(until);
+        let principal = Arc::new(principal);
+        // A clock that goes back finds nothing.
+        self.facts.keep(
+            shown.thumbprint,
+            Fact { principal: Arc::clone(&principal), from: now, until, key: shown.thumbprint },
+        );
+        Ok(principal)
+    }
+
+    /// Finds a path to an authority by which the certificate is good now (RFC 5280 §6); tells until when it will be.
+    fn verify_path(&self, shown: &PeerCertificates, now: SystemTime) -> Result<SystemTime, Denial> {
+        let refused = Denial::Unauthenticated(AuthnFault::Certificate);
+        let chain: Vec<_> = shown.chain.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+        let (leaf, intermediates) = chain.split_first().ok_or(Denial::Unauthenticated(AuthnFault::Missing))?;
+        let leaf = EndEntityCert::try_from(leaf).map_err(|_| refused)?;
+        let since = now.duration_since(UNIX_EPOCH).map_err(|_| refused)?;
+        let current = self.authorities.iter().filter(|one| one.from <= now && now < one.until);
+        let anchors: Vec<_> = current.map(|one| one.anchor.clone()).collect();
+        let lists: Vec<_> = self.lists.iter().collect();
+        let revocation = RevocationOptionsBuilder::new(&lists).ok().map(|options| {
+            options
+                .with_depth(RevocationCheckDepth::Chain)
+                .with_status_policy(UnknownStatusPolicy::Deny)
+                .with_expiration_policy(ExpirationPolicy::Enforce)
+                .build()
+        });
+        let path = leaf.verify_for_usage(
+            aws_lc_rs::default_provider().signature_verification_algorithms.all,
+            &anchors,
+            intermediates,
+            UnixTime::since_unix_epoch(since),
+            KeyUsage::client_auth(),
+            revocation,
+            Some(&may_sign),
+        );
+        let path = path.map_err(|error| denial(&error))?;
+        self.holds_until(&path).ok_or(refused)
+    }
+
+    /// When the first of what a path rests on ends.
+    fn holds_until(&self, path: &VerifiedPath<'_>) -> Option<SystemTime> {
+        let authority = self.authorities.iter().find(|one| one.anchor == *path.anchor())?;
+        let mut until = authority.until.min(self.lists_until.unwrap_or(authority.until));
+        let leaf = path.end_entity().der();
+        for der in path.intermediate_certificates().map(|one| one.der()).chain([leaf]) {
+            let (_, certificate) = X509Certificate::from_der(&der).ok()?;
+            until = until.min(end_of(certificate.validity().not_after)?);
+        }
+        Some(until)
     }
 }
+
+impl std::fmt::Debug for Mtls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mtls").field("name", &self.name).field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+/// Whether the key usages of a path allow what its certificates are used for, where they are told (RFC 5280 §4.2.1.3).
+fn may_sign(path: &VerifiedPath<'_>) -> Result<(), Error> {
+    let may = |der: &[u8], is_leaf: bool| {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let usage = certificate.key_usage().ok()?;
+        Some(usage.is_none_or(
+            |usage| {
+                if is_leaf { usage.value.digital_signature() } else { usage.value.key_cert_sign() }
+            },
+        ))
+    };
+    let intermediates = path.intermediate_certificates().all(|one| may(&one.der(), false) == Some(true));
+    let leaf = may(&path.end_entity().der(), true) == Some(true);
+    if intermediates && leaf { Ok(()) } else { Err(Error::UnknownIssuer) }
+}
+
+fn denial(error: &Error) -> Denial {
+    if matches!(error, Error::CrlExpired { .. }) {
+        // Nothing is wrong with the certificate: whether it is revoked cannot be told.
+        return Denial::Unavailable(Unavailable::Authenticator);
+    }
+    Denial::Unauthenticated(if matches!(error, Error::CertExpired { .. }) {
+        AuthnFault::Expired
+    } else if matches!(error, Error::CertNotValidYet { .. }) {
+        AuthnFault::NotYetValid
+    } else if matches!(error, Error::CertRevoked) {
+        AuthnFault::Revoked
+    } else {
+        AuthnFault::Certificate
+    })
+}
+
+fn authorities(pem: &[u8]) -> Result<Vec<Authority>, MtlsFault> {
+    let mut authorities = Vec::new();
+    for der in CertificateDer::pem_slice_iter(pem) {
+        let der = der.map_err(|_| MtlsFault::BadAuthority)?;
+        authorities.push(authority(&der).ok_or(MtlsFault::BadAuthority)?);
+    }
+    if authorities.is_empty() { Err(MtlsFault::NoAuthority) } else { Ok(authorities) }
+}
+
+/// None for a certificate that may not vouch for others: the library would let each that it is given.
+fn authority(der: &CertificateDer<'_>) -> Option<Authority> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let is_authority = certificate.basic_constraints().ok()?.is_some_and(|constraints| constraints.value.ca);
+    let may_sign = certificate.key_usage().ok()?.is_none_or(|usage| usage.value.key_cert_sign());
+    let anchor = webpki::anchor_from_trusted_cert(der).ok()?.to_owned();
+    let validity = certificate.validity();
+    let authority = Authority { anchor, from: moment(validity.not_before)?, until: end_of(validity.not_after)? };
+    (is_authority && may_sign).then_some(authority)
+}
+
+fn revocation_lists(pem: &[u8]) -> Result<Vec<(CertRevocationList<'static>, SystemTime)>, MtlsFault> {
+    let mut lists = Vec::new();
+    for der in CertificateRevocationListDer::pem_slice_iter(pem) {
+        let der = der.map_err(|_| MtlsFault::BadList)?;
+        lists.push(revocation_list(&der).ok_or(MtlsFault::BadList)?);
+    }
+    if lists.is_empty() { Err(MtlsFault::NoList) } else { Ok(lists) }
+}
+
+fn revocation_list(der: &CertificateRevocationListDer<'_>) -> Option<(CertRevocationList<'static>, SystemTime)> {
+    let list = BorrowedCertRevocationList::from_der(der).and_then(|list| list.to_owned()).ok()?;
+    let (_, parsed) = CertificateRevocationList::from_der(der).ok()?;
+    Some((list.into(), moment(parsed.next_update()?)?))
+}
+
+fn moment(time: ASN1Time) -> Option<SystemTime> {
+    UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(time.timestamp()).ok()?))
+}
+
+/// The first moment after a last second (RFC 5280 §4.1.2.5: that second is in).
+fn end_of(time: ASN1Time) -> Option<SystemTime> {
+    moment(time)?.checked_add(Duration::from_secs(1))
+}
+
+impl std::fmt::Display for MtlsFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NoAuthority => "the file holds no PEM certificate",
+            Self::BadAuthority => "the file holds what is no X.509 v3 certificate of an authority",
+            Self::NoList => "the file holds no PEM revocation list",
+            Self::BadList => "the file holds what is no revocation list with a `nextUpdate`",
+        })
+    }
+}
+
+impl std::error::Error for MtlsFault {}

@@ -1,5 +1,7 @@
 //! What an operator writes: the configuration file's tables and keys, as they stand in TOML. What is meant is `state::Snapshot`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -67,6 +69,13 @@ pub(super) struct ListenTable {
     /// Networks of proxies whose `Forwarded` or `X-Forwarded-For` is believed. Default: none.
     #[serde(default)]
     pub(super) forwarded_from: Networks,
+    /// Whether clients are asked for a certificate in the handshake: `ask`, or `require`, which closes connections without one. Which are
+    /// good is decided by the route's `mtls` authenticators. Needs `tls`. Default: not asked.
+    pub(super) client_certificate: Option<Text>,
+    /// Networks of balancers that end TLS and say in `Client-Cert` what the client showed them (RFC 9440). From them that field, and not
+    /// their own certificate, is the client's; from nobody else it is. Default: none.
+    #[serde(default)]
+    pub(super) client_cert_from: Networks,
     /// The largest request head, 1KiB to 1MiB. Default `32KiB`.
     pub(super) max_head: Option<Size>,
     /// How long a whole request head may take, from its first byte. Default `10s`.
@@ -138,6 +147,12 @@ pub(super) struct RouteTable {
     pub(super) target: Text,
     /// The `[credential.NAME]` put on requests; one of the route's target. Default: none.
     pub(super) credential: Option<Text>,
+    /// Headers that tell the target who the caller is, such as `{ "X-User" = "{principal.id}" }`, with the fields `principal.id`,
+    /// `principal.kind`, `principal.roles`, `principal.scopes`, `principal.authenticator` and `principal.actor`. Roles are joined by commas,
+    /// scopes by blanks; other commas, blanks, `%` and what is no visible ASCII are percent-encoded. A header of which a field is empty is
+    /// left out. The client's own fields of these names are taken off on every route. Default: none.
+    #[serde(default)]
+    pub(super) identity: BTreeMap<Spanned<String>, Text>,
     /// The `[authn.NAME]`s whose credentials are taken. A request presents exactly one, which finds its own among them.
     pub(super) authn: Spanned<Vec<Text>>,
     /// The rules. A request that none of them fits is denied. Default: none.

@@ -89,7 +89,10 @@ impl<'a> Writer<'a> {
     fn kind(&self, value: &'a Value) -> Kind<'a> {
         let value = self.resolve(value);
         if let Some(inner) = value.get("additionalProperties").filter(|inner| inner.is_object()) {
-            return Kind::Table("table of tables", inner);
+            return match self.kind(inner) {
+                Kind::Plain(text) => Kind::Plain(format!("table of {text}s")),
+                Kind::Table(_, inner) => Kind::Table("table of tables", inner),
+            };
         }
         if value.get("properties").is_some() {
             return Kind::Table("table", value);

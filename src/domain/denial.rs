@@ -15,6 +15,8 @@ pub enum Denial {
     BodyTooLarge,
     /// The client did not send in time.
     TimedOut(TimedOut),
+    /// The host is not the one that the connection, on which a certificate was shown, was opened for (RFC 9110 §15.5.20).
+    Misdirected,
     /// No route matches host and path.
     NoRoute,
     /// The route exists, for other methods.
@@ -150,6 +152,7 @@ impl Denial {
             Self::HeadTooLarge => 431,
             Self::BodyTooLarge => 413,
             Self::TimedOut(_) => 408,
+            Self::Misdirected => 421,
             Self::NoRoute => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::Unauthenticated(_) => 401,
@@ -172,6 +175,7 @@ impl Denial {
             Self::HeadTooLarge => "head_too_large",
             Self::BodyTooLarge => "body_too_large",
             Self::TimedOut(_) => "request_timeout",
+            Self::Misdirected => "misdirected",
             Self::NoRoute => "no_route",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::Unauthenticated(AuthnFault::Missing) => "credential_missing",
@@ -204,6 +208,7 @@ impl Denial {
             Self::Unavailable(Unavailable::Upstream | Unavailable::UpstreamTimeout | Unavailable::UpstreamProtocol)
             | Self::HeadTooLarge
             | Self::BodyTooLarge
+            | Self::Misdirected
             | Self::NoRoute
             | Self::MethodNotAllowed(_)
             | Self::NotAllowed
@@ -221,6 +226,7 @@ impl Denial {
             Self::HeadTooLarge => "The request's header fields are too large.",
             Self::BodyTooLarge => "The request's body is too large.",
             Self::TimedOut(_) => "The request did not arrive in time.",
+            Self::Misdirected => "This connection was opened for another host.",
             Self::NoRoute => "There is nothing here.",
             Self::MethodNotAllowed(_) => "This method is not allowed here.",
             Self::Unauthenticated(AuthnFault::Missing) => "Present a credential.",

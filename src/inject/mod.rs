@@ -1,5 +1,7 @@
 //! The closed set of injections: what puts a credential on an upstream request. Acquiring may fail; applying cannot.
 
+mod identity;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -12,6 +14,8 @@ use zeroize::Zeroizing;
 use crate::authz::Permit;
 use crate::domain::{Denial, Name, Secret, Unavailable};
 use crate::vault::Slot;
+
+pub use identity::{IdentityHeader, TemplateFault};
 
 /// Everything but the unreserved characters, which are to stay as they are (RFC 3986 §2.3).
 const ESCAPED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

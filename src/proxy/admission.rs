@@ -91,6 +91,7 @@ impl From<Denial> for Refusal {
             | Denial::HeadTooLarge
             | Denial::BodyTooLarge
             | Denial::TimedOut(_)
+            | Denial::Misdirected
             | Denial::NoRoute
             | Denial::Unauthenticated(_)
             | Denial::NotAllowed

@@ -10,7 +10,7 @@ use crate::domain::{NetworkSet, canonical_ip};
 /// only for the address; never passed on, since an upstream might act on it.
 pub(super) fn tells_of_another(name: &str) -> bool {
     const BEGINNINGS: [&str; 4] = ["x-forwarded-", "x-original-", "x-envoy-", "x-ssl-"];
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 13] = [
         "forwarded",
         "x-real-ip",
         "x-client-ip",
@@ -23,6 +23,7 @@ pub(super) fn tells_of_another(name: &str) -> bool {
         "x-http-method-override",
         "x-method-override",
         "client-cert",
+        "client-cert-chain",
     ];
     // Most names begin otherwise, and every request's are asked.
     matches!(name.as_bytes().first(), Some(b'x' | b'f' | b't' | b'c'))

@@ -4,6 +4,7 @@
 use crate::domain::{Denial, RequestView, Unavailable};
 use crate::limit::Key;
 use crate::proxy::admission::{Admission, Refusal, Slots};
+use crate::proxy::client_certificates::ClientCertificates;
 use crate::proxy::identify::{Arrival, identify};
 use crate::proxy::record::Draft;
 use crate::state::{LimitBy, Services, Snapshot};
@@ -23,6 +24,8 @@ pub(super) async fn admit(
     let request = identify(arrival)?;
     draft.identified(&request);
 
+    let connection = draft.connection();
+    let certificates = ClientCertificates::of(&connection, snapshot, &request.host, arrival.headers)?;
     let route = snapshot.router.find(&request.host, &request.path, arrival.method)?;
     draft.routed(route);
     let path = route.check_form(&request.path, request.websocket, request.content_length)?;
@@ -31,7 +34,6 @@ pub(super) async fn admit(
     let mut slots = Slots::default();
     slots.take(&route.limits, LimitBy::Client, || Key::client(draft.client()))?;
 
-    let connection = draft.connection();
     let view = RequestView {
         method: arrival.method,
         host: &request.host,
@@ -43,7 +45,7 @@ pub(super) async fn admit(
         authority: request.authority,
         asked: &request.path,
         query: request.query,
-        certificates: connection.certificates.as_ref(),
+        certificates: certificates.get().map_err(|fault| Refusal::with_challenge(fault, &route.authn, draft.time()))?,
     };
     draft.lap();
     let proof = route.authn.authenticate(&view, draft.time()).await;

@@ -29,6 +29,11 @@ pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, h
     }
     head.insert_header(header::HOST, admission.route.target.host_header().clone())?;
     head.insert_header(REQUEST_ID, id.encode(&mut [0; 36]) as &str)?;
+    for header in &admission.route.identity {
+        if let Some(value) = header.value(admission.permit.principal()) {
+            head.insert_header(header.name().clone(), value)?;
+        }
+    }
     if let Some((name, value)) = admission.injection.as_ref().and_then(|injection| injection.header()) {
         head.insert_header(name.clone(), value.clone())?;
     }

@@ -14,7 +14,7 @@ use pingora::server::Server;
 use pingora::services::listening::Service;
 use pingora_proxy::HttpProxy;
 
-use super::tls::SnapshotCertificates;
+use super::tls::{ClientKeys, SnapshotCertificates};
 use crate::admin;
 use crate::config::{Listener, Process};
 use crate::proxy::Gateway;
@@ -92,6 +92,9 @@ fn tls(listener: &Listener, services: &Arc<Services>) -> TlsSettings {
     // Rustls' settings are made of nothing that could fail.
     let mut settings = settings.unwrap_or_else(|error| unreachable!("{error}"));
     settings.set_cert_resolver(Arc::new(SnapshotCertificates::new(Arc::clone(services), listener.name.clone())));
+    if let Some(verifier) = ClientKeys::verifier(listener.client_certificate) {
+        settings.set_client_cert_verifier(verifier);
+    }
     if listener.http2 {
         settings.enable_h2();
     }

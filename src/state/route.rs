@@ -8,7 +8,7 @@ use http::HeaderName;
 use crate::authn::Chain;
 use crate::authz::Policy;
 use crate::domain::{Denial, HostPattern, HttpFault, Methods, Name, NormalPath, PathFault, PathPattern};
-use crate::inject::Credential;
+use crate::inject::{Credential, IdentityHeader};
 use crate::limit::{Concurrency, Rate, RateFields};
 use crate::target::Target;
 use crate::telemetry::{RouteMetrics, TargetMetrics};
@@ -42,9 +42,12 @@ pub struct Route {
     pub limits: Vec<RouteLimit>,
     /// What is put on requests.
     pub credential: Option<Arc<Credential>>,
+    /// What the target is told of the principal.
+    pub identity: Vec<IdentityHeader>,
     /// Where requests go.
     pub target: Arc<Target>,
-    /// Headers of the client that never go upstream: the places where credentials are presented, and the one that is injected.
+    /// Headers of the client that never go upstream: the places where credentials are presented, the one that is injected,
+    /// and those in which any route tells of its principal.
     pub stripped: Vec<HeaderName>,
     /// This route's metrics, resolved.
     pub metrics: RouteMetrics,

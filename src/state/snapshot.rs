@@ -31,6 +31,8 @@ pub struct Snapshot {
 pub struct ListenerState {
     /// Proxies whose `Forwarded` or `X-Forwarded-For` is believed.
     pub forwarded_from: NetworkSet,
+    /// Balancers that end TLS, whose `Client-Cert` is believed.
+    pub client_cert_from: NetworkSet,
     /// The certificates, where it speaks TLS.
     pub certificates: Option<Arc<Certificates>>,
 }

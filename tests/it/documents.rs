@@ -136,6 +136,18 @@ fn every_rule_by_which_requests_are_refused_is_told() {
             Method,
         ]
     };
+    let path = named(&path, |fault| Denial::Malformed(Path(fault)));
+    is_told(page, "path", &fault_table("src/domain/path.rs", "PathFault", &path));
+    let host = named(&host, |fault| Denial::Malformed(Host(fault)));
+    is_told(page, "host", &fault_table("src/domain/host.rs", "HostFault", &host));
+    let table = fault_table("src/domain/denial.rs", "HttpFault", &named(&http, Denial::Malformed));
+    // Those two have tables of their own.
+    let rest = |line: &&str| !line.contains("path normal form") && !line.contains("host normal form");
+    is_told(page, "http", &table.lines().filter(rest).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn everything_that_keeps_a_credential_from_being_accepted_is_told() {
     let authn = {
         use AuthnFault::*;
         [
@@ -163,15 +175,8 @@ fn every_rule_by_which_requests_are_refused_is_told() {
             Digest,
         ]
     };
-    let path = named(&path, |fault| Denial::Malformed(Path(fault)));
-    is_told(page, "path", &fault_table("src/domain/path.rs", "PathFault", &path));
-    let host = named(&host, |fault| Denial::Malformed(Host(fault)));
-    is_told(page, "host", &fault_table("src/domain/host.rs", "HostFault", &host));
-    let table = fault_table("src/domain/denial.rs", "HttpFault", &named(&http, Denial::Malformed));
-    // Those two have tables of their own.
-    let rest = |line: &&str| !line.contains("path normal form") && !line.contains("host normal form");
-    is_told(page, "http", &table.lines().filter(rest).collect::<Vec<_>>().join("\n"));
-    is_told(page, "authn", &fault_table("src/domain/denial.rs", "AuthnFault", &named(&authn, Denial::Unauthenticated)));
+    let table = fault_table("src/domain/denial.rs", "AuthnFault", &named(&authn, Denial::Unauthenticated));
+    is_told("docs/requests.md", "authn", &table);
 }
 
 #[test]
@@ -186,6 +191,7 @@ fn every_code_of_a_denial_is_told() {
         Denial::HeadTooLarge,
         Denial::BodyTooLarge,
         Denial::TimedOut(TimedOut::Head),
+        Denial::Misdirected,
         Denial::NoRoute,
         Denial::MethodNotAllowed(Methods::ALL),
         Denial::Unauthenticated(AuthnFault::Missing),

@@ -15,6 +15,7 @@ mod framing;
 mod harness;
 mod headers;
 mod leaks;
+mod mtls;
 mod paths;
 mod protocols;
 mod reload;

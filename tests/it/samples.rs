@@ -27,7 +27,9 @@ fn sample(name: &str) -> String {
 /// A folder with this configuration and the certificates that the samples name.
 fn folder_with(config: &str) -> Site {
     let site = Site::new();
-    let identity = Authority::new("samples").server(&["api.example.com"]);
+    let authority = Authority::new("samples");
+    let identity = authority.server(&["api.example.com"]);
+    site.write("tls/workloads.pem", authority.pem());
     for (certificate, key) in
         [("tls/api.pem", "tls/api.key"), ("tls/other.pem", "tls/other.key"), ("tls/tls.crt", "tls/tls.key")]
     {

@@ -4,4 +4,5 @@ mod attacks;
 mod chain;
 mod discovery;
 mod keys;
+mod mtls;
 mod tokens;

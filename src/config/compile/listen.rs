@@ -24,6 +24,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// Whether it speaks TLS.
     pub tls: bool,
+    /// Whether it asks clients for a certificate.
+    pub client_certificate: ClientCertificate,
     /// Whether it speaks HTTP/2.
     pub http2: bool,
     /// Who sends the PROXY protocol.
@@ -40,6 +42,17 @@ pub struct Listener {
     pub max_connections: usize,
     /// The most connections at once from one address.
     pub max_connections_per_address: usize,
+}
+
+/// Whether clients are asked for a certificate in the handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCertificate {
+    /// They are not.
+    None,
+    /// They may show one.
+    Ask,
+    /// Without one there is no connection.
+    Require,
 }
 
 /// Where the process id and the upgrade socket are, unless told otherwise: beside the configuration, for this user alone.
@@ -121,6 +134,7 @@ impl Compiler<'_, '_> {
             name: name.clone(),
             address: self.address(&table.address)?,
             tls: table.tls.is_some(),
+            client_certificate: self.client_certificate(table)?,
             http2: table.http2.unwrap_or(table.tls.is_some()),
             proxy_protocol_from: table.proxy_protocol_from.0.clone(),
             max_head: usize::try_from(max_head).ok()?,
@@ -132,12 +146,27 @@ impl Compiler<'_, '_> {
         })
     }
 
+    fn client_certificate(&mut self, table: &ListenTable) -> Option<ClientCertificate> {
+        let Some(text) = &table.client_certificate else { return Some(ClientCertificate::None) };
+        if table.tls.is_none() {
+            let cure = "add `tls`; for a balancer that ends TLS, write `client_cert_from`";
+            self.report.add(text.span(), "a listener without TLS sees no client certificate", cure);
+        }
+        let asked = match text.get_ref().as_str() {
+            "ask" => Ok(ClientCertificate::Ask),
+            "require" => Ok(ClientCertificate::Require),
+            _ => Err("no such way to ask"),
+        };
+        self.report.take(text.span(), asked, "choose `ask` or `require`")
+    }
+
     pub(super) fn listener_states(&mut self, listeners: Entries<ListenTable>) -> HashMap<Name, ListenerState> {
         let mut states = HashMap::new();
         for (name, entry) in listeners {
             let certificates = entry.table.tls.and_then(|tls| self.certificates(&tls)).map(Arc::new);
-            let Networks(forwarded_from) = entry.table.forwarded_from;
-            states.insert(name, ListenerState { forwarded_from, certificates });
+            let (Networks(forwarded_from), Networks(client_cert_from)) =
+                (entry.table.forwarded_from, entry.table.client_cert_from);
+            states.insert(name, ListenerState { forwarded_from, client_cert_from, certificates });
         }
         states
     }

@@ -1,6 +1,7 @@
 //! Tables -> what they mean: names resolved, files read, rules indexed. Goes on after an error, so that all are told at once.
 
 mod authn;
+mod identity;
 mod listen;
 mod route;
 mod target;
@@ -20,7 +21,7 @@ use crate::domain::Name;
 use crate::net::Egress;
 use crate::state::{Engines, Snapshot};
 
-pub use listen::Listener;
+pub use listen::{ClientCertificate, Listener};
 
 /// A compiled configuration: what is swapped at a reload, and what holds for the life of the process.
 #[derive(Debug)]
@@ -101,7 +102,8 @@ impl Compiler<'_, '_> {
         let roles = self.roles(file.role, &authenticators);
         let limits = self.each("limit", file.limit, Self::limit);
         let listeners = self.listener_states(file.listen);
-        let parts = route::Parts { targets, credentials, authenticators, limits, roles };
+        let told = identity::all_names(&file.route);
+        let parts = route::Parts { targets, credentials, authenticators, limits, roles, told };
         let (router, routes) = self.router(file.route, &parts);
         let vaults = vaults.by_name.into_values().flatten().collect();
         let targets = parts.targets.by_name.into_values().flatten().collect();

@@ -26,6 +26,8 @@ pub(super) struct Parts {
     pub(super) authenticators: Compiled<Authenticator>,
     pub(super) limits: Compiled<Limit>,
     pub(super) roles: Arc<Roles>,
+    /// The headers in which any route tells of its principal.
+    pub(super) told: Vec<HeaderName>,
 }
 
 /// A compiled `[limit.NAME]`.
@@ -124,6 +126,8 @@ impl Compiler<'_, '_> {
         let prefix = path.as_ref().and_then(|path| self.prefix(&table, path));
         let target = self.find(&parts.targets, &table.target).map(Arc::clone);
         let credential = self.route_credential(&table, parts);
+        let own = credential.as_ref().and_then(|credential| credential.as_deref());
+        let identity = self.identity_headers(&table.identity, own, &places(&parts.authenticators));
         let authn = self.chain(name, &table.authn, parts);
         let limits = self.route_limits(name, &table.limits, parts);
         let rules = self.rules(name, &table.allow, methods, parts);
@@ -138,11 +142,12 @@ impl Compiler<'_, '_> {
             websocket: table.websocket,
             max_body: table.max_body.map_or(10 * 1024 * 1024, |size| size.0),
             body_timeout: or(table.body_timeout, 60),
-            stripped: stripped(&parts.authenticators, credential.as_deref()),
+            stripped: stripped(parts, credential.as_deref()),
             authn,
             policy: Policy::compile(rules, Arc::clone(&parts.roles)),
             limits,
             credential,
+            identity: identity?,
             target_metrics: self.engines.metrics.target(&target.as_ref()?.settings().name),
             target: target?,
             metrics: self.engines.metrics.route(name),
@@ -275,9 +280,14 @@ impl Compiler<'_, '_> {
 }
 
 /// The places of all authenticators, not only of the route's: a caller may present to one route what is for another.
-fn stripped(authenticators: &Compiled<Authenticator>, credential: Option<&Credential>) -> Vec<HeaderName> {
+fn places(authenticators: &Compiled<Authenticator>) -> Vec<HeaderName> {
+    authenticators.by_name.values().flatten().flat_map(Authenticator::places).collect()
+}
+
+fn stripped(parts: &Parts, credential: Option<&Credential>) -> Vec<HeaderName> {
     let mut names = vec![header::AUTHORIZATION, header::PROXY_AUTHORIZATION];
-    names.extend(authenticators.by_name.values().flatten().flat_map(Authenticator::places));
+    names.extend(places(&parts.authenticators));
+    names.extend(parts.told.iter().cloned());
     names.extend(credential.and_then(Credential::header));
     names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     names.dedup();

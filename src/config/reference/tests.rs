@@ -1,6 +1,7 @@
 //! The reference against the compiler: a default that it tells is the one in force.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use toml::{Table, Value};
 
@@ -64,6 +65,16 @@ target = "x"
 authn = ["token_review"]
 "#;
 
+/// A file with an authority, which an `mtls` needs.
+static AUTHORITY: LazyLock<tempfile::NamedTempFile> = LazyLock::new(|| {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), params.self_signed(&key).expect("a certificate").pem()).expect("written");
+    file
+});
+
 struct Told {
     path: String,
     key: String,
@@ -92,6 +103,8 @@ fn literal_defaults() -> Vec<Told> {
 /// The bare file with one key set, compiled; as text whose order means nothing.
 fn compiled(engines: &Engines, set: Option<(&Told, Value)>) -> Vec<String> {
     let mut file: Table = BARE.parse().expect("TOML");
+    let mtls = format!("mtls = {{ ca = {:?}, identity = \"uri\" }}", AUTHORITY.path());
+    file["authn"].as_table_mut().expect("a table").insert("mtls".to_owned(), Value::Table(mtls.parse().expect("TOML")));
     if let Some((told, value)) = set {
         let mut table = &mut file;
         let steps: Vec<_> = told.path.split('.').collect();

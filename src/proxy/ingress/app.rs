@@ -8,6 +8,7 @@ use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 
 use super::{Connection, Gate, Guarded};
+use crate::authn::peer_certificates;
 
 /// Takes each new connection of one listener, lets it in or closes it, and hands it on guarded. The application behind it may be shared
 /// by several listeners.
@@ -29,13 +30,15 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Ingress<A> {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         // Held to the end of the connection: the seat is in it.
         let arrival = self.gate.arrival(&mut stream).await?;
-        let connection = Connection::new(
+        let mut connection = Connection::new(
             self.gate.settings().listener.clone(),
             arrival.peer,
             arrival.client,
             stream.get_ssl_digest().is_some(),
             stream.get_ssl().and_then(|tls| tls.server_name()).map(Box::from),
         );
+        let shown = stream.get_ssl().and_then(|tls| tls.peer_cert_chain_der()).unwrap_or_default();
+        connection.certificates = peer_certificates(shown);
         let guarded = Guarded::new(stream, Arc::new(connection), Arc::clone(&self.gate)).ok()?;
         // A stream that was handed back would come in here again, and be guarded twice.
         drop(self.inner.process_new(Box::new(guarded), shutdown).await);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
 };
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
@@ -12,6 +12,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer},
     server::WebPkiClientVerifier,
 };
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// A certificate authority that lives as long as the test.
 pub(crate) struct Authority {
@@ -75,6 +76,25 @@ impl Authority {
         Identity { certificate: params.self_signed(&key).expect("a certificate"), key }
     }
 
+    /// A list of this authority that revokes these and is good for long, as a file would hold it.
+    pub(crate) fn revoking(&self, revoked: &[&Identity]) -> String {
+        let entry = |identity: &&Identity| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(&identity.serial()),
+            revocation_time: rcgen::date_time_ymd(2021, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2020, 1, 1),
+            next_update: rcgen::date_time_ymd(2099, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).expect("a list").pem().expect("PEM")
+    }
+
     fn issue(&self, mut params: CertificateParams, usage: ExtendedKeyUsagePurpose) -> Identity {
         let key = KeyPair::generate().expect("a key");
         params.use_authority_key_identifier_extension = true;
@@ -127,6 +147,11 @@ impl Identity {
     /// The certificate as a handshake shows it.
     pub(crate) fn der(&self) -> Vec<u8> {
         self.certificate.der().to_vec()
+    }
+
+    fn serial(&self) -> Vec<u8> {
+        let (_, parsed) = X509Certificate::from_der(self.certificate.der()).expect("a certificate");
+        parsed.raw_serial().to_vec()
     }
 
     fn chain(&self) -> Vec<CertificateDer<'static>> {

@@ -1,0 +1,102 @@
+//! The headers in which routes tell of their principal.
+
+use std::collections::BTreeMap;
+
+use http::{HeaderName, header};
+
+use super::Compiler;
+use crate::config::diagnostic::nearest;
+use crate::config::file::{RouteTable, Text};
+use crate::config::read::Entries;
+use crate::config::values::Spanned;
+use crate::inject::{Credential, IdentityHeader, TemplateFault};
+
+/// Headers that mean something to HTTP, to proxies or to whoever checks credentials, and so cannot tell of a principal.
+const TAKEN: [&str; 28] = [
+    "authorization",
+    "proxy-authorization",
+    "proxy-authenticate",
+    "proxy-connection",
+    "cookie",
+    "host",
+    "content-length",
+    "content-type",
+    "content-encoding",
+    "content-range",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "upgrade",
+    "te",
+    "trailer",
+    "expect",
+    "range",
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-request-id",
+    "client-cert",
+    "client-cert-chain",
+    "dpop",
+];
+
+impl Compiler<'_, '_> {
+    pub(super) fn identity_headers(
+        &mut self,
+        table: &BTreeMap<Spanned<String>, Text>,
+        credential: Option<&Credential>,
+        places: &[HeaderName],
+    ) -> Option<Vec<IdentityHeader>> {
+        let headers: Vec<_> =
+            table.iter().map(|(name, template)| self.identity_header(name, template, credential, places)).collect();
+        let headers: Vec<IdentityHeader> = headers.into_iter().collect::<Option<_>>()?;
+        for (nth, (name, _)) in table.iter().enumerate() {
+            let is_same = |other: &IdentityHeader| other.name().as_str().eq_ignore_ascii_case(name.get_ref());
+            if headers[..nth].iter().any(is_same) {
+                self.report.add(name.span(), "another entry sets this header already", "take one of them out");
+            }
+        }
+        Some(headers)
+    }
+
+    fn identity_header(
+        &mut self,
+        name: &Text,
+        template: &Text,
+        credential: Option<&Credential>,
+        places: &[HeaderName],
+    ) -> Option<IdentityHeader> {
+        let parsed = self.header_name(name)?;
+        let is_taken = TAKEN.contains(&parsed.as_str())
+            || places.contains(&parsed)
+            || parsed.as_str().starts_with("sec-")
+            || credential.and_then(Credential::header).is_some_and(|own| own == parsed);
+        if is_taken {
+            let cure = "name one of your own, such as `X-User`";
+            self.report.add(name.span(), "this header means something else and cannot tell of the caller", cure);
+            return None;
+        }
+        let made = IdentityHeader::parse(parsed, template.get_ref());
+        let cure = match &made {
+            Err(TemplateFault::Field(field)) => match nearest(field, IdentityHeader::FIELDS) {
+                Some(meant) => format!("did you mean `{{{meant}}}`?"),
+                None => format!("choose from `{{{}}}`", IdentityHeader::FIELDS.join("}`, `{")),
+            },
+            Ok(_) | Err(TemplateFault::Brace | TemplateFault::Character | TemplateFault::NoField) => {
+                "write a template such as `{principal.id}`".to_owned()
+            }
+        };
+        self.report.take(template.span(), made, cure)
+    }
+}
+
+/// The headers in which any route tells of its principal: a client's own must reach no target, by whichever route.
+pub(super) fn all_names(tables: &Entries<RouteTable>) -> Vec<HeaderName> {
+    let names = tables.values().flat_map(|entry| entry.table.identity.keys());
+    let mut names: Vec<_> = names.filter_map(|name| HeaderName::from_bytes(name.get_ref().as_bytes()).ok()).collect();
+    names.retain(|name| *name != header::HOST);
+    names
+}
