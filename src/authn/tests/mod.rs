@@ -5,3 +5,4 @@ mod chain;
 mod discovery;
 mod keys;
 mod tokens;
+mod vectors;
