@@ -17,6 +17,7 @@ mod headers;
 mod leaks;
 mod paths;
 mod protocols;
+mod provider;
 mod reload;
 mod resources;
 mod samples;
