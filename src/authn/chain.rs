@@ -196,6 +196,7 @@ impl Chain {
     }
 
     /// The headers that may hold a credential, or go with one, and so are never forwarded; always with `Authorization`.
+    #[allow(clippy::misnamed_getters, reason = "inside, `places` are those of which one is looked at")]
     pub fn places(&self) -> &[HeaderName] {
         &self.withheld
     }
