@@ -34,7 +34,19 @@ need_build_tools() {
 # What tests drive the program with. One that finds no wrk says so and is skipped.
 need_test_tools() {
   command -v wrk >/dev/null || (install_packages wrk) || say "wrk could not be installed: its test is skipped"
+  need_provider || say "the OpenID provider could not be installed: its tests are skipped"
 }
+
+# The OpenID provider of tests/provider, in target/provider; installed again when its lock file has changed.
+need_provider() (
+  set +e
+  command -v node >/dev/null && command -v npm >/dev/null || (install_packages nodejs npm) || return 1
+  mkdir -p target/provider && cd target/provider || return 1
+  cmp -s ../../tests/provider/package-lock.json installed.json && return 0
+  say "npm ci in target/provider"
+  cp ../../tests/provider/package.json ../../tests/provider/package-lock.json . &&
+    npm ci --no-audit --no-fund --ignore-scripts && cp package-lock.json installed.json
+)
 
 install_packages() {
   local as_root=()

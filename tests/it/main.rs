@@ -18,6 +18,7 @@ mod leaks;
 mod mtls;
 mod paths;
 mod protocols;
+mod provider;
 mod reload;
 mod resources;
 mod samples;

@@ -6,3 +6,4 @@ mod discovery;
 mod keys;
 mod mtls;
 mod tokens;
+mod vectors;

@@ -10,6 +10,7 @@ pub(crate) mod gateway;
 pub(crate) mod http1;
 pub(crate) mod issuer;
 pub(crate) mod load;
+pub(crate) mod provider;
 pub(crate) mod raw;
 pub(crate) mod scene;
 pub(crate) mod setup;
