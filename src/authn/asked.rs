@@ -178,6 +178,13 @@ impl Asked {
         outcome
     }
 
+    /// How many wait for an answer.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        let flights = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
+        flights.values().map(|(_, waiting)| waiting).sum()
+    }
+
     /// Sends one question.
     pub(super) async fn call(&self, question: Question) -> Result<Answer, Denial> {
         self.client.ask(&self.settings.url, question).await.map_err(|error| self.away(error))

@@ -78,8 +78,7 @@ impl ForwardAuth {
         if credentials.is_empty() {
             return Err(AskFault::NoHeader);
         }
-        let is_reserved =
-            |name: &HeaderName| RESERVED.contains(&name.as_str()) || name.as_str().starts_with(FORWARDED);
+        let is_reserved = |name: &HeaderName| RESERVED.contains(&name.as_str()) || name.as_str().starts_with(FORWARDED);
         let too_many = credentials.len() > MAX_HEADERS || others.len() > MAX_HEADERS;
         // A credential that is for another way to prove an identity is not the service's business.
         let tells_tales = others.contains(&http::header::AUTHORIZATION);

@@ -27,11 +27,7 @@ impl<V: Clone> Recent<V> {
     /// Room for about this many values, each younger than `age`; with an age of zero nothing is kept.
     pub(super) fn new(capacity: usize, age: Duration) -> Self {
         let empty = || RwLock::new(Segment { young: Generation::default(), old: Generation::default() });
-        Self {
-            segments: (0..SEGMENTS).map(|_| empty()).collect(),
-            generation: (capacity / SEGMENTS / 2).max(1),
-            age,
-        }
+        Self { segments: (0..SEGMENTS).map(|_| empty()).collect(), generation: (capacity / SEGMENTS / 2).max(1), age }
     }
 
     /// The value for this question, if it is young enough now.

@@ -153,6 +153,14 @@ fn every_rule_by_which_requests_are_refused_is_told() {
             Critical,
             Claim,
             Network,
+            Binding,
+            Nonce,
+            Replay,
+            Inactive,
+            Certificate,
+            Revoked,
+            Component,
+            Digest,
         ]
     };
     let path = named(&path, |fault| Denial::Malformed(Path(fault)));
@@ -168,9 +176,9 @@ fn every_rule_by_which_requests_are_refused_is_told() {
 
 #[test]
 fn every_code_of_a_denial_is_told() {
-    use Unavailable::{Audit, Credential, IssuerKeys, Upstream, UpstreamProtocol, UpstreamTimeout};
+    use Unavailable::{Audit, Authenticator, Credential, IssuerKeys, Upstream, UpstreamProtocol, UpstreamTimeout};
     let file = "src/domain/denial.rs";
-    let away = [Credential, IssuerKeys, Upstream, UpstreamTimeout, UpstreamProtocol, Audit];
+    let away = [Credential, IssuerKeys, Authenticator, Upstream, UpstreamTimeout, UpstreamProtocol, Audit];
     assert_eq!(documented(file, "pub enum Unavailable").len(), away.len(), "this test lists every Unavailable");
     let mut denials = vec![
         Denial::Malformed(HttpFault::Field),

@@ -14,7 +14,8 @@ use crate::net::Client;
 use crate::vault::Vault;
 
 /// How to mend settings that make no authenticator.
-pub(super) const CURE: &str = "name an `https` URL, or `http` on loopback, a `timeout` of at most 30s and a `cache` of at most 5m";
+pub(super) const CURE: &str =
+    "name an `https` URL, or `http` on loopback, a `timeout` of at most 30s and a `cache` of at most 5m";
 
 /// What is written of one who is asked.
 pub(super) struct Written<'t> {

@@ -47,7 +47,9 @@ impl Compiler<'_, '_> {
         let way = table.client_auth.as_ref().map_or("basic", |way| way.get_ref().as_str());
         let own = (&table.private_key, &table.signing_algorithm, &table.key_id, &table.assertion_audience);
         match (way, &table.client_secret, own) {
-            ("basic", Some(secret), (None, None, None, None)) => self.live_secret(secret, vaults).map(ClientAuth::Basic),
+            ("basic", Some(secret), (None, None, None, None)) => {
+                self.live_secret(secret, vaults).map(ClientAuth::Basic)
+            }
             ("post", Some(secret), (None, None, None, None)) => self.live_secret(secret, vaults).map(ClientAuth::Post),
             ("private_key_jwt", None, (Some(key), alg, key_id, audience)) => {
                 let alg = match alg {
