@@ -95,6 +95,34 @@ fn the_configuration_reference_is_what_the_types_say() {
     is_told("docs/configuration.md", "tables", &String::from_utf8(output.stdout).expect("UTF-8"));
 }
 
+fn authn_faults() -> [AuthnFault; 22] {
+    use AuthnFault::*;
+    [
+        Missing,
+        Several,
+        Malformed,
+        Algorithm,
+        UnknownKey,
+        Signature,
+        Expired,
+        NotYetValid,
+        Issuer,
+        Audience,
+        Type,
+        Critical,
+        Claim,
+        Network,
+        Binding,
+        Nonce,
+        Replay,
+        Inactive,
+        Certificate,
+        Revoked,
+        Component,
+        Digest,
+    ]
+}
+
 #[test]
 fn every_rule_by_which_requests_are_refused_is_told() {
     use HttpFault::{Host, Path};
@@ -136,33 +164,7 @@ fn every_rule_by_which_requests_are_refused_is_told() {
             Method,
         ]
     };
-    let authn = {
-        use AuthnFault::*;
-        [
-            Missing,
-            Several,
-            Malformed,
-            Algorithm,
-            UnknownKey,
-            Signature,
-            Expired,
-            NotYetValid,
-            Issuer,
-            Audience,
-            Type,
-            Critical,
-            Claim,
-            Network,
-            Binding,
-            Nonce,
-            Replay,
-            Inactive,
-            Certificate,
-            Revoked,
-            Component,
-            Digest,
-        ]
-    };
+    let authn = authn_faults();
     let path = named(&path, |fault| Denial::Malformed(Path(fault)));
     is_told(page, "path", &fault_table("src/domain/path.rs", "PathFault", &path));
     let host = named(&host, |fault| Denial::Malformed(Host(fault)));
