@@ -178,6 +178,13 @@ impl Asked {
         outcome
     }
 
+    /// How many wait for an answer; a question that nobody waits for and that is kept all the same counts too.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        let flights = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
+        flights.values().map(|(_, waiting)| *waiting.max(&1)).sum()
+    }
+
     /// Sends one question.
     pub(super) async fn call(&self, question: Question) -> Result<Answer, Denial> {
         self.client.ask(&self.settings.url, question).await.map_err(|error| self.away(error))
@@ -219,7 +226,10 @@ fn in_time(principal: Arc<Principal>, now: SystemTime) -> Outcome {
 
 /// The questions under way, each once, with the number of those who wait for it.
 #[derive(Default)]
-struct Flights(Mutex<HashMap<Key, (Arc<OnceCell<Outcome>>, usize), ahash::RandomState>>);
+struct Flights(Mutex<HashMap<Key, Waited, ahash::RandomState>>);
+
+/// An answer to come, and how many wait for it.
+type Waited = (Arc<OnceCell<Outcome>>, usize);
 
 /// One who waits.
 struct Flight<'a> {

@@ -1,5 +1,7 @@
 //! How tokens, key sets and chains behave as a whole.
 
+mod asked;
+mod asking;
 mod attacks;
 mod chain;
 mod discovery;

@@ -31,7 +31,7 @@ pub(in crate::config) enum AuthnTable {
     /// Keys that this proxy's operator handed out.
     ApiKey(ApiKeyTable),
     /// Opaque tokens that an authorization server is asked about (RFC 7662).
-    Introspection(IntrospectionTable),
+    Introspection(Box<IntrospectionTable>),
     /// ServiceAccount tokens that a Kubernetes API server reviews.
     TokenReview(TokenReviewTable),
     /// Client certificates.
@@ -41,7 +41,7 @@ pub(in crate::config) enum AuthnTable {
     /// Names and passwords (RFC 7617).
     Basic(BasicTable),
     /// An HTTP service that is asked about requests: any other scheme.
-    ForwardAuth(ForwardAuthTable),
+    ForwardAuth(Box<ForwardAuthTable>),
 }
 
 /// `[authn.NAME.jwt]`.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::file::Text;
-use crate::config::values::{Period, PeriodOrNone, named};
+use crate::config::values::{Period, PeriodOrNone};
 
 /// `[authn.NAME.forward_auth]`. The service gets a GET with the credential, and the request's method, host, path without query and client as
 /// `X-Forwarded-Method`, `X-Forwarded-Host`, `X-Forwarded-Uri` and `X-Forwarded-For`. 200 or 204 proves the caller, 401 or 403 refuses it.
@@ -14,7 +14,6 @@ pub(in crate::config) struct ForwardAuthTable {
     /// The service: `https`, or `http` on loopback. A private address that its name resolves to has to be in `[egress]`.
     pub(in crate::config) url: Text,
     /// The headers that may hold the credential; a request has one of them. They never go upstream, and no other authenticator of a route may look there.
-    #[serde(deserialize_with = "named")]
     pub(in crate::config) credential_headers: Vec<Text>,
     /// Further headers of the request that the service is sent. Default: none.
     #[serde(default)]

@@ -20,7 +20,7 @@ pub(in crate::config) struct IntrospectionTable {
     pub(in crate::config) client_secret: Option<Text>,
     /// The client's private key in PEM, as `vault:path`; a new one is in use at once. Default: none.
     pub(in crate::config) private_key: Option<Text>,
-    /// What the private key signs with: `ES256`, `RS256` or `EdDSA`. Default: `ES256` with `private_key_jwt`.
+    /// What the private key signs with: `ES256`, `RS256` or `EdDSA`. Default: ES256, where there is a private key.
     pub(in crate::config) signing_algorithm: Option<Text>,
     /// The `kid` by which the server finds the public half of the private key. Default: none.
     pub(in crate::config) key_id: Option<String>,
