@@ -1,21 +1,24 @@
 //! The authenticators that outlive a reload, and the background work that keeps their keys fresh.
 
+use std::convert::Infallible;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::domain::Retained;
+use crate::domain::{Name, Retained};
 use crate::net::Client;
 
-use super::{Dpop, Jwt, JwtFault, JwtSettings};
+use super::{Dpop, Jwt, JwtFault, JwtSettings, Nonces};
 
 /// The running authenticators by their settings: a reload that changes nothing about one keeps its keys and what they proved.
 #[derive(Debug, Default)]
 pub struct Authenticators {
     jwts: Retained<Wanted, Jwt>,
     dpop: Arc<Dpop>,
+    /// By authenticator and `keyid`.
+    nonces: Retained<(Name, String), Nonces>,
 }
 
 /// Settings, and the client whose rules bind them: with other egress rules the keys are not had the same way.
@@ -55,6 +58,13 @@ impl Authenticators {
     /// Who checks DPoP proofs, for every route: a proof that one has seen is used up for all.
     pub fn dpop(&self) -> Arc<Dpop> {
         Arc::clone(&self.dpop)
+    }
+
+    /// The nonces that this key of this authenticator has used: a reload does not make any of them good again.
+    pub fn nonces(&self, authenticator: &Name, keyid: &str) -> Arc<Nonces> {
+        let of = (authenticator.clone(), keyid.to_owned());
+        let Ok(nonces) = self.nonces.get(of, |_| Ok::<_, Infallible>(Nonces::default()));
+        nonces
     }
 
     /// Whether every authenticator in use has the keys that it needs.

@@ -3,7 +3,7 @@
 
 use crate::domain::{Denial, RequestView, Unavailable};
 use crate::limit::Key;
-use crate::proxy::admission::{Admission, Refusal, Slots};
+use crate::proxy::admission::{Admission, Body, Refusal, Slots};
 use crate::proxy::identify::{Arrival, identify};
 use crate::proxy::record::Draft;
 use crate::state::{LimitBy, Services, Snapshot};
@@ -43,6 +43,8 @@ pub(super) async fn admit(
         authority: request.authority,
         asked: &request.path,
         query: request.query,
+        target: request.target,
+        has_body: arrival.has_body && !request.websocket,
         certificates: connection.certificates.as_ref(),
     };
     draft.lap();
@@ -61,5 +63,6 @@ pub(super) async fn admit(
     let injection = route.credential.as_ref().map(|credential| credential.acquire(&permit)).transpose()?;
     draft.acquired(injection.as_ref());
 
-    Ok(Admission::new(route.clone(), permit, path, injection, slots, request.websocket, draft.lapped()))
+    let body = Body::new(proof.body, draft.lapped() + route.body_timeout);
+    Ok(Admission::new(route.clone(), permit, path, injection, slots, request.websocket, body))
 }
