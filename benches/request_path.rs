@@ -94,6 +94,8 @@ fn view<'a>(host: &'a Host, path: &'a NormalPath, headers: &'a HeaderMap) -> Req
         authority: "api.example.test",
         asked: path,
         query: None,
+        target: "/",
+        has_body: false,
         certificates: None,
     }
 }

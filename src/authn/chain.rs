@@ -16,7 +16,9 @@ use crate::domain::{AuthnFault, Denial, Name, Principal, PrincipalKind, RequestV
 use super::authenticator::{ANONYMOUS, CLIENT_CERT, CLIENT_CERT_CHAIN, DPOP, SIGNATURE, SIGNATURE_INPUT};
 use super::dpop::Wanted;
 use super::token::{MAX_TOKEN, Token};
-use super::{ApiKeys, Authenticator, Basic, Dpop, ForwardAuth, HttpSignature, Introspection, Jwt, Mtls, TokenReview};
+use super::{
+    ApiKeys, Authenticator, Basic, BodyDigest, Dpop, ForwardAuth, HttpSignature, Introspection, Jwt, Mtls, TokenReview,
+};
 use challenge::Challenges;
 
 /// What a request proved.
@@ -24,17 +26,8 @@ use challenge::Challenges;
 pub struct Proof {
     /// Who sent it.
     pub principal: Arc<Principal>,
-    /// The SHA-256 or SHA-512 that its body must have, where that was signed.
+    /// What its body must come to, where that was signed and there is one.
     pub body: Option<BodyDigest>,
-}
-
-/// What a body must come to (RFC 9530).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BodyDigest {
-    /// `sha-256`.
-    Sha256([u8; 32]),
-    /// `sha-512`.
-    Sha512([u8; 64]),
 }
 
 /// The authenticators of one route, by what they take.

@@ -1,17 +1,18 @@
 //! The authenticators that outlive a reload, and the background work that keeps their keys fresh.
 
+use std::convert::Infallible;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::domain::Retained;
+use crate::domain::{Name, Retained};
 use crate::net::Client;
 
 use super::{
     AskFault, Dpop, ForwardAuth, ForwardAuthSettings, Introspection, IntrospectionSettings, Jwt, JwtFault, JwtSettings,
-    TokenReview, TokenReviewSettings,
+    Nonces, TokenReview, TokenReviewSettings,
 };
 
 /// The running authenticators by their settings: a reload that changes nothing about one keeps its keys and what they proved.
@@ -22,6 +23,8 @@ pub struct Authenticators {
     token_reviews: Retained<Wanted<TokenReviewSettings>, TokenReview>,
     forward_auths: Retained<Wanted<ForwardAuthSettings>, ForwardAuth>,
     dpop: Arc<Dpop>,
+    /// By authenticator and `keyid`.
+    nonces: Retained<(Name, String), Nonces>,
 }
 
 /// Settings, and the client whose rules bind them: with other egress rules the keys are not had, and nobody is asked, the same way.
@@ -100,6 +103,13 @@ impl Authenticators {
     /// Who checks DPoP proofs, for every route: a proof that one has seen is used up for all.
     pub fn dpop(&self) -> Arc<Dpop> {
         Arc::clone(&self.dpop)
+    }
+
+    /// The nonces that this key of this authenticator has used: a reload does not make any of them good again.
+    pub fn nonces(&self, authenticator: &Name, keyid: &str) -> Arc<Nonces> {
+        let of = (authenticator.clone(), keyid.to_owned());
+        let Ok(nonces) = self.nonces.get(of, |_| Ok::<_, Infallible>(Nonces::default()));
+        nonces
     }
 
     /// Whether every authenticator in use has the keys that it needs.

@@ -205,6 +205,8 @@ pub(super) fn with_request<R>(headers: &[(&str, &str)], test: impl FnOnce(&Reque
         authority: "api.example.com",
         asked: &path,
         query: None,
+        target: "/",
+        has_body: false,
         certificates: None,
     })
 }

@@ -218,6 +218,8 @@ mod tests {
             authority: "api.test",
             asked: &NormalPath::parse(path.as_bytes()).expect("path"),
             query: None,
+            target: "/",
+            has_body: false,
             certificates: None,
         };
         policy.authorize(Arc::clone(who), &request).ok().map(|permit| permit.rule().to_string())

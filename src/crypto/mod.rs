@@ -3,10 +3,12 @@
 pub mod api_key;
 mod certificates;
 mod master_key;
+mod signature;
 
 pub use api_key::ApiKeyRecord;
 pub use certificates::{Certificate, CertificateError, Certificates};
 pub use master_key::{MasterKey, MasterKeyError, OpenError};
+pub use signature::{SignatureAlgorithm, SignatureKey, SignatureKeyFault};
 
 use aws_lc_rs::{constant_time, digest, rand};
 
@@ -15,6 +17,38 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
     out
+}
+
+/// A SHA-256 or SHA-512 digest of bytes that come one after the other (FIPS 180-4).
+#[derive(Clone)]
+pub struct Hasher(digest::Context);
+
+impl Hasher {
+    /// SHA-256 of nothing yet.
+    pub fn sha256() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+
+    /// SHA-512 of nothing yet.
+    pub fn sha512() -> Self {
+        Self(digest::Context::new(&digest::SHA512))
+    }
+
+    /// Takes what comes next.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Whether all that was taken has this digest.
+    pub fn is(self, digest: &[u8]) -> bool {
+        constant_time_eq(self.0.finish().as_ref(), digest)
+    }
+}
+
+impl std::fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hasher")
+    }
 }
 
 /// Whether two byte strings are equal, in a time that depends on their lengths alone.

@@ -30,6 +30,10 @@ pub struct RequestView<'a> {
     pub asked: &'a NormalPath,
     /// What stands behind the `?` of the request target.
     pub query: Option<&'a str>,
+    /// Path and query as the client sent them, before anything was brought to normal form.
+    pub target: &'a str,
+    /// Whether a body comes, of whatever length.
+    pub has_body: bool,
     /// The certificates that the client showed in the TLS handshake. That it holds the key of the first is proved; nothing else is.
     pub certificates: Option<&'a PeerCertificates>,
 }

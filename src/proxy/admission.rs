@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderName, HeaderValue, header};
 
+pub(super) use super::body::Body;
 use crate::authn::Chain;
 use crate::authz::Permit;
 use crate::domain::{Denial, HttpFault, Methods, NormalPath};
@@ -38,13 +39,6 @@ pub(super) struct Attempt {
     pub(super) began: Option<Instant>,
 }
 
-/// How much of the request's body has come.
-#[derive(Debug)]
-pub(super) struct Body {
-    pub(super) seen: u64,
-    pub(super) deadline: Instant,
-}
-
 impl Admission {
     pub(super) fn new(
         route: Arc<Route>,
@@ -53,23 +47,14 @@ impl Admission {
         injection: Option<Injection>,
         slots: Slots,
         websocket: bool,
-        now: Instant,
+        body: Body,
     ) -> Self {
-        let body = Body { seen: 0, deadline: now + route.body_timeout };
         Self { route, permit, path, injection, websocket, attempt: Attempt::default(), body, slots }
     }
 
     /// The header fields that tell the client where it stands with its limits.
     pub(super) fn limit_fields(&self) -> &[(HeaderName, HeaderValue)] {
         &self.slots.fields
-    }
-}
-
-impl Body {
-    /// Counts a chunk of the body.
-    pub(super) fn take(&mut self, bytes: usize, limit: u64) -> Result<(), Denial> {
-        self.seen += bytes as u64;
-        if self.seen > limit { Err(Denial::BodyTooLarge) } else { Ok(()) }
     }
 }
 

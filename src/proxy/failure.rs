@@ -2,20 +2,21 @@
 
 use pingora::{Error, ErrorSource, ErrorType, RetryType};
 
-use crate::domain::{Denial, HttpFault, PathFault, TimedOut, Unavailable};
+use crate::domain::{AuthnFault, Denial, HttpFault, PathFault, TimedOut, Unavailable};
 use crate::telemetry::UpstreamFault;
 
 /// The name under which a denial travels through Pingora.
 const CARRIED: &str = "Denial";
 
 /// The denials that callbacks carry; any other comes out as an internal one.
-const BY_PLACE: [Denial; 6] = [
+const BY_PLACE: [Denial; 7] = [
     Denial::Internal,
     Denial::BodyTooLarge,
     Denial::TimedOut(TimedOut::Body),
     Denial::Unavailable(Unavailable::Upstream),
     Denial::Unavailable(Unavailable::UpstreamProtocol),
     Denial::Malformed(HttpFault::Path(PathFault::BadCharacter)),
+    Denial::Unauthenticated(AuthnFault::Digest),
 ];
 
 /// A denial as the error that a callback returns. It comes back out of [`denial`].

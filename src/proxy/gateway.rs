@@ -54,8 +54,14 @@ impl Gateway {
             Draft::begin(&self.services, &exchange.snapshot, connection, &head.method, head.version, &head.headers);
         let (authority, target) = split_absolute(head.raw_path());
         let authority = authority.or_else(|| head.uri.authority().map(http::uri::Authority::as_str));
-        let arrival =
-            Arrival { method: &head.method, target, authority, version: head.version, headers: &head.headers };
+        let arrival = Arrival {
+            method: &head.method,
+            target,
+            authority,
+            version: head.version,
+            headers: &head.headers,
+            has_body,
+        };
         draft.has_query(arrival.target.contains(&b'?'));
         match admit(&arrival, &self.services, &exchange.snapshot, &mut draft).await {
             Ok(admission) => {
@@ -166,7 +172,7 @@ impl ProxyHttp for Gateway {
             return Err(failure::carry(Denial::Internal));
         }
         // A retry sends the body again from its beginning.
-        admission.body.seen = 0;
+        admission.body.restart();
         // Behind the first `?`, which no authority holds.
         let (_, query) = split_target(session.req_header().raw_path()).map_err(failure::carry)?;
         upstream::apply(admission, draft.id(), query, head)?;
@@ -189,7 +195,7 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         let limit = admission.route.max_body;
-        admission.body.take(body.as_ref().map_or(0, Bytes::len), limit).map_err(failure::carry)?;
+        admission.body.take(body, end_of_stream, limit).map_err(failure::carry)?;
         if end_of_stream {
             if let Some(connection) = ingress::connection(session.digest()) {
                 connection.end_body();
@@ -264,9 +270,14 @@ impl ProxyHttp for Gateway {
         let Some(draft) = exchange.draft() else { return answer };
         let Some(denial) = denial else { return answer };
         draft.denied(denial);
+        let id = draft.id();
         if session.response_written().is_none() {
             answer.error_code = denial.status();
-            let told = respond::refuse(session, &denial.into(), draft.id(), true).await;
+            let refusal = match exchange.admitted() {
+                Some((draft, admission)) => Refusal::with_challenge(denial, &admission.route.authn, draft.time()),
+                None => denial.into(),
+            };
+            let told = respond::refuse(session, &refusal, id, true).await;
             if told.is_err() {
                 answer.error_code = 0;
             }
@@ -306,7 +317,7 @@ fn outcome(refused: bool, error: Option<&Error>, denial: Option<Denial>) -> Outc
         (true, ..) => Outcome::Denied,
         (false, None, None) => Outcome::Completed,
         (false, Some(error), None) if *error.esource() == ErrorSource::Downstream => Outcome::Aborted,
-        (false, _, Some(Denial::BodyTooLarge | Denial::TimedOut(_))) => Outcome::Denied,
+        (false, _, Some(Denial::BodyTooLarge | Denial::TimedOut(_) | Denial::Unauthenticated(_))) => Outcome::Denied,
         (false, ..) => Outcome::Failed,
     }
 }

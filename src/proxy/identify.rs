@@ -13,6 +13,8 @@ pub(super) struct Arrival<'a> {
     pub(super) authority: Option<&'a str>,
     pub(super) version: Version,
     pub(super) headers: &'a HeaderMap,
+    /// Whether a body, or what a switched protocol sends, follows.
+    pub(super) has_body: bool,
 }
 
 /// A head in normal form.
@@ -22,6 +24,8 @@ pub(super) struct Identified<'a> {
     pub(super) path: NormalPath,
     /// Host and port as the client wrote them; empty where it did not.
     pub(super) authority: &'a str,
+    /// Path and query as sent.
+    pub(super) target: &'a str,
     pub(super) query: Option<&'a str>,
     /// Whether it asks for a WebSocket.
     pub(super) websocket: bool,
@@ -39,6 +43,8 @@ pub(super) fn identify<'a>(arrival: &Arrival<'a>) -> Result<Identified<'a>, Deni
     Ok(Identified {
         host: host(arrival)?,
         authority: authority(arrival),
+        target: std::str::from_utf8(arrival.target)
+            .map_err(|_| Denial::Malformed(HttpFault::Path(PathFault::BadCharacter)))?,
         query,
         path: NormalPath::parse(path).map_err(|fault| Denial::Malformed(HttpFault::Path(fault)))?,
         websocket: websocket(arrival)?,
@@ -169,10 +175,16 @@ mod tests {
             headers.append(name.parse::<HeaderName>().expect("name"), value.parse().expect("value"));
         }
         let method = method.parse().expect("method");
-        let arrival =
-            Arrival { method: &method, target: target.as_bytes(), authority: None, version, headers: &headers };
+        let arrival = Arrival {
+            method: &method,
+            target: target.as_bytes(),
+            authority: None,
+            version,
+            headers: &headers,
+            has_body: false,
+        };
         let Identified { host, path, websocket, content_length, .. } = identify(&arrival)?;
-        Ok(Identified { host, path, authority: "", query: None, websocket, content_length })
+        Ok(Identified { host, path, authority: "", target: "", query: None, websocket, content_length })
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The data plane: one request from its first byte to its record. `pipeline` has it on one page.
 
 mod admission;
+mod body;
 mod client_certificates;
 mod descriptors;
 mod exchange;

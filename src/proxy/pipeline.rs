@@ -3,7 +3,7 @@
 
 use crate::domain::{Denial, RequestView, Unavailable};
 use crate::limit::Key;
-use crate::proxy::admission::{Admission, Refusal, Slots};
+use crate::proxy::admission::{Admission, Body, Refusal, Slots};
 use crate::proxy::client_certificates::ClientCertificates;
 use crate::proxy::identify::{Arrival, identify};
 use crate::proxy::record::Draft;
@@ -46,6 +46,8 @@ pub(super) async fn admit(
         asked: &request.path,
         query: request.query,
         certificates: certificates.get().map_err(|fault| Refusal::with_challenge(fault, &route.authn, draft.time()))?,
+        target: request.target,
+        has_body: arrival.has_body && !request.websocket,
     };
     draft.lap();
     let proof = route.authn.authenticate(&view, draft.time()).await;
@@ -63,5 +65,6 @@ pub(super) async fn admit(
     let injection = route.credential.as_ref().map(|credential| credential.acquire(&permit)).transpose()?;
     draft.acquired(injection.as_ref());
 
-    Ok(Admission::new(route.clone(), permit, path, injection, slots, request.websocket, draft.lapped()))
+    let body = Body::new(proof.body, draft.lapped() + route.body_timeout);
+    Ok(Admission::new(route.clone(), permit, path, injection, slots, request.websocket, body))
 }

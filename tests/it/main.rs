@@ -24,6 +24,7 @@ mod reload;
 mod resources;
 mod samples;
 mod shutdown;
+mod signatures;
 mod support;
 mod swap;
 mod tls;

@@ -36,6 +36,8 @@ fn folder_with(config: &str) -> Site {
         site.write(certificate, identity.certificate_pem());
         site.write(key, identity.key_pem());
     }
+    let partner = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
+    site.write("keys/acme.pem", partner.public_key_pem());
     site.write("claviger.toml", config);
     site
 }

@@ -36,7 +36,7 @@ impl Compiler<'_, '_> {
             AuthnTable::Introspection(table) => self.introspection(name, &table, vaults),
             AuthnTable::TokenReview(table) => self.token_review(name, span, &table, vaults),
             AuthnTable::Mtls(table) => self.mtls(name, span, table),
-            AuthnTable::HttpSignature(table) => self.http_signature(name, span, table),
+            AuthnTable::HttpSignature(table) => self.http_signature(name, span, table, vaults),
             AuthnTable::Basic(table) => self.passwords(name, span, table),
             AuthnTable::ForwardAuth(table) => self.forward_auth(name, &table),
         }
@@ -183,7 +183,7 @@ impl Compiler<'_, '_> {
         })
     }
 
-    fn moment(&mut self, text: &Text) -> Option<SystemTime> {
+    pub(super) fn moment(&mut self, text: &Text) -> Option<SystemTime> {
         let moment =
             text.get_ref().parse::<jiff::Timestamp>().ok().and_then(|moment| SystemTime::try_from(moment).ok());
         self.report.take(text.span(), moment.ok_or("not a moment"), "write one such as \"2027-01-31T00:00:00Z\"")

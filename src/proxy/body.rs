@@ -1,0 +1,146 @@
+//! The request's body on its way: how much has come, and whether it is the one that was signed.
+
+use std::mem;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::authn::{BodyCheck, BodyDigest};
+use crate::domain::{AuthnFault, Denial};
+
+/// A body under way. Of one that was signed, the last bytes that came are always kept back, until all of it was found to be right: the
+/// upstream never has the whole of another.
+#[derive(Debug)]
+pub(super) struct Body {
+    pub(super) deadline: Instant,
+    seen: u64,
+    signed: Option<Signed>,
+}
+
+#[derive(Debug)]
+struct Signed {
+    digest: BodyDigest,
+    /// None when the end has come.
+    check: Option<BodyCheck>,
+    held: Bytes,
+}
+
+impl Body {
+    /// A body of which nothing has come, with the digest that it must have.
+    pub(super) fn new(digest: Option<BodyDigest>, deadline: Instant) -> Self {
+        let signed = digest.map(|digest| Signed { check: Some(digest.begin()), digest, held: Bytes::new() });
+        Self { deadline, seen: 0, signed }
+    }
+
+    /// Begins anew: another attempt sends the body from its beginning.
+    pub(super) fn restart(&mut self) {
+        self.seen = 0;
+        if let Some(signed) = &mut self.signed {
+            signed.check = Some(signed.digest.begin());
+            signed.held = Bytes::new();
+        }
+    }
+
+    /// Takes what has come and leaves what may go on.
+    ///
+    /// # Errors
+    /// [`Denial::BodyTooLarge`], or [`AuthnFault::Digest`] for a body that was not signed; nothing more of it may go on then.
+    pub(super) fn take(&mut self, chunk: &mut Option<Bytes>, is_end: bool, limit: u64) -> Result<(), Denial> {
+        self.seen += chunk.as_ref().map_or(0, Bytes::len) as u64;
+        if self.seen > limit {
+            return Err(Denial::BodyTooLarge);
+        }
+        // A chunk that is none is the end for Pingora, whatever it says besides.
+        let is_end = is_end || chunk.is_none();
+        self.signed.as_mut().map_or(Ok(()), |signed| signed.take(chunk, is_end))
+    }
+}
+
+impl Signed {
+    fn take(&mut self, chunk: &mut Option<Bytes>, is_end: bool) -> Result<(), Denial> {
+        let wrong = Denial::Unauthenticated(AuthnFault::Digest);
+        let next = chunk.clone().unwrap_or_default();
+        let Some(mut check) = self.check.take() else {
+            return if next.is_empty() { Ok(()) } else { Err(wrong) };
+        };
+        check.update(&next);
+        if !is_end {
+            self.check = Some(check);
+            // Never none, which would end the body.
+            if !next.is_empty() {
+                *chunk = Some(mem::replace(&mut self.held, next));
+            }
+            return Ok(());
+        }
+        if !check.is_right() {
+            return Err(wrong);
+        }
+        let held = mem::take(&mut self.held);
+        if next.is_empty() && !held.is_empty() {
+            *chunk = Some(held);
+        } else if !held.is_empty() {
+            let mut both = BytesMut::with_capacity(held.len() + next.len());
+            both.extend_from_slice(&held);
+            both.extend_from_slice(&next);
+            *chunk = Some(both.freeze());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HELLO: &str = "sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:";
+
+    /// What goes on of these chunks, the last of which is the end, and what it comes to.
+    fn pass(body: &mut Body, chunks: &[Option<&'static str>]) -> (String, Result<(), Denial>) {
+        let mut passed = String::new();
+        for (n, chunk) in chunks.iter().enumerate() {
+            let mut chunk = chunk.map(|text| Bytes::from_static(text.as_bytes()));
+            let is_end = n + 1 == chunks.len();
+            if let Err(denial) = body.take(&mut chunk, is_end, 100) {
+                return (passed, Err(denial));
+            }
+            assert!(is_end || chunk.is_some(), "none would end the body");
+            passed.push_str(&String::from_utf8_lossy(&chunk.unwrap_or_default()));
+        }
+        (passed, Ok(()))
+    }
+
+    #[test]
+    fn the_last_bytes_go_on_only_when_all_are_right() {
+        let wrong = Err(Denial::Unauthenticated(AuthnFault::Digest));
+        let digest = BodyDigest::parse(HELLO.as_bytes()).expect("a digest");
+        let mut body = Body::new(Some(digest), Instant::now());
+        for (chunks, passed, want) in [
+            (&[Some("hello")][..], "hello", Ok(())),
+            (&[Some("hel"), Some("lo")], "hello", Ok(())),
+            (&[Some("hel"), Some(""), Some("lo"), None], "hello", Ok(())),
+            (&[Some("hello"), Some("")], "hello", Ok(())),
+            (&[Some("hellx")], "", wrong),
+            (&[Some("hellx"), None], "", wrong),
+            (&[Some("hel"), Some("lx"), None], "hel", wrong),
+            (&[Some("hel"), None], "", wrong),
+            (&[None], "", wrong),
+            (&[Some("hello"), Some("!"), None], "hello", wrong),
+        ] {
+            body.restart();
+            assert_eq!(pass(&mut body, chunks), (passed.to_owned(), want), "{chunks:?}");
+        }
+        body.restart();
+        assert_eq!(pass(&mut body, &[Some("hello")]).1, Ok(()));
+        assert_eq!(pass(&mut body, &[None]).1, Ok(()), "told twice that it ended");
+        assert_eq!(pass(&mut body, &[Some("more")]).1, wrong, "and yet something comes");
+    }
+
+    #[test]
+    fn a_body_that_was_not_signed_goes_on_as_it_comes_up_to_the_limit() {
+        let mut body = Body::new(None, Instant::now());
+        assert_eq!(pass(&mut body, &[Some("hel"), Some("lo")]), ("hello".to_owned(), Ok(())));
+        let long = "x".repeat(100);
+        let mut chunk = Some(Bytes::from(long));
+        assert_eq!(body.take(&mut chunk, true, 100), Err(Denial::BodyTooLarge));
+    }
+}
