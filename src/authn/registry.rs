@@ -9,13 +9,15 @@ use tokio::task::JoinSet;
 use crate::domain::Retained;
 use crate::net::Client;
 
-use super::{Dpop, Jwt, JwtFault, JwtSettings};
+use super::{Basic, BasicFault, BasicSettings, Dpop, Jwt, JwtFault, JwtSettings, Passwords};
 
 /// The running authenticators by their settings: a reload that changes nothing about one keeps its keys and what they proved.
 #[derive(Debug, Default)]
 pub struct Authenticators {
     jwts: Retained<Wanted, Jwt>,
     dpop: Arc<Dpop>,
+    basics: Retained<BasicSettings, Basic>,
+    passwords: Arc<Passwords>,
 }
 
 /// Settings, and the client whose rules bind them: with other egress rules the keys are not had the same way.
@@ -50,6 +52,14 @@ impl Authenticators {
     pub fn jwt(&self, settings: JwtSettings, client: &Arc<Client>) -> Result<Arc<Jwt>, JwtFault> {
         let wanted = Wanted { settings, client: Arc::clone(client) };
         self.jwts.get(wanted, |wanted| Jwt::new(wanted.settings.clone(), &wanted.client))
+    }
+
+    /// The running authenticator for these settings, with the passwords that it has seen to be right, or a new one.
+    ///
+    /// # Errors
+    /// Those of [`Basic::new`].
+    pub fn basic(&self, settings: BasicSettings) -> Result<Arc<Basic>, BasicFault> {
+        self.basics.get(settings, |settings| Basic::new(settings.clone(), Arc::clone(&self.passwords)))
     }
 
     /// Who checks DPoP proofs, for every route: a proof that one has seen is used up for all.

@@ -28,6 +28,7 @@ pub(super) struct File {
     pub(super) admin: Option<AdminTable>,
     pub(super) audit: AuditTable,
     pub(super) egress: EgressTable,
+    pub(super) failures: FailuresTable,
     pub(super) listen: Entries<ListenTable>,
     pub(super) authn: Entries<AuthnTable>,
     pub(super) role: Entries<RoleTable>,
@@ -41,11 +42,12 @@ pub(super) struct File {
 }
 
 /// Every table, in the order in which the reference tells of them.
-pub(super) const TABLES: [&str; 12] = [
+pub(super) const TABLES: [&str; 13] = [
     "server",
     "admin",
     "audit",
     "egress",
+    "failures",
     "listen",
     "authn",
     "role",
@@ -74,6 +76,7 @@ pub(super) fn read<'a>(text: &'a str, report: &mut Report<'a>) -> File {
             "admin" => file.admin = reader.single("admin", value),
             "audit" => file.audit = reader.single("audit", value).unwrap_or_default(),
             "egress" => file.egress = reader.single("egress", value).unwrap_or_default(),
+            "failures" => file.failures = reader.single("failures", value).unwrap_or_default(),
             "listen" => file.listen = reader.entries("listen", value),
             "authn" => file.authn = reader.entries("authn", value),
             "role" => file.role = reader.entries("role", value),

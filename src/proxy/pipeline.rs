@@ -5,6 +5,7 @@ use crate::domain::{Denial, RequestView, Unavailable};
 use crate::limit::Key;
 use crate::proxy::admission::{Admission, Refusal, Slots};
 use crate::proxy::identify::{Arrival, identify};
+use crate::proxy::lockout;
 use crate::proxy::record::Draft;
 use crate::state::{LimitBy, Services, Snapshot};
 
@@ -45,8 +46,13 @@ pub(super) async fn admit(
         query: request.query,
         certificates: connection.certificates.as_ref(),
     };
+    // Before any costly proof too: who guesses is not listened to.
+    lockout::check(services, snapshot, &route.authn, &view)?;
     draft.lap();
     let proof = route.authn.authenticate(&view, draft.time()).await;
+    if let Err(denial) = &proof {
+        lockout::failed(services, snapshot, &route.authn, &view, denial);
+    }
     let proof = proof.map_err(|denial| Refusal::with_challenge(denial, &route.authn))?;
     draft.authenticated(&proof.principal);
 
