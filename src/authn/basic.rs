@@ -212,7 +212,12 @@ impl Known {
 
 impl fmt::Debug for Basic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Basic").field("name", &self.name).field("users", &self.users.len()).finish_non_exhaustive()
+        let mut shown = f.debug_struct("Basic");
+        shown
+            .field("name", &self.name)
+            .field("users", &self.users.len())
+            .field("cache", &self.cache)
+            .finish_non_exhaustive()
     }
 }
 

@@ -196,6 +196,7 @@ impl Chain {
     }
 
     /// The headers that may hold a credential, or go with one, and so are never forwarded; always with `Authorization`.
+    #[expect(clippy::misnamed_getters, reason = "what has a place in a head is withheld with what goes with it")]
     pub fn places(&self) -> &[HeaderName] {
         &self.withheld
     }

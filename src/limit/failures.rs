@@ -250,7 +250,9 @@ mod tests {
         let failures = Failures::new(6400);
         let start = Instant::now();
         let locked = u32::MAX;
-        (0..3).for_each(|_| drop(fail(&failures, locked, start)));
+        for _ in 0..3 {
+            fail(&failures, locked, start);
+        }
         for n in 0..100_000 {
             fail(&failures, n, start);
         }

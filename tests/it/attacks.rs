@@ -92,6 +92,13 @@ fn basic(text: &str) -> String {
     format!("Basic {}", STANDARD.encode(text))
 }
 
+/// The token with claims that name two subjects, which its signature is not of.
+fn with_subject_twice(token: &str, claims: &Value) -> String {
+    let text = claims.to_string().replacen('{', r#"{"sub":"root","#, 1);
+    let parts: Vec<&str> = token.split('.').collect();
+    format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode(text), parts[2])
+}
+
 fn token_attacks(scene: &Scene) -> Vec<Row> {
     let issuer = &scene.issuer;
     let claims = scene.claims_of("ada", &["reader"]);
@@ -116,11 +123,7 @@ fn token_attacks(scene: &Scene) -> Vec<Row> {
         issuer.token(&claims)
     };
     let good = issuer.token(&claims);
-    let doubled = {
-        let text = claims.to_string().replacen('{', r#"{"sub":"root","#, 1);
-        let parts: Vec<&str> = good.split('.').collect();
-        format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode(text), parts[2])
-    };
+    let doubled = with_subject_twice(&good, &claims);
     let jwk = forger.jwks()["keys"][1].clone();
     let refused = |detail| (401, INVALID, detail);
     let two = vec![("Authorization", format!("Bearer {good}")), ("Authorization", format!("Bearer {good}"))];

@@ -14,6 +14,7 @@ server = {}
 audit = {}
 [admin]
 address = "127.0.0.1:9901"
+[failures]
 [listen.x]
 address = "127.0.0.1:8080"
 [authn.jwt.jwt]
@@ -23,6 +24,8 @@ audience = "api"
 prefix = "abcdefghijkl"
 digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 owner = "ci"
+[authn.basic.basic.user.x]
+password_digest = "$argon2id$v=19$m=8192,t=1,p=1$c29tZXNhbHQxMjM0NTY3OA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 [vault.sealed_file.sealed_file]
 path = "secrets.sealed"
 key_file = "master.key"
@@ -45,7 +48,7 @@ requests = 10
 path = "/x/**"
 target = "x"
 credential = "bearer"
-authn = ["jwt", "api_key"]
+authn = ["jwt", "api_key", "basic"]
 limits = ["x"]
 allow = [{ role = "reader" }]
 "#;
