@@ -1,6 +1,7 @@
 //! The authenticators of one route, and how the one credential that a request presents finds its own.
 
 mod challenge;
+mod claimed;
 
 use std::fmt;
 use std::sync::Arc;
@@ -177,7 +178,7 @@ impl Chain {
         } else if scheme.eq_ignore_ascii_case("Basic")
             && let Some(basic) = &self.basic
         {
-            Box::pin(basic.verify(credential, now)).await.map(Proof::of)
+            Box::pin(basic.verify(credential, request.client, now)).await.map(Proof::of)
         } else {
             Err(Denial::Unauthenticated(AuthnFault::Malformed))
         }

@@ -11,8 +11,8 @@ use crate::domain::{Name, Retained};
 use crate::net::Client;
 
 use super::{
-    AskFault, Dpop, ForwardAuth, ForwardAuthSettings, Introspection, IntrospectionSettings, Jwt, JwtFault, JwtSettings,
-    Nonces, TokenReview, TokenReviewSettings,
+    AskFault, Basic, BasicFault, BasicSettings, Dpop, ForwardAuth, ForwardAuthSettings, Introspection,
+    IntrospectionSettings, Jwt, JwtFault, JwtSettings, Nonces, Passwords, TokenReview, TokenReviewSettings,
 };
 
 /// The running authenticators by their settings: a reload that changes nothing about one keeps its keys and what they proved.
@@ -25,6 +25,8 @@ pub struct Authenticators {
     dpop: Arc<Dpop>,
     /// By authenticator and `keyid`.
     nonces: Retained<(Name, String), Nonces>,
+    basics: Retained<BasicSettings, Basic>,
+    passwords: Arc<Passwords>,
 }
 
 /// Settings, and the client whose rules bind them: with other egress rules the keys are not had, and nobody is asked, the same way.
@@ -98,6 +100,14 @@ impl Authenticators {
     ) -> Result<Arc<ForwardAuth>, AskFault> {
         let wanted = Wanted { settings, client: Arc::clone(client) };
         self.forward_auths.get(wanted, |wanted| ForwardAuth::new(wanted.settings.clone(), &wanted.client))
+    }
+
+    /// The running authenticator for these settings, with the passwords that it has seen to be right, or a new one.
+    ///
+    /// # Errors
+    /// Those of [`Basic::new`].
+    pub fn basic(&self, settings: BasicSettings) -> Result<Arc<Basic>, BasicFault> {
+        self.basics.get(settings, |settings| Basic::new(settings.clone(), Arc::clone(&self.passwords)))
     }
 
     /// Who checks DPoP proofs, for every route: a proof that one has seen is used up for all.

@@ -1,4 +1,4 @@
-//! `claviger key`: making API keys for callers.
+//! `claviger key`: making API keys for callers, and digests of their passwords.
 
 use std::error::Error;
 use std::io::Write;
@@ -10,11 +10,13 @@ use zeroize::Zeroizing;
 use crate::crypto::{ApiKeyRecord, api_key};
 use crate::domain::{Name, Principal};
 
-/// Make API keys for callers.
+/// Make API keys and password digests for callers.
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
     /// Make a key: prints it once, with what to put into the configuration, which holds no secret.
     New(NewKey),
+    /// Make the digest of a password, which is asked for, or read from standard input when that is no terminal.
+    Password(super::NewPassword),
 }
 
 /// What a new key is for.
@@ -41,10 +43,11 @@ impl KeyCommand {
     /// Does it; the key is written to `out` and nowhere else.
     ///
     /// # Errors
-    /// When `expires` is no time in the future, or `out` does not take it.
+    /// When `expires` is no time in the future, a password cannot be had or is none, or `out` does not take it.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
         match self {
             Self::New(new) => new.run_at(SystemTime::now(), out),
+            Self::Password(new) => new.run_with(super::vault::ask, out),
         }
     }
 }
@@ -119,7 +122,7 @@ fn expiry(text: &str, now: SystemTime) -> Result<String, &'static str> {
 }
 
 /// A principal's id or a role.
-fn id(text: &str) -> Result<String, &'static str> {
+pub(super) fn id(text: &str) -> Result<String, &'static str> {
     Principal::is_valid_id(text)
         .then(|| text.to_owned())
         .ok_or("1 to 256 bytes without control characters, and at most one `@`")
@@ -141,7 +144,7 @@ mod tests {
 
     fn run(line: &[&str]) -> Result<String, String> {
         let cli = Cli::try_parse_from([&["key", "new"], line].concat()).map_err(|e| e.to_string())?;
-        let KeyCommand::New(new) = cli.command;
+        let KeyCommand::New(new) = cli.command else { panic!("another command") };
         let mut out = Vec::new();
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400);
         new.run_at(now, &mut out).map_err(|e| e.to_string())?;

@@ -2,6 +2,7 @@
 
 mod demo;
 mod key;
+mod password;
 mod run;
 mod schema;
 mod vault;
@@ -16,6 +17,7 @@ use clap_complete::Shell;
 
 pub use demo::DemoArgs;
 pub use key::{KeyCommand, NewKey};
+pub use password::NewPassword;
 pub use run::{CheckArgs, RunArgs};
 pub use schema::SchemaArgs;
 pub use vault::{MasterKeyArgs, VaultCommand};
@@ -50,7 +52,7 @@ pub enum Command {
     /// Make and change sealed files of secrets.
     #[command(subcommand)]
     Vault(VaultCommand),
-    /// Make API keys for callers.
+    /// Make API keys and password digests for callers.
     #[command(subcommand)]
     Key(KeyCommand),
     /// Print what may stand in a configuration: a JSON Schema for editors, or the reference.

@@ -145,7 +145,7 @@ fn secret_path(text: &str) -> Result<String, String> {
 }
 
 /// The secret from a prompt that does not show it, or from standard input; line ends at its end are dropped.
-fn ask(name: &str) -> io::Result<Secret> {
+pub(super) fn ask(name: &str) -> io::Result<Secret> {
     let input = io::stdin();
     if !input.is_terminal() {
         return read_all(&mut input.lock());

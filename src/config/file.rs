@@ -53,6 +53,23 @@ pub(super) struct EgressTable {
     pub(super) allow: Networks,
 }
 
+/// `[failures]`: how long callers wait who present wrong credentials, by address (IPv6 by /64), and by claimed identity from one network
+/// (/24, IPv6 /48). A request that presents nothing is not counted and not refused.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct FailuresTable {
+    /// Whether callers are locked out. Default `true`.
+    pub(super) enabled: Option<bool>,
+    /// How many failures within `window` lock out. Default `10`.
+    pub(super) free: Option<Spanned<u32>>,
+    /// The span of time in which failures count together. Default `1m`.
+    pub(super) window: Option<Period>,
+    /// How long the first lock-out is; each failure after one doubles it. Default `1s`.
+    pub(super) delay: Option<Spanned<Period>>,
+    /// The longest lock-out. Default `5m`.
+    pub(super) max_delay: Option<Period>,
+}
+
 /// `[listen.NAME]`: a listener for clients. There are at most 32, with the admin listener: as many as an upgrade hands over.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -30,6 +30,7 @@ pub(super) struct File {
     pub(super) admin: Option<AdminTable>,
     pub(super) audit: AuditTable,
     pub(super) egress: EgressTable,
+    pub(super) failures: FailuresTable,
     pub(super) listen: Entries<ListenTable>,
     pub(super) authn: Entries<AuthnTable>,
     pub(super) role: Entries<RoleTable>,
@@ -43,11 +44,12 @@ pub(super) struct File {
 }
 
 /// Every table, in the order in which the reference tells of them.
-pub(super) const TABLES: [&str; 12] = [
+pub(super) const TABLES: [&str; 13] = [
     "server",
     "admin",
     "audit",
     "egress",
+    "failures",
     "listen",
     "authn",
     "role",
@@ -95,6 +97,7 @@ impl<'a> Reader<'_, 'a> {
                 "admin" => file.admin = self.single("admin", value),
                 "audit" => file.audit = self.single("audit", value).unwrap_or_default(),
                 "egress" => file.egress = self.single("egress", value).unwrap_or_default(),
+                "failures" => file.failures = self.single("failures", value).unwrap_or_default(),
                 "listen" => self.entries("listen", value, &mut file.listen, lost),
                 "authn" => self.entries("authn", value, &mut file.authn, lost),
                 "role" => self.entries("role", value, &mut file.role, lost),

@@ -3,14 +3,16 @@
 pub mod api_key;
 mod certificates;
 mod master_key;
+mod password;
 mod signature;
 
 pub use api_key::ApiKeyRecord;
 pub use certificates::{Certificate, CertificateError, Certificates};
 pub use master_key::{MasterKey, MasterKeyError, OpenError};
+pub use password::{PasswordDigest, PasswordDigestError};
 pub use signature::{SignatureAlgorithm, SignatureKey, SignatureKeyFault};
 
-use aws_lc_rs::{constant_time, digest, rand};
+use aws_lc_rs::{constant_time, digest, hmac, rand};
 
 /// The SHA-256 digest of the bytes (FIPS 180-4).
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -56,6 +58,30 @@ pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     constant_time::verify_slices_are_equal(a, b).is_ok()
 }
 
+/// Digests of what must not be found by its plain digest: HMAC-SHA-256 (FIPS 198-1) under a random key that nobody else has.
+#[derive(Debug)]
+pub struct Fingerprints(hmac::Key);
+
+impl Default for Fingerprints {
+    fn default() -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, &*zeroize::Zeroizing::new(random::<32>())))
+    }
+}
+
+impl Fingerprints {
+    /// The digest of these byte strings in this order, each with its length.
+    pub fn of(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut out = [0; 32];
+        out.copy_from_slice(context.sign().as_ref());
+        out
+    }
+}
+
 /// `N` bytes from the system's cryptographic random generator.
 ///
 /// # Panics
@@ -80,6 +106,14 @@ mod tests {
         for (a, b, want) in [("", "", true), ("key", "key", true), ("key", "kez", false), ("key", "keys", false)] {
             assert_eq!(constant_time_eq(a.as_bytes(), b.as_bytes()), want, "{a} {b}");
         }
+    }
+
+    #[test]
+    fn fingerprints_keep_parts_apart_and_makers_too() {
+        let one = Fingerprints::default();
+        assert_eq!(one.of(&[b"ab", b"c"]), one.of(&[b"ab", b"c"]));
+        assert_ne!(one.of(&[b"ab", b"c"]), one.of(&[b"a", b"bc"]));
+        assert_ne!(one.of(&[b"a"]), Fingerprints::default().of(&[b"a"]));
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub enum Denial {
     NotAllowed,
     /// The rate is above what this client, principal or route may use; with the time after which to come again.
     RateExceeded(Duration),
+    /// Too many wrong credentials were presented; with the time after which to come again.
+    LockedOut(Lockout, Duration),
     /// More requests are under way than this client, principal or route may have.
     TooManyInFlight,
     /// Something that the proxy needs is away.
@@ -124,6 +126,28 @@ pub enum AuthnFault {
     Digest,
 }
 
+/// What a lock-out is counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lockout {
+    /// The client's address.
+    Address,
+    /// The identity that was claimed, from the client's network.
+    Identity,
+}
+
+impl Lockout {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Address, Self::Identity];
+
+    /// The word for it in the log and the record.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Identity => "identity",
+        }
+    }
+}
+
 /// What was away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unavailable {
@@ -157,7 +181,7 @@ impl Denial {
             Self::MethodNotAllowed(_) => 405,
             Self::Unauthenticated(_) => 401,
             Self::NotAllowed => 403,
-            Self::RateExceeded(_) | Self::TooManyInFlight => 429,
+            Self::RateExceeded(_) | Self::LockedOut(..) | Self::TooManyInFlight => 429,
             Self::Unavailable(Unavailable::Upstream | Unavailable::UpstreamProtocol) => 502,
             Self::Unavailable(Unavailable::UpstreamTimeout) => 504,
             Self::Unavailable(
@@ -183,6 +207,7 @@ impl Denial {
             Self::Unauthenticated(_) => "credential_invalid",
             Self::NotAllowed => "not_allowed",
             Self::RateExceeded(_) => "rate_exceeded",
+            Self::LockedOut(..) => "locked_out",
             Self::TooManyInFlight => "too_many_in_flight",
             Self::Unavailable(Unavailable::Upstream) => "upstream_unreachable",
             Self::Unavailable(Unavailable::UpstreamTimeout) => "upstream_timeout",
@@ -201,6 +226,7 @@ impl Denial {
             Self::TimedOut(TimedOut::Head) => "head",
             Self::TimedOut(TimedOut::Body) => "body",
             Self::Unauthenticated(fault) => fault.detail(),
+            Self::LockedOut(by, _) => by.text(),
             Self::Unavailable(Unavailable::Credential) => "credential",
             Self::Unavailable(Unavailable::IssuerKeys) => "issuer_keys",
             Self::Unavailable(Unavailable::Authenticator) => "authenticator",
@@ -234,6 +260,7 @@ impl Denial {
             Self::Unauthenticated(_) => "The presented credential was not accepted.",
             Self::NotAllowed => "No rule allows this request.",
             Self::RateExceeded(_) => "Too many requests.",
+            Self::LockedOut(..) => "Too many credentials that were not accepted.",
             Self::TooManyInFlight => "Too many requests at once.",
             Self::Unavailable(Unavailable::Upstream) => "The upstream could not be reached.",
             Self::Unavailable(Unavailable::UpstreamTimeout) => "The upstream did not answer in time.",

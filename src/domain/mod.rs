@@ -12,7 +12,7 @@ mod retained;
 mod secret;
 
 pub use address::{NetworkSet, canonical_ip};
-pub use denial::{AuthnFault, Denial, HttpFault, TimedOut, Unavailable};
+pub use denial::{AuthnFault, Denial, HttpFault, Lockout, TimedOut, Unavailable};
 pub use host::{Host, HostFault, HostPattern};
 pub use name::{Name, NameError};
 pub use path::{NormalPath, PathFault};

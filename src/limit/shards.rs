@@ -29,6 +29,11 @@ impl<S> Shards<S> {
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Does something with every shard, each locked in turn.
+    pub(super) fn each(&self, mut with: impl FnMut(&mut S)) {
+        self.shards.iter().for_each(|shard| with(&mut shard.lock().unwrap_or_else(PoisonError::into_inner)));
+    }
+
     /// A number taken from every shard, each locked in turn, added up.
     #[cfg(test)]
     pub(super) fn sum(&self, of: impl Fn(&S) -> usize) -> usize {

@@ -10,6 +10,7 @@ mod forwarded;
 mod gateway;
 mod identify;
 pub mod ingress;
+mod lockout;
 mod pipeline;
 mod record;
 mod respond;

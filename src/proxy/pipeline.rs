@@ -6,6 +6,7 @@ use crate::limit::Key;
 use crate::proxy::admission::{Admission, Body, Refusal, Slots};
 use crate::proxy::client_certificates::ClientCertificates;
 use crate::proxy::identify::{Arrival, identify};
+use crate::proxy::lockout;
 use crate::proxy::record::Draft;
 use crate::state::{LimitBy, Services, Snapshot};
 
@@ -49,8 +50,13 @@ pub(super) async fn admit(
         target: request.target,
         has_body: arrival.has_body && !request.websocket,
     };
+    // Before any costly proof too: who guesses is not listened to.
+    lockout::check(services, snapshot, &route.authn, &view)?;
     draft.lap();
     let proof = route.authn.authenticate(&view, draft.time()).await;
+    if let Err(denial) = &proof {
+        lockout::failed(services, snapshot, &route.authn, &view, denial);
+    }
     let proof = proof.map_err(|denial| Refusal::with_challenge(denial, &route.authn, draft.time()))?;
     draft.authenticated(&proof.principal);
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use pingora::server::ShutdownWatch;
@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::Reloader;
+use crate::domain::Lockout;
 use crate::proxy::ingress::Gate;
 use crate::state::Services;
 use crate::telemetry::{Availability, ConnectionRefusal, IngressTimeout, Metrics};
@@ -45,6 +46,7 @@ impl BackgroundService for Background {
             self.reloader.watch(),
             self.reload_on_hangup(),
             self.count(),
+            self.end_lockouts(),
         );
     }
 }
@@ -67,6 +69,23 @@ impl Background {
         };
         while hangups.recv().await.is_some() {
             self.reloader.ask();
+        }
+    }
+
+    /// Tells of lock-outs that are over, each once.
+    async fn end_lockouts(&self) {
+        let mut every = tokio::time::interval(Duration::from_secs(1));
+        let engines = &self.services.engines;
+        loop {
+            every.tick().await;
+            for by in Lockout::ALL {
+                let (ended, going_on) = engines.lockouts.of(by).sweep(Instant::now());
+                engines.metrics.lockouts.of(by.into()).set(i64::try_from(going_on).unwrap_or(i64::MAX));
+                for one in ended {
+                    let (failures, refused) = (one.failures, one.refused);
+                    log::warn!(by = by.text(), client:% = one.from, failures, refused; "a lock-out is over");
+                }
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use super::Snapshot;
 use crate::audit::Log;
 use crate::authn::Authenticators;
-use crate::limit::Limits;
+use crate::limit::{Limits, Lockouts};
 use crate::target::Targets;
 use crate::telemetry::Metrics;
 use crate::vault::Vaults;
@@ -24,6 +24,8 @@ pub struct Engines {
     pub authenticators: Authenticators,
     /// Counters.
     pub limits: Limits,
+    /// Who failed to prove an identity.
+    pub lockouts: Lockouts,
     /// Metrics.
     pub metrics: Metrics,
 }
@@ -39,6 +41,7 @@ impl Engines {
             targets: Targets::default(),
             authenticators: Authenticators::default(),
             limits: Limits::default(),
+            lockouts: Lockouts::default(),
             metrics: Metrics::new()?,
         })
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Router;
 use crate::crypto::Certificates;
 use crate::domain::{Name, NetworkSet};
+use crate::limit::FailureSettings;
 use crate::target::Target;
 use crate::vault::Vault;
 
@@ -22,6 +23,8 @@ pub struct Snapshot {
     pub vaults: Vec<Arc<Vault>>,
     /// The targets, for their status.
     pub targets: Vec<Arc<Target>>,
+    /// When callers are locked out; none where they never are.
+    pub failures: Option<FailureSettings>,
     /// What can change about listeners without a restart.
     pub listeners: HashMap<Name, ListenerState>,
 }

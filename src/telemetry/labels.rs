@@ -2,6 +2,8 @@
 
 use std::marker::PhantomData;
 
+use crate::domain::Lockout;
+
 /// A label with a closed set of values.
 pub(super) trait Label: Copy + 'static {
     /// Every value, in the order of their indexes.
@@ -93,6 +95,14 @@ labels! {
         Write = "write",
     }
 
+    /// What a lock-out is counted by.
+    LockoutBy {
+        /// The client's address.
+        Address = "address",
+        /// The identity that was claimed, from the client's network.
+        Identity = "identity",
+    }
+
     /// How a reload ended.
     ReloadResult {
         /// The new configuration is in use.
@@ -107,6 +117,15 @@ labels! {
         Usable = "usable",
         /// It cannot.
         Failed = "failed",
+    }
+}
+
+impl From<Lockout> for LockoutBy {
+    fn from(by: Lockout) -> Self {
+        match by {
+            Lockout::Address => Self::Address,
+            Lockout::Identity => Self::Identity,
+        }
     }
 }
 

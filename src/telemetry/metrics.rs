@@ -9,7 +9,7 @@ use prometheus::{
 use crate::domain::{Denial, Name};
 
 use super::labels::{
-    Availability, ConnectionRefusal, IngressTimeout, Labelled, Outcome, Phase, ReloadResult, UpstreamFault,
+    Availability, ConnectionRefusal, IngressTimeout, Labelled, LockoutBy, Outcome, Phase, ReloadResult, UpstreamFault,
 };
 
 /// The process's metrics. Label values are names from the configuration, denial codes or one of the closed sets of this module.
@@ -31,6 +31,10 @@ pub struct Metrics {
     pub connections_refused: Labelled<ConnectionRefusal, IntCounter>,
     /// `claviger_ingress_timeouts_total{kind}`.
     pub ingress_timeouts: Labelled<IngressTimeout, IntCounter>,
+    /// `claviger_lockouts_total{by}`: lock-outs that began.
+    pub lockouts_total: Labelled<LockoutBy, IntCounter>,
+    /// `claviger_lockouts{by}`: lock-outs that go on.
+    pub lockouts: Labelled<LockoutBy, IntGauge>,
     /// `claviger_parser_refusals_total`: requests so malformed that they never became an exchange.
     pub parser_refusals: IntCounter,
     /// `claviger_config_number`: the number of the configuration in use.
@@ -90,6 +94,8 @@ impl Metrics {
         let refused = declare.counters("connections_refused_total", "Connections closed at accept", &["reason"])?;
         let timeouts = declare.counters("ingress_timeouts_total", "Clients that were too slow", &["kind"])?;
         let reloads = declare.counters("reloads_total", "Reloads of the configuration", &["result"])?;
+        let begun = declare.counters("lockouts_total", "Lock-outs that began after wrong credentials", &["by"])?;
+        let going_on = declare.gauges("lockouts", "Lock-outs that go on", &["by"])?;
         let secrets = declare.gauges("secrets", "Secrets in use", &["state"])?;
         Ok(Self {
             requests: declare.counters("requests_total", "Exchanges that ended", &["route", "outcome"])?,
@@ -102,6 +108,8 @@ impl Metrics {
             connections: declare.gauge("connections", "Open client connections")?,
             connections_refused: Labelled::new(|reason| refused.with_label_values(&[reason])),
             ingress_timeouts: Labelled::new(|kind| timeouts.with_label_values(&[kind])),
+            lockouts_total: Labelled::new(|by| begun.with_label_values(&[by])),
+            lockouts: Labelled::new(|by| going_on.with_label_values(&[by])),
             parser_refusals: declare
                 .counter("parser_refusals_total", "Requests refused before any rule could be asked")?,
             config_number: declare.gauge("config_number", "Number of the configuration in use")?,

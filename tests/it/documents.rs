@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use claviger::domain::{AuthnFault, Denial, HostFault, HttpFault, Methods, PathFault, TimedOut, Unavailable};
+use claviger::domain::{AuthnFault, Denial, HostFault, HttpFault, Lockout, Methods, PathFault, TimedOut, Unavailable};
 
 use crate::support::{
     eventually,
@@ -196,6 +196,7 @@ fn every_code_of_a_denial_is_told() {
         Denial::Unauthenticated(AuthnFault::Expired),
         Denial::NotAllowed,
         Denial::RateExceeded(std::time::Duration::ZERO),
+        Denial::LockedOut(Lockout::Address, std::time::Duration::ZERO),
         Denial::TooManyInFlight,
         Denial::Internal,
     ];
@@ -401,4 +402,16 @@ fn every_test_that_architecture_names_is_there() {
     for name in names {
         assert!(sources.contains(&format!("fn {name}(")), "ARCHITECTURE.md names `{name}`, which is no test");
     }
+}
+
+#[test]
+fn check_accepts_what_the_page_on_authentication_shows() {
+    let text = read("docs/authentication.md");
+    let blocks: String = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.matches("[authn.").count() >= 3, "{blocks}");
+    let site = Site::new();
+    let base = "[listen.a]\naddress = \"127.0.0.1:1\"\n[target.api]\nurl = \"https://api.example.com\"\n";
+    site.write("claviger.toml", format!("{base}{blocks}"));
+    let output = program().arg("check").current_dir(site.folder()).output().expect("the program runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

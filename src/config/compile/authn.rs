@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::{Compiled, Compiler};
-use crate::authn::{Alg, ApiKeyEntry, ApiKeySettings, ApiKeys, Authenticator, JwtSettings, KeySource, SharedKey};
+use crate::authn::{
+    ANONYMOUS, Alg, ApiKeyEntry, ApiKeySettings, ApiKeys, Authenticator, JwtSettings, KeySource, SharedKey,
+};
 use crate::config::file::{ApiKeyTable, AuthnTable, JwtTable, KeyTable, Text};
 use crate::config::values::{Period, Spanned};
 use crate::crypto::ApiKeyRecord;
@@ -30,6 +32,11 @@ impl Compiler<'_, '_> {
         (span, table): (Range<usize>, AuthnTable),
         vaults: &Compiled<Arc<Vault>>,
     ) -> Option<Authenticator> {
+        if name.as_str() == ANONYMOUS {
+            let cure = "choose another name; `anonymous` in a route's `authn` needs no table";
+            self.report.add(span, "this name stands for callers who present nothing", cure);
+            return None;
+        }
         match table {
             AuthnTable::Jwt(table) => self.jwt(name, &table, vaults),
             AuthnTable::ApiKey(table) => self.api_keys(name, span, table),

@@ -1,6 +1,7 @@
 //! Tables -> what they mean: names resolved, files read, rules indexed. Goes on after an error, so that all are told at once.
 
 mod authn;
+mod failures;
 mod identity;
 mod listen;
 mod route;
@@ -100,6 +101,7 @@ impl Compiler<'_, '_> {
             self.each("credential", file.credential, |c, name, entry| c.credential(name, entry, &vaults, &targets));
         let authenticators = self.each("authn", file.authn, |c, name, entry| c.authenticator(name, entry, &vaults));
         let roles = self.roles(file.role, &authenticators);
+        let failures = self.failures(&file.failures);
         let limits = self.each("limit", file.limit, Self::limit);
         let listeners = self.listener_states(file.listen);
         let told = identity::all_names(&file.route);
@@ -107,7 +109,7 @@ impl Compiler<'_, '_> {
         let (router, routes) = self.router(file.route, &parts);
         let vaults = vaults.by_name.into_values().flatten().collect();
         let targets = parts.targets.by_name.into_values().flatten().collect();
-        (Snapshot { number, router, routes, vaults, targets, listeners }, process)
+        (Snapshot { number, router, routes, vaults, targets, failures, listeners }, process)
     }
 
     fn each<T, V>(

@@ -57,8 +57,10 @@ impl Compiler<'_, '_> {
 
     /// Checks `AUTHENTICATOR:ID`.
     fn member(&mut self, text: &Text, authenticators: &Compiled<Authenticator>) -> Option<()> {
-        let known =
-            |(authenticator, id): (&str, &str)| !id.is_empty() && authenticators.by_name.contains_key(authenticator);
+        let known = |(authenticator, id): (&str, &str)| match authenticator {
+            ANONYMOUS => id == ANONYMOUS,
+            _ => !id.is_empty() && authenticators.by_name.contains_key(authenticator),
+        };
         if !text.get_ref().split_once(':').is_some_and(known) {
             let cure =
                 "write `AUTHENTICATOR:ID`, where `[authn.AUTHENTICATOR]` is there: an id alone could be anybody's";
@@ -87,7 +89,7 @@ impl Compiler<'_, '_> {
         Some(Limit { name: name.clone(), by: by?, rate, concurrent })
     }
 
-    fn positive(&mut self, value: Option<&Spanned<u32>>) -> Option<NonZeroU32> {
+    pub(super) fn positive(&mut self, value: Option<&Spanned<u32>>) -> Option<NonZeroU32> {
         let value = value?;
         let positive = NonZeroU32::new(*value.get_ref());
         if positive.is_none() {

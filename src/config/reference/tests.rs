@@ -15,6 +15,7 @@ server = {}
 audit = {}
 [admin]
 address = "127.0.0.1:9901"
+[failures]
 [listen.x]
 address = "127.0.0.1:8080"
 [authn.jwt.jwt]
@@ -34,6 +35,8 @@ audience = "claviger"
 url = "https://auth.example.com/check"
 credential_headers = ["X-Session"]
 id_header = "X-User"
+[authn.basic.basic.user.x]
+password_digest = "$argon2id$v=19$m=8192,t=1,p=1$c29tZXNhbHQxMjM0NTY3OA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 [vault.sealed_file.sealed_file]
 path = "secrets.sealed"
 key_file = "master.key"
@@ -56,7 +59,7 @@ requests = 10
 path = "/x/**"
 target = "x"
 credential = "bearer"
-authn = ["jwt", "api_key", "introspection", "forward_auth"]
+authn = ["jwt", "api_key", "basic", "introspection", "forward_auth"]
 limits = ["x"]
 allow = [{ role = "reader" }]
 [route.y]

@@ -1,0 +1,32 @@
+//! What a credential claims to be, before anything of it is proved: for counting failures, and for nothing else.
+
+use http::header::AUTHORIZATION;
+
+use crate::authn::authenticator::SIGNATURE_INPUT;
+use crate::authn::basic::claimed_user;
+use crate::authn::chain::{Chain, split};
+use crate::crypto::api_key;
+use crate::domain::RequestView;
+
+impl Chain {
+    /// Whether anything is presented in the head.
+    pub fn presents(&self, request: &RequestView<'_>) -> bool {
+        self.places.iter().any(|place| request.headers.contains_key(place))
+    }
+
+    /// The sort of the one credential and whom it claims to be of: a user's name, an API key's public part, a signature's key id. What a token
+    /// claims counts for nobody: anybody can write one in anybody's name.
+    pub fn claimed(&self, request: &RequestView<'_>) -> Option<(&'static str, String)> {
+        let (place, value) = self.presented(request).ok()??;
+        if *place == SIGNATURE_INPUT {
+            let (_, id) = value.split_once("keyid=\"")?;
+            return id.split('"').next().filter(|id| id.len() <= 256).map(|id| ("signature", id.to_owned()));
+        }
+        let (scheme, credential) = if *place == AUTHORIZATION { split(value).ok()? } else { ("Bearer", value) };
+        if scheme.eq_ignore_ascii_case("Basic") && self.basic.is_some() {
+            return claimed_user(credential).map(|user| ("basic", user));
+        }
+        let (prefix, _) = api_key::parse(credential)?;
+        Some(("api_key", prefix.to_owned()))
+    }
+}

@@ -1,0 +1,75 @@
+//! Lock-outs around authentication: by the client's address, and by what it claims to be from its network.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use crate::authn::Chain;
+use crate::domain::{AuthnFault, Denial, Lockout, RequestView, canonical_ip};
+use crate::limit::Key;
+use crate::state::{Services, Snapshot};
+
+/// Lets a request pass to be proved, unless who sent it is locked out. Who presents nothing guesses nothing.
+pub(super) fn check(
+    services: &Services,
+    snapshot: &Snapshot,
+    chain: &Chain,
+    view: &RequestView<'_>,
+) -> Result<(), Denial> {
+    let lockouts = &services.engines.lockouts;
+    if snapshot.failures.is_none() || lockouts.are_empty() || !chain.presents(view) {
+        return Ok(());
+    }
+    let now = Instant::now();
+    let by_address = lockouts.of(Lockout::Address).check(Key::client(view.client), now);
+    by_address.map_err(|wait| Denial::LockedOut(Lockout::Address, wait))?;
+    let Some(key) = identity(services, chain, view) else { return Ok(()) };
+    lockouts.of(Lockout::Identity).check(key, now).map_err(|wait| Denial::LockedOut(Lockout::Identity, wait))
+}
+
+/// Counts a wrong credential.
+pub(super) fn failed(services: &Services, snapshot: &Snapshot, chain: &Chain, view: &RequestView<'_>, denial: &Denial) {
+    let Some(settings) = &snapshot.failures else { return };
+    if !is_wrong(denial) {
+        return;
+    }
+    let now = Instant::now();
+    let lockouts = &services.engines.lockouts;
+    let address = Some((Lockout::Address, Key::client(view.client)));
+    let identity = identity(services, chain, view).map(|key| (Lockout::Identity, key));
+    for (by, key) in address.into_iter().chain(identity) {
+        if lockouts.of(by).fail(key, view.client, settings, now) {
+            services.engines.metrics.lockouts_total.of(by.into()).inc();
+            // The identity is not told: somebody may have put a password where the name belongs.
+            log::warn!(by = by.text(), client:% = view.client; "a lock-out begins after too many wrong credentials");
+        }
+    }
+}
+
+/// Whether a credential was wrong, and not only late or incomplete.
+fn is_wrong(denial: &Denial) -> bool {
+    use AuthnFault::{
+        Algorithm, Audience, Binding, Certificate, Claim, Component, Critical, Digest, Expired, Inactive, Issuer,
+        Malformed, Missing, Network, Nonce, NotYetValid, Replay, Revoked, Several, Signature, Type, UnknownKey,
+    };
+    let Denial::Unauthenticated(fault) = denial else { return false };
+    match fault {
+        Missing | Several | Expired | NotYetValid | Nonce => false,
+        Malformed | Algorithm | UnknownKey | Signature | Issuer | Audience | Type | Critical | Claim | Network
+        | Binding | Replay | Inactive | Certificate | Revoked | Component | Digest => true,
+    }
+}
+
+/// The key of a claimed identity, with the network that claims it: by the identity alone, anybody could lock out anybody.
+fn identity(services: &Services, chain: &Chain, view: &RequestView<'_>) -> Option<Key> {
+    let (sort, claimed) = chain.claimed(view)?;
+    let network = network(view.client);
+    Some(services.engines.limits.keyer().key(&[sort.as_bytes(), claimed.as_bytes(), &network]))
+}
+
+/// The /24 or /48 that an address is in.
+fn network(ip: IpAddr) -> Vec<u8> {
+    match canonical_ip(ip) {
+        IpAddr::V4(v4) => v4.octets()[..3].to_vec(),
+        IpAddr::V6(v6) => v6.octets()[..6].to_vec(),
+    }
+}
