@@ -23,6 +23,7 @@ audience = "api"
 prefix = "abcdefghijkl"
 digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 owner = "ci"
+[authn.http_signature.http_signature]
 [vault.sealed_file.sealed_file]
 path = "secrets.sealed"
 key_file = "master.key"
@@ -45,7 +46,7 @@ requests = 10
 path = "/x/**"
 target = "x"
 credential = "bearer"
-authn = ["jwt", "api_key"]
+authn = ["jwt", "api_key", "http_signature"]
 limits = ["x"]
 allow = [{ role = "reader" }]
 "#;
