@@ -12,7 +12,7 @@ use crate::config::values::{Networks, Period, Spanned, named_networks};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct HttpSignatureTable {
-    /// What a signature has to cover: derived components (`@method`, `@target-uri`, `@authority`, `@scheme`, `@request-target`, `@path`, `@query`) and header fields in lower case. `content-digest` is asked of requests with a body, whose body then has to have that digest. Default: `@method`, `@authority`, `@path`, `@query` and `content-digest`.
+    /// What a signature has to cover: derived components (`@method`, `@target-uri`, `@authority`, `@scheme`, `@request-target`, `@path`, `@query`) and header fields in lower case. `content-digest` is asked of requests with a body, whose body then has to have that digest. Default: those of `@method`, `@authority`, `@path`, `@query` and `content-digest`.
     pub(in crate::config) components: Option<Spanned<Vec<String>>>,
     /// How old a signature may be, by its `created`, which it has to have; at most 5m. Default `60s`.
     pub(in crate::config) max_age: Option<Period>,
