@@ -37,6 +37,7 @@ credential_headers = ["X-Session"]
 id_header = "X-User"
 [authn.basic.basic.user.x]
 password_digest = "$argon2id$v=19$m=8192,t=1,p=1$c29tZXNhbHQxMjM0NTY3OA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+[authn.http_signature.http_signature]
 [vault.sealed_file.sealed_file]
 path = "secrets.sealed"
 key_file = "master.key"
@@ -59,7 +60,7 @@ requests = 10
 path = "/x/**"
 target = "x"
 credential = "bearer"
-authn = ["jwt", "api_key", "basic", "introspection", "forward_auth"]
+authn = ["jwt", "api_key", "basic", "http_signature", "introspection", "forward_auth"]
 limits = ["x"]
 allow = [{ role = "reader" }]
 [route.y]

@@ -12,7 +12,7 @@ use crate::config::values::{Networks, Period, Spanned, named_networks};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct HttpSignatureTable {
-    /// What a signature has to cover: derived components (`@method`, `@target-uri`, `@authority`, `@scheme`, `@request-target`, `@path`, `@query`) and header fields in lower case. `content-digest` is asked of requests with a body, whose body then has to have that digest. Default `["@method", "@authority", "@path", "@query", "content-digest"]`.
+    /// What a signature has to cover: derived components (`@method`, `@target-uri`, `@authority`, `@scheme`, `@request-target`, `@path`, `@query`) and header fields in lower case. `content-digest` is asked of requests with a body, whose body then has to have that digest. Default: those of `@method`, `@authority`, `@path`, `@query` and `content-digest`.
     pub(in crate::config) components: Option<Spanned<Vec<String>>>,
     /// How old a signature may be, by its `created`, which it has to have; at most 5m. Default `60s`.
     pub(in crate::config) max_age: Option<Period>,
@@ -47,7 +47,7 @@ pub(in crate::config) struct SignatureKeyTable {
     /// Scopes it confers. Default: none.
     #[serde(default)]
     pub(in crate::config) scopes: Vec<String>,
-    /// What sort of caller: `human`, `service` or `agent`. Default `service`.
+    /// What sort of caller: `human`, `service` or `agent`. Default: a service.
     pub(in crate::config) kind: Option<Text>,
     /// When it ends, such as `2027-01-31T00:00:00Z`. Default: never.
     pub(in crate::config) expires: Option<Text>,
