@@ -46,7 +46,8 @@ fn tables(keys: &mut Keys) -> String {
     }
     let digest = PasswordDigest::generate(PASSWORD.as_bytes()).expect("a digest").to_text();
     format!(
-        r#"{entries}
+        r#"[failures]
+{entries}
 [authn.headed.api_key]
 header = "X-Api-Key"
 [authn.passwords.basic.user."ada@example.com"]

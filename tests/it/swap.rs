@@ -70,6 +70,7 @@ fn configuration(site: &Site, issuer: &Issuer, upstream: &Upstream, api_key: &Va
 admin.address = "{admin}"
 audit.path = "{audit}"
 egress.allow = ["127.0.0.0/8"]
+failures.enabled = false
 listen.public.address = "{public}"
 target.api.url = "{api}/base"
 {authenticators}

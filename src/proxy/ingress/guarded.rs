@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::domain::Denial;
 
+use super::chunks::ChunkScan;
 use super::counters::count;
 use super::gate::digest_of;
 use super::scan::{HeadScan, Scanned};
@@ -38,6 +39,8 @@ pub struct Guarded {
     connection: Arc<Connection>,
     digest: Arc<ProxyDigest>,
     scan: HeadScan,
+    /// The frame of the body, where it is chunked.
+    chunks: Option<ChunkScan>,
     /// Since when a head is awaited, or its rest.
     awaiting_since: Option<Instant>,
     /// The bytes of an HTTP/2 preface that have yet to come.
@@ -77,6 +80,7 @@ impl Guarded {
             gate,
             connection,
             scan: HeadScan::default(),
+            chunks: None,
             awaiting_since: None,
             preface_left: H2_PREFACE.len(),
             stalled_since: None,
@@ -96,13 +100,25 @@ impl Guarded {
             self.preface_left = self.preface_left.saturating_sub(bytes.len());
             return Ok(());
         }
-        if bytes.is_empty() || !self.connection.is_head_awaited() {
+        if bytes.is_empty() {
             return Ok(());
+        }
+        if !self.connection.is_head_awaited() {
+            let framed = self.chunks.as_mut().map_or(Ok(()), |chunks| chunks.push(bytes));
+            return framed.map_err(|_| io::ErrorKind::InvalidData.into());
         }
         if !self.scan.is_begun() {
             self.awaiting_since = None;
         }
-        let scanned = self.scan.push(bytes, self.gate.settings().max_head);
+        let mut scanned = self.scan.push(bytes, self.gate.settings().max_head);
+        self.chunks = None;
+        if let Some(at) = self.scan.chunks_at() {
+            let mut chunks = ChunkScan::default();
+            if let Err(fault) = chunks.push(bytes.get(at..).unwrap_or_default()) {
+                scanned = Scanned::Ended(Err(fault));
+            }
+            self.chunks = Some(chunks);
+        }
         self.head_scanned(scanned)
     }
 

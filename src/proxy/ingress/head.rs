@@ -12,6 +12,11 @@ const MAX_LENGTH_DIGITS: usize = 18;
 /// # Errors
 /// The first [`HttpFault`] found, in the order of the lines; what concerns the head as a whole comes last.
 pub fn check(head: &[u8]) -> Result<(), HttpFault> {
+    is_chunked(head).map(drop)
+}
+
+/// The same, and whether a chunked body follows.
+pub(super) fn is_chunked(head: &[u8]) -> Result<bool, HttpFault> {
     let (line, mut rest) = next_line(head)?;
     let version = check_request_line(line)?;
     let mut fields = Framing::default();
@@ -23,7 +28,11 @@ pub fn check(head: &[u8]) -> Result<(), HttpFault> {
         }
         fields.take(line)?;
     }
-    if rest.is_empty() { fields.check(version) } else { Err(HttpFault::LineEnd) }
+    if !rest.is_empty() {
+        return Err(HttpFault::LineEnd);
+    }
+    fields.check(version)?;
+    Ok(fields.transfer_encoding)
 }
 
 /// Where the head ends that these bytes start with: after the first blank line. Blank lines are found as a lenient parser finds them, be

@@ -2,6 +2,7 @@
 //! be read in one way only. Nothing here knows routes or answers a client.
 
 mod app;
+mod chunks;
 mod connection;
 mod counters;
 mod gate;

@@ -14,6 +14,8 @@ pub(super) struct HeadScan {
     buffer: Vec<u8>,
     seen: usize,
     too_large: bool,
+    /// Where in the last read a chunked body begins, if the head that ended there tells of one.
+    chunks_at: Option<usize>,
 }
 
 /// What a read brought.
@@ -47,9 +49,10 @@ impl HeadScan {
         };
         match head::end(received, known) {
             Some(end) if end <= max => {
-                let checked = head::check(&received[..end]);
-                *self = Self::default();
-                Scanned::Ended(checked)
+                let checked = head::is_chunked(&received[..end]);
+                let chunks_at = (checked == Ok(true)).then(|| end - known);
+                *self = Self { chunks_at, ..Self::default() };
+                Scanned::Ended(checked.map(drop))
             }
             Some(_) | None if received.len() > max => self.overrun(max),
             Some(_) | None => {
@@ -59,6 +62,11 @@ impl HeadScan {
                 Scanned::More
             }
         }
+    }
+
+    /// Where in the last read a chunked body begins; asked once when a head has ended.
+    pub(super) fn chunks_at(&mut self) -> Option<usize> {
+        self.chunks_at.take()
     }
 
     /// Whether a part of a head was received.

@@ -109,6 +109,8 @@ pub(crate) fn config(site: &Site, issuer: &Issuer, upstream: &Upstream, extra: &
     let (public, admin, audit) = (site.public, site.admin, site.audit_path());
     let (url, jwks, api) = (issuer.url(), issuer.jwks_url(), upstream.url());
     let http2 = if listen.contains("tls") || listen.contains("http2") { "" } else { "http2 = true" };
+    // A test presents in a second what only a guesser would in a minute.
+    let failures = if tables.contains("[failures]") { "" } else { "[failures]\nenabled = false" };
     format!(
         r#"
 [server]
@@ -120,6 +122,7 @@ address = "{admin}"
 path = "{audit}"
 [egress]
 allow = ["127.0.0.0/8"]
+{failures}
 [listen.public]
 address = "{public}"
 {http2}

@@ -75,6 +75,7 @@ pub(crate) fn config_to(site: &Site, url: &str, parts: &Parts<'_>) -> String {
          [admin]\naddress = \"{admin}\"\n\
          [audit]\npath = \"audit.jsonl\"\n\
          [egress]\nallow = [\"127.0.0.0/8\", \"::1/128\"]\n\
+         [failures]\nenabled = false\n\
          [listen.public]\naddress = \"{public}\"\n{listen}\n\
          [vault.files.directory]\npath = \"secrets\"\n\
          {caller}\
