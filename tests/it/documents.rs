@@ -9,6 +9,7 @@ use crate::support::{
     gateway::{Gateway, Site, program},
     raw,
     setup::{Parts, alice, config_to},
+    tls::Authority,
     upstream::Upstream,
 };
 
@@ -410,6 +411,10 @@ fn check_accepts_what_the_page_on_authentication_shows() {
     let blocks: String = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     assert!(blocks.matches("[authn.").count() >= 3, "{blocks}");
     let site = Site::new();
+    site.write("workloads.pem", Authority::new("workloads").pem());
+    for secret in ["introspection", "acme"] {
+        site.write(&format!("secrets/{secret}"), "0123456789abcdef0123456789abcdef");
+    }
     let base = "[listen.a]\naddress = \"127.0.0.1:1\"\n[target.api]\nurl = \"https://api.example.com\"\n";
     site.write("claviger.toml", format!("{base}{blocks}"));
     let output = program().arg("check").current_dir(site.folder()).output().expect("the program runs");
