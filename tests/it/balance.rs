@@ -84,8 +84,12 @@ fn least_requests_avoids_the_backend_that_is_busy() {
         }
     }
     assert_eq!(slow.requests().len(), 1, "with nothing under way both are equal, and ties go round");
-    for _ in 0..20 {
+    // An answer comes before its exchange has ended: until then the quick one is as busy.
+    let ended = |count: usize| eventually("it has ended", || (gateway.audit().len() >= count).then_some(()));
+    ended(waiting.len() - 1);
+    for nth in 0..20 {
         assert_eq!(ask(&gateway, "GET", &alice()), 200);
+        ended(waiting.len() + nth);
     }
     assert_eq!(slow.requests().len(), 1, "one is under way there already");
     stuck.store(false, Ordering::SeqCst);
