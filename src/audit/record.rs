@@ -121,7 +121,7 @@ pub(super) mod tests {
     pub(in crate::audit) fn bare() -> Record {
         Record {
             time: SystemTime::UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_456_789),
-            id: RequestId::generate(),
+            id: RequestId::new(SystemTime::now()),
             config: 1,
             listener: name("public"),
             client: [192, 0, 2, 7].into(),

@@ -80,7 +80,7 @@ pub struct Basic {
     decoy: Option<Arc<PasswordDigest>>,
     passwords: Arc<Passwords>,
     /// What was right a short while ago, by a keyed digest of user and password.
-    seen: Facts,
+    seen: Facts<32>,
     fingerprints: Fingerprints,
     cache: Duration,
 }

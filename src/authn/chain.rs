@@ -11,7 +11,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use memchr::{memchr, memchr2};
 
-use crate::crypto::{api_key, sha256};
+use crate::crypto::{api_key, tag};
 use crate::domain::{AuthnFault, Denial, Name, Principal, PrincipalKind, RequestView};
 
 use super::authenticator::{ANONYMOUS, CLIENT_CERT, CLIENT_CERT_CHAIN, DPOP, SIGNATURE, SIGNATURE_INPUT};
@@ -270,14 +270,14 @@ impl Chain {
         if self.tokens.is_empty() || presented.len() > MAX_TOKEN {
             return None;
         }
-        let digest = sha256(presented.as_bytes());
-        if let Some(principal) = self.tokens.iter().find_map(|jwt| jwt.recall(&digest, now)) {
+        let tag = tag(presented.as_bytes());
+        if let Some(principal) = self.tokens.iter().find_map(|jwt| jwt.recall(&tag, now)) {
             return Some(Ok(principal));
         }
         let token = Token::parse(presented).ok()?;
         let issuer = token.issuer().ok()?;
         let jwt = self.tokens.iter().find(|jwt| jwt.issuer() == issuer)?;
-        Some(jwt.verify(&token, digest, now))
+        Some(jwt.verify(&token, tag, now))
     }
 
     /// What is wrong with a token that no issuer here made.

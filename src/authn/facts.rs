@@ -19,36 +19,36 @@ pub(super) struct Fact {
     pub(super) key: [u8; 32],
 }
 
-/// Facts by the SHA-256 of the whole token, in segments of two generations: when the young one is full it becomes the old one, and the old
+/// Facts by the tag or the digest of what was proved, in segments of two generations: when the young one is full it becomes the old one, and the old
 /// one goes. So the size is bounded, nothing is ever searched, and only a small part is dropped at a time.
-pub(super) struct Facts {
-    segments: Box<[RwLock<Segment>]>,
+pub(super) struct Facts<const N: usize> {
+    segments: Box<[RwLock<Segment<N>>]>,
     generation: usize,
 }
 
 #[derive(Default)]
-struct Generation(HashMap<[u8; 32], Fact, ahash::RandomState>);
+struct Generation<const N: usize>(HashMap<[u8; N], Fact, ahash::RandomState>);
 
 #[derive(Default)]
-struct Segment {
-    young: Generation,
-    old: Generation,
+struct Segment<const N: usize> {
+    young: Generation<N>,
+    old: Generation<N>,
 }
 
-/// A power of two up to 256, since one byte of the digest chooses.
+/// A power of two up to 256, since its first byte chooses.
 const SEGMENTS: usize = 64;
 
-impl Facts {
+impl<const N: usize> Facts<N> {
     /// Room for about this many facts.
     pub(super) fn new(capacity: usize) -> Self {
         let segments = (0..SEGMENTS).map(|_| RwLock::default()).collect();
         Self { segments, generation: (capacity / SEGMENTS / 2).max(1) }
     }
 
-    /// The fact about the token of this digest, if it holds at this time.
+    /// The fact about what has this tag, if it holds at this time.
     pub(super) fn find(
         &self,
-        token: &[u8; 32],
+        token: &[u8; N],
         now: SystemTime,
         is_current: impl Fn(&[u8; 32]) -> bool,
     ) -> Option<Arc<Principal>> {
@@ -59,7 +59,7 @@ impl Facts {
     }
 
     /// Keeps a fact.
-    pub(super) fn keep(&self, token: [u8; 32], fact: Fact) {
+    pub(super) fn keep(&self, token: [u8; N], fact: Fact) {
         let mut segment = self.segment(&token).write().unwrap_or_else(PoisonError::into_inner);
         let gone = if segment.young.0.len() < self.generation {
             Generation::default()
@@ -73,7 +73,7 @@ impl Facts {
         drop(gone);
     }
 
-    fn segment(&self, token: &[u8; 32]) -> &RwLock<Segment> {
+    fn segment(&self, token: &[u8; N]) -> &RwLock<Segment<N>> {
         &self.segments[usize::from(token[0]) % SEGMENTS]
     }
 }
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn a_fact_holds_in_its_time_and_with_its_key() {
         let facts = Facts::new(1000);
-        facts.keep([1; 32], fact(100, 200));
+        facts.keep([1; 16], fact(100, 200));
         for (token, now, key, want) in [
             (1, 100, 7, true),
             (1, 199, 7, true),
@@ -103,7 +103,7 @@ mod tests {
             (2, 150, 7, false),
         ] {
             let now = UNIX_EPOCH + Duration::from_secs(now);
-            let found = facts.find(&[token; 32], now, |id| *id == [key; 32]);
+            let found = facts.find(&[token; 16], now, |id| *id == [key; 32]);
             assert_eq!(found.is_some(), want, "{token} {now:?} {key}");
         }
     }
@@ -113,7 +113,7 @@ mod tests {
         let facts = Facts::new(1280);
         let now = UNIX_EPOCH + Duration::from_secs(150);
         for n in 0..10_000_u32 {
-            let token = crate::crypto::sha256(&n.to_be_bytes());
+            let token = crate::crypto::tag(&n.to_be_bytes());
             facts.keep(token, fact(100, 200));
             assert!(facts.find(&token, now, |_| true).is_some());
         }

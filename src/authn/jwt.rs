@@ -88,7 +88,7 @@ pub struct Jwt {
     settings: JwtSettings,
     allowed: Algs,
     keys: Keys,
-    facts: Facts,
+    facts: Facts<16>,
 }
 
 /// The most verified tokens that are remembered for one issuer.
@@ -154,19 +154,14 @@ impl Jwt {
         }
     }
 
-    /// The principal of a token that was verified before, by its SHA-256.
-    pub(super) fn recall(&self, token: &[u8; 32], now: SystemTime) -> Option<Arc<Principal>> {
+    /// The principal of a token that was verified before, by its tag.
+    pub(super) fn recall(&self, token: &[u8; 16], now: SystemTime) -> Option<Arc<Principal>> {
         let keys = self.keys.current()?;
         self.facts.find(token, now, |key| keys.holds(key))
     }
 
-    /// Verifies a token of this SHA-256: key and signature first, so that what a record says of its claims is true.
-    pub(super) fn verify(
-        &self,
-        token: &Token<'_>,
-        digest: [u8; 32],
-        now: SystemTime,
-    ) -> Result<Arc<Principal>, Denial> {
+    /// Verifies a token of this tag: key and signature first, so that what a record says of its claims is true.
+    pub(super) fn verify(&self, token: &Token<'_>, tag: [u8; 16], now: SystemTime) -> Result<Arc<Principal>, Denial> {
         let keys = self.keys.current().ok_or(Denial::Unavailable(Unavailable::IssuerKeys))?;
         self.check_head(token).map_err(Denial::Unauthenticated)?;
         let kid = token.kid().map_err(Denial::Unauthenticated)?;
@@ -182,7 +177,7 @@ impl Jwt {
         })?;
         key.verify(token).map_err(Denial::Unauthenticated)?;
         let proof = claims::check(&self.settings, &token.claims, now).map_err(Denial::Unauthenticated)?;
-        Ok(self.remember(digest, proof, *key.id(), now))
+        Ok(self.remember(tag, proof, *key.id(), now))
     }
 
     /// What of the header does not need a key.
@@ -198,10 +193,10 @@ impl Jwt {
         if types.is_empty() || token.typ().is_some_and(is_taken) { Ok(()) } else { Err(AuthnFault::Type) }
     }
 
-    fn remember(&self, digest: [u8; 32], proof: Proof, key: [u8; 32], now: SystemTime) -> Arc<Principal> {
+    fn remember(&self, tag: [u8; 16], proof: Proof, key: [u8; 32], now: SystemTime) -> Arc<Principal> {
         let Proof { principal, from, until } = proof;
         let until = now.checked_add(MAX_FACT_AGE).map_or(until, |cap| until.min(cap));
-        self.facts.keep(digest, Fact { principal: Arc::clone(&principal), from, until, key });
+        self.facts.keep(tag, Fact { principal: Arc::clone(&principal), from, until, key });
         principal
     }
 }

@@ -60,7 +60,7 @@ pub struct Mtls {
     identity: CertificateName,
     roles: Vec<Arc<str>>,
     kind: PrincipalKind,
-    facts: Facts,
+    facts: Facts<32>,
 }
 
 struct Authority {

@@ -34,10 +34,8 @@ impl Host {
             check_port(port)?;
             return Ok(Self(format!("[{address}]")));
         }
-        let (name, port) = match authority.find(':') {
-            Some(at) => authority.split_at(at),
-            None => (authority, ""),
-        };
+        let end = authority.bytes().position(|byte| byte == b':').unwrap_or(authority.len());
+        let (name, port) = authority.split_at(end);
         check_port(port)?;
         let name = name.strip_suffix('.').unwrap_or(name);
         if name.is_empty() {
@@ -67,11 +65,11 @@ fn check_port(suffix: &str) -> Result<(), HostFault> {
 }
 
 fn check_labels(name: &str) -> Result<(), HostFault> {
-    for label in name.split('.') {
+    for label in name.as_bytes().split(|byte| *byte == b'.') {
         if label.len() > 63 {
             return Err(HostFault::TooLong);
         }
-        let plain = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let plain = label.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-');
         if label.is_empty() || !plain {
             return Err(HostFault::Malformed);
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, Method};
 
@@ -52,9 +53,12 @@ pub struct PeerCertificates {
 pub struct RequestId(uuid::Uuid);
 
 impl RequestId {
-    /// A new id.
-    pub fn generate() -> Self {
-        Self(uuid::Uuid::now_v7())
+    /// A new id of an exchange that began at this time.
+    pub fn new(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        // Without a counter, which all threads would share: within a millisecond the order is left to chance.
+        let time = uuid::Timestamp::from_unix(uuid::NoContext, since.as_secs(), since.subsec_nanos());
+        Self(uuid::Uuid::new_v7(time))
     }
 
     /// The id as text, written into room that the caller has.

@@ -3,6 +3,7 @@
 mod identity;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use base64::Engine as _;
@@ -108,11 +109,10 @@ impl Credential {
     ///
     /// # Errors
     /// [`Unavailable::Credential`] when the vault has no such secret now, or one that cannot be sent in this form.
-    pub fn acquire(&self, _permit: &Permit) -> Result<Injection, Denial> {
+    pub fn acquire(&self, _permit: &Permit, now: Instant) -> Result<Injection, Denial> {
         let unavailable = Denial::Unavailable(Unavailable::Credential);
-        let version = self.secret.version();
         // The slot is asked each time: a secret that its vault withdrew must not live on in its prepared form.
-        let secret = self.secret.load().map_err(|_| unavailable)?;
+        let (version, secret) = self.secret.load_at(now).map_err(|_| unavailable)?;
         let prepared = match self.prepared.load_full() {
             Some(prepared) if prepared.version == version => prepared,
             _ => {

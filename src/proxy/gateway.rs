@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
@@ -88,9 +89,15 @@ impl ProxyHttp for Gateway {
         Exchange::new(self.services.snapshot())
     }
 
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {
+        // None: by default there is one that compresses, and is asked about each part of each exchange.
+    }
+
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
-        // A stream of HTTP/2 waits for its own window, which the connection's stream cannot see.
-        session.set_write_timeout(Some(self.write_timeout));
+        if session.is_http2() {
+            // It waits for its own window, which the connection's stream cannot see.
+            session.set_write_timeout(Some(self.write_timeout));
+        }
         let Err(refusal) = self.decide(session, exchange).await? else {
             watch_over(session, exchange);
             return Ok(FORWARD);
@@ -113,7 +120,8 @@ impl ProxyHttp for Gateway {
             return Err(error);
         };
         attempt.count += 1;
-        attempt.began.get_or_insert_with(Instant::now);
+        // The first begins where the decision ended.
+        attempt.began.get_or_insert(draft.lapped());
         draft.attempted(&selected);
         let peer = admission.route.target.peer(&selected);
         attempt.selected = Some(selected);
@@ -230,7 +238,7 @@ impl ProxyHttp for Gateway {
         for name in upstream::strip_response(&head.headers, admission.injection.as_ref()) {
             head.remove_header(&name);
         }
-        head.insert_header(respond::REQUEST_ID, draft.id().encode(&mut [0; 36]) as &str)?;
+        head.insert_header(respond::REQUEST_ID_FIELD, draft.id().encode(&mut [0; 36]) as &str)?;
         for (name, value) in admission.limit_fields() {
             head.append_header(name.clone(), value.clone())?;
         }

@@ -68,7 +68,8 @@ pub(super) async fn admit(
     slots.take(&route.limits, LimitBy::Route, || Key::EVERYBODY)?;
 
     // Before any connection to the upstream: a request without its credential must not open one.
-    let injection = route.credential.as_ref().map(|credential| credential.acquire(&permit)).transpose()?;
+    let injection =
+        route.credential.as_ref().map(|credential| credential.acquire(&permit, draft.lapped())).transpose()?;
     draft.acquired(injection.as_ref());
 
     let body = Body::new(proof.body, draft.lapped() + route.body_timeout);

@@ -43,9 +43,10 @@ impl Draft {
         let listener = snapshot.listeners.get(&connection.listener);
         let client = listener.map_or(peer, |state| client_address(peer, &state.forwarded_from, headers));
         services.engines.metrics.in_flight.inc();
+        let time = SystemTime::now();
         let record = Record {
-            time: SystemTime::now(),
-            id: RequestId::generate(),
+            time,
+            id: RequestId::new(time),
             config: snapshot.number,
             listener: connection.listener.clone(),
             client,

@@ -12,7 +12,9 @@ use super::admission::Refusal;
 use crate::domain::{Denial, RequestId};
 
 /// The field that tells a client the id of its exchange, to quote.
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static(REQUEST_ID_FIELD);
+/// Its name, as it is written: what is made of a static text is not copied.
+pub(super) const REQUEST_ID_FIELD: &str = "x-request-id";
 
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -27,7 +29,7 @@ pub(super) async fn refuse(session: &mut Session, refusal: &Refusal, id: Request
     head.insert_header(header::CONTENT_TYPE, PROBLEM)?;
     head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))?;
     head.insert_header(header::CACHE_CONTROL, NO_STORE)?;
-    head.insert_header(REQUEST_ID, id.to_string())?;
+    head.insert_header(REQUEST_ID_FIELD, id.to_string())?;
     for (name, value) in &refusal.fields {
         head.append_header(name.clone(), value.clone())?;
     }
@@ -97,7 +99,7 @@ mod tests {
             Denial::Unavailable(Unavailable::Credential),
             Denial::Internal,
         ] {
-            let text = document(&denial, RequestId::generate());
+            let text = document(&denial, RequestId::new(std::time::SystemTime::now()));
             let json: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
             assert_eq!(json["status"], denial.status());
             assert_eq!(json["code"], denial.code());

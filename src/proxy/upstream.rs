@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::admission::Admission;
 use super::forwarded::tells_of_another;
-use super::respond::REQUEST_ID;
+use super::respond::{REQUEST_ID, REQUEST_ID_FIELD};
 use crate::domain::RequestId;
 use crate::inject::Injection;
 
@@ -27,8 +27,8 @@ pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, h
         let length = length.ok_or_else(|| Error::explain(ErrorType::InternalError, "the length of the body"))?;
         head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(length))?;
     }
-    head.insert_header(header::HOST, admission.route.target.host_header().clone())?;
-    head.insert_header(REQUEST_ID, id.encode(&mut [0; 36]) as &str)?;
+    head.insert_header("Host", admission.route.target.host_header().clone())?;
+    head.insert_header(REQUEST_ID_FIELD, id.encode(&mut [0; 36]) as &str)?;
     for header in &admission.route.identity {
         if let Some(value) = header.value(admission.permit.principal()) {
             head.insert_header(header.name().clone(), value)?;

@@ -66,7 +66,7 @@ impl Slot {
     /// # Errors
     /// Why there is none; whatever needed it has to be refused.
     pub fn load(&self) -> Result<Arc<Secret>, VaultError> {
-        self.load_at(Instant::now())
+        self.load_at(Instant::now()).map(|(_, secret)| secret)
     }
 
     /// Where the secret is kept.
@@ -74,16 +74,19 @@ impl Slot {
         &self.name
     }
 
-    /// Rises with each new value and when a value is withdrawn; 0 before the first value. Whoever derives something from the secret reads the
-    /// version before [`Self::load`], and derives again when it differs.
+    /// Rises with each new value and when a value is withdrawn; 0 before the first value.
     pub fn version(&self) -> u64 {
         self.held.load().version
     }
 
-    pub(super) fn load_at(&self, now: Instant) -> Result<Arc<Secret>, VaultError> {
+    /// The secret, as it may be used at this time, and its version. Whoever derives something from it derives again when the version differs.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_at(&self, now: Instant) -> Result<(u64, Arc<Secret>), VaultError> {
         let held = self.held.load();
         match &held.secret {
-            Some(secret) if self.age(now) <= self.max_stale => Ok(Arc::clone(secret)),
+            Some(secret) if self.age(now) <= self.max_stale => Ok((held.version, Arc::clone(secret))),
             Some(_) | None => Err(held.fault.unwrap_or(VaultError::Stale)),
         }
     }

@@ -52,7 +52,7 @@ impl Fixture {
     fn after_pass(&self, slot: &Slot, seconds: u64) -> Result<String, VaultError> {
         let now = self.start + Duration::from_secs(seconds);
         self.vaults.refresh_at(now);
-        text(slot.load_at(now))
+        text(slot.load_at(now).map(|(_, secret)| secret))
     }
 }
 
@@ -123,8 +123,8 @@ fn a_refresh_that_hangs_does_not_keep_secrets_alive() {
     fs::write(f.root().join("token"), "one").expect("written");
     let slot = f.slot("token");
     let at = |seconds| f.start + Duration::from_secs(seconds);
-    assert_eq!(text(slot.load_at(at(300))), ok("one"));
-    assert_eq!(text(slot.load_at(at(301))), Err(VaultError::Stale));
+    assert_eq!(text(slot.load_at(at(300)).map(|(_, secret)| secret)), ok("one"));
+    assert_eq!(text(slot.load_at(at(301)).map(|(_, secret)| secret)), Err(VaultError::Stale));
     assert!(!slot.status(at(301)).usable);
     assert_eq!(f.after_pass(&slot, 400), ok("one"), "one pass is enough to come back");
 }
