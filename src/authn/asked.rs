@@ -89,8 +89,8 @@ type Outcome = Result<Arc<Principal>, Denial>;
 pub(super) struct Asked {
     pub(super) settings: AskSettings,
     client: Arc<Client>,
-    known: Recent<Arc<Principal>>,
-    refused: Recent<AuthnFault>,
+    known: Recent<32, (Arc<Principal>, Instant)>,
+    refused: Recent<32, (AuthnFault, Instant)>,
     flights: Flights,
     slots: Semaphore,
     complained: Mutex<Option<Instant>>,
@@ -120,8 +120,8 @@ impl Asked {
         }
         Ok(Self {
             client: Arc::clone(client),
-            known: Recent::new(MAX_KNOWN, settings.cache),
-            refused: Recent::new(MAX_REFUSED, REFUSED_FOR.min(settings.cache)),
+            known: Recent::new(MAX_KNOWN),
+            refused: Recent::new(MAX_REFUSED),
             flights: Flights::default(),
             slots: Semaphore::new(MAX_UNDER_WAY),
             complained: Mutex::new(None),
@@ -157,10 +157,17 @@ impl Asked {
 
     fn recall(&self, key: &Key, now: SystemTime) -> Option<Outcome> {
         let tick = Instant::now();
-        if let Some(principal) = self.known.find(key, tick) {
+        // By a clock that nobody can set back.
+        let is_young = |asked: &Instant, age| tick.saturating_duration_since(*asked) < age;
+        let known = self
+            .known
+            .find(key, |(principal, asked)| is_young(asked, self.settings.cache).then(|| Arc::clone(principal)));
+        if let Some(principal) = known {
             return Some(in_time(principal, now));
         }
-        self.refused.find(key, tick).map(|fault| Err(Denial::Unauthenticated(fault)))
+        let refused_for = REFUSED_FOR.min(self.settings.cache);
+        let fault = self.refused.find(key, |(fault, asked)| is_young(asked, refused_for).then_some(*fault));
+        fault.map(|fault| Err(Denial::Unauthenticated(fault)))
     }
 
     async fn ask_now<R: Future<Output = Outcome>>(&self, key: Key, ask: impl FnOnce() -> R) -> Outcome {
@@ -170,8 +177,10 @@ impl Asked {
         let asked = Instant::now();
         let outcome = ask().await;
         match &outcome {
-            Ok(principal) => self.known.keep(key, Arc::clone(principal), asked),
-            Err(Denial::Unauthenticated(fault)) => self.refused.keep(key, *fault, asked),
+            // Nothing is remembered.
+            _ if self.settings.cache.is_zero() => {}
+            Ok(principal) => self.known.keep(key, (Arc::clone(principal), asked)),
+            Err(Denial::Unauthenticated(fault)) => self.refused.keep(key, (*fault, asked)),
             // No answer is nothing to remember.
             Err(_) => {}
         }

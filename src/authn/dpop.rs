@@ -1,12 +1,11 @@
 //! Proofs that a caller holds the key which its token is bound to (RFC 9449).
 
 mod nonce;
-mod replay;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 use serde_json::{Map, Value};
@@ -19,13 +18,13 @@ use super::authenticator::DPOP;
 use super::claims;
 use super::confirmation;
 use super::jwks;
+use super::replay::{Once, ReplayCache, Single};
 use super::token::Token;
 use nonce::Nonces;
-use replay::{Once, Used};
 
 /// Checks proofs, and remembers those that were used.
 pub struct Dpop {
-    used: Used,
+    used: ReplayCache,
     nonces: Nonces,
 }
 
@@ -41,6 +40,7 @@ const PAST: Duration = Duration::from_secs(60);
 const FUTURE: Duration = Duration::from_secs(10);
 /// The most used proofs that are remembered; each lives for at most two of its windows of 70 s.
 const MAX_USED: usize = 1 << 20;
+const REPLAY_SEGMENTS: usize = 64;
 
 /// What a token and its issuer's settings demand of a proof.
 pub(super) struct Wanted<'a> {
@@ -57,11 +57,8 @@ impl Dpop {
     /// else counts as used, so that nobody without a token and its key can fill the memory of them.
     pub(super) fn verify(&self, request: &RequestView<'_>, wanted: &Wanted<'_>, now: SystemTime) -> Result<(), Denial> {
         let (jti, issued) = self.judge(request, wanted, now).map_err(Denial::Unauthenticated)?;
-        // A proof is good through the second in which it ends.
-        let until = issued.checked_add(PAST).and_then(|end| end.duration_since(UNIX_EPOCH).ok());
-        let until = until.map_or(u64::MAX, |until| until.as_secs() + 1);
-        let now = now.duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-        match self.used.take(&sha256(&[&wanted.key[..], jti.as_bytes()].concat()), until, now) {
+        let digest = sha256(&[&wanted.key[..], jti.as_bytes()].concat());
+        match self.used.take(&Single { digest, made: issued, lasts: PAST }, now) {
             Once::First => Ok(()),
             Once::Again => Err(Denial::Unauthenticated(AuthnFault::Replay)),
             // What cannot be remembered could be used again.
@@ -197,7 +194,7 @@ fn port_of(authority: &str, default: u16) -> Option<u16> {
 
 impl Default for Dpop {
     fn default() -> Self {
-        Self { used: Used::new(MAX_USED), nonces: Nonces::new() }
+        Self { used: ReplayCache::new(MAX_USED, REPLAY_SEGMENTS), nonces: Nonces::new() }
     }
 }
 

@@ -2,7 +2,6 @@
 
 mod base;
 mod input;
-mod nonces;
 #[cfg(test)]
 mod tests;
 
@@ -13,16 +12,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderName;
 
-use crate::crypto::{SignatureAlgorithm, SignatureKey};
+use crate::crypto::{SignatureAlgorithm, SignatureKey, sha256};
 use crate::domain::{AuthnFault, Denial, Name, NetworkSet, Principal, PrincipalKind, RequestView};
 
 use super::BodyDigest;
 use super::authenticator::{SIGNATURE, SIGNATURE_INPUT};
 use super::chain::Proof;
+use super::replay::{Once, ReplayCache, Single};
 use input::Presented;
-use nonces::NonceFault;
-
-pub use nonces::Nonces;
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 
@@ -54,8 +51,8 @@ pub struct SignatureKeyEntry {
     pub id: String,
     /// The key, with the algorithm that it is for.
     pub key: SignatureKey,
-    /// The nonces that it has used.
-    pub nonces: Arc<Nonces>,
+    /// The nonces that it has used: each key has its own, so that a caller who signs without end is held up alone.
+    pub nonces: Arc<ReplayCache>,
     /// The id of the principal that it proves.
     pub owner: String,
     /// The principal's roles.
@@ -105,7 +102,7 @@ pub struct HttpSignature {
 #[derive(Debug)]
 struct Known {
     key: SignatureKey,
-    nonces: Arc<Nonces>,
+    nonces: Arc<ReplayCache>,
     principal: Arc<Principal>,
     networks: Option<NetworkSet>,
 }
@@ -143,11 +140,13 @@ impl HttpSignature {
         let refuse = Denial::Unauthenticated;
         let (known, presented, body) = self.prove(request, now).map_err(refuse)?;
         if let Some(nonce) = &presented.parameters.nonce {
-            let window = self.max_age + self.leeway;
-            known.nonces.take(nonce, now, window).map_err(|fault| match fault {
-                NonceFault::Used => refuse(AuthnFault::Replay),
-                NonceFault::Full => Denial::RateExceeded(window),
-            })?;
+            let made = created(&presented).map_err(refuse)?;
+            let proof = Single { digest: sha256(nonce.as_bytes()), made, lasts: self.max_age };
+            match known.nonces.take(&proof, now) {
+                Once::First => {}
+                Once::Again => return Err(refuse(AuthnFault::Replay)),
+                Once::Full => return Err(Denial::RateExceeded(self.max_age)),
+            }
         }
         Ok(Proof { principal: Arc::clone(&known.principal), body })
     }
@@ -184,8 +183,7 @@ impl HttpSignature {
 
     fn check_parameters(&self, presented: &Presented, now: SystemTime) -> Result<(), AuthnFault> {
         let parameters = &presented.parameters;
-        let at = |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).ok_or(AuthnFault::Malformed);
-        let created = at(parameters.created.ok_or(AuthnFault::Claim)?)?;
+        let created = created(presented)?;
         if created > now + self.leeway {
             return Err(AuthnFault::NotYetValid);
         }
@@ -209,6 +207,15 @@ impl HttpSignature {
         let mut required = self.components.iter().filter(|required| request.has_body || !is_about_body(required));
         if required.all(is_covered) { Ok(()) } else { Err(AuthnFault::Component) }
     }
+}
+
+/// When the signature was made, as it says.
+fn created(presented: &Presented) -> Result<SystemTime, AuthnFault> {
+    at(presented.parameters.created.ok_or(AuthnFault::Claim)?)
+}
+
+fn at(seconds: u64) -> Result<SystemTime, AuthnFault> {
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).ok_or(AuthnFault::Malformed)
 }
 
 impl Known {

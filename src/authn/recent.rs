@@ -1,47 +1,42 @@
-//! What somebody who was asked said lately: bounded in number and in age.
+//! A bounded store of what was found out lately and may be found out again.
 
 use std::collections::HashMap;
 use std::mem;
 use std::sync::{PoisonError, RwLock};
-use std::time::{Duration, Instant};
 
-/// Values by the digest of the question, in segments of two generations: when the young one is full it becomes the old one, and the old one
-/// goes. Ages are counted by a clock that nobody can set back.
-pub(super) struct Recent<V> {
-    segments: Box<[RwLock<Segment<V>>]>,
+/// Values by a digest or tag of `N` bytes, in segments of two generations: when the young one is full it becomes the old one, and the old one
+/// goes. So the size is bounded, nothing is ever searched, and only a small part is dropped at a time. Whether a value still holds is for
+/// whoever finds it to say.
+pub(super) struct Recent<const N: usize, V> {
+    segments: Box<[RwLock<Segment<N, V>>]>,
     generation: usize,
-    age: Duration,
 }
 
-type Generation<V> = HashMap<[u8; 32], (V, Instant), ahash::RandomState>;
+type Generation<const N: usize, V> = HashMap<[u8; N], V, ahash::RandomState>;
 
-struct Segment<V> {
-    young: Generation<V>,
-    old: Generation<V>,
+struct Segment<const N: usize, V> {
+    young: Generation<N, V>,
+    old: Generation<N, V>,
 }
 
-/// A power of two up to 256, since one byte of the digest chooses.
+/// A power of two up to 256, since the first byte of the key chooses.
 const SEGMENTS: usize = 64;
 
-impl<V: Clone> Recent<V> {
-    /// Room for about this many values, each younger than `age`; with an age of zero nothing is kept.
-    pub(super) fn new(capacity: usize, age: Duration) -> Self {
+impl<const N: usize, V> Recent<N, V> {
+    /// Room for about this many values.
+    pub(super) fn new(capacity: usize) -> Self {
         let empty = || RwLock::new(Segment { young: Generation::default(), old: Generation::default() });
-        Self { segments: (0..SEGMENTS).map(|_| empty()).collect(), generation: (capacity / SEGMENTS / 2).max(1), age }
+        Self { segments: (0..SEGMENTS).map(|_| empty()).collect(), generation: (capacity / SEGMENTS / 2).max(1) }
     }
 
-    /// The value for this question, if it is young enough now.
-    pub(super) fn find(&self, key: &[u8; 32], now: Instant) -> Option<V> {
+    /// What `take` makes of the value of this key, if there is one.
+    pub(super) fn find<R>(&self, key: &[u8; N], take: impl FnOnce(&V) -> Option<R>) -> Option<R> {
         let segment = self.segment(key).read().unwrap_or_else(PoisonError::into_inner);
-        let (value, asked) = segment.young.get(key).or_else(|| segment.old.get(key))?;
-        (now.saturating_duration_since(*asked) < self.age).then(|| value.clone())
+        segment.young.get(key).or_else(|| segment.old.get(key)).and_then(take)
     }
 
-    /// Keeps the answer to a question that was asked at this time.
-    pub(super) fn keep(&self, key: [u8; 32], value: V, asked: Instant) {
-        if self.age.is_zero() {
-            return;
-        }
+    /// Keeps a value.
+    pub(super) fn keep(&self, key: [u8; N], value: V) {
         let mut segment = self.segment(&key).write().unwrap_or_else(PoisonError::into_inner);
         let gone = if segment.young.len() < self.generation {
             Generation::default()
@@ -49,13 +44,13 @@ impl<V: Clone> Recent<V> {
             let full = mem::take(&mut segment.young);
             mem::replace(&mut segment.old, full)
         };
-        segment.young.insert(key, (value, asked));
+        segment.young.insert(key, value);
         // Freed only after the lock is.
         drop(segment);
         drop(gone);
     }
 
-    fn segment(&self, key: &[u8; 32]) -> &RwLock<Segment<V>> {
+    fn segment(&self, key: &[u8; N]) -> &RwLock<Segment<N, V>> {
         &self.segments[usize::from(key[0]) % SEGMENTS]
     }
 }
@@ -63,32 +58,27 @@ impl<V: Clone> Recent<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::sha256;
 
     #[test]
-    fn a_value_is_kept_for_its_age_and_no_longer() {
-        let recent = Recent::new(1000, Duration::from_secs(30));
-        let asked = Instant::now();
-        recent.keep([1; 32], "yes", asked);
-        for (key, seconds, want) in [(1, 0, true), (1, 29, true), (1, 30, false), (1, 3000, false), (2, 0, false)] {
-            let found = recent.find(&[key; 32], asked + Duration::from_secs(seconds));
-            assert_eq!(found.is_some(), want, "{key} {seconds}");
-        }
-        let none = Recent::new(1000, Duration::ZERO);
-        none.keep([1; 32], "yes", asked);
-        assert_eq!(none.find(&[1; 32], asked), None);
-    }
-
-    #[test]
-    fn never_holds_more_than_its_room() {
-        let recent = Recent::new(1280, Duration::from_secs(30));
-        let now = Instant::now();
+    fn never_holds_more_than_its_room_and_never_loses_the_youngest() {
+        let recent = Recent::new(1280);
         for n in 0..10_000_u32 {
-            let key = crate::crypto::sha256(&n.to_be_bytes());
-            recent.keep(key, n, now);
-            assert_eq!(recent.find(&key, now), Some(n));
+            let key = sha256(&n.to_be_bytes());
+            recent.keep(key, n);
+            assert_eq!(recent.find(&key, |value| Some(*value)), Some(n));
         }
         let held: usize =
             recent.segments.iter().map(|s| s.read().expect("lock")).map(|s| s.young.len() + s.old.len()).sum();
         assert!((640..=1280).contains(&held), "{held}");
+    }
+
+    #[test]
+    fn a_value_is_found_by_its_key_alone_and_only_if_it_is_taken() {
+        let recent = Recent::new(1280);
+        recent.keep([1; 16], "yes");
+        for (key, taken, want) in [(1, true, Some("yes")), (1, false, None), (2, true, None)] {
+            assert_eq!(recent.find(&[key; 16], |value| taken.then_some(*value)), want, "{key} {taken}");
+        }
     }
 }

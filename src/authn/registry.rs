@@ -12,7 +12,7 @@ use crate::net::Client;
 
 use super::{
     AskFault, Basic, BasicFault, BasicSettings, Dpop, ForwardAuth, ForwardAuthSettings, Introspection,
-    IntrospectionSettings, Jwt, JwtFault, JwtSettings, Nonces, Passwords, TokenReview, TokenReviewSettings,
+    IntrospectionSettings, Jwt, JwtFault, JwtSettings, Passwords, ReplayCache, TokenReview, TokenReviewSettings,
 };
 
 /// The running authenticators by their settings: a reload that changes nothing about one keeps its keys and what they proved.
@@ -24,10 +24,15 @@ pub struct Authenticators {
     forward_auths: Retained<Wanted<ForwardAuthSettings>, ForwardAuth>,
     dpop: Arc<Dpop>,
     /// By authenticator and `keyid`.
-    nonces: Retained<(Name, String), Nonces>,
+    nonces: Retained<(Name, String), ReplayCache>,
     basics: Retained<BasicSettings, Basic>,
     passwords: Arc<Passwords>,
 }
+
+/// How many nonces one key of signatures may use while they are remembered, at most twice the age that a signature may have.
+const NONCES: usize = 1 << 18;
+/// Few: every key has its own.
+const NONCE_SEGMENTS: usize = 8;
 
 /// Settings, and the client whose rules bind them: with other egress rules the keys are not had, and nobody is asked, the same way.
 #[derive(Debug)]
@@ -116,9 +121,9 @@ impl Authenticators {
     }
 
     /// The nonces that this key of this authenticator has used: a reload does not make any of them good again.
-    pub fn nonces(&self, authenticator: &Name, keyid: &str) -> Arc<Nonces> {
+    pub fn nonces(&self, authenticator: &Name, keyid: &str) -> Arc<ReplayCache> {
         let of = (authenticator.clone(), keyid.to_owned());
-        let Ok(nonces) = self.nonces.get(of, |_| Ok::<_, Infallible>(Nonces::default()));
+        let Ok(nonces) = self.nonces.get(of, |_| Ok::<_, Infallible>(ReplayCache::new(NONCES, NONCE_SEGMENTS)));
         nonces
     }
 

@@ -1,0 +1,184 @@
+//! What was used once and must not be used again: DPoP proofs (RFC 9449 §11.1) and the nonces of signatures (RFC 9421 §7.2.2).
+
+use std::collections::HashSet;
+use std::fmt;
+use std::mem;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Used proofs by their digests, in segments of two generations. The old one goes when all in it have ended, so nothing is ever searched for
+/// what has. Bounded: what does not fit is not remembered, and whoever asked has to refuse it.
+pub struct ReplayCache {
+    segments: Box<[Mutex<Segment>]>,
+    /// The most entries in a generation of a segment.
+    room: usize,
+}
+
+#[derive(Default)]
+struct Segment {
+    young: Generation,
+    old: Generation,
+    /// When the last among those forgotten was made. One that was made no later may have been used, whatever the clock says now, and
+    /// however much longer proofs last than they did then.
+    forgotten: u64,
+}
+
+#[derive(Default)]
+struct Generation {
+    /// Half a digest each: chance makes no two equal, and nobody gains by making their own so.
+    proofs: HashSet<[u8; 16], ahash::RandomState>,
+    /// When the last of them was made, in seconds since 1970.
+    made: u64,
+}
+
+/// A proof that is good once.
+pub(super) struct Single {
+    /// The digest of all that tells it from others.
+    pub(super) digest: [u8; 32],
+    /// When it was made, as it says.
+    pub(super) made: SystemTime,
+    /// How long from then on it is taken.
+    pub(super) lasts: Duration,
+}
+
+/// What becomes of one more use.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Once {
+    First,
+    Again,
+    Full,
+}
+
+impl ReplayCache {
+    /// The most segments: one byte of the digest chooses.
+    pub const MAX_SEGMENTS: usize = 256;
+
+    /// Room for about this many proofs, in so many segments that each have a lock, up to [`Self::MAX_SEGMENTS`].
+    pub fn new(capacity: usize, segments: usize) -> Self {
+        let segments: Box<[_]> = (0..segments.clamp(1, Self::MAX_SEGMENTS)).map(|_| Mutex::default()).collect();
+        Self { room: (capacity / segments.len() / 2).max(1), segments }
+    }
+
+    /// Uses a proof up.
+    pub(super) fn take(&self, proof: &Single, now: SystemTime) -> Once {
+        let made = seconds(proof.made);
+        // It is good through the second in which it ends.
+        let lasts = proof.lasts.as_secs() + 1;
+        let mut half = [0; 16];
+        half.copy_from_slice(&proof.digest[16..]);
+        let segment = &self.segments[usize::from(proof.digest[0]) % self.segments.len()];
+        let mut segment = segment.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = segment.turn(lasts, seconds(now));
+        let once = if made <= segment.forgotten || segment.holds(&half) {
+            Once::Again
+        } else if segment.young.proofs.len() >= self.room {
+            Once::Full
+        } else {
+            segment.young.proofs.insert(half);
+            segment.young.made = segment.young.made.max(made);
+            Once::First
+        };
+        // Freed only after the lock is.
+        drop(segment);
+        drop(gone);
+        once
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+impl Segment {
+    /// Begins a new generation once all in the old one have ended; gives the one that is forgotten.
+    fn turn(&mut self, lasts: u64, now: u64) -> Option<Generation> {
+        if self.young.proofs.is_empty() || self.old.made.saturating_add(lasts) > now {
+            return None;
+        }
+        self.forgotten = self.forgotten.max(self.old.made);
+        let young = mem::take(&mut self.young);
+        Some(mem::replace(&mut self.old, young))
+    }
+
+    fn holds(&self, proof: &[u8; 16]) -> bool {
+        self.young.proofs.contains(proof) || self.old.proofs.contains(proof)
+    }
+}
+
+impl fmt::Debug for ReplayCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReplayCache")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authn::testing::at;
+    use crate::crypto::sha256;
+
+    /// One that was made at this time, and lasts for a minute.
+    fn one(digest: [u8; 32], made: u64) -> Single {
+        Single { digest, made: at(made), lasts: Duration::from_secs(60) }
+    }
+
+    #[test]
+    fn a_proof_is_taken_once_for_as_long_as_it_could_be_and_never_after_the_clock_went_back() {
+        let used = ReplayCache::new(100_000, 64);
+        let proof = |n: u32| sha256(&n.to_be_bytes());
+        assert_eq!(used.take(&one(proof(0), 1000), at(1000)), Once::First);
+        for now in 1000..1060 {
+            // Others of the same segment, so that its generations turn.
+            for n in 0..20 {
+                let mut other = proof(now * 100 + n);
+                other[0] = proof(0)[0];
+                used.take(&one(other, now.into()), at(now.into()));
+            }
+            assert_eq!(used.take(&one(proof(0), 1000), at(now.into())), Once::Again, "{now}");
+        }
+        for now in [1300, 1400, 1500, 1600] {
+            let mut other = proof(now);
+            other[0] = proof(0)[0];
+            used.take(&one(other, now.into()), at(now.into()));
+        }
+        assert_eq!(used.take(&one(proof(0), 1000), at(1000)), Once::Again, "forgotten, and still not taken");
+        let longer = Single { lasts: Duration::from_secs(3600), ..one(proof(0), 1000) };
+        assert_eq!(used.take(&longer, at(1600)), Once::Again, "nor when proofs came to last longer");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_until_there_is_room_and_the_size_is_bounded() {
+        let used = ReplayCache::new(1280, 64);
+        let proof = |n: u32| sha256(&n.to_be_bytes());
+        let firsts = (0..10_000).filter(|n| used.take(&one(proof(*n), 1000), at(1000)) == Once::First).count();
+        let held = |used: &ReplayCache| -> usize {
+            let sizes = used.segments.iter().map(|segment| segment.lock().expect("lock"));
+            sizes.map(|segment| segment.young.proofs.len() + segment.old.proofs.len()).sum()
+        };
+        assert!(firsts <= 1280 && held(&used) == firsts, "{firsts}");
+        assert!(
+            (0..10_000).all(|n| used.take(&one(proof(n), 1000), at(1001)) != Once::First),
+            "none is forgotten for room"
+        );
+        let later = (20_000..20_500).filter(|n| used.take(&one(proof(*n), 1300), at(1300)) == Once::First).count();
+        assert!(later > 400, "{later}");
+        assert!(held(&used) <= 1280);
+    }
+
+    #[test]
+    fn of_many_that_use_one_at_once_one_is_the_first() {
+        let used = ReplayCache::new(100_000, 64);
+        let firsts: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let all = 0..1000_u32;
+                        all.filter(|n| used.take(&one(sha256(&[*n as u8]), 1000), at(1000)) == Once::First).count()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().expect("a thread")).sum()
+        });
+        assert_eq!(firsts, 256);
+    }
+}
