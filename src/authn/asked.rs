@@ -10,18 +10,18 @@
 //! An age begins when the question is asked: what is revoked is refused `cache` later at the latest. Requests that come while the same
 //! question is under way share its answer.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::StatusCode;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::crypto::sha256;
 use crate::domain::{AuthnFault, Denial, Name, Principal, Unavailable};
 use crate::net::{Answer, Client, ClientSettings, Egress, NetError, Question};
 
+use super::flights::Flights;
 use super::recent::Recent;
 
 /// Who is asked, and how long for.
@@ -187,11 +187,10 @@ impl Asked {
         outcome
     }
 
-    /// How many wait for an answer; a question that nobody waits for and that is kept all the same counts too.
+    /// How many wait for an answer.
     #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
-        let flights = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
-        flights.values().map(|(_, waiting)| *waiting.max(&1)).sum()
+        self.flights.waiting()
     }
 
     /// Sends one question.
@@ -230,47 +229,6 @@ fn in_time(principal: Arc<Principal>, now: SystemTime) -> Outcome {
     match principal.expires {
         Some(end) if now >= end => Err(Denial::Unauthenticated(AuthnFault::Expired)),
         Some(_) | None => Ok(principal),
-    }
-}
-
-/// The questions under way, each once, with the number of those who wait for it.
-#[derive(Default)]
-struct Flights(Mutex<HashMap<Key, Waited, ahash::RandomState>>);
-
-/// An answer to come, and how many wait for it.
-type Waited = (Arc<OnceCell<Outcome>>, usize);
-
-/// One who waits.
-struct Flight<'a> {
-    flights: &'a Flights,
-    key: Key,
-    answer: Arc<OnceCell<Outcome>>,
-}
-
-impl Flights {
-    fn join(&self, key: Key) -> Flight<'_> {
-        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let flight = flights.entry(key).or_default();
-        // One that has landed tells what was true before this request came.
-        if flight.0.initialized() {
-            *flight = Default::default();
-        }
-        flight.1 += 1;
-        Flight { flights: self, key, answer: Arc::clone(&flight.0) }
-    }
-}
-
-impl Drop for Flight<'_> {
-    fn drop(&mut self) {
-        let mut flights = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((answer, waiting)) = flights.get_mut(&self.key)
-            && Arc::ptr_eq(answer, &self.answer)
-        {
-            *waiting -= 1;
-            if *waiting == 0 {
-                flights.remove(&self.key);
-            }
-        }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::domain::{AuthnFault, Denial, Name, NetworkSet, Principal, PrincipalKi
 
 use super::Passwords;
 use super::facts::{Fact, Facts};
+use super::flights::Flights;
 
 /// What an `[authn.NAME.basic]` knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +82,8 @@ pub struct Basic {
     passwords: Arc<Passwords>,
     /// What was right a short while ago, by a keyed digest of user and password.
     seen: Facts<32>,
+    /// The comparisons under way.
+    flights: Flights,
     fingerprints: Fingerprints,
     cache: Duration,
 }
@@ -120,7 +123,7 @@ impl Basic {
             }
         }
         let (seen, fingerprints) = (Facts::new(MAX_SEEN), Fingerprints::default());
-        Ok(Self { name, users, decoy, passwords, seen, fingerprints, cache })
+        Ok(Self { name, users, decoy, passwords, seen, flights: Flights::default(), fingerprints, cache })
     }
 
     /// The NAME of its `[authn.NAME]`.
@@ -141,21 +144,34 @@ impl Basic {
         let known = self.users.get(user);
         let fingerprint = self.fingerprints.of(&[user.as_bytes(), password.as_bytes()]);
         if self.seen.find(&fingerprint, now, |_| true).is_none() {
-            let digest = known.map(|known| &known.digest).or(self.decoy.as_ref());
-            let is_right = match digest {
-                Some(digest) => {
-                    let password = Secret::new(password.as_bytes().to_vec());
-                    self.passwords.compare(Arc::clone(digest), password).await?
-                }
-                None => false,
-            };
-            match known {
-                None => return Err(Denial::Unauthenticated(AuthnFault::UnknownKey)),
-                Some(_) if !is_right => return Err(Denial::Unauthenticated(AuthnFault::Signature)),
-                Some(known) => self.remember(fingerprint, &known.principal, now),
-            }
+            // When what was remembered ends, a busy caller's requests all come here at once.
+            let flight = self.flights.join(fingerprint);
+            flight.answer.get_or_init(|| self.compare(fingerprint, known, password, now)).await.clone()?;
         }
         known.ok_or(AuthnFault::UnknownKey).and_then(|known| known.admit(client, now)).map_err(Denial::Unauthenticated)
+    }
+
+    /// Compares a password with what is known of its user.
+    async fn compare(
+        &self,
+        fingerprint: [u8; 32],
+        known: Option<&Known>,
+        password: &str,
+        now: SystemTime,
+    ) -> Result<Arc<Principal>, Denial> {
+        let is_right = match known.map(|known| &known.digest).or(self.decoy.as_ref()) {
+            Some(digest) => {
+                let password = Secret::new(password.as_bytes().to_vec());
+                self.passwords.compare(Arc::clone(digest), password).await?
+            }
+            None => false,
+        };
+        let known = known.ok_or(Denial::Unauthenticated(AuthnFault::UnknownKey))?;
+        if !is_right {
+            return Err(Denial::Unauthenticated(AuthnFault::Signature));
+        }
+        self.remember(fingerprint, &known.principal, now);
+        Ok(Arc::clone(&known.principal))
     }
 
     fn remember(&self, fingerprint: [u8; 32], principal: &Arc<Principal>, now: SystemTime) {

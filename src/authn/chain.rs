@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderName, HeaderValue};
 use memchr::{memchr, memchr2};
 
@@ -206,7 +206,9 @@ impl Chain {
         let mut all =
             self.places.iter().flat_map(|place| headers.get_all(place).iter().map(move |value| (place, value)));
         let Some((place, value)) = all.next() else { return Ok(None) };
-        if all.next().is_some() {
+        // HTTP/2 may send a cookie in pieces (RFC 9113 §8.2.3).
+        let is_piece = |other: &HeaderName| *place == COOKIE && *other == COOKIE;
+        if all.any(|(other, _)| !is_piece(other)) {
             return Err(AuthnFault::Several);
         }
         Ok(Some((place, visible(value).ok_or(AuthnFault::Malformed)?)))

@@ -35,6 +35,11 @@ impl LiveSecret {
     pub(super) fn load(&self) -> Result<Arc<Secret>, VaultError> {
         self.0.load()
     }
+
+    /// Whether its vault has it now.
+    pub(super) fn is_there(&self) -> bool {
+        self.load().is_ok()
+    }
 }
 
 impl PartialEq for LiveSecret {

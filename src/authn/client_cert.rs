@@ -9,9 +9,10 @@ use crate::domain::{AuthnFault, PeerCertificates};
 
 use super::authenticator::{CLIENT_CERT, CLIENT_CERT_CHAIN};
 
-/// The most certificates that are looked at, and the most bytes of all of them.
-const MAX_CERTIFICATES: usize = 8;
-const MAX_BYTES: usize = 64 * 1024;
+/// The most certificates that are looked at, and the most bytes of all of them. Paths are searched for in every order, before anything of
+/// the certificates is proved: each one more costs several times as much.
+const MAX_CERTIFICATES: usize = 5;
+const MAX_BYTES: usize = 16 * 1024;
 
 /// These certificates with the thumbprint of the first. None where there is none, or more or larger ones than anybody needs.
 pub fn peer_certificates<C: AsRef<[u8]>>(chain: &[C]) -> Option<PeerCertificates> {

@@ -41,6 +41,8 @@ const FUTURE: Duration = Duration::from_secs(10);
 /// The most used proofs that are remembered; each lives for at most two of its windows of 70 s.
 const MAX_USED: usize = 1 << 20;
 const REPLAY_SEGMENTS: usize = 64;
+/// One key may fill so much of it, which is enough for 500 requests a second.
+const SHARES: usize = 8;
 
 /// What a token and its issuer's settings demand of a proof.
 pub(super) struct Wanted<'a> {
@@ -53,12 +55,20 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Dpop {
+    /// One of a process that began at this time.
+    pub(super) fn since(time: SystemTime) -> Self {
+        let used = ReplayCache::new(MAX_USED, REPLAY_SEGMENTS, SHARES);
+        Self { used: used.since(time), nonces: Nonces::new() }
+    }
+
     /// Checks the request's one `DPoP` field by every rule of RFC 9449 §4.3. A proof is good once. Only one that is sound in everything
     /// else counts as used, so that nobody without a token and its key can fill the memory of them.
     pub(super) fn verify(&self, request: &RequestView<'_>, wanted: &Wanted<'_>, now: SystemTime) -> Result<(), Denial> {
         let (jti, issued) = self.judge(request, wanted, now).map_err(Denial::Unauthenticated)?;
         let digest = sha256(&[&wanted.key[..], jti.as_bytes()].concat());
-        match self.used.take(&Single { digest, made: issued, lasts: PAST }, now) {
+        let mut owner = [0; 16];
+        owner.copy_from_slice(&wanted.key[..16]);
+        match self.used.take(&Single { digest, owner, made: issued, lasts: PAST }, now) {
             Once::First => Ok(()),
             Once::Again => Err(Denial::Unauthenticated(AuthnFault::Replay)),
             // What cannot be remembered could be used again.
@@ -194,7 +204,7 @@ fn port_of(authority: &str, default: u16) -> Option<u16> {
 
 impl Default for Dpop {
     fn default() -> Self {
-        Self { used: ReplayCache::new(MAX_USED, REPLAY_SEGMENTS), nonces: Nonces::new() }
+        Self::since(SystemTime::now())
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::domain::{AuthnFault, Denial, Name, Principal, PrincipalKind, RequestView};
@@ -119,6 +120,7 @@ impl ForwardAuth {
                 headers.append(place.clone(), value);
             }
         }
+        join_cookies(&mut headers)?;
         for name in &self.settings.request_headers {
             // One that may hold the credential is there already.
             if !self.settings.credential_headers.contains(name) {
@@ -174,6 +176,19 @@ impl ForwardAuth {
         let principal = Principal::new(self.name().clone(), self.settings.kind, id.to_owned());
         Some(Arc::new(Principal { roles, ..principal }))
     }
+}
+
+/// The pieces of a cookie in one field, as HTTP/1.1 has them (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) -> Result<(), AuthnFault> {
+    let pieces: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if pieces.len() > 1 {
+        let whole = pieces.join(&b"; "[..]);
+        let whole = HeaderValue::from_bytes(&whole).ok().filter(|whole| whole.len() <= MAX_TOKEN);
+        let mut whole = whole.ok_or(AuthnFault::Malformed)?;
+        whole.set_sensitive(true);
+        headers.insert(COOKIE, whole);
+    }
+    Ok(())
 }
 
 impl fmt::Debug for ForwardAuth {

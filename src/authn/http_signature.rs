@@ -13,12 +13,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::HeaderName;
 
 use crate::crypto::{SignatureAlgorithm, SignatureKey, sha256};
-use crate::domain::{AuthnFault, Denial, Name, NetworkSet, Principal, PrincipalKind, RequestView};
+use crate::domain::{AuthnFault, Denial, Name, NetworkSet, Principal, PrincipalKind, RequestView, Unavailable};
 
 use super::BodyDigest;
 use super::authenticator::{SIGNATURE, SIGNATURE_INPUT};
 use super::chain::Proof;
+use super::client_auth::LiveSecret;
 use super::replay::{Once, ReplayCache, Single};
+use super::structured;
 use input::Presented;
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
@@ -51,6 +53,8 @@ pub struct SignatureKeyEntry {
     pub id: String,
     /// The key, with the algorithm that it is for.
     pub key: SignatureKey,
+    /// Where a shared key came from: it proves nothing from the moment on at which its vault withdraws it.
+    pub place: Option<LiveSecret>,
     /// The nonces that it has used: each key has its own, so that a caller who signs without end is held up alone.
     pub nonces: Arc<ReplayCache>,
     /// The id of the principal that it proves.
@@ -102,6 +106,7 @@ pub struct HttpSignature {
 #[derive(Debug)]
 struct Known {
     key: SignatureKey,
+    place: Option<LiveSecret>,
     nonces: Arc<ReplayCache>,
     principal: Arc<Principal>,
     networks: Option<NetworkSet>,
@@ -139,9 +144,12 @@ impl HttpSignature {
     pub(super) fn verify(&self, request: &RequestView<'_>, now: SystemTime) -> Result<Proof, Denial> {
         let refuse = Denial::Unauthenticated;
         let (known, presented, body) = self.prove(request, now).map_err(refuse)?;
+        if !known.place.as_ref().is_none_or(LiveSecret::is_there) {
+            return Err(Denial::Unavailable(Unavailable::IssuerKeys));
+        }
         if let Some(nonce) = &presented.parameters.nonce {
             let made = created(&presented).map_err(refuse)?;
-            let proof = Single { digest: sha256(nonce.as_bytes()), made, lasts: self.max_age };
+            let proof = Single { digest: sha256(nonce.as_bytes()), owner: [0; 16], made, lasts: self.max_age };
             match known.nonces.take(&proof, now) {
                 Once::First => {}
                 Once::Again => return Err(refuse(AuthnFault::Replay)),
@@ -151,13 +159,22 @@ impl HttpSignature {
         Ok(Proof { principal: Arc::clone(&known.principal), body })
     }
 
+    /// The `keyid` of the signature that is looked at, proved or not.
+    pub(super) fn claimed(&self, request: &RequestView<'_>) -> Option<String> {
+        self.presented(request).ok()?.parameters.keyid
+    }
+
+    fn presented(&self, request: &RequestView<'_>) -> Result<Presented, AuthnFault> {
+        let field = |name| only_line(request, name).map_err(|none| none.unwrap_or(AuthnFault::Malformed));
+        input::parse(field(&SIGNATURE_INPUT)?, field(&SIGNATURE)?, self.label.as_deref())
+    }
+
     fn prove(
         &self,
         request: &RequestView<'_>,
         now: SystemTime,
     ) -> Result<(&Known, Presented, Option<BodyDigest>), AuthnFault> {
-        let field = |name| only_line(request, name).map_err(|none| none.unwrap_or(AuthnFault::Malformed));
-        let presented = input::parse(field(&SIGNATURE_INPUT)?, field(&SIGNATURE)?, self.label.as_deref())?;
+        let presented = self.presented(request)?;
         let keyid = presented.parameters.keyid.as_deref().ok_or(AuthnFault::Claim)?;
         let known = self.keys.get(keyid).ok_or(AuthnFault::UnknownKey)?;
         // The key says which algorithm it is for; a signature may repeat it and nothing else.
@@ -220,7 +237,7 @@ fn at(seconds: u64) -> Result<SystemTime, AuthnFault> {
 
 impl Known {
     fn new(entry: SignatureKeyEntry, authenticator: &Name) -> Result<Self, HttpSignatureFault> {
-        let SignatureKeyEntry { id, key, nonces, owner, roles, scopes, kind, expires, networks } = entry;
+        let SignatureKeyEntry { id, key, place, nonces, owner, roles, scopes, kind, expires, networks } = entry;
         let is_id = (1..=input::MAX_TEXT).contains(&id.len()) && id.bytes().all(|b| matches!(b, b' '..=b'~'));
         if !is_id {
             return Err(HttpSignatureFault::KeyId(id));
@@ -232,7 +249,7 @@ impl Known {
             return Err(HttpSignatureFault::NoNetwork(id));
         }
         let principal = Principal { roles, scopes, expires, ..Principal::new(authenticator.clone(), kind, owner) };
-        Ok(Self { key, nonces, principal: Arc::new(principal), networks })
+        Ok(Self { key, place, nonces, principal: Arc::new(principal), networks })
     }
 }
 
@@ -253,11 +270,10 @@ fn check(settings: &HttpSignatureSettings) -> Result<(), HttpSignatureFault> {
     }
     let is_text =
         |text: &String| (1..=input::MAX_TEXT).contains(&text.len()) && text.bytes().all(|b| matches!(b, b' '..=b'~'));
-    if [&settings.label, &settings.tag].into_iter().flatten().all(is_text) {
-        Ok(())
-    } else {
-        Err(HttpSignatureFault::Text)
-    }
+    let is_tag = settings.tag.as_ref().is_none_or(is_text);
+    // The key of a dictionary: others are in no `Signature-Input` (RFC 9651 §3.2).
+    let is_label = settings.label.as_ref().is_none_or(|label| is_text(label) && structured::is_key(label));
+    if is_tag && is_label { Ok(()) } else { Err(HttpSignatureFault::Text) }
 }
 
 /// The one line of a field. Lines would be joined to one text (RFC 9110 §5.3), and whoever adds one would change it: two are one too many.
@@ -293,7 +309,7 @@ impl fmt::Display for HttpSignatureFault {
             Self::NoComponents => f.write_str("a signature that covers nothing proves nothing"),
             Self::Component(name) => write!(f, "`{name}` is no component that a signature can be asked to cover"),
             Self::Time => f.write_str("`max_age` is at most 5m and not zero, `leeway` at most 30s"),
-            Self::Text => f.write_str("`label` and `tag` are 1 to 256 visible characters"),
+            Self::Text => f.write_str("`label` is 1 to 256 lower-case letters, digits, `_`, `-`, `.`, `*`, and begins with a letter; `tag` is 1 to 256 visible characters"),
             Self::KeyId(id) => write!(f, "`{id}` is no `keyid`: 1 to 256 visible characters"),
             Self::Owner(id) => write!(f, "the owner of key `{id}` is no valid id"),
             Self::NoNetwork(id) => write!(f, "key `{id}` may be used from no network at all"),

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::crypto::sha256;
-use crate::domain::{AuthnFault, Denial, Name, Principal};
+use crate::domain::{AuthnFault, Confirmation, Denial, Name, Principal};
 use crate::net::{Answer, Client, Question};
 
 use super::asked::{AskFault, AskSettings, Asked};
@@ -116,7 +116,8 @@ impl Introspection {
 
     fn principal(&self, said: &Map<String, Value>, now: SystemTime) -> Result<Arc<Principal>, AuthnFault> {
         let settings = &self.settings;
-        check_type(said.get("token_type"))?;
+        let confirmation = confirmation::read(said.get("cnf"))?;
+        check_type(said.get("token_type"), &confirmation)?;
         if let Some(issuer) = &settings.issuer
             && said.get("iss").and_then(Value::as_str).ok_or(AuthnFault::Claim)? != issuer
         {
@@ -143,7 +144,7 @@ impl Introspection {
             scopes: claims::names(said.get(&settings.scopes_claim), Single::SpaceSeparated)?,
             expires,
             actor: claims::actor(said)?,
-            confirmation: confirmation::read(said.get("cnf"))?,
+            confirmation,
             ..Principal::new(self.name().clone(), claims::kind(&settings.kind, said)?, id.to_owned())
         }))
     }
@@ -156,10 +157,13 @@ pub(super) fn token_key(token: &str) -> Result<[u8; 32], AuthnFault> {
 }
 
 /// Refresh tokens are active too, and are told by being of no type that a request can be made with (RFC 6749 §7.1).
-fn check_type(kind: Option<&Value>) -> Result<(), AuthnFault> {
+fn check_type(kind: Option<&Value>, bound: &Confirmation) -> Result<(), AuthnFault> {
     let Some(kind) = kind else { return Ok(()) };
     let kind = kind.as_str().ok_or(AuthnFault::Claim)?;
     let is_access = ["Bearer", "DPoP", "access_token"].iter().any(|known| kind.eq_ignore_ascii_case(known));
+    if kind.eq_ignore_ascii_case("DPoP") && bound.key.is_none() {
+        return Err(AuthnFault::Binding);
+    }
     if is_access { Ok(()) } else { Err(AuthnFault::Type) }
 }
 

@@ -141,7 +141,7 @@ impl Jwt {
     /// Whether it is time to call [`Self::refresh`].
     pub(super) fn is_due(&self) -> bool {
         match &self.keys {
-            Keys::Fixed(_) => false,
+            Keys::Fixed(..) => false,
             Keys::Fetched(keys) => keys.is_due(),
         }
     }
@@ -149,7 +149,7 @@ impl Jwt {
     /// Fetches the keys anew, where they come from elsewhere. The set that comes replaces the last; what lost keys proved is void.
     pub(super) async fn refresh(&self) -> Result<(), KeyFault> {
         match &self.keys {
-            Keys::Fixed(_) => Ok(()),
+            Keys::Fixed(..) => Ok(()),
             Keys::Fetched(keys) => keys.refresh().await,
         }
     }
@@ -166,7 +166,7 @@ impl Jwt {
         self.check_head(token).map_err(Denial::Unauthenticated)?;
         let kid = token.kid().map_err(Denial::Unauthenticated)?;
         let (named, source) = match &self.keys {
-            Keys::Fixed(_) => (None, None),
+            Keys::Fixed(..) => (None, None),
             Keys::Fetched(source) => (kid, Some(source)),
         };
         let key = keys.pick(named, token.alg).map_err(|fault| {

@@ -16,6 +16,7 @@ use crate::domain::Secret;
 use crate::net::{Client, Fetched, Fresh, NetError, Pace, Refreshed};
 
 use super::alg::{Alg, Algs, Family};
+use super::client_auth::LiveSecret;
 use super::json::parse_object;
 use super::jwks::{JwksFault, KeySet};
 use super::key::{self, Key};
@@ -45,11 +46,12 @@ pub enum KeySource {
     Discovery,
 }
 
-/// A key shared with an issuer, equal to another by its digest.
+/// A key shared with an issuer, equal to another by its digest and its place.
 #[derive(Debug, Clone)]
 pub struct SharedKey {
     secret: Arc<Secret>,
     digest: Digest,
+    place: Option<LiveSecret>,
 }
 
 /// Not shown: whoever guesses a weak key could check the guess against it.
@@ -57,9 +59,9 @@ pub struct SharedKey {
 struct Digest([u8; 32]);
 
 impl SharedKey {
-    /// Takes the key.
-    pub fn new(secret: Arc<Secret>) -> Self {
-        Self { digest: Digest(sha256(secret.expose())), secret }
+    /// Takes the key, which proves nothing from the moment on at which its vault withdraws it.
+    pub fn new(secret: Arc<Secret>, place: Option<LiveSecret>) -> Self {
+        Self { digest: Digest(sha256(secret.expose())), secret, place }
     }
 }
 
@@ -71,7 +73,7 @@ impl fmt::Debug for Digest {
 
 impl PartialEq for SharedKey {
     fn eq(&self, other: &Self) -> bool {
-        verify_slices_are_equal(&self.digest.0, &other.digest.0).is_ok()
+        verify_slices_are_equal(&self.digest.0, &other.digest.0).is_ok() && self.place == other.place
     }
 }
 
@@ -118,8 +120,8 @@ impl From<JwksFault> for KeyFault {
 
 /// The keys of one issuer as they are now.
 pub(super) enum Keys {
-    /// One key from the configuration; tokens need not name it.
-    Fixed(Arc<KeySet>),
+    /// One key from the configuration; tokens need not name it. Of one from a vault, the place where it must still be.
+    Fixed(Arc<KeySet>, Option<LiveSecret>),
     /// A set that its source may replace.
     Fetched(Refreshed<KeySet, KeyFault>),
 }
@@ -148,7 +150,7 @@ impl Keys {
         match source {
             KeySource::Pem { text, alg } => {
                 let key = key::pem(text, *alg).ok_or(KeyFault::Pem)?;
-                Self::fixed(*alg, allowed, key)
+                Self::fixed(*alg, allowed, key, None)
             }
             KeySource::Secret { key, alg } => {
                 if alg.family() != Family::Hmac {
@@ -158,7 +160,7 @@ impl Keys {
                 if secret.len() < alg.shortest_shared_key() {
                     return Err(KeyFault::ShortSecret);
                 }
-                Self::fixed(*alg, Algs::of([*alg]), DecodingKey::from_secret(secret))
+                Self::fixed(*alg, Algs::of([*alg]), DecodingKey::from_secret(secret), key.place.clone())
             }
             KeySource::JwksFile(path) => {
                 let first = read_set(path, allowed)?;
@@ -190,16 +192,16 @@ impl Keys {
         }
     }
 
-    fn fixed(alg: Alg, allowed: Algs, decoding: DecodingKey) -> Result<Self, KeyFault> {
+    fn fixed(alg: Alg, allowed: Algs, decoding: DecodingKey, place: Option<LiveSecret>) -> Result<Self, KeyFault> {
         let algs = Algs::of([alg]).intersection(allowed);
         let key = Key::new(None, algs, decoding).ok_or(KeyFault::Algorithm)?;
-        Ok(Self::Fixed(Arc::new(KeySet::single(key))))
+        Ok(Self::Fixed(Arc::new(KeySet::single(key)), place))
     }
 
-    /// The set as it is now; none before the first fetch, and when the source is away for too long.
+    /// The set as it is now; none before the first fetch, when the source is away for too long, and when the vault has withdrawn the key.
     pub(super) fn current(&self) -> Option<Arc<KeySet>> {
         match self {
-            Self::Fixed(set) => Some(Arc::clone(set)),
+            Self::Fixed(set, place) => place.as_ref().is_none_or(LiveSecret::is_there).then(|| Arc::clone(set)),
             Self::Fetched(set) => set.current(),
         }
     }

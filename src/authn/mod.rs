@@ -13,6 +13,7 @@ mod client_cert;
 mod confirmation;
 mod dpop;
 mod facts;
+mod flights;
 mod forward_auth;
 mod http_signature;
 mod introspection;

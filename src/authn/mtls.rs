@@ -78,14 +78,14 @@ impl Mtls {
     /// # Errors
     /// An [`MtlsFault`] when one of them cannot be used, or there is none.
     pub fn new(settings: MtlsSettings) -> Result<Self, MtlsFault> {
-        let (mut lists, mut lists_until) = (Vec::new(), None);
+        let mut lists = Vec::new();
         for pem in &settings.crl {
-            let these = revocation_lists(pem)?;
-            for (list, until) in these {
-                lists_until = Some(lists_until.map_or(until, |first: SystemTime| first.min(until)));
-                lists.push(list);
-            }
+            lists.extend(revocation_lists(pem)?);
         }
+        // Of several by one issuer, the first that is found is gone by: the newest.
+        lists.sort_by_key(|list| std::cmp::Reverse(list.since));
+        let lists_until = lists.iter().map(|list| list.until).min();
+        let lists = lists.into_iter().map(|list| list.list).collect();
         Ok(Self {
             name: settings.name,
             authorities: authorities(&settings.ca)?,
@@ -225,7 +225,13 @@ fn authority(der: &CertificateDer<'_>) -> Option<Authority> {
     (is_authority && may_sign).then_some(authority)
 }
 
-fn revocation_lists(pem: &[u8]) -> Result<Vec<(CertRevocationList<'static>, SystemTime)>, MtlsFault> {
+struct Dated {
+    list: CertRevocationList<'static>,
+    since: SystemTime,
+    until: SystemTime,
+}
+
+fn revocation_lists(pem: &[u8]) -> Result<Vec<Dated>, MtlsFault> {
     let mut lists = Vec::new();
     for der in CertificateRevocationListDer::pem_slice_iter(pem) {
         let der = der.map_err(|_| MtlsFault::BadList)?;
@@ -234,10 +240,11 @@ fn revocation_lists(pem: &[u8]) -> Result<Vec<(CertRevocationList<'static>, Syst
     if lists.is_empty() { Err(MtlsFault::NoList) } else { Ok(lists) }
 }
 
-fn revocation_list(der: &CertificateRevocationListDer<'_>) -> Option<(CertRevocationList<'static>, SystemTime)> {
+fn revocation_list(der: &CertificateRevocationListDer<'_>) -> Option<Dated> {
     let list = BorrowedCertRevocationList::from_der(der).and_then(|list| list.to_owned()).ok()?;
     let (_, parsed) = CertificateRevocationList::from_der(der).ok()?;
-    Some((list.into(), moment(parsed.next_update()?)?))
+    let (since, until) = (moment(parsed.last_update())?, moment(parsed.next_update()?)?);
+    Some(Dated { list: list.into(), since, until })
 }
 
 fn moment(time: ASN1Time) -> Option<SystemTime> {

@@ -38,7 +38,7 @@ impl Passwords {
     /// # Errors
     /// [`Denial::Unavailable`] when too many wait already.
     pub(super) async fn compare(&self, digest: Arc<PasswordDigest>, password: Secret) -> Result<bool, Denial> {
-        let busy = Denial::Unavailable(Unavailable::Authenticator);
+        let busy = Denial::Unavailable(Unavailable::Passwords);
         let admitted = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| busy)?;
         let working = Arc::clone(&self.working).acquire_owned().await.map_err(|_| busy)?;
         let work = move || {
@@ -61,7 +61,7 @@ mod tests {
         let digest = Arc::new(PasswordDigest::generate(b"right").expect("a digest"));
         let compare = |text: &str| passwords.compare(Arc::clone(&digest), Secret::new(text.into()));
         let three = tokio::join!(compare("right"), compare("wrong"), compare("right"));
-        assert_eq!(three, (Ok(true), Ok(false), Err(Denial::Unavailable(Unavailable::Authenticator))));
+        assert_eq!(three, (Ok(true), Ok(false), Err(Denial::Unavailable(Unavailable::Passwords))));
         assert_eq!(compare("right").await, Ok(true), "there is room again");
     }
 }

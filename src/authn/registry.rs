@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::task::JoinSet;
 
@@ -123,7 +123,9 @@ impl Authenticators {
     /// The nonces that this key of this authenticator has used: a reload does not make any of them good again.
     pub fn nonces(&self, authenticator: &Name, keyid: &str) -> Arc<ReplayCache> {
         let of = (authenticator.clone(), keyid.to_owned());
-        let Ok(nonces) = self.nonces.get(of, |_| Ok::<_, Infallible>(ReplayCache::new(NONCES, NONCE_SEGMENTS)));
+        let Ok(nonces) = self
+            .nonces
+            .get(of, |_| Ok::<_, Infallible>(ReplayCache::new(NONCES, NONCE_SEGMENTS, 1).since(SystemTime::now())));
         nonces
     }
 

@@ -1,6 +1,6 @@
 //! What was used once and must not be used again: DPoP proofs (RFC 9449 §11.1) and the nonces of signatures (RFC 9421 §7.2.2).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::mem;
 use std::sync::{Mutex, PoisonError};
@@ -12,6 +12,10 @@ pub struct ReplayCache {
     segments: Box<[Mutex<Segment>]>,
     /// The most entries in a generation of a segment.
     room: usize,
+    /// The most of them by one owner.
+    share: usize,
+    /// What was made no later may have been used before there was this cache, in seconds since 1970.
+    born: u64,
 }
 
 #[derive(Default)]
@@ -27,6 +31,8 @@ struct Segment {
 struct Generation {
     /// Half a digest each: chance makes no two equal, and nobody gains by making their own so.
     proofs: HashSet<[u8; 16], ahash::RandomState>,
+    /// How many of them are whose.
+    owners: HashMap<[u8; 16], usize, ahash::RandomState>,
     /// When the last of them was made, in seconds since 1970.
     made: u64,
 }
@@ -35,6 +41,8 @@ struct Generation {
 pub(super) struct Single {
     /// The digest of all that tells it from others.
     pub(super) digest: [u8; 32],
+    /// Who made it, or part of a digest of that.
+    pub(super) owner: [u8; 16],
     /// When it was made, as it says.
     pub(super) made: SystemTime,
     /// How long from then on it is taken.
@@ -53,10 +61,18 @@ impl ReplayCache {
     /// The most segments: one byte of the digest chooses.
     pub const MAX_SEGMENTS: usize = 256;
 
-    /// Room for about this many proofs, in so many segments that each have a lock, up to [`Self::MAX_SEGMENTS`].
-    pub fn new(capacity: usize, segments: usize) -> Self {
+    /// Room for about this many proofs, in so many segments that each have a lock, up to [`Self::MAX_SEGMENTS`]. One owner may fill one of
+    /// so many shares of it, wherever its proofs fall: nobody keeps the others out alone.
+    pub fn new(capacity: usize, segments: usize, shares: usize) -> Self {
         let segments: Box<[_]> = (0..segments.clamp(1, Self::MAX_SEGMENTS)).map(|_| Mutex::default()).collect();
-        Self { room: (capacity / segments.len() / 2).max(1), segments }
+        let room = (capacity / segments.len() / 2).max(1);
+        Self { room, share: (room / shares.max(1)).max(1), segments, born: 0 }
+    }
+
+    /// The same for a process that began at this time: what was made in a second before may have been used in another process.
+    #[must_use]
+    pub fn since(self, time: SystemTime) -> Self {
+        Self { born: seconds(time).saturating_sub(1), ..self }
     }
 
     /// Uses a proof up.
@@ -69,12 +85,13 @@ impl ReplayCache {
         let segment = &self.segments[usize::from(proof.digest[0]) % self.segments.len()];
         let mut segment = segment.lock().unwrap_or_else(PoisonError::into_inner);
         let gone = segment.turn(lasts, seconds(now));
-        let once = if made <= segment.forgotten || segment.holds(&half) {
+        let once = if made <= segment.forgotten.max(self.born) || segment.holds(&half) {
             Once::Again
-        } else if segment.young.proofs.len() >= self.room {
+        } else if segment.young.proofs.len() >= self.room || segment.young.of(&proof.owner) >= self.share {
             Once::Full
         } else {
             segment.young.proofs.insert(half);
+            *segment.young.owners.entry(proof.owner).or_default() += 1;
             segment.young.made = segment.young.made.max(made);
             Once::First
         };
@@ -87,6 +104,13 @@ impl ReplayCache {
 
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+impl Generation {
+    /// How many there are of this owner.
+    fn of(&self, owner: &[u8; 16]) -> usize {
+        self.owners.get(owner).copied().unwrap_or_default()
+    }
 }
 
 impl Segment {
@@ -119,12 +143,12 @@ mod tests {
 
     /// One that was made at this time, and lasts for a minute.
     fn one(digest: [u8; 32], made: u64) -> Single {
-        Single { digest, made: at(made), lasts: Duration::from_secs(60) }
+        Single { digest, owner: [0; 16], made: at(made), lasts: Duration::from_secs(60) }
     }
 
     #[test]
     fn a_proof_is_taken_once_for_as_long_as_it_could_be_and_never_after_the_clock_went_back() {
-        let used = ReplayCache::new(100_000, 64);
+        let used = ReplayCache::new(100_000, 64, 1);
         let proof = |n: u32| sha256(&n.to_be_bytes());
         assert_eq!(used.take(&one(proof(0), 1000), at(1000)), Once::First);
         for now in 1000..1060 {
@@ -148,7 +172,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_until_there_is_room_and_the_size_is_bounded() {
-        let used = ReplayCache::new(1280, 64);
+        let used = ReplayCache::new(1280, 64, 1);
         let proof = |n: u32| sha256(&n.to_be_bytes());
         let firsts = (0..10_000).filter(|n| used.take(&one(proof(*n), 1000), at(1000)) == Once::First).count();
         let held = |used: &ReplayCache| -> usize {
@@ -167,7 +191,7 @@ mod tests {
 
     #[test]
     fn of_many_that_use_one_at_once_one_is_the_first() {
-        let used = ReplayCache::new(100_000, 64);
+        let used = ReplayCache::new(100_000, 64, 1);
         let firsts: usize = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
                 .map(|_| {
@@ -180,5 +204,32 @@ mod tests {
             threads.into_iter().map(|thread| thread.join().expect("a thread")).sum()
         });
         assert_eq!(firsts, 256);
+    }
+
+    #[test]
+    fn one_owner_fills_a_share_and_leaves_the_rest_to_the_others() {
+        let used = ReplayCache::new(6400, 64, 5);
+        let proof = |n: u32, owner: u8| {
+            // All in one segment, as somebody may choose who makes their own.
+            let mut proof = Single { owner: [owner; 16], ..one(sha256(&n.to_be_bytes()), 1000) };
+            proof.digest[0] = 7;
+            proof
+        };
+        let takes = |range: std::ops::Range<u32>, owner| -> Vec<Once> {
+            range.map(|n| used.take(&proof(n, owner), at(1000))).collect()
+        };
+        let flood = takes(0..1000, 1);
+        // A share of each generation; the first of all is in the old one by then.
+        assert_eq!(flood.iter().filter(|once| **once == Once::First).count(), 11);
+        assert_eq!(flood.last(), Some(&Once::Full));
+        assert!(takes(1000..1010, 2).iter().all(|once| *once == Once::First));
+    }
+
+    #[test]
+    fn what_was_made_before_the_process_began_may_have_been_used() {
+        let used = ReplayCache::new(100, 1, 1).since(at(1000));
+        for (made, want) in [(900, Once::Again), (999, Once::Again), (1000, Once::First), (1001, Once::First)] {
+            assert_eq!(used.take(&one([made as u8; 32], made), at(1001)), want, "{made}");
+        }
     }
 }

@@ -12,12 +12,13 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value, json};
 use tokio::io::AsyncReadExt;
 
-use crate::domain::{AuthnFault, Denial, Name, Principal, PrincipalKind, Secret};
+use crate::domain::{AuthnFault, Confirmation, Denial, Name, Principal, PrincipalKind, Secret};
 use crate::net::{Answer, Client, Question};
 
 use super::asked::{AskFault, AskSettings, Asked};
 use super::claims::{self, Single};
 use super::client_auth::LiveSecret;
+use super::confirmation;
 use super::introspection::token_key;
 use super::json::parse_object;
 use super::token::{MAX_TOKEN, Token};
@@ -125,14 +126,15 @@ impl TokenReview {
         if !Principal::is_valid_id(id) {
             return Err(AuthnFault::Claim);
         }
-        // What the API server has verified says of itself when it ends; a token of another form does not.
-        let expires = match Token::parse(token) {
-            Ok(token) => claims::time(&token.claims, "exp")?,
-            Err(_) => None,
+        // What the API server has verified says of itself when it ends and what it is bound to; a token of another form does not.
+        let (expires, confirmation) = match Token::parse(token) {
+            Ok(token) => (claims::time(&token.claims, "exp")?, confirmation::read(token.claims.get("cnf"))?),
+            Err(_) => (None, Confirmation::default()),
         };
         Ok(Arc::new(Principal {
             roles: claims::names(user.get("groups"), Single::OneName)?,
             expires,
+            confirmation,
             ..Principal::new(self.name().clone(), self.settings.kind, id.to_owned())
         }))
     }

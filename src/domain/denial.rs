@@ -52,8 +52,10 @@ pub enum HttpFault {
     Field,
     /// A header name with `_` or `.`, which some servers fold into another name.
     FieldName,
-    /// More than one field where one is allowed (`Host`, `Content-Length`, `Authorization`, ...).
+    /// More than one field where one is allowed (`Host`, `Content-Length`, ...).
     Repeated,
+    /// What a trusted proxy tells of the client's address in `Forwarded` and in `X-Forwarded-For` does not agree.
+    Forwarded,
     /// `Content-Length` is not a plain number, or stands beside `Transfer-Encoding`.
     ContentLength,
     /// A `Transfer-Encoding` other than `chunked`, or one in HTTP/1.0 or HTTP/2.
@@ -157,6 +159,8 @@ pub enum Unavailable {
     IssuerKeys,
     /// The service that knows the credential could not be asked.
     Authenticator,
+    /// Too many passwords wait to be compared.
+    Passwords,
     /// No backend could be reached.
     Upstream,
     /// The upstream did not answer in time.
@@ -185,7 +189,11 @@ impl Denial {
             Self::Unavailable(Unavailable::Upstream | Unavailable::UpstreamProtocol) => 502,
             Self::Unavailable(Unavailable::UpstreamTimeout) => 504,
             Self::Unavailable(
-                Unavailable::Credential | Unavailable::IssuerKeys | Unavailable::Authenticator | Unavailable::Audit,
+                Unavailable::Credential
+                | Unavailable::IssuerKeys
+                | Unavailable::Authenticator
+                | Unavailable::Passwords
+                | Unavailable::Audit,
             ) => 503,
             Self::Internal => 500,
         }
@@ -213,7 +221,11 @@ impl Denial {
             Self::Unavailable(Unavailable::UpstreamTimeout) => "upstream_timeout",
             Self::Unavailable(Unavailable::UpstreamProtocol) => "upstream_invalid",
             Self::Unavailable(
-                Unavailable::Credential | Unavailable::IssuerKeys | Unavailable::Authenticator | Unavailable::Audit,
+                Unavailable::Credential
+                | Unavailable::IssuerKeys
+                | Unavailable::Authenticator
+                | Unavailable::Passwords
+                | Unavailable::Audit,
             ) => "unavailable",
             Self::Internal => "internal",
         }
@@ -230,6 +242,7 @@ impl Denial {
             Self::Unavailable(Unavailable::Credential) => "credential",
             Self::Unavailable(Unavailable::IssuerKeys) => "issuer_keys",
             Self::Unavailable(Unavailable::Authenticator) => "authenticator",
+            Self::Unavailable(Unavailable::Passwords) => "passwords",
             Self::Unavailable(Unavailable::Audit) => "audit",
             Self::Unavailable(Unavailable::Upstream | Unavailable::UpstreamTimeout | Unavailable::UpstreamProtocol)
             | Self::HeadTooLarge
@@ -266,7 +279,11 @@ impl Denial {
             Self::Unavailable(Unavailable::UpstreamTimeout) => "The upstream did not answer in time.",
             Self::Unavailable(Unavailable::UpstreamProtocol) => "The upstream's answer was invalid.",
             Self::Unavailable(
-                Unavailable::Credential | Unavailable::IssuerKeys | Unavailable::Authenticator | Unavailable::Audit,
+                Unavailable::Credential
+                | Unavailable::IssuerKeys
+                | Unavailable::Authenticator
+                | Unavailable::Passwords
+                | Unavailable::Audit,
             ) => "Something that this request needs is not available now.",
             Self::Internal => "An internal error.",
         }
@@ -286,6 +303,7 @@ impl HttpFault {
             Self::Field => "field",
             Self::FieldName => "field_name",
             Self::Repeated => "repeated_field",
+            Self::Forwarded => "forwarded",
             Self::ContentLength => "content_length",
             Self::TransferEncoding => "transfer_encoding",
             Self::Connection => "connection",

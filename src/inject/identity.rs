@@ -3,11 +3,11 @@
 use std::fmt;
 
 use http::{HeaderName, HeaderValue};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode_byte, utf8_percent_encode};
 
 use crate::domain::{Principal, PrincipalKind};
 
-/// What is escaped in a value: all but visible ASCII, and `%` itself; and the comma, by which some read one value as several.
+/// What is escaped in every value: all but visible ASCII, and `%` itself; and the comma, by which some read one value as several.
 const ESCAPED: AsciiSet = CONTROLS.add(b' ').add(b'%').add(b',');
 
 /// A header that tells something of the principal.
@@ -15,6 +15,8 @@ const ESCAPED: AsciiSet = CONTROLS.add(b' ').add(b'%').add(b',');
 pub struct IdentityHeader {
     name: HeaderName,
     parts: Vec<Part>,
+    /// The punctuation that the template sets behind a field: in a field, it would end it.
+    ends: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +75,13 @@ impl IdentityHeader {
         }
         parts.extend(literal_part(rest)?);
         let has_field = parts.iter().any(|part| matches!(part, Part::Field(_)));
-        if has_field { Ok(Self { name, parts }) } else { Err(TemplateFault::NoField) }
+        let behind = parts.iter().skip_while(|part| matches!(part, Part::Literal(_))).filter_map(|part| match part {
+            Part::Literal(literal) => Some(literal),
+            Part::Field(_) => None,
+        });
+        let is_end = |c: &char| c.is_ascii_punctuation() && *c != '%';
+        let ends = behind.flat_map(|literal| literal.chars()).filter(is_end).collect();
+        if has_field { Ok(Self { name, parts, ends }) } else { Err(TemplateFault::NoField) }
     }
 
     /// The header. The client's own is taken off whatever becomes of this one.
@@ -89,7 +97,7 @@ impl IdentityHeader {
                 Part::Literal(literal) => text.push_str(literal),
                 Part::Field(field) => {
                     let before = text.len();
-                    field.write(principal, &mut text);
+                    field.write(principal, &self.ends, &mut text);
                     if text.len() == before {
                         return None;
                     }
@@ -113,33 +121,43 @@ impl Field {
         })
     }
 
-    fn write(self, principal: &Principal, text: &mut String) {
+    fn write(self, principal: &Principal, ends: &str, text: &mut String) {
         match self {
-            Self::Id => escape(&principal.id, text),
+            Self::Id => escape(&principal.id, ends, text),
             Self::Kind => text.push_str(match principal.kind {
                 PrincipalKind::Human => "human",
                 PrincipalKind::Service => "service",
                 PrincipalKind::Agent => "agent",
             }),
-            Self::Roles => join(principal.roles.iter().map(AsRef::as_ref), ",", text),
-            Self::Scopes => join(principal.scopes.iter().map(AsRef::as_ref), " ", text),
+            Self::Roles => join(principal.roles.iter().map(AsRef::as_ref), ",", ends, text),
+            Self::Scopes => join(principal.scopes.iter().map(AsRef::as_ref), " ", ends, text),
             Self::Authenticator => text.push_str(principal.authenticator.as_str()),
-            Self::Actor => escape(principal.actor.as_deref().unwrap_or_default(), text),
+            Self::Actor => escape(principal.actor.as_deref().unwrap_or_default(), ends, text),
         }
     }
 }
 
-fn join<'a>(all: impl Iterator<Item = &'a str>, between: &str, text: &mut String) {
+fn join<'a>(all: impl Iterator<Item = &'a str>, between: &str, ends: &str, text: &mut String) {
     for (nth, one) in all.filter(|one| !one.is_empty()).enumerate() {
         if nth > 0 {
             text.push_str(between);
         }
-        escape(one, text);
+        escape(one, ends, text);
     }
 }
 
-fn escape(value: &str, text: &mut String) {
-    text.extend(utf8_percent_encode(value, &ESCAPED));
+fn escape(value: &str, ends: &str, text: &mut String) {
+    for part in utf8_percent_encode(value, &ESCAPED) {
+        for piece in part.split_inclusive(|c| ends.contains(c)) {
+            match piece.chars().next_back().filter(|last| ends.contains(*last)) {
+                Some(end) => {
+                    text.push_str(&piece[..piece.len() - 1]);
+                    text.push_str(percent_encode_byte(end as u8));
+                }
+                None => text.push_str(piece),
+            }
+        }
+    }
 }
 
 fn literal_part(literal: &str) -> Result<Option<Part>, TemplateFault> {
@@ -212,6 +230,14 @@ mod tests {
         ] {
             let principal = Principal { id: id.to_owned(), ..somebody() };
             assert_eq!(told(&principal, "{principal.id}").as_deref(), Some(want));
+        }
+        for (template, id, want) in [
+            ("user={principal.id};kind={principal.kind}", "eve;kind=human", "user=eve%3Bkind%3Dhuman;kind=agent"),
+            ("corp-{principal.id}", "a-b", "corp-a-b"),
+            ("{principal.id}%", "100%", "100%25%"),
+        ] {
+            let principal = Principal { id: id.to_owned(), ..somebody() };
+            assert_eq!(told(&principal, template).as_deref(), Some(want));
         }
         let principal = Principal { roles: vec![Arc::from("user,admin"), Arc::from("b c")], ..somebody() };
         assert_eq!(told(&principal, "{principal.roles}").as_deref(), Some("user%2Cadmin,b%20c"));

@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use crate::authn::{BodyCheck, BodyDigest};
 use crate::domain::{AuthnFault, Denial};
 
-/// A body under way. Of one that was signed, the last bytes that came are always kept back, until all of it was found to be right: the
-/// upstream never has the whole of another.
+/// A body under way. One that was signed is kept back until all of it was found to be right, up to [`MAX_HELD`]; of a longer one the last
+/// bytes that came always are, so that the upstream never has the whole of another.
 #[derive(Debug)]
 pub(super) struct Body {
     pub(super) deadline: Instant,
@@ -22,13 +22,16 @@ struct Signed {
     digest: BodyDigest,
     /// None when the end has come.
     check: Option<BodyCheck>,
-    held: Bytes,
+    held: BytesMut,
 }
+
+/// The most of a signed body that is kept back, in bytes, besides what came last.
+const MAX_HELD: usize = 64 * 1024;
 
 impl Body {
     /// A body of which nothing has come, with the digest that it must have.
     pub(super) fn new(digest: Option<BodyDigest>, deadline: Instant) -> Self {
-        let signed = digest.map(|digest| Signed { check: Some(digest.begin()), digest, held: Bytes::new() });
+        let signed = digest.map(|digest| Signed { check: Some(digest.begin()), digest, held: BytesMut::new() });
         Self { deadline, seen: 0, signed }
     }
 
@@ -37,7 +40,7 @@ impl Body {
         self.seen = 0;
         if let Some(signed) = &mut self.signed {
             signed.check = Some(signed.digest.begin());
-            signed.held = Bytes::new();
+            signed.held.clear();
         }
     }
 
@@ -66,23 +69,19 @@ impl Signed {
         check.update(&next);
         if !is_end {
             self.check = Some(check);
+            let is_long = self.held.len() + next.len() > MAX_HELD;
             // Never none, which would end the body.
-            if !next.is_empty() {
-                *chunk = Some(mem::replace(&mut self.held, next));
-            }
+            *chunk = Some(if is_long { self.held.split().freeze() } else { Bytes::new() });
+            self.held.extend_from_slice(&next);
             return Ok(());
         }
         if !check.is_right() {
             return Err(wrong);
         }
-        let held = mem::take(&mut self.held);
-        if next.is_empty() && !held.is_empty() {
-            *chunk = Some(held);
-        } else if !held.is_empty() {
-            let mut both = BytesMut::with_capacity(held.len() + next.len());
-            both.extend_from_slice(&held);
-            both.extend_from_slice(&next);
-            *chunk = Some(both.freeze());
+        if !self.held.is_empty() {
+            let mut all = mem::take(&mut self.held);
+            all.extend_from_slice(&next);
+            *chunk = Some(all.freeze());
         }
         Ok(())
     }
@@ -121,10 +120,10 @@ mod tests {
             (&[Some("hello"), Some("")], "hello", Ok(())),
             (&[Some("hellx")], "", wrong),
             (&[Some("hellx"), None], "", wrong),
-            (&[Some("hel"), Some("lx"), None], "hel", wrong),
+            (&[Some("hel"), Some("lx"), None], "", wrong),
             (&[Some("hel"), None], "", wrong),
             (&[None], "", wrong),
-            (&[Some("hello"), Some("!"), None], "hello", wrong),
+            (&[Some("hello"), Some("!"), None], "", wrong),
         ] {
             body.restart();
             assert_eq!(pass(&mut body, chunks), (passed.to_owned(), want), "{chunks:?}");
@@ -142,5 +141,21 @@ mod tests {
         let long = "x".repeat(100);
         let mut chunk = Some(Bytes::from(long));
         assert_eq!(body.take(&mut chunk, true, 100), Err(Denial::BodyTooLarge));
+    }
+
+    #[test]
+    fn of_a_body_too_long_to_keep_back_the_last_bytes_are() {
+        let digest = BodyDigest::parse(HELLO.as_bytes()).expect("a digest");
+        let mut body = Body::new(Some(digest), Instant::now());
+        let part = Bytes::from(vec![b'x'; 40 * 1024]);
+        let mut passed = Vec::new();
+        for _ in 0..4 {
+            let mut chunk = Some(part.clone());
+            body.take(&mut chunk, false, 1 << 20).expect("not the end");
+            passed.push(chunk.expect("never none").len() / 1024);
+        }
+        assert_eq!(passed, [0, 40, 40, 40]);
+        let mut last = Some(part);
+        assert_eq!(body.take(&mut last, true, 1 << 20), Err(Denial::Unauthenticated(AuthnFault::Digest)));
     }
 }

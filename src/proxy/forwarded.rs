@@ -34,20 +34,21 @@ pub(super) fn tells_of_another(name: &str) -> bool {
 const MAX_HOPS: usize = 32;
 
 /// The client's address: the peer's, or, where the peer is trusted, the last address before the trusted ones in `Forwarded` (RFC 7239) or
-/// `X-Forwarded-For`. An entry that is no address ends the search at the hop that told it. Where there are both and they do not agree, the
-/// peer's: a proxy that writes one passes the other on as the client wrote it.
-pub(super) fn client_address(peer: IpAddr, trusted: &NetworkSet, headers: &HeaderMap) -> IpAddr {
+/// `X-Forwarded-For`. An entry that is no address ends the search at the hop that told it. None where there are both and they do not agree:
+/// a proxy that writes one passes the other on as the client wrote it, and neither the client's word nor the proxy's own address may stand
+/// for it.
+pub(super) fn client_address(peer: IpAddr, trusted: &NetworkSet, headers: &HeaderMap) -> Option<IpAddr> {
     let peer = canonical_ip(peer);
     if !trusted.contains(peer) {
-        return peer;
+        return Some(peer);
     }
     let told = [
         told_by(peer, trusted, listed(headers, "forwarded", forwarded_for)),
         told_by(peer, trusted, listed(headers, "x-forwarded-for", node_address)),
     ];
     match told {
-        [Some(one), Some(other)] if one != other => peer,
-        [one, other] => one.or(other).unwrap_or(peer),
+        [Some(one), Some(other)] if one != other => None,
+        [one, other] => one.or(other).or(Some(peer)),
     }
 }
 
@@ -117,7 +118,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(field.parse::<HeaderName>().expect("name"), value.parse().expect("value"));
             let got = client_address(peer.parse().expect("peer"), &trusted, &headers);
-            assert_eq!(got, want.parse::<IpAddr>().expect("address"), "{peer} {field}: {value}");
+            assert_eq!(got, Some(want.parse::<IpAddr>().expect("address")), "{peer} {field}: {value}");
         }
     }
 
@@ -125,11 +126,12 @@ mod tests {
     fn fields_that_do_not_agree_are_not_believed() {
         let trusted = NetworkSet::new(vec!["10.0.0.0/8".parse().expect("network")]);
         let peer: IpAddr = "10.0.0.1".parse().expect("peer");
-        for (other, want) in [("203.0.113.9", "203.0.113.9"), ("192.0.2.5", "10.0.0.1")] {
+        for (other, want) in [("203.0.113.9", Some("203.0.113.9")), ("192.0.2.5", None)] {
             let mut headers = HeaderMap::new();
             headers.insert("forwarded", format!("for={other}").parse().expect("value"));
             headers.insert("x-forwarded-for", "203.0.113.9".parse().expect("value"));
-            assert_eq!(client_address(peer, &trusted, &headers), want.parse::<IpAddr>().expect("address"), "{other}");
+            let want = want.map(|text| text.parse::<IpAddr>().expect("address"));
+            assert_eq!(client_address(peer, &trusted, &headers), want, "{other}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use crate::authn::Chain;
-use crate::domain::{AuthnFault, Denial, Lockout, RequestView, canonical_ip};
+use crate::domain::{AuthnFault, Denial, Lockout, RequestView, Unavailable, canonical_ip};
 use crate::limit::Key;
 use crate::state::{Services, Snapshot};
 
@@ -32,10 +32,14 @@ pub(super) fn failed(services: &Services, snapshot: &Snapshot, chain: &Chain, vi
     if !is_wrong(denial) {
         return;
     }
+    let identity = identity(services, chain, view).map(|key| (Lockout::Identity, key));
+    if *denial == Denial::Unauthenticated(AuthnFault::UnknownKey) && identity.is_none() {
+        // A token by a key that its issuer has only just begun to use, or one that was made up, which no guess comes near.
+        return;
+    }
     let now = Instant::now();
     let lockouts = &services.engines.lockouts;
     let address = Some((Lockout::Address, Key::client(view.client)));
-    let identity = identity(services, chain, view).map(|key| (Lockout::Identity, key));
     for (by, key) in address.into_iter().chain(identity) {
         if lockouts.of(by).fail(key, view.client, settings, now) {
             services.engines.metrics.lockouts_total.of(by.into()).inc();
@@ -45,17 +49,20 @@ pub(super) fn failed(services: &Services, snapshot: &Snapshot, chain: &Chain, vi
     }
 }
 
-/// Whether a credential was wrong, and not only late or incomplete.
+/// Whether a credential was wrong, and not only late, incomplete, withdrawn or sent twice, as those of the honest are. A password that
+/// there was no room to compare counts too: a right one may have been known, and so not have had to wait.
 fn is_wrong(denial: &Denial) -> bool {
     use AuthnFault::{
         Algorithm, Audience, Binding, Certificate, Claim, Component, Critical, Digest, Expired, Inactive, Issuer,
         Malformed, Missing, Network, Nonce, NotYetValid, Replay, Revoked, Several, Signature, Type, UnknownKey,
     };
-    let Denial::Unauthenticated(fault) = denial else { return false };
+    let Denial::Unauthenticated(fault) = denial else {
+        return *denial == Denial::Unavailable(Unavailable::Passwords);
+    };
     match fault {
-        Missing | Several | Expired | NotYetValid | Nonce => false,
+        Missing | Several | Expired | NotYetValid | Nonce | Replay | Inactive => false,
         Malformed | Algorithm | UnknownKey | Signature | Issuer | Audience | Type | Critical | Claim | Network
-        | Binding | Replay | Inactive | Certificate | Revoked | Component | Digest => true,
+        | Binding | Certificate | Revoked | Component | Digest => true,
     }
 }
 

@@ -11,7 +11,7 @@ use super::identify::Identified;
 use super::ingress::Connection;
 use crate::audit::{Outcome, Protocol, Record, Timings};
 use crate::authz::{Grantee, Permit};
-use crate::domain::{Denial, Methods, Principal, RequestId};
+use crate::domain::{Denial, HttpFault, Methods, Principal, RequestId};
 use crate::inject::Injection;
 use crate::state::{Route, Services, Snapshot};
 use crate::target::Selected;
@@ -21,6 +21,7 @@ use crate::telemetry::{self, Phase};
 pub(super) struct Draft {
     services: Arc<Services>,
     connection: Arc<Connection>,
+    is_client_known: bool,
     route: Option<Arc<Route>>,
     record: Record,
     began: Instant,
@@ -41,7 +42,8 @@ impl Draft {
     ) -> Self {
         let peer = connection.client.ip();
         let listener = snapshot.listeners.get(&connection.listener);
-        let client = listener.map_or(peer, |state| client_address(peer, &state.forwarded_from, headers));
+        let told = listener.map_or(Some(peer), |state| client_address(peer, &state.forwarded_from, headers));
+        let client = told.unwrap_or(peer);
         services.engines.metrics.in_flight.inc();
         let time = SystemTime::now();
         let record = Record {
@@ -78,7 +80,8 @@ impl Draft {
         };
         let (services, connection) = (Arc::clone(services), Arc::clone(connection));
         let began = Instant::now();
-        Self { services, connection, route: None, record, began, lapped: began, ended: false }
+        let is_client_known = told.is_some();
+        Self { services, connection, is_client_known, route: None, record, began, lapped: began, ended: false }
     }
 
     pub(super) fn id(&self) -> RequestId {
@@ -111,7 +114,8 @@ impl Draft {
 
     /// What the stream found in the raw head.
     pub(super) fn sound_head(&self) -> Result<(), Denial> {
-        self.connection.verdict().map_or(Ok(()), Err)
+        self.connection.verdict().map_or(Ok(()), Err)?;
+        if self.is_client_known { Ok(()) } else { Err(Denial::Malformed(HttpFault::Forwarded)) }
     }
 
     pub(super) fn has_query(&mut self, query: bool) {

@@ -158,6 +158,7 @@ fn every_rule_by_which_requests_are_refused_is_told() {
             Field,
             FieldName,
             Repeated,
+            Forwarded,
             ContentLength,
             TransferEncoding,
             Connection,
@@ -179,9 +180,11 @@ fn every_rule_by_which_requests_are_refused_is_told() {
 
 #[test]
 fn every_code_of_a_denial_is_told() {
-    use Unavailable::{Audit, Authenticator, Credential, IssuerKeys, Upstream, UpstreamProtocol, UpstreamTimeout};
+    use Unavailable::{
+        Audit, Authenticator, Credential, IssuerKeys, Passwords, Upstream, UpstreamProtocol, UpstreamTimeout,
+    };
     let file = "src/domain/denial.rs";
-    let away = [Credential, IssuerKeys, Authenticator, Upstream, UpstreamTimeout, UpstreamProtocol, Audit];
+    let away = [Credential, IssuerKeys, Authenticator, Passwords, Upstream, UpstreamTimeout, UpstreamProtocol, Audit];
     assert_eq!(documented(file, "pub enum Unavailable").len(), away.len(), "this test lists every Unavailable");
     let mut denials = vec![
         Denial::Malformed(HttpFault::Field),

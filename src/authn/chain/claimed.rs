@@ -9,9 +9,10 @@ use crate::crypto::api_key;
 use crate::domain::RequestView;
 
 impl Chain {
-    /// Whether anything is presented in the head.
+    /// Whether anything is presented: in the head, or a certificate where one is taken.
     pub fn presents(&self, request: &RequestView<'_>) -> bool {
-        self.places.iter().any(|place| request.headers.contains_key(place))
+        let shows = request.certificates.is_some() && !self.certificates.is_empty();
+        shows || self.places.iter().any(|place| request.headers.contains_key(place))
     }
 
     /// The sort of the one credential and whom it claims to be of: a user's name, an API key's public part, a signature's key id. What a token
@@ -19,8 +20,7 @@ impl Chain {
     pub fn claimed(&self, request: &RequestView<'_>) -> Option<(&'static str, String)> {
         let (place, value) = self.presented(request).ok()??;
         if *place == SIGNATURE_INPUT {
-            let (_, id) = value.split_once("keyid=\"")?;
-            return id.split('"').next().filter(|id| id.len() <= 256).map(|id| ("signature", id.to_owned()));
+            return self.signatures.as_ref()?.claimed(request).map(|id| ("signature", id));
         }
         let (scheme, credential) = if *place == AUTHORIZATION { split(value).ok()? } else { ("Bearer", value) };
         if scheme.eq_ignore_ascii_case("Basic") && self.basic.is_some() {

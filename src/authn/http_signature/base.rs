@@ -16,6 +16,9 @@ pub(super) const DERIVED: [&str; 8] =
 /// The longest signature base, in bytes: heads are bounded, but a component may repeat most of one.
 const MAX_BASE: usize = 64 * 1024;
 
+/// The most parameters of a query of which some are signed one by one.
+const MAX_PARAMETERS: usize = 256;
+
 /// What of the application/x-www-form-urlencoded set is left as it is.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
 
@@ -25,10 +28,12 @@ const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.')
 /// [`AuthnFault::Component`] where a component is not understood or the request does not have it.
 pub(super) fn signature_base(presented: &Presented, request: &RequestView<'_>) -> Result<String, AuthnFault> {
     let mut base = String::with_capacity(1024);
+    let has_parameters = presented.components.iter().any(|component| component.parameter.is_some());
+    let parameters = if has_parameters { query_parameters(request)? } else { Vec::new() };
     for component in &presented.components {
         base.push_str(&component.identifier);
         base.push_str(": ");
-        base.push_str(&value(component, request)?);
+        base.push_str(&value(component, request, &parameters)?);
         base.push('\n');
         if base.len() > MAX_BASE {
             return Err(AuthnFault::Component);
@@ -49,7 +54,11 @@ pub(super) fn implies(covered: &str, required: &str) -> bool {
         }
 }
 
-fn value<'a>(component: &Component, request: &RequestView<'a>) -> Result<Cow<'a, str>, AuthnFault> {
+fn value<'a>(
+    component: &Component,
+    request: &RequestView<'a>,
+    parameters: &'a [(String, String)],
+) -> Result<Cow<'a, str>, AuthnFault> {
     let target = request.target;
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     Ok(match component.name.as_str() {
@@ -62,7 +71,7 @@ fn value<'a>(component: &Component, request: &RequestView<'a>) -> Result<Cow<'a,
         "@query" => Cow::Owned(format!("?{}", query.unwrap_or_default())),
         "@query-param" => {
             let name = component.parameter.as_deref().ok_or(AuthnFault::Component)?;
-            Cow::Owned(query_parameter(query.unwrap_or_default(), name)?)
+            Cow::Borrowed(query_parameter(parameters, name)?)
         }
         name if name.starts_with('@') => return Err(AuthnFault::Component),
         name => Cow::Owned(field(name, request)?),
@@ -100,17 +109,28 @@ fn field(name: &str, request: &RequestView<'_>) -> Result<String, AuthnFault> {
     joined.ok_or(AuthnFault::Component)
 }
 
-/// The value of the one parameter with this name, both in the form's encoding (RFC 9421 §2.2.8). One that is there twice is none: the
-/// upstream may read either.
-fn query_parameter(query: &str, name: &str) -> Result<String, AuthnFault> {
-    let mut found = None;
+/// The names and values of all parameters in the form's encoding (RFC 9421 §2.2.8). Made once, and of a bounded number: nothing of the
+/// request is proved yet, and whoever sends it chooses how many there are and how many are signed.
+fn query_parameters(request: &RequestView<'_>) -> Result<Vec<(String, String)>, AuthnFault> {
+    let query = request.target.split_once('?').map_or("", |(_, query)| query);
+    let mut all = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if encoded(key)? == name && found.replace(encoded(value)?).is_some() {
+        if all.len() == MAX_PARAMETERS {
             return Err(AuthnFault::Component);
         }
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        all.push((encoded(key)?, encoded(value)?));
     }
-    found.ok_or(AuthnFault::Component)
+    Ok(all)
+}
+
+/// The value of the one parameter with this name. One that is there twice is none: the upstream may read either.
+fn query_parameter<'a>(parameters: &'a [(String, String)], name: &str) -> Result<&'a str, AuthnFault> {
+    let mut found = parameters.iter().filter(|(key, _)| key == name);
+    match (found.next(), found.next()) {
+        (Some((_, value)), None) => Ok(value),
+        _ => Err(AuthnFault::Component),
+    }
 }
 
 fn encoded(part: &str) -> Result<String, AuthnFault> {

@@ -87,7 +87,8 @@ fn key_entry(id: &str, key: SignatureKey) -> SignatureKeyEntry {
     SignatureKeyEntry {
         id: id.to_owned(),
         key,
-        nonces: Arc::new(ReplayCache::new(1000, 1)),
+        place: None,
+        nonces: Arc::new(ReplayCache::new(1000, 1, 1)),
         owner: format!("owner-of-{id}"),
         roles: vec!["payer".into()],
         scopes: Vec::new(),

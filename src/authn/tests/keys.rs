@@ -128,7 +128,7 @@ fn a_pinned_public_key_proves_tokens_whatever_their_kid() {
 
 #[test]
 fn unsafe_settings_make_no_authenticator() {
-    let shared = |bytes: &[u8]| SharedKey::new(Arc::new(Secret::new(bytes.to_vec())));
+    let shared = |bytes: &[u8]| SharedKey::new(Arc::new(Secret::new(bytes.to_vec())), None);
     let url = || KeySource::JwksUrl("https://login.example.com/jwks".to_owned());
     let changed = |change: fn(&mut JwtSettings)| {
         let mut settings = settings(url());

@@ -31,7 +31,7 @@ fn a_good_token_of_each_algorithm_proves_its_principal() {
 
 #[test]
 fn a_shared_key_proves_hmac_tokens_and_no_others() {
-    let key = SharedKey::new(Arc::new(Secret::new(SECRET.to_vec())));
+    let key = SharedKey::new(Arc::new(Secret::new(SECRET.to_vec())), None);
     let jwt = Arc::new(Jwt::new(settings(KeySource::Secret { key, alg: Alg::Hs256 }), &client()).expect("jwt"));
     for (alg, signer, want) in [
         ("HS256", Signer::hs256(SECRET), Ok(())),

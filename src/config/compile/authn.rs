@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Compiled, Compiler};
 use crate::authn::{
-    ANONYMOUS, Alg, ApiKeyEntry, ApiKeySettings, ApiKeys, Authenticator, JwtSettings, KeySource, SharedKey,
+    ANONYMOUS, Alg, ApiKeyEntry, ApiKeySettings, ApiKeys, Authenticator, JwtSettings, KeySource, LiveSecret, SharedKey,
 };
 use crate::config::file::{ApiKeyTable, AuthnTable, JwtTable, KeyTable, Text};
 use crate::config::values::{Period, Spanned};
@@ -116,7 +116,7 @@ impl Compiler<'_, '_> {
                 self.watched.secret(&slot);
                 let value = slot.load();
                 let key = self.report.take(secret.span(), value, "put the secret into its vault first")?;
-                Some(KeySource::Secret { key: SharedKey::new(key), alg })
+                Some(KeySource::Secret { key: SharedKey::new(key, Some(LiveSecret::new(slot))), alg })
             }
             _ => {
                 let cure = "write at most one of `jwks_url`, `jwks_file`, `public_key_file`, `hmac_secret`";

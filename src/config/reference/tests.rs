@@ -29,6 +29,7 @@ owner = "ci"
 url = "https://login.example.com/introspect"
 client_id = "claviger"
 client_secret = "directory:introspection"
+audience = "api"
 [authn.token_review.token_review]
 audience = "claviger"
 [authn.forward_auth.forward_auth]

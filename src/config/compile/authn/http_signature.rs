@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::{Compiled, Compiler};
-use crate::authn::{Authenticator, HttpSignature, HttpSignatureSettings, SignatureKeyEntry};
+use crate::authn::{Authenticator, HttpSignature, HttpSignatureSettings, LiveSecret, SignatureKeyEntry};
 use crate::config::file::{HttpSignatureTable, SignatureKeyTable, Text};
 use crate::config::values::{Period, Spanned};
 use crate::crypto::{SignatureAlgorithm, SignatureKey};
@@ -68,7 +68,7 @@ impl Compiler<'_, '_> {
         (span, table): (Range<usize>, SignatureKeyTable),
         vaults: &Compiled<Arc<Vault>>,
     ) -> Option<SignatureKeyEntry> {
-        let key = self.signature_key(span, &table, vaults);
+        let (key, place) = self.signature_key(span, &table, vaults).unzip();
         let expires = match &table.expires {
             Some(text) => Some(self.moment(text)?),
             None => None,
@@ -79,6 +79,7 @@ impl Compiler<'_, '_> {
             nonces: self.engines.authenticators.nonces(name, &id),
             id,
             key: key?,
+            place: place?,
             owner: table.owner.into_inner(),
             roles: texts(table.roles),
             scopes: texts(table.scopes),
@@ -93,29 +94,36 @@ impl Compiler<'_, '_> {
         span: Range<usize>,
         table: &SignatureKeyTable,
         vaults: &Compiled<Arc<Vault>>,
-    ) -> Option<SignatureKey> {
+    ) -> Option<(SignatureKey, Option<LiveSecret>)> {
         let algorithm = SignatureAlgorithm::parse(table.algorithm.get_ref()).ok_or("no such algorithm");
         let cure = "choose `ed25519`, `ecdsa-p256-sha256`, `ecdsa-p384-sha384`, `rsa-pss-sha512` or `hmac-sha256`";
         let algorithm = self.report.take(table.algorithm.span(), algorithm, cure)?;
         let is_shared = algorithm == SignatureAlgorithm::HmacSha256;
-        match (&table.public_key_file, &table.secret) {
+        let key = match (&table.public_key_file, &table.secret) {
             (Some(path), None) if !is_shared => {
                 let key = SignatureKey::public(algorithm, &self.file(path)?);
                 self.report.take(path.span(), key, "name a PEM file with the caller's public key, of this sort")
             }
-            (None, Some(secret)) if is_shared => self.shared_signature_key(secret, vaults),
+            (None, Some(secret)) if is_shared => return self.shared_signature_key(secret, vaults),
             _ => {
                 let cure = "write `secret` for `hmac-sha256`, `public_key_file` for any other, and not both";
                 self.report.add(span, "a key is one secret or one public key, as its algorithm needs", cure);
                 None
             }
-        }
+        };
+        Some((key?, None))
     }
 
-    fn shared_signature_key(&mut self, secret: &Text, vaults: &Compiled<Arc<Vault>>) -> Option<SignatureKey> {
+    fn shared_signature_key(
+        &mut self,
+        secret: &Text,
+        vaults: &Compiled<Arc<Vault>>,
+    ) -> Option<(SignatureKey, Option<LiveSecret>)> {
         let slot = self.secret(secret, vaults)?;
         self.watched.secret(&slot);
         let value = self.report.take(secret.span(), slot.load(), "put the secret into its vault first")?;
-        self.report.take(secret.span(), SignatureKey::shared(&value), "make one with `openssl rand -base64 48`")
+        let key =
+            self.report.take(secret.span(), SignatureKey::shared(&value), "make one with `openssl rand -base64 48`");
+        Some((key?, Some(LiveSecret::new(slot))))
     }
 }

@@ -18,6 +18,11 @@ impl Compiler<'_, '_> {
         vaults: &Compiled<Arc<Vault>>,
     ) -> Option<Authenticator> {
         let client_auth = self.client_auth(table, vaults);
+        if table.audience.is_some() == table.any_audience {
+            let cure =
+                "write `audience`, the name by which tokens mean this API, or `any_audience = true`, and not both";
+            self.report.add(table.url.span(), "a token that is active may be for another API", cure);
+        }
         let kind = self.kind(table.kind.as_ref(), PrincipalKind::Human);
         let (ask, client) = self.ask(&Written {
             name,

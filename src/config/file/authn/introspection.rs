@@ -26,8 +26,11 @@ pub(in crate::config) struct IntrospectionTable {
     pub(in crate::config) key_id: Option<String>,
     /// The `aud` of what the private key signs. Default: the `url`.
     pub(in crate::config) assertion_audience: Option<String>,
-    /// The `aud` that answers must name, or several of which they must name one. Default: not checked.
+    /// The `aud` that answers must name, or several of which they must name one. Needed, unless `any_audience` says otherwise.
     pub(in crate::config) audience: Option<OneOrMany<String>>,
+    /// Whether tokens for any audience are taken, with no `audience`: each active token of this server, for whatever API it is, then proves who calls this one. Default: no.
+    #[serde(default)]
+    pub(in crate::config) any_audience: bool,
     /// The exact `iss` of answers. Default: not checked.
     pub(in crate::config) issuer: Option<String>,
     /// The member that is the principal's id. Default `sub`.
