@@ -17,6 +17,7 @@ use crate::domain::{AuthnFault, Denial, Name, Principal, PrincipalKind, RequestV
 use super::authenticator::{ANONYMOUS, CLIENT_CERT, CLIENT_CERT_CHAIN, DPOP, SIGNATURE, SIGNATURE_INPUT};
 use super::dpop::Wanted;
 use super::token::{MAX_TOKEN, Token};
+use super::turns::TURNS;
 use super::{
     ApiKeys, Authenticator, Basic, BodyDigest, Dpop, ForwardAuth, HttpSignature, Introspection, Jwt, Mtls, TokenReview,
 };
@@ -147,8 +148,9 @@ impl Chain {
         Ok(())
     }
 
-    /// Proves who sent the request, from the one credential that it presents. Waits only for an authenticator that has to ask somebody:
-    /// an issuer's keys that are not there are fetched in the background, and until then the answer is a [`Denial`].
+    /// Proves who sent the request, from the one credential that it presents. Waits for an authenticator that has to ask somebody, and
+    /// with a token that is not known yet for its turn: an issuer's keys that are not there are fetched in the background, and until then the
+    /// answer is a [`Denial`].
     ///
     /// # Errors
     /// [`Denial::Unauthenticated`] with the fault, or [`Denial::Unavailable`] while somebody who is needed is away.
@@ -255,7 +257,7 @@ impl Chain {
         request: &RequestView<'_>,
         now: SystemTime,
     ) -> Result<Arc<Principal>, Denial> {
-        let principal = match (self.prove_jwt(presented, now), &self.asked) {
+        let principal = match (self.prove_jwt(presented, now).await, &self.asked) {
             (Some(proved), _) => proved?,
             (None, Some(TokenService::Introspection(service))) => Box::pin(service.verify(presented, now)).await?,
             (None, Some(TokenService::TokenReview(service))) => Box::pin(service.verify(presented, now)).await?,
@@ -266,12 +268,18 @@ impl Chain {
     }
 
     /// None for a token of which no issuer is known here.
-    fn prove_jwt(&self, presented: &str, now: SystemTime) -> Option<Result<Arc<Principal>, Denial>> {
+    async fn prove_jwt(&self, presented: &str, now: SystemTime) -> Option<Result<Arc<Principal>, Denial>> {
         if self.tokens.is_empty() || presented.len() > MAX_TOKEN {
             return None;
         }
         let digest = sha256(presented.as_bytes());
-        if let Some(principal) = self.tokens.iter().find_map(|jwt| jwt.recall(&digest, now)) {
+        let recall = || self.tokens.iter().find_map(|jwt| jwt.recall(&digest, now));
+        if let Some(principal) = recall() {
+            return Some(Ok(principal));
+        }
+        let _turn = TURNS.take().await;
+        // Another request with the same token may have had its turn meanwhile.
+        if let Some(principal) = recall() {
             return Some(Ok(principal));
         }
         let token = Token::parse(presented).ok()?;
