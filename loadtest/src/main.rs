@@ -74,7 +74,8 @@ that is the load and how much the proofs: it is the same load without the proofs
 
 Callers keep to their rate whatever happens: a request that was due while its connection still waited for an answer counts from when
 it was due (no coordinated omission), any other from when it was sent, so that a late wake-up of the load's own core is not counted.
-claviger is started anew for each round, so that no token is known to it. All requests of all rounds make one distribution; the
+claviger is started anew for each round, so that no token is known to it; as many requests with the known token open its connections
+to the upstream before the quiet time. All requests of all rounds make one distribution; the
 ratio is the median of the rounds'.
 
   cargo run --release -p claviger-loadtest -- burst
