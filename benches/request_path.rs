@@ -1,4 +1,4 @@
-//! What one request costs, phase by phase: normal form, route and rules, tokens, the snapshot. Prints figures; judges nothing.
+//! What one request costs, phase by phase: normal form, route and rules, the snapshot. Prints figures; judges nothing.
 
 #![allow(
     missing_docs,
@@ -10,29 +10,22 @@
 use std::hint::black_box;
 use std::net::IpAddr;
 use std::path::Path;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use claviger::audit::{Log, Settings};
 use claviger::config::{Plan, compile};
 use claviger::domain::{Host, Name, NormalPath, Principal, PrincipalKind, RequestView};
 use claviger::state::{Engines, Services};
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
-use http::{HeaderMap, Method, header};
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize};
+use http::{HeaderMap, Method};
 use tempfile::TempDir;
 
 mod generated;
 
-use generated::{AUDIENCE, HEAD, ISSUER, rules};
+use generated::{HEAD, rules};
 
 const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
-/// Before any `exp` here by centuries.
-const START: u64 = 1_800_000_000;
-const NEVER: u64 = 60_000_000_000;
 
 fn compiled(folder: &Path, text: &str, engines: &Engines) -> Plan {
     compile(&folder.join("claviger.toml"), text, 1, engines).1.unwrap_or_else(|faults| panic!("{faults}"))
@@ -100,57 +93,6 @@ fn view<'a>(host: &'a Host, path: &'a NormalPath, headers: &'a HeaderMap) -> Req
     }
 }
 
-/// What a future that never waits comes to.
-fn ready<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("it waits"),
-    }
-}
-
-/// A configuration that takes tokens of this key, and such a token.
-fn tokens(folder: &Path, alg: Algorithm) -> (String, String) {
-    let (key, signer): (_, fn(&[u8]) -> _) = if alg == Algorithm::RS256 {
-        (KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).expect("a key"), EncodingKey::from_rsa_pem)
-    } else {
-        (KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key"), EncodingKey::from_ec_pem)
-    };
-    std::fs::write(folder.join("issuer.pem"), key.public_key_pem()).expect("a file");
-    let signer = signer(key.serialize_pem().as_bytes()).expect("a key");
-    let claims = serde_json::json!({
-        "iss": ISSUER, "aud": AUDIENCE, "sub": "alice@example.test", "groups": ["reader"], "iat": START - 60, "exp": NEVER,
-    });
-    let token = jsonwebtoken::encode(&Header::new(alg), &claims, &signer).expect("a token");
-    (generated::with_tokens(&format!("{alg:?}")), token)
-}
-
-fn authenticate(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("token");
-    let folder = folder();
-    for alg in [Algorithm::RS256, Algorithm::ES256] {
-        let (config, token) = tokens(folder.path(), alg);
-        let engines = Engines::new().expect("engines");
-        let plan = compiled(folder.path(), &config, &engines);
-        let host = Host::parse("api.example.test").expect("a host");
-        let path = NormalPath::parse(b"/api/v1/items/42").expect("a path");
-        let route = plan.snapshot.router.find(&host, &path, &Method::GET).expect("a route");
-        let mut headers = HeaderMap::new();
-        headers.insert(header::AUTHORIZATION, format!("Bearer {token}").parse().expect("a value"));
-        let view = view(&host, &path, &headers);
-        let mut now = UNIX_EPOCH + Duration::from_secs(START);
-        group.bench_function(format!("{alg:?}, verified before"), |bencher| {
-            bencher.iter(|| ready(route.authn.authenticate(&view, now)).expect("a principal"));
-        });
-        group.bench_function(format!("{alg:?}, never seen"), |bencher| {
-            bencher.iter(|| {
-                // What was proved holds for an hour at most: a moment later the same token is as good as new.
-                now += Duration::from_secs(3601);
-                ready(route.authn.authenticate(&view, now)).expect("a principal")
-            });
-        });
-    }
-}
-
 fn snapshot(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("snapshot");
     let folder = folder();
@@ -179,6 +121,6 @@ fn snapshot(criterion: &mut Criterion) {
 criterion_group! {
     name = request_path;
     config = Criterion::default().sample_size(50).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
-    targets = normal_form, decide, authenticate, snapshot
+    targets = normal_form, decide, snapshot
 }
 criterion_main!(request_path);

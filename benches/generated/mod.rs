@@ -4,10 +4,6 @@
 
 use std::fmt::Write;
 
-/// The issuer of the tokens that [`with_tokens`] takes.
-pub(crate) const ISSUER: &str = "https://login.example.test";
-/// Their audience.
-pub(crate) const AUDIENCE: &str = "https://api.example.test";
 /// How many rules of [`rules`] stand in one route.
 pub(crate) const RULES_PER_ROUTE: usize = 10;
 
@@ -55,24 +51,4 @@ pub(crate) fn keys(count: usize) -> String {
         );
     }
     text
-}
-
-/// One route that takes tokens signed with this algorithm by the key in `issuer.pem`.
-pub(crate) fn with_tokens(alg: &str) -> String {
-    format!(
-        r#"{HEAD}
-[authn.corp.jwt]
-issuer = "{ISSUER}"
-audience = "{AUDIENCE}"
-public_key_file = "issuer.pem"
-algorithms = ["{alg}"]
-roles = "groups"
-
-[route.items]
-path = "/api/**"
-target = "upstream"
-authn = ["corp"]
-allow = [{{ role = "reader", paths = ["/v1/items/**"] }}]
-"#
-    )
 }

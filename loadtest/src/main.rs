@@ -1,8 +1,12 @@
 //! Load against claviger and against a bare Pingora proxy, side by side on one machine: the command line.
 
 mod bare;
+mod burst;
+mod callers;
 mod compare;
 mod fault;
+mod flood;
+mod http;
 mod idle;
 mod machine;
 mod program;
@@ -58,6 +62,25 @@ requests that wrk counted. Figures are medians of the rounds; rounds are interle
     /// Opens connections, sends one request on each, and divides what the proxy's resident memory grew by by their number.
     #[command(after_help = "  cargo run --release -p claviger-loadtest -- idle --connections 5000")]
     Idle(IdleArgs),
+    /// What callers with a known token feel while very many unknown tokens arrive at once.
+    ///
+    /// A few callers send requests with one token at a steady rate. After a quiet time, a burst of distinct tokens that claviger has never
+    /// seen arrives over other keep-alive connections, each connection sending its next request as soon as the last is answered; then the
+    /// same burst once more, whose tokens are known now. Every request must be answered 200, and the audit log must hold a completed
+    /// exchange of every subject for each of its requests. Exit status: 0 measured, 1 something failed, 2 wrong usage.
+    #[command(after_help = "\
+The aim is that the cold burst raises the p99 of the callers to no more than twice the quiet one. The known burst tells how much of
+that is the load and how much the proofs: it is the same load without the proofs.
+
+Callers keep to their rate whatever happens: a request that was due while its connection still waited for an answer counts from when
+it was due (no coordinated omission), any other from when it was sent, so that a late wake-up of the load's own core is not counted.
+claviger is started anew for each round, so that no token is known to it; as many requests with the known token open its connections
+to the upstream before the quiet time. All requests of all rounds make one distribution; the
+ratio is the median of the rounds'.
+
+  cargo run --release -p claviger-loadtest -- burst
+  cargo run --release -p claviger-loadtest -- burst --tokens 10000 --connections 64 --rate 2000 --rounds 5 --json > burst.json")]
+    Burst(BurstArgs),
     /// The upstream alone.
     #[command(hide = true)]
     ServeUpstream { address: SocketAddr, work: u64 },
@@ -72,7 +95,7 @@ requests that wrk counted. Figures are medians of the rounds; rounds are interle
     },
 }
 
-/// What both measurements take.
+/// What all measurements take.
 #[derive(Debug, Args)]
 struct Common {
     /// The claviger to measure. Default: under cargo, the release build of this workspace, made now; else the one beside this program.
@@ -110,11 +133,36 @@ struct IdleArgs {
     common: Common,
 }
 
+#[derive(Debug, Args)]
+struct BurstArgs {
+    /// Distinct tokens that arrive at once.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
+    tokens: u32,
+    /// Keep-alive connections over which they arrive.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    connections: u32,
+    /// Requests per second of all callers with a known token together.
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(100..=10_000))]
+    rate: u32,
+    /// How many callers with a known token there are, each with one connection.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
+    callers: u32,
+    /// The quiet time before the burst, in seconds.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=600))]
+    seconds: u32,
+    /// How often all of it is done.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    #[command(flatten)]
+    common: Common,
+}
+
 fn main() -> ExitCode {
     let (mut out, mut progress) = (stdout(), stderr());
     let done = match Cli::parse().command {
         Command::Compare(args) => compare::run(&args, &mut out, &mut progress),
         Command::Idle(args) => idle::run(&args, &mut out, &mut progress),
+        Command::Burst(args) => burst::run(&args, &mut out, &mut progress),
         Command::ServeUpstream { address, work } => upstream::serve(address, Duration::from_micros(work)),
         Command::ServeBare { address, upstream, default_buffers } => bare::serve(address, upstream, default_buffers),
     };

@@ -104,7 +104,7 @@ fn errors(rounds: &[Round]) -> u64 {
     rounds.iter().map(|round| round.errors).sum()
 }
 
-fn median(figures: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(figures: impl Iterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.collect();
     figures.sort_by(f64::total_cmp);
     let middle = figures.len() / 2;

@@ -1,5 +1,6 @@
 //! One measurement's stage: keys, token, vault, configuration and the three programs.
 
+use std::borrow::Cow;
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -29,6 +30,7 @@ const AUDIENCE: &str = "https://api.example.test";
 pub(crate) struct Site {
     folder: TempDir,
     cores: Cores,
+    key: EncodingKey,
     token: String,
     upstream: SocketAddr,
     _serving: Program,
@@ -46,14 +48,15 @@ impl Site {
         let folder = tempfile::tempdir().during("making a temporary folder")?;
         let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).during("making an RSA key")?;
         write(&folder.path().join("issuer.pem"), &key.public_key_pem())?;
-        let token = token(&key.serialize_pem())?;
+        let key = EncodingKey::from_rsa_pem(key.serialize_pem().as_bytes()).during("reading the RSA key")?;
+        let token = token(&key, "alice@example.test")?;
         fs::create_dir(folder.path().join("secrets")).during("making the vault")?;
         write(&folder.path().join("secrets/api-key"), REAL_KEY)?;
         let upstream = free_address()?;
         let mut command = own()?;
         command.arg("serve-upstream").arg(upstream.to_string()).arg(work.to_string());
         let serving = Program::start("upstream", &mut command, cores.load, upstream, folder.path())?;
-        Ok(Self { folder, cores, token, upstream, _serving: serving })
+        Ok(Self { folder, cores, key, token, upstream, _serving: serving })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -63,6 +66,16 @@ impl Site {
     /// The header field that every request carries.
     pub(crate) fn authorization(&self) -> String {
         format!("Authorization: Bearer {}", self.token)
+    }
+
+    /// The token that every caller has.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Signs so many more, each of a subject of its own.
+    pub(crate) fn tokens(&self, count: u32) -> Result<Vec<String>, Fault> {
+        (0..count).map(|number| token(&self.key, &subject(number))).collect()
     }
 
     /// Starts the bare proxy and proves that it passes requests through.
@@ -104,17 +117,41 @@ impl Site {
 
     /// How many lines the audit log has that tell of a completed exchange.
     pub(crate) fn completed_in_audit(&self) -> Result<u64, Fault> {
-        let mut file = fs::File::open(self.audit()).during("opening the audit log")?;
         let finder = memchr::memmem::Finder::new(b"\"outcome\":\"completed\"");
-        let (mut count, mut buffer, mut held) = (0, vec![0; 1 << 20], Vec::new());
+        let mut count = 0;
+        self.read_audit(|lines| count += finder.find_iter(lines).count() as u64)?;
+        Ok(count)
+    }
+
+    /// How often the audit log tells of a completed exchange by each of so many subjects of [`Self::tokens`].
+    pub(crate) fn completed_by_subject(&self, count: u32) -> Result<Vec<u32>, Fault> {
+        let mut completed = vec![0; count as usize];
+        self.read_audit(|lines| {
+            for line in lines.split(|&byte| byte == b'\n') {
+                let Ok(record) = serde_json::from_slice::<Completed>(line) else { continue };
+                let number =
+                    record.principal.strip_prefix(SUBJECT).and_then(|rest| rest.split('@').next()?.parse().ok());
+                if let (Some(at), "completed") = (number.and_then(|at: usize| completed.get_mut(at)), &*record.outcome)
+                {
+                    *at += 1;
+                }
+            }
+        })?;
+        Ok(completed)
+    }
+
+    /// Shows the whole lines of the audit log, many at a time.
+    fn read_audit(&self, mut look: impl FnMut(&[u8])) -> Result<(), Fault> {
+        let mut file = fs::File::open(self.audit()).during("opening the audit log")?;
+        let (mut buffer, mut held) = (vec![0; 1 << 20], Vec::new());
         loop {
             let read = file.read(&mut buffer).during("reading the audit log")?;
             if read == 0 {
-                return Ok(count);
+                return Ok(());
             }
             held.extend_from_slice(&buffer[..read]);
             let whole = memchr::memrchr(b'\n', &held).map_or(0, |end| end + 1);
-            count += finder.find_iter(&held[..whole]).count() as u64;
+            look(&held[..whole]);
             held.drain(..whole);
         }
     }
@@ -171,14 +208,29 @@ allow = [{{ role = "reader", methods = ["GET"], paths = ["/v1/items/**"] }}]
     }
 }
 
+/// What of an audit record [`Site::completed_by_subject`] looks at.
+#[derive(serde::Deserialize)]
+struct Completed<'a> {
+    #[serde(borrow)]
+    principal: Cow<'a, str>,
+    #[serde(borrow)]
+    outcome: Cow<'a, str>,
+}
+
+/// What the subjects of [`Site::tokens`] begin with.
+const SUBJECT: &str = "caller-";
+
+fn subject(number: u32) -> String {
+    format!("{SUBJECT}{number}@example.test")
+}
+
 /// A token that outlives any measurement.
-fn token(private_key: &str) -> Result<String, Fault> {
-    let key = EncodingKey::from_rsa_pem(private_key.as_bytes()).during("reading the RSA key")?;
+fn token(key: &EncodingKey, subject: &str) -> Result<String, Fault> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).during("reading the clock")?.as_secs();
     let claims = json!({
-        "iss": ISSUER, "aud": AUDIENCE, "sub": "alice@example.test", "groups": ["reader"], "iat": now, "nbf": now, "exp": now + 86_400,
+        "iss": ISSUER, "aud": AUDIENCE, "sub": subject, "groups": ["reader"], "iat": now, "nbf": now, "exp": now + 86_400,
     });
-    jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).during("signing a token")
+    jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, key).during("signing a token")
 }
 
 /// One request on a connection of its own; the whole response as text.

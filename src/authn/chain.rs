@@ -17,6 +17,7 @@ use crate::domain::{AuthnFault, Denial, Name, Principal, PrincipalKind, RequestV
 use super::authenticator::{ANONYMOUS, CLIENT_CERT, CLIENT_CERT_CHAIN, DPOP, SIGNATURE, SIGNATURE_INPUT};
 use super::dpop::Wanted;
 use super::token::{MAX_TOKEN, Token};
+use super::turns::TURNS;
 use super::{
     ApiKeys, Authenticator, Basic, BodyDigest, Dpop, ForwardAuth, HttpSignature, Introspection, Jwt, Mtls, TokenReview,
 };
@@ -147,8 +148,9 @@ impl Chain {
         Ok(())
     }
 
-    /// Proves who sent the request, from the one credential that it presents. Waits only for an authenticator that has to ask somebody:
-    /// an issuer's keys that are not there are fetched in the background, and until then the answer is a [`Denial`].
+    /// Proves who sent the request, from the one credential that it presents. Waits for an authenticator that has to ask somebody, and
+    /// with a token that is not known yet for its turn: an issuer's keys that are not there are fetched in the background, and until then the
+    /// answer is a [`Denial`].
     ///
     /// # Errors
     /// [`Denial::Unauthenticated`] with the fault, or [`Denial::Unavailable`] while somebody who is needed is away.
@@ -257,7 +259,7 @@ impl Chain {
         request: &RequestView<'_>,
         now: SystemTime,
     ) -> Result<Arc<Principal>, Denial> {
-        let principal = match (self.prove_jwt(presented, now), &self.asked) {
+        let principal = match (self.prove_jwt(presented, now).await, &self.asked) {
             (Some(proved), _) => proved?,
             (None, Some(TokenService::Introspection(service))) => Box::pin(service.verify(presented, now)).await?,
             (None, Some(TokenService::TokenReview(service))) => Box::pin(service.verify(presented, now)).await?,
@@ -268,18 +270,34 @@ impl Chain {
     }
 
     /// None for a token of which no issuer is known here.
-    fn prove_jwt(&self, presented: &str, now: SystemTime) -> Option<Result<Arc<Principal>, Denial>> {
+    async fn prove_jwt(&self, presented: &str, now: SystemTime) -> Option<Result<Arc<Principal>, Denial>> {
         if self.tokens.is_empty() || presented.len() > MAX_TOKEN {
             return None;
         }
         let tag = tag(presented.as_bytes());
-        if let Some(principal) = self.tokens.iter().find_map(|jwt| jwt.recall(&tag, now)) {
-            return Some(Ok(principal));
+        match self.recall(&tag, now) {
+            Some(principal) => Some(Ok(principal)),
+            // Boxed: what a known token takes is part of every exchange.
+            None => Box::pin(self.prove_new(presented, tag, now)).await,
         }
+    }
+
+    async fn prove_new(
+        &self,
+        presented: &str,
+        tag: [u8; 16],
+        now: SystemTime,
+    ) -> Option<Result<Arc<Principal>, Denial>> {
         let token = Token::parse(presented).ok()?;
         let issuer = token.issuer().ok()?;
         let jwt = self.tokens.iter().find(|jwt| jwt.issuer() == issuer)?;
-        Some(jwt.verify(&token, tag, now))
+        let _turn = TURNS.take().await;
+        // Another request with the same token may have had its turn meanwhile.
+        Some(self.recall(&tag, now).map_or_else(|| jwt.verify(&token, tag, now), Ok))
+    }
+
+    fn recall(&self, tag: &[u8; 16], now: SystemTime) -> Option<Arc<Principal>> {
+        self.tokens.iter().find_map(|jwt| jwt.recall(tag, now))
     }
 
     /// What is wrong with a token that no issuer here made.

@@ -34,6 +34,7 @@ mod testing;
 mod tests;
 mod token;
 mod token_review;
+mod turns;
 
 pub use alg::Alg;
 pub use api_key::{ApiKeyEntry, ApiKeyFault, ApiKeySettings, ApiKeys};
