@@ -18,11 +18,10 @@ use http::StatusCode;
 use tokio::sync::Semaphore;
 
 use crate::crypto::sha256;
-use crate::domain::{AuthnFault, Denial, Name, Principal, Unavailable};
+use crate::domain::{AuthnFault, Denial, Name, Principal, Recent, Unavailable};
 use crate::net::{Answer, Client, ClientSettings, Egress, NetError, Question};
 
 use super::flights::Flights;
-use super::recent::Recent;
 
 /// Who is asked, and how long for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::domain::Principal;
-
-use super::recent::Recent;
+use crate::domain::{Principal, Recent};
 
 /// One verified token.
 #[derive(Clone)]

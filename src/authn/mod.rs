@@ -24,7 +24,6 @@ mod key;
 mod keys;
 mod mtls;
 mod passwords;
-mod recent;
 mod registry;
 mod replay;
 mod structured;

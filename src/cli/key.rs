@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
-use crate::crypto::{ApiKeyRecord, api_key};
+use crate::crypto::{ApiKeyRecord, SigningKey, api_key};
 use crate::domain::{Name, Principal};
 
 /// Make API keys and password digests for callers.
@@ -15,6 +15,8 @@ use crate::domain::{Name, Principal};
 pub enum KeyCommand {
     /// Make a key: prints it once, with what to put into the configuration, which holds no secret.
     New(NewKey),
+    /// Make a private key for `[identity_token]`: prints it in PEM, for `claviger vault set`. Whoever has it can speak for the gateway.
+    Identity,
     /// Make the digest of a password, which is asked for, or read from standard input when that is no terminal.
     Password(super::NewPassword),
 }
@@ -47,6 +49,11 @@ impl KeyCommand {
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
         match self {
             Self::New(new) => new.run_at(SystemTime::now(), out),
+            Self::Identity => {
+                let key = SigningKey::generate()?;
+                out.write_all(key.as_bytes())?;
+                Ok(())
+            }
             Self::Password(new) => new.run_with(super::vault::ask, out),
         }
     }

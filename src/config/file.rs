@@ -70,6 +70,35 @@ pub(super) struct FailuresTable {
     pub(super) max_delay: Option<Period>,
 }
 
+/// `[identity_token]`: the gateway as an issuer of short-lived tokens that tell targets who calls. Their keys are published.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IssuerTable {
+    /// The `iss` of the tokens, an `https` URL; on its host the keys are published.
+    pub(super) issuer: Text,
+    /// The private key that signs, as `vault:path`: PEM (PKCS #8) of Ed25519 or P-256, such as `claviger key identity` makes. A new one is in use
+    /// at once.
+    pub(super) key: Text,
+    /// Other private keys whose public halves are published too: the next one before it signs, the last one while its tokens live. Default:
+    /// none.
+    #[serde(default)]
+    pub(super) other_keys: Vec<Text>,
+    /// How long a token lives, 1s to 10m, and never longer than what proved the caller is taken. Default `1m`.
+    pub(super) lifetime: Option<Spanned<Period>>,
+    /// The path of the key set (RFC 7517). Default `/.well-known/jwks.json`.
+    pub(super) jwks_path: Option<Text>,
+}
+
+/// What a route's target is told in a token.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IdentityTokenTable {
+    /// The header that it stands in. The client's own fields of this name are taken off on every route.
+    pub(super) header: Text,
+    /// The `aud`: what the target is called there.
+    pub(super) audience: Text,
+}
+
 /// `[listen.NAME]`: a listener for clients. There are at most 32, with the admin listener: as many as an upgrade hands over.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -170,6 +199,9 @@ pub(super) struct RouteTable {
     /// left out. The client's own fields of these names are taken off on every route. Default: none.
     #[serde(default)]
     pub(super) identity: BTreeMap<Spanned<String>, Text>,
+    /// A token that tells the target who the caller is, signed with the key of `[identity_token]`, such as
+    /// `{ header = "X-Identity", audience = "https://orders.example.com" }`. Default: none.
+    pub(super) identity_token: Option<Spanned<IdentityTokenTable>>,
     /// The `[authn.NAME]`s whose credentials are taken. A request presents exactly one, which finds its own among them.
     pub(super) authn: Spanned<Vec<Text>>,
     /// The rules. A request that none of them fits is denied. Default: none.

@@ -31,6 +31,7 @@ pub(super) struct File {
     pub(super) audit: AuditTable,
     pub(super) egress: EgressTable,
     pub(super) failures: FailuresTable,
+    pub(super) identity_token: Option<IssuerTable>,
     pub(super) listen: Entries<ListenTable>,
     pub(super) authn: Entries<AuthnTable>,
     pub(super) role: Entries<RoleTable>,
@@ -44,12 +45,13 @@ pub(super) struct File {
 }
 
 /// Every table, in the order in which the reference tells of them.
-pub(super) const TABLES: [&str; 13] = [
+pub(super) const TABLES: [&str; 14] = [
     "server",
     "admin",
     "audit",
     "egress",
     "failures",
+    "identity_token",
     "listen",
     "authn",
     "role",
@@ -98,6 +100,7 @@ impl<'a> Reader<'_, 'a> {
                 "audit" => file.audit = self.single("audit", value).unwrap_or_default(),
                 "egress" => file.egress = self.single("egress", value).unwrap_or_default(),
                 "failures" => file.failures = self.single("failures", value).unwrap_or_default(),
+                "identity_token" => file.identity_token = self.single("identity_token", value),
                 "listen" => self.entries("listen", value, &mut file.listen, lost),
                 "authn" => self.entries("authn", value, &mut file.authn, lost),
                 "role" => self.entries("role", value, &mut file.role, lost),

@@ -43,13 +43,14 @@ pub fn schema() -> Value {
 }
 
 /// Every table of a file, in the order in which the reference tells of them.
-pub(super) fn tables(generator: &mut SchemaGenerator) -> [(&'static str, Shape, Schema); 13] {
+pub(super) fn tables(generator: &mut SchemaGenerator) -> [(&'static str, Shape, Schema); 14] {
     [
         ("server", Shape::Single, generator.subschema_for::<ServerTable>()),
         ("admin", Shape::Single, generator.subschema_for::<AdminTable>()),
         ("audit", Shape::Single, generator.subschema_for::<AuditTable>()),
         ("egress", Shape::Single, generator.subschema_for::<EgressTable>()),
         ("failures", Shape::Single, generator.subschema_for::<FailuresTable>()),
+        ("identity_token", Shape::Single, generator.subschema_for::<IssuerTable>()),
         ("listen", Shape::Named, generator.subschema_for::<ListenTable>()),
         ("authn", Shape::Named, generator.subschema_for::<AuthnTable>()),
         ("role", Shape::Named, generator.subschema_for::<RoleTable>()),

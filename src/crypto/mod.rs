@@ -5,12 +5,14 @@ mod certificates;
 mod master_key;
 mod password;
 mod signature;
+mod signing;
 
 pub use api_key::ApiKeyRecord;
 pub use certificates::{Certificate, CertificateError, Certificates};
 pub use master_key::{MasterKey, MasterKeyError, OpenError};
 pub use password::{PasswordDigest, PasswordDigestError};
 pub use signature::{SignatureAlgorithm, SignatureKey, SignatureKeyFault};
+pub use signing::{SigningKey, SigningKeyFault};
 
 use std::sync::LazyLock;
 

@@ -1,6 +1,7 @@
 //! The closed set of injections: what puts a credential on an upstream request. Acquiring may fail; applying cannot.
 
 mod identity;
+mod identity_token;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,6 +18,7 @@ use crate::domain::{Denial, Name, Secret, Unavailable};
 use crate::vault::Slot;
 
 pub use identity::{IdentityHeader, TemplateFault};
+pub use identity_token::{IdentityToken, Issuer, IssuerSettings, TYPE as IDENTITY_TOKEN_TYPE};
 
 /// Everything but the unreserved characters, which are to stay as they are (RFC 3986 §2.3).
 const ESCAPED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -22,6 +22,8 @@ pub(super) struct Admission {
     /// The path as the rules judged it and the upstream is asked for it.
     pub(super) path: NormalPath,
     pub(super) injection: Option<Injection>,
+    /// The header that tells the target in a token who the caller is.
+    pub(super) identity_token: Option<(HeaderName, HeaderValue)>,
     pub(super) websocket: bool,
     pub(super) attempt: Attempt,
     pub(super) body: Body,
@@ -49,13 +51,32 @@ impl Admission {
         websocket: bool,
         body: Body,
     ) -> Self {
-        Self { route, permit, path, injection, websocket, attempt: Attempt::default(), body, slots }
+        Self {
+            route,
+            permit,
+            path,
+            injection,
+            identity_token: None,
+            websocket,
+            attempt: Attempt::default(),
+            body,
+            slots,
+        }
     }
 
     /// The header fields that tell the client where it stands with its limits.
     pub(super) fn limit_fields(&self) -> &[(HeaderName, HeaderValue)] {
         &self.slots.fields
     }
+}
+
+/// What becomes of an exchange that is not refused.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// It may be forwarded.
+    Forward(Box<Admission>),
+    /// It asked for the gateway's own key set.
+    KeySet(Arc<str>),
 }
 
 /// Why an exchange was refused, and the header fields that go with the answer.

@@ -18,6 +18,8 @@ pub(super) enum Stage {
     Arrived,
     /// It was refused and answered.
     Refused(Draft),
+    /// It was answered here.
+    Answered(Draft),
     /// It may be forwarded.
     Admitted(Draft, Box<Admission>),
     /// Its record is written.
@@ -33,14 +35,14 @@ impl Exchange {
     pub(super) fn admitted(&mut self) -> Option<(&mut Draft, &mut Admission)> {
         match &mut self.stage {
             Stage::Admitted(draft, admission) => Some((draft, admission)),
-            Stage::Arrived | Stage::Refused(_) | Stage::Recorded => None,
+            Stage::Arrived | Stage::Refused(_) | Stage::Answered(_) | Stage::Recorded => None,
         }
     }
 
     /// The record, while there is one.
     pub(super) fn draft(&mut self) -> Option<&mut Draft> {
         match &mut self.stage {
-            Stage::Admitted(draft, _) | Stage::Refused(draft) => Some(draft),
+            Stage::Admitted(draft, _) | Stage::Refused(draft) | Stage::Answered(draft) => Some(draft),
             Stage::Arrived | Stage::Recorded => None,
         }
     }

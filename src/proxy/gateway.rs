@@ -13,7 +13,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
-use super::admission::Refusal;
+use super::admission::{Decision, Refusal};
 use super::descriptors;
 use super::exchange::{Exchange, Stage};
 use super::failure;
@@ -37,6 +37,12 @@ pub struct Gateway {
 const ANSWERED: bool = true;
 const FORWARD: bool = false;
 
+/// What is to be done with an exchange that was not refused.
+enum Next {
+    Forward,
+    Publish(Arc<str>),
+}
+
 impl Gateway {
     /// A data plane on these services, behind a listener whose clients may go this long without reading.
     pub fn new(services: Arc<Services>, write_timeout: Duration) -> Self {
@@ -44,7 +50,7 @@ impl Gateway {
     }
 
     /// Runs the pipeline for the head that has come.
-    async fn decide(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Result<(), Refusal>> {
+    async fn decide(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Result<Next, Refusal>> {
         let has_body = !session.is_body_empty();
         let head = session.req_header();
         let Some(connection) = ingress::connection(session.digest()) else {
@@ -65,12 +71,16 @@ impl Gateway {
         };
         draft.has_query(arrival.target.contains(&b'?'));
         match admit(&arrival, &self.services, &exchange.snapshot, &mut draft).await {
-            Ok(admission) => {
+            Ok(Decision::KeySet(keys)) => {
+                exchange.stage = Stage::Answered(draft);
+                Ok(Ok(Next::Publish(keys)))
+            }
+            Ok(Decision::Forward(admission)) => {
                 if has_body && !admission.websocket {
                     connection.begin_body(admission.route.body_timeout);
                 }
-                exchange.stage = Stage::Admitted(draft, Box::new(admission));
-                Ok(Ok(()))
+                exchange.stage = Stage::Admitted(draft, admission);
+                Ok(Ok(Next::Forward))
             }
             Err(refusal) => {
                 draft.denied(refusal.denial);
@@ -98,13 +108,24 @@ impl ProxyHttp for Gateway {
             // It waits for its own window, which the connection's stream cannot see.
             session.set_write_timeout(Some(self.write_timeout));
         }
-        let Err(refusal) = self.decide(session, exchange).await? else {
-            watch_over(session, exchange);
-            return Ok(FORWARD);
-        };
-        if let Some(draft) = exchange.draft() {
-            respond::hear_out(session, &refusal).await;
-            respond::refuse(session, &refusal, draft.id(), self.services.is_draining()).await?;
+        let decided = self.decide(session, exchange).await?;
+        let draining = self.services.is_draining();
+        match decided {
+            Ok(Next::Forward) => {
+                watch_over(session, exchange);
+                return Ok(FORWARD);
+            }
+            Ok(Next::Publish(keys)) => {
+                if let Some(draft) = exchange.draft() {
+                    respond::publish(session, &keys, draft.id(), draining).await?;
+                }
+            }
+            Err(refusal) => {
+                if let Some(draft) = exchange.draft() {
+                    respond::hear_out(session, &refusal).await;
+                    respond::refuse(session, &refusal, draft.id(), draining).await?;
+                }
+            }
         }
         Ok(ANSWERED)
     }

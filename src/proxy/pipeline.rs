@@ -1,9 +1,13 @@
 //! One request, on one page: the phases from a head to the permission to forward it. Each returns a value or a refusal; only `respond`
 //! answers a client. What comes after (forward, apply, respond, record) Pingora calls through `gateway`.
 
-use crate::domain::{Denial, RequestView, Unavailable};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::domain::{Denial, Methods, RequestView, Unavailable};
+use crate::inject::Issuer;
 use crate::limit::Key;
-use crate::proxy::admission::{Admission, Body, Refusal, Slots};
+use crate::proxy::admission::{Admission, Body, Decision, Refusal, Slots};
 use crate::proxy::client_certificates::ClientCertificates;
 use crate::proxy::identify::{Arrival, identify};
 use crate::proxy::lockout;
@@ -16,7 +20,7 @@ pub(super) async fn admit(
     services: &Services,
     snapshot: &Snapshot,
     draft: &mut Draft,
-) -> Result<Admission, Refusal> {
+) -> Result<Decision, Refusal> {
     if !services.audit.accepts() {
         return Err(Denial::Unavailable(Unavailable::Audit).into());
     }
@@ -24,6 +28,12 @@ pub(super) async fn admit(
     draft.sound_head()?;
     let request = identify(arrival)?;
     draft.identified(&request);
+
+    let keys = snapshot.issuer.as_ref().filter(|own| own.publishes(request.host.as_str(), request.path.as_str()));
+    if let Some(own) = keys {
+        // Public, and asked for by those who know nobody here.
+        return own_keys(own, arrival.method, draft.lapped()).map(Decision::KeySet);
+    }
 
     let connection = draft.connection();
     let certificates = ClientCertificates::of(&connection, snapshot, &request.host, arrival.headers)?;
@@ -71,7 +81,20 @@ pub(super) async fn admit(
     let injection =
         route.credential.as_ref().map(|credential| credential.acquire(&permit, draft.lapped())).transpose()?;
     draft.acquired(injection.as_ref());
+    let own = route.identity_token.as_ref();
+    let token =
+        own.map(|own| own.mint(&permit, draft.time()).map(|value| (own.header().clone(), value))).transpose()?;
 
     let body = Body::new(proof.body, draft.lapped() + route.body_timeout);
-    Ok(Admission::new(route.clone(), permit, path, injection, slots, request.websocket, body))
+    let mut admission = Admission::new(route.clone(), permit, path, injection, slots, request.websocket, body);
+    admission.identity_token = token;
+    Ok(Decision::Forward(Box::new(admission)))
+}
+
+fn own_keys(issuer: &Issuer, method: &http::Method, now: Instant) -> Result<Arc<str>, Refusal> {
+    let reads = Methods::of("GET").union(Methods::of("HEAD"));
+    if !Methods::of(method.as_str()).intersects(reads) {
+        return Err(Denial::MethodNotAllowed(reads).into());
+    }
+    Ok(issuer.key_set(now)?)
 }

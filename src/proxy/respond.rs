@@ -41,6 +41,24 @@ pub(super) async fn refuse(session: &mut Session, refusal: &Refusal, id: Request
     Ok(())
 }
 
+/// Answers with the gateway's own public keys, which may be kept for as long as a key that follows is published before it signs.
+pub(super) async fn publish(session: &mut Session, keys: &str, id: RequestId, draining: bool) -> Result<()> {
+    if draining {
+        session.set_keepalive(None);
+    }
+    let mut head = ResponseHeader::build(StatusCode::OK, Some(4))?;
+    head.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"))?;
+    head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(keys.len()))?;
+    head.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"))?;
+    head.insert_header(REQUEST_ID_FIELD, id.to_string())?;
+    let bodiless = session.req_header().method == Method::HEAD;
+    session.write_response_header(Box::new(head), bodiless).await?;
+    if !bodiless {
+        session.write_response_body(Some(Bytes::copy_from_slice(keys.as_bytes())), true).await?;
+    }
+    Ok(())
+}
+
 /// Reads away what a refused client still sends, within bounds: an answer that crosses with a body is lost to most clients, and the
 /// connection with it. A client that waits for `100 Continue`, or whose framing is in doubt, is not listened to.
 pub(super) async fn hear_out(session: &mut Session, refusal: &Refusal) {

@@ -34,6 +34,9 @@ pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, h
             head.insert_header(header.name().clone(), value)?;
         }
     }
+    if let Some((name, value)) = &admission.identity_token {
+        head.insert_header(name.clone(), value.clone())?;
+    }
     if let Some((name, value)) = admission.injection.as_ref().and_then(|injection| injection.header()) {
         head.insert_header(name.clone(), value.clone())?;
     }

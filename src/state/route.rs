@@ -8,7 +8,7 @@ use http::HeaderName;
 use crate::authn::Chain;
 use crate::authz::Policy;
 use crate::domain::{Denial, HostPattern, HttpFault, Methods, Name, NormalPath, PathFault, PathPattern};
-use crate::inject::{Credential, IdentityHeader};
+use crate::inject::{Credential, IdentityHeader, IdentityToken};
 use crate::limit::{Concurrency, Rate, RateFields};
 use crate::target::Target;
 use crate::telemetry::{RouteMetrics, TargetMetrics};
@@ -44,6 +44,8 @@ pub struct Route {
     pub credential: Option<Arc<Credential>>,
     /// What the target is told of the principal.
     pub identity: Vec<IdentityHeader>,
+    /// What the target is told of the principal in a token of the gateway's own.
+    pub identity_token: Option<IdentityToken>,
     /// Where requests go.
     pub target: Arc<Target>,
     /// Headers of the client that never go upstream: the places where credentials are presented, the one that is injected,

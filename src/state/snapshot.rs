@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Router;
 use crate::crypto::Certificates;
 use crate::domain::{Name, NetworkSet};
+use crate::inject::Issuer;
 use crate::limit::FailureSettings;
 use crate::target::Target;
 use crate::vault::Vault;
@@ -25,6 +26,8 @@ pub struct Snapshot {
     pub targets: Vec<Arc<Target>>,
     /// When callers are locked out; none where they never are.
     pub failures: Option<FailureSettings>,
+    /// The gateway as an issuer of tokens about its callers.
+    pub issuer: Option<Arc<Issuer>>,
     /// What can change about listeners without a restart.
     pub listeners: HashMap<Name, ListenerState>,
 }

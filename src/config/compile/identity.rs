@@ -70,11 +70,7 @@ impl Compiler<'_, '_> {
         places: &[HeaderName],
     ) -> Option<IdentityHeader> {
         let parsed = self.header_name(name)?;
-        let is_taken = TAKEN.contains(&parsed.as_str())
-            || places.contains(&parsed)
-            || parsed.as_str().starts_with("sec-")
-            || credential.and_then(Credential::header).is_some_and(|own| own == parsed);
-        if is_taken {
+        if is_taken(&parsed, credential, places) {
             let cure = "name one of your own, such as `X-User`";
             self.report.add(name.span(), "this header means something else and cannot tell of the caller", cure);
             return None;
@@ -93,9 +89,19 @@ impl Compiler<'_, '_> {
     }
 }
 
+/// Whether a header means something else already, to HTTP or on this route.
+pub(super) fn is_taken(name: &HeaderName, credential: Option<&Credential>, places: &[HeaderName]) -> bool {
+    TAKEN.contains(&name.as_str())
+        || places.contains(name)
+        || name.as_str().starts_with("sec-")
+        || credential.and_then(Credential::header).is_some_and(|own| own == *name)
+}
+
 /// The headers in which any route tells of its principal: a client's own must reach no target, by whichever route.
 pub(super) fn all_names(tables: &Entries<RouteTable>) -> Vec<HeaderName> {
+    let tokens = tables.values().filter_map(|entry| entry.table.identity_token.as_ref());
     let names = tables.values().flat_map(|entry| entry.table.identity.keys());
+    let names = names.chain(tokens.map(|token| &token.get_ref().header));
     let mut names: Vec<_> = names.filter_map(|name| HeaderName::from_bytes(name.get_ref().as_bytes()).ok()).collect();
     names.retain(|name| *name != header::HOST);
     names

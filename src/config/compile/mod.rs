@@ -3,6 +3,7 @@
 mod authn;
 mod failures;
 mod identity;
+mod identity_token;
 mod listen;
 mod route;
 mod target;
@@ -105,11 +106,12 @@ impl Compiler<'_, '_> {
         let limits = self.each("limit", file.limit, Self::limit);
         let listeners = self.listener_states(file.listen);
         let told = identity::all_names(&file.route);
-        let parts = route::Parts { targets, credentials, authenticators, limits, roles, told };
+        let issuer = file.identity_token.and_then(|table| self.issuer(table, &vaults, &file.route));
+        let parts = route::Parts { targets, credentials, authenticators, limits, roles, told, issuer };
         let (router, routes) = self.router(file.route, &parts);
         let vaults = vaults.by_name.into_values().flatten().collect();
         let targets = parts.targets.by_name.into_values().flatten().collect();
-        (Snapshot { number, router, routes, vaults, targets, failures, listeners }, process)
+        (Snapshot { number, router, routes, vaults, targets, failures, issuer: parts.issuer, listeners }, process)
     }
 
     fn each<T, V>(

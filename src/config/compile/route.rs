@@ -14,7 +14,7 @@ use crate::config::file::{LimitTable, RoleTable, RouteTable, RuleTable, Text};
 use crate::config::read::Entries;
 use crate::config::values::Spanned;
 use crate::domain::{HostPattern, Methods, Name, PathPattern};
-use crate::inject::Credential;
+use crate::inject::{Credential, Issuer};
 use crate::limit::{RateFields, RateSettings};
 use crate::state::{LimitBy, Route, RouteLimit, Router};
 use crate::target::Target;
@@ -28,6 +28,15 @@ pub(super) struct Parts {
     pub(super) roles: Arc<Roles>,
     /// The headers in which any route tells of its principal.
     pub(super) told: Vec<HeaderName>,
+    /// The `[identity_token]`.
+    pub(super) issuer: Option<Arc<Issuer>>,
+}
+
+impl Parts {
+    /// The places of all authenticators, not only of the route's: a caller may present to one route what is for another.
+    pub(super) fn places(&self) -> Vec<HeaderName> {
+        self.authenticators.by_name.values().flatten().flat_map(Authenticator::places).collect()
+    }
 }
 
 /// A compiled `[limit.NAME]`.
@@ -129,7 +138,9 @@ impl Compiler<'_, '_> {
         let target = self.find(&parts.targets, &table.target).map(Arc::clone);
         let credential = self.route_credential(&table, parts);
         let own = credential.as_ref().and_then(|credential| credential.as_deref());
-        let identity = self.identity_headers(&table.identity, own, &places(&parts.authenticators));
+        let identity = self.identity_headers(&table.identity, own, &parts.places());
+        let told = identity.as_deref().unwrap_or_default();
+        let identity_token = self.identity_token(table.identity_token.as_ref(), told, own, parts);
         let authn = self.chain(name, &table.authn, parts);
         let limits = self.route_limits(name, &table.limits, parts);
         let rules = self.rules(name, &table.allow, methods, parts);
@@ -150,6 +161,7 @@ impl Compiler<'_, '_> {
             limits,
             credential,
             identity: identity?,
+            identity_token: identity_token?,
             target_metrics: self.engines.metrics.target(&target.as_ref()?.settings().name),
             target: target?,
             metrics: self.engines.metrics.route(name),
@@ -281,14 +293,9 @@ impl Compiler<'_, '_> {
     }
 }
 
-/// The places of all authenticators, not only of the route's: a caller may present to one route what is for another.
-fn places(authenticators: &Compiled<Authenticator>) -> Vec<HeaderName> {
-    authenticators.by_name.values().flatten().flat_map(Authenticator::places).collect()
-}
-
 fn stripped(parts: &Parts, credential: Option<&Credential>) -> Vec<HeaderName> {
     let mut names = vec![header::AUTHORIZATION, header::PROXY_AUTHORIZATION];
-    names.extend(places(&parts.authenticators));
+    names.extend(parts.places());
     names.extend(parts.told.iter().cloned());
     names.extend(credential.and_then(Credential::header));
     names.sort_by(|a, b| a.as_str().cmp(b.as_str()));

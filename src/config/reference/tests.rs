@@ -16,6 +16,9 @@ audit = {}
 [admin]
 address = "127.0.0.1:9901"
 [failures]
+[identity_token]
+issuer = "https://gateway.example.com"
+key = "directory:identity"
 [listen.x]
 address = "127.0.0.1:8080"
 [authn.jwt.jwt]

@@ -1,13 +1,14 @@
 //! A bounded store of what was found out lately and may be found out again.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::mem;
 use std::sync::{PoisonError, RwLock};
 
 /// Values by a digest or tag of `N` bytes, in segments of two generations: when the young one is full it becomes the old one, and the old one
 /// goes. So the size is bounded, nothing is ever searched, and only a small part is dropped at a time. Whether a value still holds is for
 /// whoever finds it to say.
-pub(super) struct Recent<const N: usize, V> {
+pub struct Recent<const N: usize, V> {
     segments: Box<[RwLock<Segment<N, V>>]>,
     generation: usize,
 }
@@ -23,20 +24,20 @@ struct Segment<const N: usize, V> {
 const SEGMENTS: usize = 64;
 
 impl<const N: usize, V> Recent<N, V> {
-    /// Room for about this many values.
-    pub(super) fn new(capacity: usize) -> Self {
+    /// Room for about this many values. The first byte of a key has to be as good as random.
+    pub fn new(capacity: usize) -> Self {
         let empty = || RwLock::new(Segment { young: Generation::default(), old: Generation::default() });
         Self { segments: (0..SEGMENTS).map(|_| empty()).collect(), generation: (capacity / SEGMENTS / 2).max(1) }
     }
 
     /// What `take` makes of the value of this key, if there is one.
-    pub(super) fn find<R>(&self, key: &[u8; N], take: impl FnOnce(&V) -> Option<R>) -> Option<R> {
+    pub fn find<R>(&self, key: &[u8; N], take: impl FnOnce(&V) -> Option<R>) -> Option<R> {
         let segment = self.segment(key).read().unwrap_or_else(PoisonError::into_inner);
         segment.young.get(key).or_else(|| segment.old.get(key)).and_then(take)
     }
 
     /// Keeps a value.
-    pub(super) fn keep(&self, key: [u8; N], value: V) {
+    pub fn keep(&self, key: [u8; N], value: V) {
         let mut segment = self.segment(&key).write().unwrap_or_else(PoisonError::into_inner);
         let gone = if segment.young.len() < self.generation {
             Generation::default()
@@ -55,16 +56,22 @@ impl<const N: usize, V> Recent<N, V> {
     }
 }
 
+impl<const N: usize, V> fmt::Debug for Recent<N, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recent").finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::sha256;
 
     #[test]
     fn never_holds_more_than_its_room_and_never_loses_the_youngest() {
         let recent = Recent::new(1280);
         for n in 0..10_000_u32 {
-            let key = sha256(&n.to_be_bytes());
+            let mut key = [0; 32];
+            key[..4].copy_from_slice(&n.wrapping_mul(0x9e37_79b1).to_be_bytes());
             recent.keep(key, n);
             assert_eq!(recent.find(&key, |value| Some(*value)), Some(n));
         }

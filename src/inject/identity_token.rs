@@ -1,0 +1,206 @@
+//! Who the caller is, told to the upstream in a token that the gateway signs: whoever gets it can prove it with the published keys.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwapOption;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderName, HeaderValue};
+use serde_json::{Map, Value, json};
+
+use crate::authz::Permit;
+use crate::crypto::{SigningKey, tag};
+use crate::domain::{Denial, HostPattern, Principal, PrincipalKind, Recent, Unavailable};
+use crate::vault::Slot;
+
+/// The gateway as an issuer of tokens about its callers.
+pub struct Issuer {
+    settings: IssuerSettings,
+    keys: ArcSwapOption<Keys>,
+    minted: Recent<16, Minted>,
+}
+
+/// What an issuer is made from.
+pub struct IssuerSettings {
+    /// The `iss` of its tokens.
+    pub issuer: String,
+    /// The host that its keys are published on.
+    pub host: HostPattern,
+    /// The path of its key set, in normal form.
+    pub path: String,
+    /// How long a token lives, unless what proved the caller ends before.
+    pub lifetime: Duration,
+    /// The key that signs.
+    pub key: Arc<Slot>,
+    /// Keys that are published and do not sign: the last, and the next.
+    pub other_keys: Vec<Arc<Slot>>,
+}
+
+/// The keys as they were when they had these versions.
+struct Keys {
+    versions: Vec<u64>,
+    signer: SigningKey,
+    set: Arc<str>,
+}
+
+struct Minted {
+    value: HeaderValue,
+    /// Until when it is handed out again.
+    until: SystemTime,
+}
+
+/// The token of one route: the header that it stands in, and whom it is for.
+#[derive(Debug)]
+pub struct IdentityToken {
+    issuer: Arc<Issuer>,
+    header: HeaderName,
+    audience: String,
+}
+
+/// The `typ` of tokens, by which nobody takes one for a token of another sort (RFC 8725 §3.11).
+pub const TYPE: &str = "claviger-identity+jwt";
+/// How many tokens are remembered.
+const MAX_MINTED: usize = 65_536;
+
+const AWAY: Denial = Denial::Unavailable(Unavailable::Credential);
+
+impl Issuer {
+    /// The longest lifetime of a token.
+    pub const MAX_LIFETIME: Duration = Duration::from_secs(600);
+    /// The shortest.
+    pub const MIN_LIFETIME: Duration = Duration::from_secs(1);
+
+    /// An issuer. Its keys are looked for at each use, as every secret is.
+    pub fn new(settings: IssuerSettings) -> Self {
+        Self { settings, keys: ArcSwapOption::empty(), minted: Recent::new(MAX_MINTED) }
+    }
+
+    /// Whether a request for this host and path asks for the key set.
+    pub fn publishes(&self, host: &str, path: &str) -> bool {
+        path == self.settings.path && matches!(&self.settings.host, HostPattern::Exact(own) if own == host)
+    }
+
+    /// The key set (RFC 7517 §5), with public keys alone.
+    ///
+    /// # Errors
+    /// [`Unavailable::Credential`] while one of the keys cannot be had or is none.
+    pub fn key_set(&self, now: Instant) -> Result<Arc<str>, Denial> {
+        self.keys(now).map(|keys| Arc::clone(&keys.set))
+    }
+
+    fn keys(&self, now: Instant) -> Result<Arc<Keys>, Denial> {
+        let slots = || [&self.settings.key].into_iter().chain(&self.settings.other_keys);
+        let secrets = slots().map(|slot| slot.load_at(now)).collect::<Result<Vec<_>, _>>().map_err(|_| AWAY)?;
+        let versions = secrets.iter().map(|(version, _)| *version);
+        if let Some(keys) = self.keys.load_full()
+            && versions.clone().eq(keys.versions.iter().copied())
+        {
+            return Ok(keys);
+        }
+        let mut all = Vec::with_capacity(secrets.len());
+        for (slot, (_, secret)) in slots().zip(&secrets) {
+            all.push(SigningKey::from_pem(secret).map_err(|fault| {
+                log::error!("secret {}: {fault}; no token is signed", slot.name());
+                AWAY
+            })?);
+        }
+        let set: Vec<_> = all.iter().map(SigningKey::jwk).collect();
+        let set = format!(r#"{{"keys":[{}]}}"#, set.join(",")).into();
+        let keys = Arc::new(Keys { versions: versions.collect(), signer: all.swap_remove(0), set });
+        self.keys.store(Some(Arc::clone(&keys)));
+        Ok(keys)
+    }
+
+    /// A token with these claims and times of its own; one that was made before, while half of its life is left.
+    fn mint(
+        &self,
+        mut claims: Map<String, Value>,
+        end: Option<SystemTime>,
+        now: SystemTime,
+    ) -> Result<HeaderValue, Denial> {
+        let keys = self.keys(Instant::now())?;
+        let said = Value::Object(claims.clone()).to_string();
+        let ends = end.map(seconds).unwrap_or_default().to_be_bytes();
+        let key = tag(&[keys.signer.kid().as_bytes(), &ends, said.as_bytes()].concat());
+        let again = self.minted.find(&key, |minted| (now < minted.until).then(|| minted.value.clone()));
+        if let Some(value) = again {
+            return Ok(value);
+        }
+        let exp = now.checked_add(self.settings.lifetime).ok_or(AWAY)?;
+        let exp = end.map_or(exp, |end| exp.min(end));
+        claims.insert("iat".to_owned(), seconds(now).into());
+        claims.insert("exp".to_owned(), seconds(exp).into());
+        let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let head = json!({ "alg": keys.signer.alg(), "kid": keys.signer.kid(), "typ": TYPE });
+        let mut token = format!("{}.{}", encode(head), encode(Value::Object(claims)));
+        let signature = keys.signer.sign(token.as_bytes()).map_err(|_| AWAY)?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        let mut value = HeaderValue::try_from(token).map_err(|_| AWAY)?;
+        value.set_sensitive(true);
+        let until = now + exp.duration_since(now).unwrap_or_default() / 2;
+        self.minted.keep(key, Minted { value: value.clone(), until });
+        Ok(value)
+    }
+}
+
+impl IdentityToken {
+    /// The token in this header for this audience.
+    pub fn new(issuer: Arc<Issuer>, header: HeaderName, audience: String) -> Self {
+        Self { issuer, header, audience }
+    }
+
+    /// The header. The client's own is taken off whatever becomes of this one.
+    pub fn header(&self) -> &HeaderName {
+        &self.header
+    }
+
+    /// The header's value for an authorized request: it ends with what proved the caller, if not before.
+    ///
+    /// # Errors
+    /// [`Unavailable::Credential`] while the key cannot be had or is none.
+    pub fn mint(&self, permit: &Permit, now: SystemTime) -> Result<HeaderValue, Denial> {
+        let principal = permit.principal();
+        self.issuer.mint(self.claims(principal), principal.expires, now)
+    }
+
+    fn claims(&self, principal: &Principal) -> Map<String, Value> {
+        let mut claims = Map::new();
+        let mut claim = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+        claim("iss", self.issuer.settings.issuer.as_str().into());
+        // The id alone could be somebody else's, whom another authenticator proves.
+        claim("sub", format!("{}:{}", principal.authenticator, principal.id).into());
+        claim("aud", self.audience.as_str().into());
+        let kind = match principal.kind {
+            PrincipalKind::Human => "human",
+            PrincipalKind::Service => "service",
+            PrincipalKind::Agent => "agent",
+        };
+        claim("kind", kind.into());
+        claim("roles", principal.roles.iter().map(|role| Value::from(&**role)).collect());
+        if !principal.scopes.is_empty() {
+            claim("scope", principal.scopes.join(" ").into());
+        }
+        if let Some(actor) = &principal.actor {
+            claim("act", json!({ "sub": &**actor }));
+        }
+        claims
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let IssuerSettings { issuer, path, lifetime, .. } = &self.settings;
+        f.debug_struct("Issuer")
+            .field("issuer", issuer)
+            .field("path", path)
+            .field("lifetime", lifetime)
+            .finish_non_exhaustive()
+    }
+}
