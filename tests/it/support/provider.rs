@@ -1,4 +1,4 @@
-//! A certified OpenID provider in a process of its own, and a client of it with a key.
+//! A certified OpenID provider in a process of its own, and what its clients ask it for.
 
 use std::{
     fs,
@@ -8,16 +8,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, EncodingKey, jwk::Jwk};
-use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{
-    issuer::{AUDIENCE, jws, now},
-    raw,
-};
+use super::{issuer::AUDIENCE, raw};
 
 /// The provider; it ends with the test.
 pub(crate) struct Provider {
@@ -79,39 +72,5 @@ impl Drop for Provider {
         // Both fail only when it has ended and been waited for.
         let _ = self.process.kill();
         let _ = self.process.wait();
-    }
-}
-
-/// A key that DPoP proofs are made with (RFC 9449).
-pub(crate) struct ProofKey {
-    key: EncodingKey,
-    jwk: Value,
-}
-
-impl ProofKey {
-    /// A new P-256 key.
-    pub(crate) fn new() -> Self {
-        let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key");
-        let key = EncodingKey::from_ec_pem(pair.serialize_pem().as_bytes()).expect("PKCS#8");
-        let whole = Jwk::from_encoding_key(&key, Algorithm::ES256).expect("a public half");
-        let whole = serde_json::to_value(whole).expect("JSON");
-        let jwk = json!({"kty": whole["kty"], "crv": whole["crv"], "x": whole["x"], "y": whole["y"]});
-        Self { key, jwk }
-    }
-
-    /// A proof for this request; with the access token where one comes with it.
-    pub(crate) fn proof(&self, method: &str, url: &str, token: Option<&str>, nonce: Option<&str>) -> String {
-        let id = uuid::Uuid::now_v7().to_string();
-        let mut claims = json!({"htm": method, "htu": url, "iat": now(), "jti": id});
-        if let Some(token) = token {
-            claims["ath"] = json!(URL_SAFE_NO_PAD.encode(digest(&SHA256, token.as_bytes())));
-        }
-        if let Some(nonce) = nonce {
-            claims["nonce"] = json!(nonce);
-        }
-        let header = json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk});
-        jws(&header, &claims, |input| {
-            jsonwebtoken::crypto::sign(input, &self.key, Algorithm::ES256).expect("a signature")
-        })
     }
 }
