@@ -6,6 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::support::{
     eventually,
+    frames::{self, Ending},
     http1::Message,
     mutual::{JOB, Mutual, TLS},
     raw::{Client, request},
@@ -74,6 +75,60 @@ fn revocation_and_authorities_change_for_connections_that_are_open() {
     assert_eq!(get(&mut live, "/mtls/x", &[]).status(), 200);
     let stranger = twin.client("job", &[JOB]);
     assert_eq!(get(&mut scene.connect(Some(&stranger)), "/mtls/x", &[]).status(), 401);
+}
+
+/// The status of each of these streams, as GETs of `/mtls/` and the stream's number.
+fn statuses(client: &mut Client, streams: &[u32]) -> Vec<u16> {
+    for stream in streams {
+        let path = format!("/mtls/{stream}");
+        let fields: [(&str, &[u8]); 4] =
+            [(":method", b"GET"), (":scheme", b"https"), (":authority", b"gateway.test"), (":path", path.as_bytes())];
+        client.send(&frames::request(*stream, &fields, b""));
+    }
+    let status = |ending: Ending| match ending {
+        Ending::Response { status, .. } => status,
+        other => panic!("{other:?}"),
+    };
+    frames::endings(client, streams).into_iter().map(status).collect()
+}
+
+#[test]
+fn a_certificate_proves_every_stream_of_its_connection_until_it_is_revoked() {
+    let listen = "tls = { certificate = \"cert.pem\", key = \"key.pem\" }\nclient_certificate = \"ask\"";
+    let scene = Mutual::new(listen, "");
+    let connect = |identity: Option<&Identity>| {
+        let mut config = (*scene.trusting(identity)).clone();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let mut client = Client::connect_tls(scene.gateway.public(), "gateway.test", Arc::new(config));
+        client.as_mut().expect("a handshake").send(&frames::opening_without_table());
+        client.expect("a handshake")
+    };
+    let (job, other) = (scene.job(), scene.job());
+    let (mut live, mut nobody, mut neighbour) = (connect(Some(&job)), connect(None), connect(Some(&other)));
+    assert_eq!(statuses(&mut live, &[1, 3, 5, 7, 9]), [200; 5]);
+    let seen = scene.upstream.requests();
+    assert_eq!(seen.len(), 5);
+    assert!(seen.iter().all(|request| request.all("x-user") == [JOB]), "each is told to the upstream as its");
+    assert_eq!(statuses(&mut nobody, &[1, 3]), [401; 2]);
+
+    scene.gateway.site().write("clients.crl", scene.clients.revoking(&[&job]));
+    let mut streams = (11..).step_by(2);
+    let refused = eventually("the next stream is refused", || {
+        let stream = streams.next()?;
+        (statuses(&mut live, &[stream]) == [401]).then_some(stream)
+    });
+    let path = format!("/mtls/{refused}");
+    let record = scene.gateway.audited("the refusal", |record| record["path"] == *path && record["status"] == 401);
+    assert_eq!((&record["detail"], &record["protocol"]), (&"revoked".into(), &"HTTP/2".into()));
+    let next = [refused + 2, refused + 4];
+    assert_eq!(statuses(&mut live, &next), [401; 2], "and so are all that follow");
+    assert_eq!(statuses(&mut neighbour, &[1]), [200], "the connection of another goes on");
+
+    scene.gateway.site().write("clients.crl", scene.clients.revoking(&[]));
+    let mut streams = (refused + 6..).step_by(2);
+    eventually("the open connection is good again", || {
+        (statuses(&mut live, &[streams.next()?]) == [200]).then_some(())
+    });
 }
 
 #[test]
