@@ -1,5 +1,7 @@
 //! Signed requests (RFC 9421) and signed bodies (RFC 9530) over real connections, and the rotation of API keys.
 
+use http::HeaderMap;
+
 use crate::support::{
     eventually,
     frames::{self, Ending},
@@ -8,6 +10,7 @@ use crate::support::{
     scene::code,
     setup::{Caller, Parts, SECRET, alice, config},
     signer::{SHARED, lines, sign, signed, sound},
+    streams::Streams,
     upstream::Upstream,
 };
 
@@ -153,6 +156,79 @@ fn a_body_that_is_not_the_signed_one_never_reaches_the_upstream_whole() {
             &attempt[..300.min(attempt.len())]
         );
     }
+}
+
+/// How a request over HTTP/2 ends whose body is followed by trailers.
+fn with_trailers(gateway: &Gateway, path: &str, signed: &[(&'static str, String); 3], body: &[u8]) -> Ending {
+    let mut all: Vec<(&str, &[u8])> =
+        vec![(":method", b"POST"), (":scheme", b"http"), (":authority", b"gateway.test"), (":path", path.as_bytes())];
+    all.extend(signed.iter().map(|(name, value)| (*name, value.as_bytes())));
+    let mut client = Client::connect(gateway.public());
+    client.send(&frames::opening());
+    client.send(&frames::frame(frames::HEADERS, frames::END_HEADERS, 1, &frames::block(&all)));
+    for part in body.chunks(5) {
+        client.send(&frames::frame(frames::DATA, 0, 1, part));
+    }
+    let trailers = frames::block(&[("content-digest", b"sha-256=:AAAA:"), ("x-sum", b"7")]);
+    client.send(&frames::frame(frames::HEADERS, frames::END_HEADERS | frames::END_STREAM, 1, &trailers));
+    frames::ending(&mut client, 1)
+}
+
+#[test]
+fn a_signed_body_is_checked_on_its_way_from_and_to_http2_and_before_trailers() {
+    let (streams, upstream) = (Streams::echo(), Upstream::echo());
+    let more = format!(
+        "{TABLES}[target.modern]\nurl = \"{}\"\nhttp = \"2\"\n[route.modern]\npath = \"/modern/**\"\n\
+         target = \"modern\"\nauthn = [\"partners\"]\nallow = [{{ principal = \"partners:acme\" }}]\n",
+        streams.url()
+    );
+    let gateway = Gateway::start(|site| {
+        site.write("secrets/acme", SHARED);
+        config(site, &upstream, &Parts { more: &more, listen: "http2 = true", ..Parts::default() })
+    });
+    let (good, bad) = (&b"pay 5 to ada"[..], &b"pay 5 to eve"[..]);
+    let mut nonces = (0..).map(|n| format!("h2-{n}"));
+    let mut signed = |path: &str| sign("POST", path, good, &nonces.next().expect("a nonce"));
+    for route in ["modern", "signed"] {
+        let path = format!("/{route}/good");
+        let plain = request("POST", &path, &fields(&signed(&path)), good);
+        assert_eq!(gateway.send(&plain).status(), 200, "{route}");
+        assert_eq!(gateway.send(&chunked(&path, &signed(&path), good, 5)).status(), 200, "{route}");
+        for ending in
+            [over_http2(&gateway, &path, &signed(&path), good, 5), with_trailers(&gateway, &path, &signed(&path), good)]
+        {
+            assert!(matches!(ending, Ending::Response { status: 200, .. }), "{route}: {ending:?}");
+        }
+
+        let path = format!("/{route}/bad");
+        let plain = request("POST", &path, &fields(&signed(&path)), bad);
+        assert_eq!(gateway.send(&plain).status(), 401, "{route}");
+        assert_eq!(gateway.send(&chunked(&path, &signed(&path), bad, 5)).status(), 401, "{route}");
+        for ending in [
+            over_http2(&gateway, &path, &signed(&path), bad, 5),
+            over_http2(&gateway, &path, &signed(&path), &good[..7], 5),
+            with_trailers(&gateway, &path, &signed(&path), bad),
+            with_trailers(&gateway, &path, &signed(&path), &good[..7]),
+            with_trailers(&gateway, &path, &signed(&path), b""),
+        ] {
+            assert!(matches!(ending, Ending::Response { status: 401, .. }), "{route}: {ending:?}");
+        }
+        let records = eventually("every refusal has its record", || {
+            let records: Vec<_> = gateway.audit().into_iter().filter(|record| record["path"] == *path).collect();
+            (records.len() == 7).then_some(records)
+        });
+        assert!(records.iter().all(|record| record["detail"] == "digest"), "{records:?}");
+    }
+    let received = streams.received();
+    let whole: Vec<_> = received.iter().filter(|one| one.trailers.is_some()).collect();
+    assert_eq!(whole.len(), 4, "{received:?}");
+    for one in whole {
+        assert_eq!((one.path.as_str(), one.body.as_slice()), ("/good", good));
+        assert!(!one.headers.contains_key("signature") && !one.headers.contains_key("x-sum"), "{one:?}");
+        assert!(one.trailers.as_ref().is_some_and(HeaderMap::is_empty), "{one:?}");
+    }
+    assert!(upstream.requests().iter().all(|one| one.path() == "/good" && one.body == good && one.trailers.is_empty()));
+    assert_eq!(upstream.requests().len(), 4);
 }
 
 #[test]

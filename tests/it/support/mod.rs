@@ -17,6 +17,7 @@ pub(crate) mod raw;
 pub(crate) mod scene;
 pub(crate) mod setup;
 pub(crate) mod signer;
+pub(crate) mod streams;
 pub(crate) mod tls;
 pub(crate) mod upstream;
 
