@@ -6,8 +6,6 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use rustls::pki_types::PrivatePkcs8KeyDer;
-use rustls::pki_types::pem::PemObject as _;
 use zeroize::Zeroizing;
 
 use super::sha256;
@@ -34,11 +32,10 @@ impl SigningKey {
     /// # Errors
     /// [`SigningKeyFault`] for anything else.
     pub fn from_pem(text: &Secret) -> Result<Self, SigningKeyFault> {
-        let der = PrivatePkcs8KeyDer::from_pem_slice(text.expose()).map_err(|_| SigningKeyFault)?;
-        let der = der.secret_pkcs8_der();
-        let ed25519 = Ed25519KeyPair::from_pkcs8(der).map(|pair| Pair::Ed25519(Box::new(pair)));
+        let der = decode(text).ok_or(SigningKeyFault)?;
+        let ed25519 = Ed25519KeyPair::from_pkcs8(&der).map(|pair| Pair::Ed25519(Box::new(pair)));
         let pair = ed25519.or_else(|_| {
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).map(|pair| Pair::P256(Box::new(pair)))
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der).map(|pair| Pair::P256(Box::new(pair)))
         });
         let pair = pair.map_err(|_| SigningKeyFault)?;
         let kid = URL_SAFE_NO_PAD.encode(sha256(pair.members().as_bytes()));
@@ -96,6 +93,15 @@ impl SigningKey {
                 .map_err(|_| SigningKeyFault),
         }
     }
+}
+
+/// What stands between the lines of PEM (RFC 7468 §2), of which there is one pair and nothing around it. Libraries that read PEM leave the
+/// decoded key behind in memory.
+fn decode(text: &Secret) -> Option<Zeroizing<Vec<u8>>> {
+    let text = std::str::from_utf8(text.expose()).ok()?.trim();
+    let body = text.strip_prefix("-----BEGIN PRIVATE KEY-----")?.strip_suffix("-----END PRIVATE KEY-----")?;
+    let body: Zeroizing<Vec<u8>> = Zeroizing::new(body.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect());
+    STANDARD.decode(&*body).ok().map(Zeroizing::new)
 }
 
 impl Pair {

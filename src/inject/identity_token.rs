@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::authz::Permit;
 use crate::crypto::{SigningKey, tag};
-use crate::domain::{Denial, HostPattern, Principal, PrincipalKind, Recent, Unavailable};
+use crate::domain::{Denial, HostPattern, Principal, PrincipalKind, Recent, Secret, Unavailable};
 use crate::vault::Slot;
 
 /// The gateway as an issuer of tokens about its callers.
@@ -41,12 +41,13 @@ pub struct IssuerSettings {
 /// The keys as they were when they had these versions.
 struct Keys {
     versions: Vec<u64>,
-    signer: SigningKey,
+    signer: Option<SigningKey>,
     set: Arc<str>,
 }
 
 struct Minted {
     value: HeaderValue,
+    from: SystemTime,
     /// Until when it is handed out again.
     until: SystemTime,
 }
@@ -61,6 +62,8 @@ pub struct IdentityToken {
 
 /// The `typ` of tokens, by which nobody takes one for a token of another sort (RFC 8725 §3.11).
 pub const TYPE: &str = "claviger-identity+jwt";
+/// The longest token, in bytes: targets take no longer header.
+const MAX_TOKEN: usize = 8 * 1024;
 /// How many tokens are remembered.
 const MAX_MINTED: usize = 65_536;
 
@@ -85,32 +88,31 @@ impl Issuer {
     /// The key set (RFC 7517 §5), with public keys alone.
     ///
     /// # Errors
-    /// [`Unavailable::Credential`] while one of the keys cannot be had or is none.
+    /// [`Unavailable::Credential`] while the key that signs cannot be had or is none. Others that are not there are left out.
     pub fn key_set(&self, now: Instant) -> Result<Arc<str>, Denial> {
         self.keys(now).map(|keys| Arc::clone(&keys.set))
     }
 
     fn keys(&self, now: Instant) -> Result<Arc<Keys>, Denial> {
         let slots = || [&self.settings.key].into_iter().chain(&self.settings.other_keys);
-        let secrets = slots().map(|slot| slot.load_at(now)).collect::<Result<Vec<_>, _>>().map_err(|_| AWAY)?;
-        let versions = secrets.iter().map(|(version, _)| *version);
-        if let Some(keys) = self.keys.load_full()
-            && versions.clone().eq(keys.versions.iter().copied())
-        {
-            return Ok(keys);
-        }
-        let mut all = Vec::with_capacity(secrets.len());
-        for (slot, (_, secret)) in slots().zip(&secrets) {
-            all.push(SigningKey::from_pem(secret).map_err(|fault| {
-                log::error!("secret {}: {fault}; no token is signed", slot.name());
-                AWAY
-            })?);
-        }
-        let set: Vec<_> = all.iter().map(SigningKey::jwk).collect();
-        let set = format!(r#"{{"keys":[{}]}}"#, set.join(",")).into();
-        let keys = Arc::new(Keys { versions: versions.collect(), signer: all.swap_remove(0), set });
-        self.keys.store(Some(Arc::clone(&keys)));
-        Ok(keys)
+        let secrets: Vec<_> = slots().map(|slot| slot.load_at(now).ok()).collect();
+        let versions = secrets.iter().map(|secret| secret.as_ref().map_or(0, |(version, _)| *version));
+        let keys = match self.keys.load_full() {
+            Some(keys) if versions.clone().eq(keys.versions.iter().copied()) => keys,
+            _ => {
+                let read = slots()
+                    .zip(&secrets)
+                    .map(|(slot, secret)| read(slot, secret.as_ref().map(|(_, secret)| &**secret)));
+                let mut all: Vec<_> = read.collect();
+                let set: Vec<_> = all.iter().flatten().map(SigningKey::jwk).collect();
+                let set = format!(r#"{{"keys":[{}]}}"#, set.join(",")).into();
+                // Remembered also where the first is none, so that each version is read and complained of once.
+                let keys = Arc::new(Keys { versions: versions.collect(), signer: all.swap_remove(0), set });
+                self.keys.store(Some(Arc::clone(&keys)));
+                keys
+            }
+        };
+        if keys.signer.is_some() { Ok(keys) } else { Err(AWAY) }
     }
 
     /// A token with these claims and times of its own; one that was made before, while half of its life is left.
@@ -121,10 +123,12 @@ impl Issuer {
         now: SystemTime,
     ) -> Result<HeaderValue, Denial> {
         let keys = self.keys(Instant::now())?;
+        let signer = keys.signer.as_ref().ok_or(AWAY)?;
         let said = Value::Object(claims.clone()).to_string();
         let ends = end.map(seconds).unwrap_or_default().to_be_bytes();
-        let key = tag(&[keys.signer.kid().as_bytes(), &ends, said.as_bytes()].concat());
-        let again = self.minted.find(&key, |minted| (now < minted.until).then(|| minted.value.clone()));
+        let key = tag(&[signer.kid().as_bytes(), &ends, said.as_bytes()].concat());
+        let again =
+            self.minted.find(&key, |minted| (minted.from <= now && now < minted.until).then(|| minted.value.clone()));
         if let Some(value) = again {
             return Ok(value);
         }
@@ -133,15 +137,19 @@ impl Issuer {
         claims.insert("iat".to_owned(), seconds(now).into());
         claims.insert("exp".to_owned(), seconds(exp).into());
         let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let head = json!({ "alg": keys.signer.alg(), "kid": keys.signer.kid(), "typ": TYPE });
+        let head = json!({ "alg": signer.alg(), "kid": signer.kid(), "typ": TYPE });
         let mut token = format!("{}.{}", encode(head), encode(Value::Object(claims)));
-        let signature = keys.signer.sign(token.as_bytes()).map_err(|_| AWAY)?;
+        let signature = signer.sign(token.as_bytes()).map_err(|_| AWAY)?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        if token.len() > MAX_TOKEN {
+            log::error!("a caller has too many roles for a token of {MAX_TOKEN} bytes");
+            return Err(AWAY);
+        }
         let mut value = HeaderValue::try_from(token).map_err(|_| AWAY)?;
         value.set_sensitive(true);
         let until = now + exp.duration_since(now).unwrap_or_default() / 2;
-        self.minted.keep(key, Minted { value: value.clone(), until });
+        self.minted.keep(key, Minted { value: value.clone(), from: now, until });
         Ok(value)
     }
 }
@@ -180,14 +188,23 @@ impl IdentityToken {
         };
         claim("kind", kind.into());
         claim("roles", principal.roles.iter().map(|role| Value::from(&**role)).collect());
-        if !principal.scopes.is_empty() {
-            claim("scope", principal.scopes.join(" ").into());
+        // One with a blank in it would be read as two (RFC 6749 §3.3).
+        let scopes: Vec<_> =
+            principal.scopes.iter().map(|scope| &**scope).filter(|scope| !scope.contains(' ')).collect();
+        if !scopes.is_empty() {
+            claim("scope", scopes.join(" ").into());
         }
         if let Some(actor) = &principal.actor {
             claim("act", json!({ "sub": &**actor }));
         }
         claims
     }
+}
+
+/// One of the keys, if it is there and is one.
+fn read(slot: &Slot, secret: Option<&Secret>) -> Option<SigningKey> {
+    let key = SigningKey::from_pem(secret?);
+    key.inspect_err(|fault| log::error!("secret {}: {fault}", slot.name())).ok()
 }
 
 fn seconds(time: SystemTime) -> u64 {

@@ -25,6 +25,12 @@ pub(super) fn carry(denial: Denial) -> Box<Error> {
     Error::explain(ErrorType::CustomCode(CARRIED, u16::try_from(place).unwrap_or(u16::MAX)), denial.code())
 }
 
+/// The same for a body that may not go on. Named the client's: towards an HTTP/2 upstream Pingora takes any other error of the body for the
+/// upstream's, and waits for its answer all the same, to pass it on.
+pub(super) fn carry_of_body(denial: Denial) -> Box<Error> {
+    carry(denial).into_down()
+}
+
 /// What an error means for the client; nothing where the client itself is gone.
 pub(super) fn denial(error: &Error) -> Option<Denial> {
     match (error.root_etype(), error.esource()) {
@@ -96,6 +102,8 @@ mod tests {
     fn denials_come_out_of_pingora_as_they_went_in() {
         for carried in BY_PLACE {
             assert_eq!(denial(&carry(carried)), Some(carried));
+            let of_body = carry_of_body(carried);
+            assert_eq!((denial(&of_body), of_body.esource()), (Some(carried), &ErrorSource::Downstream));
         }
         assert_eq!(denial(&carry(Denial::NoRoute)), Some(Denial::Internal));
     }

@@ -224,13 +224,13 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         let limit = admission.route.max_body;
-        admission.body.take(body, end_of_stream, limit).map_err(failure::carry)?;
+        admission.body.take(body, end_of_stream, limit).map_err(failure::carry_of_body)?;
         if end_of_stream {
             if let Some(connection) = ingress::connection(session.digest()) {
                 connection.end_body();
             }
         } else if Instant::now() > admission.body.deadline {
-            return Err(failure::carry(Denial::TimedOut(TimedOut::Body)));
+            return Err(failure::carry_of_body(Denial::TimedOut(TimedOut::Body)));
         }
         Ok(())
     }

@@ -3,76 +3,17 @@
 use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use rustls::ClientConfig;
 
 use crate::support::{
     eventually,
-    gateway::{Gateway, Site},
+    frames::{self, Ending},
     http1::Message,
+    mutual::{JOB, Mutual, TLS},
     raw::{Client, request},
     scene::code,
-    setup::{Parts, alice, config_to},
+    setup::alice,
     tls::{Authority, Identity},
-    upstream::Upstream,
 };
-
-const JOB: &str = "spiffe://prod.test/job";
-
-/// A gateway whose TLS listener asks for certificates, with routes that take them.
-struct Scene {
-    servers: Authority,
-    clients: Authority,
-    upstream: Upstream,
-    gateway: Gateway,
-}
-
-impl Scene {
-    fn new(listen: &str) -> Self {
-        let (servers, clients, upstream) = (Authority::new("servers"), Authority::new("clients"), Upstream::echo());
-        let gateway = Gateway::start(|site| {
-            let identity = servers.server(&["gateway.test", "other.test", "127.0.0.1"]);
-            site.write("cert.pem", identity.certificate_pem());
-            site.write("key.pem", identity.key_pem());
-            site.write("clients.pem", clients.pem());
-            site.write("clients.crl", clients.revoking(&[]));
-            config(site, &upstream, listen)
-        });
-        Self { servers, clients, upstream, gateway }
-    }
-
-    fn job(&self) -> Identity {
-        self.clients.client("job", &[JOB])
-    }
-
-    fn trusting(&self, identity: Option<&Identity>) -> Arc<ClientConfig> {
-        self.servers.trusting_client(identity)
-    }
-
-    fn connect(&self, identity: Option<&Identity>) -> Client {
-        Client::connect_tls(self.gateway.public(), "gateway.test", self.trusting(identity)).expect("a handshake")
-    }
-
-    fn detail(&self, response: &Message) -> String {
-        let id = response.header("x-request-id").expect("a request id").to_owned();
-        let record = self.gateway.audited(&id, |record| record["id"] == id.as_str());
-        record["detail"].as_str().unwrap_or_default().to_owned()
-    }
-}
-
-const TLS: &str = "tls = { certificate = \"cert.pem\", key = \"key.pem\" }\nhttp2 = false\n";
-
-fn config(site: &Site, upstream: &Upstream, listen: &str) -> String {
-    let more = format!(
-        "[authn.workloads.mtls]\nca = \"clients.pem\"\ncrl = [\"clients.crl\"]\nidentity = \"uri\"\nroles = [\"batch\"]\n\
-         [route.mtls]\npath = \"/mtls/**\"\ntarget = \"api\"\ncredential = \"api\"\nauthn = [\"workloads\"]\n\
-         identity = {{ \"X-User\" = \"{{principal.id}}\", \"X-Roles\" = \"{{principal.roles}}\", \
-         \"X-Actor\" = \"{{principal.actor}}\" }}\nallow = [{{ principal = \"workloads:{JOB}\" }}]\n\
-         [route.open]\npath = \"/open/**\"\ntarget = \"api\"\nauthn = [\"workloads\", \"anonymous\"]\n\
-         identity = {{ \"X-User\" = \"{{principal.id}}\" }}\n\
-         allow = [{{ principal = \"workloads:{JOB}\" }}]\n"
-    );
-    config_to(site, &upstream.url(), &Parts { listen, more: &more, ..Parts::default() })
-}
 
 fn get(client: &mut Client, path: &str, headers: &[(&str, &str)]) -> Message {
     client.send(&request("GET", path, headers, b"")).response()
@@ -80,7 +21,7 @@ fn get(client: &mut Client, path: &str, headers: &[(&str, &str)]) -> Message {
 
 #[test]
 fn only_a_certificate_of_the_right_authority_and_name_gets_through() {
-    let scene = Scene::new(&format!("{TLS}client_certificate = \"ask\""));
+    let scene = Mutual::new(&format!("{TLS}client_certificate = \"ask\""), "");
     let (other, twin) = (Authority::new("other"), Authority::new("clients"));
     for (what, identity, status, detail) in [
         ("the right one", Some(scene.job()), 200, ""),
@@ -104,7 +45,7 @@ fn only_a_certificate_of_the_right_authority_and_name_gets_through() {
 
 #[test]
 fn revocation_and_authorities_change_for_connections_that_are_open() {
-    let scene = Scene::new(&format!("{TLS}client_certificate = \"ask\""));
+    let scene = Mutual::new(&format!("{TLS}client_certificate = \"ask\""), "");
     let (job, twin) = (scene.job(), Authority::new("clients"));
     let trusting = scene.trusting(Some(&job));
     let connect = || Client::connect_tls(scene.gateway.public(), "gateway.test", Arc::clone(&trusting));
@@ -136,9 +77,63 @@ fn revocation_and_authorities_change_for_connections_that_are_open() {
     assert_eq!(get(&mut scene.connect(Some(&stranger)), "/mtls/x", &[]).status(), 401);
 }
 
+/// The status of each of these streams, as GETs of `/mtls/` and the stream's number.
+fn statuses(client: &mut Client, streams: &[u32]) -> Vec<u16> {
+    for stream in streams {
+        let path = format!("/mtls/{stream}");
+        let fields: [(&str, &[u8]); 4] =
+            [(":method", b"GET"), (":scheme", b"https"), (":authority", b"gateway.test"), (":path", path.as_bytes())];
+        client.send(&frames::request(*stream, &fields, b""));
+    }
+    let status = |ending: Ending| match ending {
+        Ending::Response { status, .. } => status,
+        other => panic!("{other:?}"),
+    };
+    frames::endings(client, streams).into_iter().map(status).collect()
+}
+
+#[test]
+fn a_certificate_proves_every_stream_of_its_connection_until_it_is_revoked() {
+    let listen = "tls = { certificate = \"cert.pem\", key = \"key.pem\" }\nclient_certificate = \"ask\"";
+    let scene = Mutual::new(listen, "");
+    let connect = |identity: Option<&Identity>| {
+        let mut config = (*scene.trusting(identity)).clone();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let mut client = Client::connect_tls(scene.gateway.public(), "gateway.test", Arc::new(config));
+        client.as_mut().expect("a handshake").send(&frames::opening_without_table());
+        client.expect("a handshake")
+    };
+    let (job, other) = (scene.job(), scene.job());
+    let (mut live, mut nobody, mut neighbour) = (connect(Some(&job)), connect(None), connect(Some(&other)));
+    assert_eq!(statuses(&mut live, &[1, 3, 5, 7, 9]), [200; 5]);
+    let seen = scene.upstream.requests();
+    assert_eq!(seen.len(), 5);
+    assert!(seen.iter().all(|request| request.all("x-user") == [JOB]), "each is told to the upstream as its");
+    assert_eq!(statuses(&mut nobody, &[1, 3]), [401; 2]);
+
+    scene.gateway.site().write("clients.crl", scene.clients.revoking(&[&job]));
+    let mut streams = (11..).step_by(2);
+    let refused = eventually("the next stream is refused", || {
+        let stream = streams.next()?;
+        (statuses(&mut live, &[stream]) == [401]).then_some(stream)
+    });
+    let path = format!("/mtls/{refused}");
+    let record = scene.gateway.audited("the refusal", |record| record["path"] == *path && record["status"] == 401);
+    assert_eq!((&record["detail"], &record["protocol"]), (&"revoked".into(), &"HTTP/2".into()));
+    let next = [refused + 2, refused + 4];
+    assert_eq!(statuses(&mut live, &next), [401; 2], "and so are all that follow");
+    assert_eq!(statuses(&mut neighbour, &[1]), [200], "the connection of another goes on");
+
+    scene.gateway.site().write("clients.crl", scene.clients.revoking(&[]));
+    let mut streams = (refused + 6..).step_by(2);
+    eventually("the open connection is good again", || {
+        (statuses(&mut live, &[streams.next()?]) == [200]).then_some(())
+    });
+}
+
 #[test]
 fn a_certificate_is_good_for_the_host_of_its_handshake_alone() {
-    let scene = Scene::new(&format!("{TLS}client_certificate = \"ask\""));
+    let scene = Mutual::new(&format!("{TLS}client_certificate = \"ask\""), "");
     let job = scene.job();
     for (identity, host, status) in [
         (Some(&job), "gateway.test", 200),
@@ -160,7 +155,7 @@ fn a_certificate_is_good_for_the_host_of_its_handshake_alone() {
 
 #[test]
 fn a_listener_that_requires_a_certificate_has_no_connection_without_one() {
-    let scene = Scene::new(&format!("{TLS}client_certificate = \"require\""));
+    let scene = Mutual::new(&format!("{TLS}client_certificate = \"require\""), "");
     let job = scene.job();
     assert_eq!(get(&mut scene.connect(Some(&job)), "/mtls/x", &[]).status(), 200);
     // With TLS 1.3 the client ends its handshake before it hears of the refusal.
@@ -176,7 +171,7 @@ fn a_balancers_client_cert_is_believed_and_nobody_elses() {
     let field = |identity: &Identity| format!(":{}:", STANDARD.encode(identity.der()));
     for (from, trusted) in [("127.0.0.0/8", true), ("192.0.2.0/24", false)] {
         let listen = format!("client_cert_from = [\"{from}\"]");
-        let scene = Scene::new(&listen);
+        let scene = Mutual::new(&listen, "");
         let job = field(&scene.job());
         let stranger = field(&Authority::new("clients").client("job", &[JOB]));
         let ask = |headers: &[(&str, &str)]| scene.gateway.get("/mtls/x", headers);
@@ -208,7 +203,8 @@ fn a_balancers_client_cert_is_believed_and_nobody_elses() {
 
 #[test]
 fn a_trusted_peers_own_certificate_is_not_its_clients() {
-    let scene = Scene::new(&format!("{TLS}client_certificate = \"ask\"\nclient_cert_from = [\"127.0.0.0/8\"]"));
+    let listen = format!("{TLS}client_certificate = \"ask\"\nclient_cert_from = [\"127.0.0.0/8\"]");
+    let scene = Mutual::new(&listen, "");
     let job = scene.job();
     let response = get(&mut scene.connect(Some(&job)), "/mtls/x", &[]);
     assert_eq!((response.status(), scene.detail(&response)), (401, "missing".to_owned()));
@@ -221,7 +217,7 @@ fn a_trusted_peers_own_certificate_is_not_its_clients() {
 
 #[test]
 fn the_upstream_hears_of_the_caller_from_the_proxy_alone() {
-    let scene = Scene::new(&format!("{TLS}client_certificate = \"ask\""));
+    let scene = Mutual::new(&format!("{TLS}client_certificate = \"ask\""), "");
     let job = scene.job();
     let forged = [("X-User", "admin"), ("x-uSER", "root"), ("X-Roles", "admin"), ("X-Actor", "admin")];
     let told = |response: &Message| {

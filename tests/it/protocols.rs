@@ -12,9 +12,11 @@ use tokio::net::{TcpListener as AsyncListener, TcpStream as AsyncStream};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::support::{
+    eventually,
     frames::{self, Ending},
     raw::{Client, request},
     scene::{Extra, SECRET, Scene, code},
+    streams::Streams,
     tls::Authority,
     upstream::Upstream,
 };
@@ -287,6 +289,35 @@ fn a_body_that_is_too_large_is_refused_before_or_cut_off_on_the_way() {
     let record = scene.gateway.audited("the record", |entry| entry["path"] == "/api/cut");
     assert_eq!((&record["outcome"], &record["code"]), (&"denied".into(), &"body_too_large".into()));
     assert!(scene.upstream.requests().iter().all(|request| request.path() != "/cut"), "it never came to its end");
+}
+
+#[test]
+fn a_body_that_is_too_large_is_cut_off_on_its_way_to_an_http2_upstream_too() {
+    let streams = Streams::echo();
+    let url = streams.url();
+    let tables = format!(
+        "[target.modern]\nurl = \"{url}\"\nhttp = \"2\"\n[route.modern]\npath = \"/modern/**\"\ntarget = \"modern\"\n\
+         max_body = \"64KiB\"\nauthn = [\"corp\"]\nallow = [{{ role = \"reader\" }}]\n"
+    );
+    let scene = Scene::new(&Extra { tables: &tables, ..Extra::default() });
+    let head = format!(
+        "POST /modern/cut HTTP/1.1\r\nHost: api.test\r\nAuthorization: {}\r\nTransfer-Encoding: chunked\r\n\r\n",
+        scene.bearer()
+    );
+    for (chunks, status) in [(2, 200), (3, 413)] {
+        let mut client = Client::connect(scene.gateway.public());
+        client.send(head.as_bytes());
+        for _ in 0..chunks {
+            client.send(&[&b"8000\r\n"[..], &[b'x'; 0x8000], b"\r\n"].concat());
+        }
+        let response = client.send(b"0\r\n\r\n").try_response().ok().flatten().expect("an answer");
+        assert_eq!(response.status(), status);
+        let record = scene.record_of(&response);
+        assert_eq!(record["outcome"], if status == 200 { "completed" } else { "denied" }, "{record}");
+    }
+    let received = eventually("both have ended", || Some(streams.received()).filter(|all| all.len() == 2));
+    let whole: Vec<_> = received.iter().map(|one| one.trailers.is_some()).collect();
+    assert_eq!(whole, [true, false], "the other stream was reset");
 }
 
 #[test]

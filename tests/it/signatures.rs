@@ -1,23 +1,18 @@
 //! Signed requests (RFC 9421) and signed bodies (RFC 9530) over real connections, and the rotation of API keys.
 
-use aws_lc_rs::{
-    digest::{SHA256, SHA512, digest},
-    hmac,
-};
-use base64::{Engine, engine::general_purpose::STANDARD};
+use http::HeaderMap;
 
 use crate::support::{
     eventually,
     frames::{self, Ending},
     gateway::Gateway,
-    issuer::now,
     raw::{Client, request},
     scene::code,
     setup::{Caller, Parts, SECRET, alice, config},
+    signer::{SHARED, lines, sign, signed, sound},
+    streams::Streams,
     upstream::Upstream,
 };
-
-const SHARED: &str = "a shared secret of more than 32 bytes";
 
 const TABLES: &str = r#"
 [authn.partners.http_signature.key.acme]
@@ -37,27 +32,6 @@ fn gateway(upstream: &Upstream, target: &str) -> Gateway {
         site.write("secrets/acme", SHARED);
         config(site, upstream, &Parts { more: TABLES, target, listen: "http2 = true", ..Parts::default() })
     })
-}
-
-fn content_digest(body: &[u8]) -> String {
-    let encode = |digest: aws_lc_rs::digest::Digest| STANDARD.encode(digest.as_ref());
-    format!("sha-256=:{}:, sha-512=:{}:", encode(digest(&SHA256, body)), encode(digest(&SHA512, body)))
-}
-
-/// `Content-Digest`, `Signature-Input` and `Signature` of a request with this body to `gateway.test`.
-fn sign(method: &str, path: &str, body: &[u8], nonce: &str) -> [(&'static str, String); 3] {
-    let digest = content_digest(body);
-    let params = format!(
-        "(\"@method\" \"@authority\" \"@path\" \"@query\" \"content-digest\");created={};nonce=\"{nonce}\";keyid=\"acme\"",
-        now()
-    );
-    let base = format!(
-        "\"@method\": {method}\n\"@authority\": gateway.test\n\"@path\": {path}\n\"@query\": ?\n\
-         \"content-digest\": {digest}\n\"@signature-params\": {params}"
-    );
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SHARED.as_bytes()), base.as_bytes());
-    let signature = format!("sig=:{}:", STANDARD.encode(tag.as_ref()));
-    [("content-digest", digest), ("signature-input", format!("sig={params}")), ("signature", signature)]
 }
 
 fn fields<'a>(signed: &'a [(&'static str, String); 3]) -> Vec<(&'static str, &'a str)> {
@@ -184,18 +158,86 @@ fn a_body_that_is_not_the_signed_one_never_reaches_the_upstream_whole() {
     }
 }
 
+/// How a request over HTTP/2 ends whose body is followed by trailers.
+fn with_trailers(gateway: &Gateway, path: &str, signed: &[(&'static str, String); 3], body: &[u8]) -> Ending {
+    let mut all: Vec<(&str, &[u8])> =
+        vec![(":method", b"POST"), (":scheme", b"http"), (":authority", b"gateway.test"), (":path", path.as_bytes())];
+    all.extend(signed.iter().map(|(name, value)| (*name, value.as_bytes())));
+    let mut client = Client::connect(gateway.public());
+    client.send(&frames::opening());
+    client.send(&frames::frame(frames::HEADERS, frames::END_HEADERS, 1, &frames::block(&all)));
+    for part in body.chunks(5) {
+        client.send(&frames::frame(frames::DATA, 0, 1, part));
+    }
+    let trailers = frames::block(&[("content-digest", b"sha-256=:AAAA:"), ("x-sum", b"7")]);
+    client.send(&frames::frame(frames::HEADERS, frames::END_HEADERS | frames::END_STREAM, 1, &trailers));
+    frames::ending(&mut client, 1)
+}
+
+#[test]
+fn a_signed_body_is_checked_on_its_way_from_and_to_http2_and_before_trailers() {
+    let (streams, upstream) = (Streams::echo(), Upstream::echo());
+    let more = format!(
+        "{TABLES}[target.modern]\nurl = \"{}\"\nhttp = \"2\"\n[route.modern]\npath = \"/modern/**\"\n\
+         target = \"modern\"\nauthn = [\"partners\"]\nallow = [{{ principal = \"partners:acme\" }}]\n",
+        streams.url()
+    );
+    let gateway = Gateway::start(|site| {
+        site.write("secrets/acme", SHARED);
+        config(site, &upstream, &Parts { more: &more, listen: "http2 = true", ..Parts::default() })
+    });
+    let (good, bad) = (&b"pay 5 to ada"[..], &b"pay 5 to eve"[..]);
+    let mut nonces = (0..).map(|n| format!("h2-{n}"));
+    let mut signed = |path: &str| sign("POST", path, good, &nonces.next().expect("a nonce"));
+    for route in ["modern", "signed"] {
+        let path = format!("/{route}/good");
+        let plain = request("POST", &path, &fields(&signed(&path)), good);
+        assert_eq!(gateway.send(&plain).status(), 200, "{route}");
+        assert_eq!(gateway.send(&chunked(&path, &signed(&path), good, 5)).status(), 200, "{route}");
+        for ending in
+            [over_http2(&gateway, &path, &signed(&path), good, 5), with_trailers(&gateway, &path, &signed(&path), good)]
+        {
+            assert!(matches!(ending, Ending::Response { status: 200, .. }), "{route}: {ending:?}");
+        }
+
+        let path = format!("/{route}/bad");
+        let plain = request("POST", &path, &fields(&signed(&path)), bad);
+        assert_eq!(gateway.send(&plain).status(), 401, "{route}");
+        assert_eq!(gateway.send(&chunked(&path, &signed(&path), bad, 5)).status(), 401, "{route}");
+        for ending in [
+            over_http2(&gateway, &path, &signed(&path), bad, 5),
+            over_http2(&gateway, &path, &signed(&path), &good[..7], 5),
+            with_trailers(&gateway, &path, &signed(&path), bad),
+            with_trailers(&gateway, &path, &signed(&path), &good[..7]),
+            with_trailers(&gateway, &path, &signed(&path), b""),
+        ] {
+            assert!(matches!(ending, Ending::Response { status: 401, .. }), "{route}: {ending:?}");
+        }
+        let records = eventually("every refusal has its record", || {
+            let records: Vec<_> = gateway.audit().into_iter().filter(|record| record["path"] == *path).collect();
+            (records.len() == 7).then_some(records)
+        });
+        assert!(records.iter().all(|record| record["detail"] == "digest"), "{records:?}");
+    }
+    let received = streams.received();
+    let whole: Vec<_> = received.iter().filter(|one| one.trailers.is_some()).collect();
+    assert_eq!(whole.len(), 4, "{received:?}");
+    for one in whole {
+        assert_eq!((one.path.as_str(), one.body.as_slice()), ("/good", good));
+        assert!(!one.headers.contains_key("signature") && !one.headers.contains_key("x-sum"), "{one:?}");
+        assert!(one.trailers.as_ref().is_some_and(HeaderMap::is_empty), "{one:?}");
+    }
+    assert!(upstream.requests().iter().all(|one| one.path() == "/good" && one.body == good && one.trailers.is_empty()));
+    assert_eq!(upstream.requests().len(), 4);
+}
+
 #[test]
 fn a_signature_that_leaves_the_body_out_is_refused_where_one_comes() {
     let upstream = Upstream::echo();
     let gateway = gateway(&upstream, "");
-    let mut signed = sign("POST", "/signed/x", b"", "n");
-    let params = signed[1].1.replace(" \"content-digest\"", "");
-    let base = format!(
-        "\"@method\": POST\n\"@authority\": gateway.test\n\"@path\": /signed/x\n\"@query\": ?\n\"@signature-params\": {}",
-        params.strip_prefix("sig=").expect("the label")
-    );
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SHARED.as_bytes()), base.as_bytes());
-    (signed[1].1, signed[2].1) = (params, format!("sig=:{}:", STANDARD.encode(tag.as_ref())));
+    let [digest, ..] = sign("POST", "/signed/x", b"", "n");
+    let [input, signature] = signed(SHARED, &lines("POST", "/signed/x"), &sound("n"));
+    let signed = [digest, input, signature];
     assert_eq!(gateway.send(&request("POST", "/signed/x", &fields(&signed), b"body")).status(), 401);
     assert_eq!(gateway.send(&chunked("/signed/x", &signed, b"body", 2)).status(), 401);
     gateway.audited("what was left out", |record| record["detail"] == "component");

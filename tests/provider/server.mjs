@@ -1,8 +1,13 @@
-// An OpenID provider on loopback for tests: `node server.mjs` prints `issuer URL` once it listens, and ends with its input.
+// An OpenID provider on loopback for tests: `node server.mjs` prints `issuer URL PORT` once it listens, and ends with its input. On that
+// second port it speaks TLS and asks for certificates, where TLS_CERTIFICATE and TLS_KEY are given. GATE_KEY is the public JWK of `gate-key`.
 // POST /control/publish adds a key, /control/switch signs with the newest, /control/retire leaves that one alone in the set.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import Provider from 'oidc-provider';
+
+// Whoever starts this reads one line of its output and no notices: another would find nobody, and end the process.
+console.info = console.error;
 
 const key = () => {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -21,16 +26,38 @@ const client = (id, more) => ({
   ...more,
 });
 
+const { GATE_KEY, TLS_CERTIFICATE, TLS_KEY } = process.env;
+// Those that only ask what a token means. The first one's secret has to be encoded to be sent as RFC 6749 §2.3.1 says.
+const gates = [
+  client('gate-basic', { token_endpoint_auth_method: 'client_secret_basic', client_secret: 'secret:of/gate +100%' }),
+  client('gate-post', {}),
+  ...(GATE_KEY ? [client('gate-key', {
+    token_endpoint_auth_method: 'private_key_jwt', token_endpoint_auth_signing_alg: 'ES256', client_secret: undefined,
+    jwks: { keys: [JSON.parse(GATE_KEY)] },
+  })] : []),
+];
+
 // The first key that fits is the one that signs. A token without a resource is opaque, and can be introspected.
 const provider = (issuer, keys) => new Provider(issuer, {
-  clients: [client('plain'), client('bound', { dpop_bound_access_tokens: true })],
+  clients: [
+    client('plain'),
+    client('bound', { dpop_bound_access_tokens: true }),
+    client('certified', { tls_client_certificate_bound_access_tokens: true }),
+    ...gates,
+  ],
   scopes: ['read'],
   jwks: { keys },
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
     introspection: { enabled: true },
+    revocation: { enabled: true },
     dPoP: { enabled: true },
+    mTLS: {
+      enabled: true,
+      certificateBoundAccessTokens: true,
+      getCertificate: (ctx) => ctx.socket.getPeerX509Certificate?.()?.toString(),
+    },
     resourceIndicators: {
       enabled: true,
       getResourceServerInfo: (_, audience) => ({
@@ -54,16 +81,21 @@ const controls = {
   '/control/retire': () => renew(keys.slice(0, 1)),
 };
 
-const server = createServer((request, response) => {
+const handle = (request, response) => {
   const control = request.method === 'POST' && controls[request.url];
   if (!control) return answer(request, response);
   control();
   response.setHeader('content-length', 2);
   response.end('{}');
+};
+const listen = (server) => new Promise((resolve) => {
+  server.listen(0, '127.0.0.1', () => resolve(server.address().port));
 });
-server.listen(0, '127.0.0.1', () => {
-  issuer = `http://127.0.0.1:${server.address().port}`;
-  renew(keys);
-  console.log(`issuer ${issuer}`);
-});
+const secure = TLS_KEY && await listen(createTlsServer(
+  { cert: TLS_CERTIFICATE, key: TLS_KEY, requestCert: true, rejectUnauthorized: false },
+  handle,
+));
+issuer = `http://127.0.0.1:${await listen(createServer(handle))}`;
+renew(keys);
+console.log(`issuer ${issuer} ${secure ?? 0}`);
 process.stdin.on('end', () => process.exit()).resume();

@@ -88,6 +88,11 @@ pub(crate) fn opening() -> Vec<u8> {
     [PREFACE, &frame(SETTINGS, 0, 0, b"")].concat()
 }
 
+/// The same with a setting by which no answer's head refers to that of an earlier one (RFC 9113 §6.5.2): each can be read by itself.
+pub(crate) fn opening_without_table() -> Vec<u8> {
+    [PREFACE, &frame(SETTINGS, 0, 0, &[0, 1, 0, 0, 0, 0])].concat()
+}
+
 /// A whole request as frames on this stream, without the opening.
 pub(crate) fn request(stream: u32, fields: &[(&str, &[u8])], body: &[u8]) -> Vec<u8> {
     let flags = if body.is_empty() { END_HEADERS | END_STREAM } else { END_HEADERS };
@@ -104,22 +109,36 @@ pub(crate) fn ask(client: &mut Client, fields: &[(&str, &[u8])], body: &[u8]) ->
     ending(client, 1)
 }
 
-/// Reads until this stream ends. Its response must be the first on the connection, for its status to be readable.
+/// Reads until this stream ends. Its response must be the first on the connection, for its status to be readable; or the connection was
+/// opened by [`opening_without_table`].
 pub(crate) fn ending(client: &mut Client, stream: u32) -> Ending {
-    let (mut status, mut content) = (0, Vec::new());
-    loop {
-        let Ok(frame) = read(client) else { return Ending::Closed };
+    endings(client, &[stream]).remove(0)
+}
+
+/// Reads until all of these streams end, in whatever order; tells how each did. The connection was opened by [`opening_without_table`].
+pub(crate) fn endings(client: &mut Client, streams: &[u32]) -> Vec<Ending> {
+    let mut open: Vec<(u16, Vec<u8>, Option<Ending>)> = streams.iter().map(|_| (0, Vec::new(), None)).collect();
+    let all = |open: Vec<(u16, Vec<u8>, Option<Ending>)>, rest: Ending| {
+        open.into_iter().map(|(.., ending)| ending.unwrap_or_else(|| rest.clone())).collect()
+    };
+    while open.iter().any(|(.., ending)| ending.is_none()) {
+        let Ok(frame) = read(client) else { return all(open, Ending::Closed) };
+        if frame.kind == GOAWAY {
+            return all(open, Ending::Goaway(error_code(&frame.payload[4..])));
+        }
+        let Some(nth) = streams.iter().position(|stream| *stream == frame.stream) else { continue };
+        let (status, content, ending) = &mut open[nth];
         match frame.kind {
-            HEADERS if frame.stream == stream && status < 200 => status = read_status(&frame.payload),
-            DATA if frame.stream == stream => content.extend(frame.payload),
-            RST_STREAM if frame.stream == stream => return Ending::Reset(error_code(&frame.payload)),
-            GOAWAY => return Ending::Goaway(error_code(&frame.payload[4..])),
+            HEADERS if *status < 200 => *status = read_status(&frame.payload),
+            DATA => content.extend(frame.payload),
+            RST_STREAM => *ending = Some(Ending::Reset(error_code(&frame.payload))),
             _ => continue,
         }
-        if frame.flags & END_STREAM != 0 {
-            return Ending::Response { status, body: content };
+        if frame.kind != RST_STREAM && frame.flags & END_STREAM != 0 {
+            *ending = Some(Ending::Response { status: *status, body: std::mem::take(content) });
         }
     }
+    all(open, Ending::Closed)
 }
 
 /// The next frame.

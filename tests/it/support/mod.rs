@@ -10,10 +10,14 @@ pub(crate) mod gateway;
 pub(crate) mod http1;
 pub(crate) mod issuer;
 pub(crate) mod load;
+pub(crate) mod mutual;
+pub(crate) mod proof;
 pub(crate) mod provider;
 pub(crate) mod raw;
 pub(crate) mod scene;
 pub(crate) mod setup;
+pub(crate) mod signer;
+pub(crate) mod streams;
 pub(crate) mod tls;
 pub(crate) mod upstream;
 

@@ -1,4 +1,4 @@
-//! A certified OpenID provider in a process of its own, and a client of it with a key.
+//! A certified OpenID provider in a process of its own, and what its clients ask it for.
 
 use std::{
     fs,
@@ -6,29 +6,30 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Arc,
 };
 
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, EncodingKey, jwk::Jwk};
-use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
-use serde_json::{Value, json};
+use rustls::ClientConfig;
 
-use super::{
-    issuer::{AUDIENCE, jws, now},
-    raw,
-};
+use super::{http1::Message, issuer::AUDIENCE, raw};
 
 /// The provider; it ends with the test.
 pub(crate) struct Provider {
     process: Child,
     /// Its `iss`, and its base URL.
     pub(crate) issuer: String,
+    /// Where it speaks TLS, if it was told to.
+    secure: SocketAddr,
 }
 
 impl Provider {
     /// Starts it. Where it is not installed that is said, and none is given.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same with this environment, of which its program tells.
+    pub(crate) fn start_with(environment: &[(&str, &str)]) -> Option<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let folder = root.join("target/provider");
         if !folder.join("node_modules/oidc-provider").is_dir() {
@@ -38,25 +39,32 @@ impl Provider {
         let program = fs::read_to_string(root.join("tests/provider/server.mjs")).expect("the program");
         let mut node = Command::new("node");
         // From standard input it would find no packages; as text it finds those of its working directory.
-        node.args(["--input-type=module", "--eval", &program]).current_dir(folder);
+        node.args(["--input-type=module", "--eval", &program]).current_dir(folder).envs(environment.iter().copied());
         let mut process =
             node.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("node runs");
         let lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();
         let said = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("issuer ").map(str::to_owned));
-        Some(Self { process, issuer: said.expect("the provider listens") })
+        let said = said.expect("the provider listens");
+        let (issuer, port) = said.split_once(' ').expect("a URL and a port");
+        let secure = SocketAddr::from(([127, 0, 0, 1], port.parse().expect("a port")));
+        Some(Self { process, issuer: issuer.to_owned(), secure })
     }
 
     fn address(&self) -> SocketAddr {
         self.issuer.trim_start_matches("http://").parse().expect("an address")
     }
 
-    fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Value {
+    fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Message {
+        self.post_over(&mut raw::Client::connect(self.address()), path, headers, body)
+    }
+
+    fn post_over(&self, client: &mut raw::Client, path: &str, headers: &[(&str, &str)], body: &str) -> Message {
         let authority = self.address().to_string();
         let form = [("Host", &*authority), ("Content-Type", "application/x-www-form-urlencoded")];
         let request = raw::request("POST", path, &[&form, headers].concat(), body.as_bytes());
-        let response = raw::Client::connect(self.address()).send(&request).response();
+        let response = client.send(&request).response();
         assert_eq!(response.status(), 200, "{path}: {}", response.text());
-        response.json()
+        response
     }
 
     /// Changes its keys: `publish`, `switch` or `retire`.
@@ -66,12 +74,37 @@ impl Provider {
 
     /// An access token for [`AUDIENCE`] by the client's own credentials (RFC 6749 §4.4).
     pub(crate) fn token(&self, client: &str, headers: &[(&str, &str)]) -> String {
-        let resource = AUDIENCE.replace(':', "%3A").replace('/', "%2F");
-        let form = format!(
-            "grant_type=client_credentials&client_id={client}&client_secret=secret-of-{client}&scope=read&resource={resource}"
-        );
-        self.post("/token", headers, &form)["access_token"].as_str().expect("a token").to_owned()
+        access_token(&self.post("/token", headers, &(form(client) + &resource())))
     }
+
+    /// The same over TLS, by which it may be bound to the certificate that the connection shows.
+    pub(crate) fn token_over(&self, tls: Arc<ClientConfig>, client: &str) -> String {
+        let mut connection = raw::Client::connect_tls(self.secure, "127.0.0.1", tls).expect("a handshake");
+        access_token(&self.post_over(&mut connection, "/token", &[], &(form(client) + &resource())))
+    }
+
+    /// An access token for no resource, which is opaque.
+    pub(crate) fn opaque_token(&self, client: &str, headers: &[(&str, &str)]) -> String {
+        access_token(&self.post("/token", headers, &form(client)))
+    }
+
+    /// Revokes a token of this client (RFC 7009).
+    pub(crate) fn revoke(&self, client: &str, token: &str) {
+        let form = format!("client_id={client}&client_secret=secret-of-{client}&token={token}");
+        self.post("/token/revocation", &[], &form);
+    }
+}
+
+fn form(client: &str) -> String {
+    format!("grant_type=client_credentials&client_id={client}&client_secret=secret-of-{client}&scope=read")
+}
+
+fn resource() -> String {
+    format!("&resource={}", AUDIENCE.replace(':', "%3A").replace('/', "%2F"))
+}
+
+fn access_token(response: &Message) -> String {
+    response.json()["access_token"].as_str().expect("a token").to_owned()
 }
 
 impl Drop for Provider {
@@ -79,39 +112,5 @@ impl Drop for Provider {
         // Both fail only when it has ended and been waited for.
         let _ = self.process.kill();
         let _ = self.process.wait();
-    }
-}
-
-/// A key that DPoP proofs are made with (RFC 9449).
-pub(crate) struct ProofKey {
-    key: EncodingKey,
-    jwk: Value,
-}
-
-impl ProofKey {
-    /// A new P-256 key.
-    pub(crate) fn new() -> Self {
-        let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key");
-        let key = EncodingKey::from_ec_pem(pair.serialize_pem().as_bytes()).expect("PKCS#8");
-        let whole = Jwk::from_encoding_key(&key, Algorithm::ES256).expect("a public half");
-        let whole = serde_json::to_value(whole).expect("JSON");
-        let jwk = json!({"kty": whole["kty"], "crv": whole["crv"], "x": whole["x"], "y": whole["y"]});
-        Self { key, jwk }
-    }
-
-    /// A proof for this request; with the access token where one comes with it.
-    pub(crate) fn proof(&self, method: &str, url: &str, token: Option<&str>, nonce: Option<&str>) -> String {
-        let id = uuid::Uuid::now_v7().to_string();
-        let mut claims = json!({"htm": method, "htu": url, "iat": now(), "jti": id});
-        if let Some(token) = token {
-            claims["ath"] = json!(URL_SAFE_NO_PAD.encode(digest(&SHA256, token.as_bytes())));
-        }
-        if let Some(nonce) = nonce {
-            claims["nonce"] = json!(nonce);
-        }
-        let header = json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk});
-        jws(&header, &claims, |input| {
-            jsonwebtoken::crypto::sign(input, &self.key, Algorithm::ES256).expect("a signature")
-        })
     }
 }

@@ -46,17 +46,30 @@ impl Authority {
     /// A server certificate for these host names and addresses.
     pub(crate) fn server(&self, names: &[&str]) -> Identity {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let params = CertificateParams::new(names).expect("host names or addresses");
-        self.issue(params, ExtendedKeyUsagePurpose::ServerAuth)
+        let mut params = CertificateParams::new(names).expect("host names or addresses");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.issue(params)
     }
 
     /// A client certificate with this common name and these URIs (such as SPIFFE ids).
     pub(crate) fn client(&self, name: &str, uris: &[&str]) -> Identity {
+        self.client_with(name, uris, |_| ())
+    }
+
+    /// The same, changed before it is signed.
+    pub(crate) fn client_with(
+        &self,
+        name: &str,
+        uris: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Identity {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.subject_alt_names =
             uris.iter().map(|&uri| SanType::URI(uri.try_into().expect("an ASCII URI"))).collect();
-        self.issue(params, ExtendedKeyUsagePurpose::ClientAuth)
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        change(&mut params);
+        self.issue(params)
     }
 
     /// A server certificate for these names that has long ended.
@@ -65,7 +78,8 @@ impl Authority {
         let mut params = CertificateParams::new(names).expect("host names or addresses");
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
         params.not_after = rcgen::date_time_ymd(2020, 12, 31);
-        self.issue(params, ExtendedKeyUsagePurpose::ServerAuth)
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.issue(params)
     }
 
     /// A server certificate for these names that nobody but itself vouches for.
@@ -95,10 +109,9 @@ impl Authority {
         list.signed_by(&self.issuer).expect("a list").pem().expect("PEM")
     }
 
-    fn issue(&self, mut params: CertificateParams, usage: ExtendedKeyUsagePurpose) -> Identity {
+    fn issue(&self, mut params: CertificateParams) -> Identity {
         let key = KeyPair::generate().expect("a key");
         params.use_authority_key_identifier_extension = true;
-        params.extended_key_usages = vec![usage];
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Identity { certificate, key }
     }

@@ -1,0 +1,88 @@
+//! An upstream API that speaks HTTP/2 alone, without TLS, and tells what it was sent and how that ended.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, request::Parts};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime::{Builder, Runtime},
+};
+
+/// One request as it arrived.
+#[derive(Debug, Clone)]
+pub(crate) struct Received {
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    /// Its trailers, where it came to its own end; none where the stream was reset or the connection ended.
+    pub(crate) trailers: Option<HeaderMap>,
+}
+
+/// A server on a port of its own that answers every whole request with 200 and its body; it ends when it is dropped.
+pub(crate) struct Streams {
+    address: SocketAddr,
+    seen: Arc<Mutex<Vec<Received>>>,
+    _runtime: Runtime,
+}
+
+impl Streams {
+    /// Starts it.
+    pub(crate) fn echo() -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&seen);
+        runtime.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&told)));
+            }
+        });
+        Self { address, seen, _runtime: runtime }
+    }
+
+    /// Its base URL.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// All requests so far that ended in one way or another.
+    pub(crate) fn received(&self) -> Vec<Received> {
+        self.seen.lock().expect("no panic with the lock").clone()
+    }
+}
+
+async fn serve(stream: TcpStream, seen: Arc<Mutex<Vec<Received>>>) {
+    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+    while let Some(Ok((request, mut respond))) = connection.accept().await {
+        let seen = Arc::clone(&seen);
+        tokio::spawn(async move {
+            let (head, body) = request.into_parts();
+            let received = receive(head, body).await;
+            let answer = received.trailers.is_some().then(|| Bytes::from(received.body.clone()));
+            seen.lock().expect("no panic with the lock").push(received);
+            // A peer that goes away ends its stream and nothing else.
+            if let Some(body) = answer
+                && let Ok(mut stream) = respond.send_response(Response::new(()), false)
+            {
+                let _ = stream.send_data(body, true);
+            }
+        });
+    }
+}
+
+async fn receive(head: Parts, mut body: h2::RecvStream) -> Received {
+    let path = head.uri.path().to_owned();
+    let mut received = Received { path, headers: head.headers, body: Vec::new(), trailers: None };
+    while let Some(data) = body.data().await {
+        let Ok(data) = data else { return received };
+        let _ = body.flow_control().release_capacity(data.len());
+        received.body.extend(data);
+    }
+    received.trailers = body.trailers().await.ok().map(Option::unwrap_or_default);
+    received
+}
