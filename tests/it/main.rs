@@ -16,6 +16,7 @@ mod faults;
 mod framing;
 mod harness;
 mod headers;
+mod issuers;
 mod leaks;
 mod mtls;
 mod paths;
