@@ -17,6 +17,7 @@ mod framing;
 mod harness;
 mod headers;
 mod identity;
+mod issuers;
 mod leaks;
 mod mtls;
 mod paths;

@@ -79,10 +79,15 @@ fn revocation_and_authorities_change_for_connections_that_are_open() {
 
 /// The status of each of these streams, as GETs of `/mtls/` and the stream's number.
 fn statuses(client: &mut Client, streams: &[u32]) -> Vec<u16> {
+    statuses_at("gateway.test", client, streams)
+}
+
+/// The same at this host.
+fn statuses_at(host: &str, client: &mut Client, streams: &[u32]) -> Vec<u16> {
     for stream in streams {
         let path = format!("/mtls/{stream}");
         let fields: [(&str, &[u8]); 4] =
-            [(":method", b"GET"), (":scheme", b"https"), (":authority", b"gateway.test"), (":path", path.as_bytes())];
+            [(":method", b"GET"), (":scheme", b"https"), (":authority", host.as_bytes()), (":path", path.as_bytes())];
         client.send(&frames::request(*stream, &fields, b""));
     }
     let status = |ending: Ending| match ending {
@@ -110,9 +115,11 @@ fn a_certificate_proves_every_stream_of_its_connection_until_it_is_revoked() {
     assert_eq!(seen.len(), 5);
     assert!(seen.iter().all(|request| request.all("x-user") == [JOB]), "each is told to the upstream as its");
     assert_eq!(statuses(&mut nobody, &[1, 3]), [401; 2]);
+    // A client may use the connection for each host of the server's certificate (RFC 9113 §9.1.1); the client's was shown to one.
+    assert_eq!(statuses_at("other.test", &mut live, &[11, 13]), [421; 2]);
 
     scene.gateway.site().write("clients.crl", scene.clients.revoking(&[&job]));
-    let mut streams = (11..).step_by(2);
+    let mut streams = (15..).step_by(2);
     let refused = eventually("the next stream is refused", || {
         let stream = streams.next()?;
         (statuses(&mut live, &[stream]) == [401]).then_some(stream)

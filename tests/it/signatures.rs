@@ -193,7 +193,9 @@ fn a_signed_body_is_checked_on_its_way_from_and_to_http2_and_before_trailers() {
         let path = format!("/{route}/good");
         let plain = request("POST", &path, &fields(&signed(&path)), good);
         assert_eq!(gateway.send(&plain).status(), 200, "{route}");
+        let trailed = |bytes: Vec<u8>| [&bytes[..bytes.len() - 2], b"x-sum: 7\r\n\r\n"].concat();
         assert_eq!(gateway.send(&chunked(&path, &signed(&path), good, 5)).status(), 200, "{route}");
+        assert_eq!(gateway.send(&trailed(chunked(&path, &signed(&path), good, 5))).status(), 200, "{route}");
         for ending in
             [over_http2(&gateway, &path, &signed(&path), good, 5), with_trailers(&gateway, &path, &signed(&path), good)]
         {
@@ -204,6 +206,7 @@ fn a_signed_body_is_checked_on_its_way_from_and_to_http2_and_before_trailers() {
         let plain = request("POST", &path, &fields(&signed(&path)), bad);
         assert_eq!(gateway.send(&plain).status(), 401, "{route}");
         assert_eq!(gateway.send(&chunked(&path, &signed(&path), bad, 5)).status(), 401, "{route}");
+        assert_eq!(gateway.send(&trailed(chunked(&path, &signed(&path), bad, 5))).status(), 401, "{route}");
         for ending in [
             over_http2(&gateway, &path, &signed(&path), bad, 5),
             over_http2(&gateway, &path, &signed(&path), &good[..7], 5),
@@ -215,20 +218,20 @@ fn a_signed_body_is_checked_on_its_way_from_and_to_http2_and_before_trailers() {
         }
         let records = eventually("every refusal has its record", || {
             let records: Vec<_> = gateway.audit().into_iter().filter(|record| record["path"] == *path).collect();
-            (records.len() == 7).then_some(records)
+            (records.len() == 8).then_some(records)
         });
         assert!(records.iter().all(|record| record["detail"] == "digest"), "{records:?}");
     }
     let received = streams.received();
     let whole: Vec<_> = received.iter().filter(|one| one.trailers.is_some()).collect();
-    assert_eq!(whole.len(), 4, "{received:?}");
+    assert_eq!(whole.len(), 5, "{received:?}");
     for one in whole {
         assert_eq!((one.path.as_str(), one.body.as_slice()), ("/good", good));
         assert!(!one.headers.contains_key("signature") && !one.headers.contains_key("x-sum"), "{one:?}");
         assert!(one.trailers.as_ref().is_some_and(HeaderMap::is_empty), "{one:?}");
     }
     assert!(upstream.requests().iter().all(|one| one.path() == "/good" && one.body == good && one.trailers.is_empty()));
-    assert_eq!(upstream.requests().len(), 4);
+    assert_eq!(upstream.requests().len(), 5);
 }
 
 #[test]

@@ -293,7 +293,7 @@ fn tables(url: &str) -> String {
             "[route.{name}]\npath = \"/{name}/**\"\ntarget = \"api\"\nauthn = [\"{name}\"]\nallow = [{{ {rule} }}]\n"
         )
     };
-    let timeout = "timeout = \"300ms\"\n";
+    let timeout = "timeout = \"1s\"\n";
     format!(
         "[authn.opaque.introspection]\nurl = \"{url}/introspect\"\nclient_id = \"claviger\"\n\
          client_secret = \"files:own\"\naudience = \"claviger\"\n{timeout}\

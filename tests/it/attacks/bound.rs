@@ -233,31 +233,35 @@ fn every_attack_on_a_token_bound_to_a_key_meets_its_answer() {
     assert!(scene.upstream.requests().iter().all(|request| request.header("dpop").is_none()));
 }
 
-/// A gateway with a listener in the clear and one over TLS that asks for certificates.
+/// A gateway with a listener in the clear, one over TLS that asks for certificates, and one for a balancer that did.
 struct Doors {
     issuer: Issuer,
     upstream: Upstream,
     gateway: Gateway,
     servers: Authority,
     secure: SocketAddr,
+    balanced: SocketAddr,
 }
 
 impl Doors {
     fn new() -> Self {
         let (issuer, upstream, servers) = (Issuer::start(), Upstream::echo(), Authority::new("servers"));
-        let secure = free_address();
+        let (secure, balanced) = (free_address(), free_address());
         let gateway = Gateway::start(|site| {
             let identity = servers.server(&["gateway.test"]);
             site.write("cert.pem", identity.certificate_pem());
             site.write("key.pem", identity.key_pem());
             let tables = format!(
                 "[listen.secure]\naddress = \"{secure}\"\nclient_certificate = \"ask\"\n\
-                 tls = {{ certificate = \"cert.pem\", key = \"key.pem\" }}\n"
+                 tls = {{ certificate = \"cert.pem\", key = \"key.pem\" }}\n\
+                 [listen.balanced]\naddress = \"{balanced}\"\nclient_cert_from = [\"127.0.0.0/8\"]\n"
             );
             scene::config(site, &issuer, &upstream, &Extra { tables: &tables, ..Extra::default() })
         });
-        eventually("the other listener is there", || std::net::TcpStream::connect(secure).ok().map(drop));
-        Self { issuer, upstream, gateway, servers, secure }
+        for address in [secure, balanced] {
+            eventually("the other listener is there", || std::net::TcpStream::connect(address).ok().map(drop));
+        }
+        Self { issuer, upstream, gateway, servers, secure, balanced }
     }
 
     fn client(&self, identity: Option<&Identity>) -> Arc<ClientConfig> {
@@ -283,7 +287,8 @@ fn every_attack_on_a_token_bound_to_a_certificate_meets_its_answer() {
     let good = bound(json!({"x5t#S256": digest}));
     let (with, without) = (doors.client(Some(&ours)), doors.client(None));
     let secure = |sent: Sent| sent.at(doors.secure).over(Arc::clone(&with));
-    let field = format!(":{}:", STANDARD.encode(ours.der()));
+    let [field, others_field] = [&ours, &other].map(|one| format!(":{}:", STANDARD.encode(one.der())));
+    let told = |field: &str| good.clone().at(doors.balanced).with("Client-Cert", field);
     let of_text = hash(ours.certificate_pem().as_bytes());
     let bench = Bench { gateway: &doors.gateway, upstream: &doors.upstream, schemes: SCHEMES };
     let others = good.clone().at(doors.secure).over(doors.client(Some(&other)));
@@ -305,6 +310,13 @@ fn every_attack_on_a_token_bound_to_a_certificate_meets_its_answer() {
         ("certificate", "a padded digest", secure(bound(json!({"x5t#S256": format!("{digest}=")}))), refused("claim")),
         ("certificate", "null", secure(bound(json!({"x5t#S256": null}))), refused("claim")),
         ("certificate", "bound to a key as well", secure(bound(both)), refused("binding")),
+        ("certificate", "none that the balancer tells of", good.clone().at(doors.balanced), refused("binding")),
+        ("certificate", "another that the balancer tells of", told(&others_field), refused("binding")),
+        ("certificate", "two that the balancer tells of", told(&field).with("Client-Cert", &field), SEVERAL),
+        ("certificate", "garbage from the balancer", told("garbage"), refused("malformed")),
     ]);
-    bench.judge(vec![("certificate", "the right one", secure(good), GOOD)]);
+    bench.judge(vec![
+        ("certificate", "the right one", secure(good.clone()), GOOD),
+        ("certificate", "the right one, as the balancer tells", told(&field), GOOD),
+    ]);
 }

@@ -14,6 +14,7 @@ pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
 
 /// Flags.
@@ -88,9 +89,11 @@ pub(crate) fn opening() -> Vec<u8> {
     [PREFACE, &frame(SETTINGS, 0, 0, b"")].concat()
 }
 
-/// The same with a setting by which no answer's head refers to that of an earlier one (RFC 9113 §6.5.2): each can be read by itself.
+/// The same for many streams: with a setting by which no answer's head refers to that of an earlier one (RFC 9113 §6.5.2), so that each can be
+/// read by itself, and a window for 2 GiB of answers.
 pub(crate) fn opening_without_table() -> Vec<u8> {
-    [PREFACE, &frame(SETTINGS, 0, 0, &[0, 1, 0, 0, 0, 0])].concat()
+    let window = 0x7fff_0000_u32.to_be_bytes();
+    [PREFACE, &frame(SETTINGS, 0, 0, &[0, 1, 0, 0, 0, 0]), &frame(WINDOW_UPDATE, 0, 0, &window)].concat()
 }
 
 /// A whole request as frames on this stream, without the opening.

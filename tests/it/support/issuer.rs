@@ -1,6 +1,7 @@
 //! An identity provider on loopback: discovery, keys, and tokens with any header and any claims.
 
 use std::{
+    io,
     sync::{Arc, Mutex, OnceLock},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -11,6 +12,7 @@ use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize};
 use serde_json::{Value, json};
 
 use super::{
+    http1::Message,
     tls::Authority,
     upstream::{Then, Upstream, Wire},
 };
@@ -34,7 +36,12 @@ pub(crate) struct Issuer {
 struct Served {
     status: u16,
     body: String,
+    /// What is done in place of any answer.
+    fault: Option<Fault>,
 }
+
+/// What an issuer does that does not work.
+pub(crate) type Fault = Arc<dyn Fn(&Message, &mut Wire<'_>) -> io::Result<Then> + Send + Sync>;
 
 impl Issuer {
     /// An issuer over plain HTTP.
@@ -50,22 +57,23 @@ impl Issuer {
     fn listen(authority: Option<&Authority>) -> Self {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key");
         let ec = EncodingKey::from_ec_pem(key.serialize_pem().as_bytes()).expect("PKCS#8");
-        let served = Arc::new(Mutex::new(Served { status: 200, body: key_set(&ec).to_string() }));
+        let served = Arc::new(Mutex::new(Served { status: 200, body: key_set(&ec).to_string(), fault: None }));
         let answers = Arc::clone(&served);
         let scheme = if authority.is_some() { "https" } else { "http" };
-        let answer = move |request: &super::http1::Message, wire: &mut Wire<'_>| match request.path() {
-            JWKS_PATH => {
-                let (status, body) = {
-                    let served = answers.lock().expect("no panic with the lock");
-                    (served.status, served.body.clone())
-                };
-                wire.respond(status, &[("Content-Type", "application/json")], body.as_bytes())
+        let answer = move |request: &Message, wire: &mut Wire<'_>| {
+            let (status, body, fault) = {
+                let served = answers.lock().expect("no panic with the lock");
+                (served.status, served.body.clone(), served.fault.clone())
+            };
+            match request.path() {
+                _ if fault.is_some() => fault.map_or(Ok(Then::Close), |fault| fault(request, wire)),
+                JWKS_PATH => wire.respond(status, &[("Content-Type", "application/json")], body.as_bytes()),
+                DISCOVERY_PATH => {
+                    let base = format!("{scheme}://{}", request.header("host").unwrap_or_default());
+                    wire.json(200, &discovery(&base))
+                }
+                _ => wire.respond(404, &[], b"").map(|_| Then::Close),
             }
-            DISCOVERY_PATH => {
-                let base = format!("{scheme}://{}", request.header("host").unwrap_or_default());
-                wire.json(200, &discovery(&base))
-            }
-            _ => wire.respond(404, &[], b"").map(|_| Then::Close),
         };
         let server = match authority {
             None => Upstream::start(answer),
@@ -91,7 +99,18 @@ impl Issuer {
 
     /// Answers for the key set with this from now on; an outage, a rotation, a lie.
     pub(crate) fn publish(&self, status: u16, body: impl Into<String>) {
-        *self.served.lock().expect("no panic with the lock") = Served { status, body: body.into() };
+        let mut served = self.served.lock().expect("no panic with the lock");
+        (served.status, served.body) = (status, body.into());
+    }
+
+    /// Does this in place of any answer from now on; or answers again.
+    pub(crate) fn fails(&self, fault: Option<Fault>) {
+        self.served.lock().expect("no panic with the lock").fault = fault;
+    }
+
+    /// How often it was asked for anything.
+    pub(crate) fn asks(&self) -> usize {
+        self.server.requests().len()
     }
 
     /// How often the key set was asked for.
@@ -134,7 +153,8 @@ pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs()
 }
 
-fn discovery(base: &str) -> Value {
+/// A discovery document for this base URL.
+pub(crate) fn discovery(base: &str) -> Value {
     json!({
         "issuer": base,
         "jwks_uri": format!("{base}{JWKS_PATH}"),
