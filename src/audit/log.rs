@@ -78,8 +78,8 @@ impl Log {
     }
 
     /// Hands over the record of one exchange. Never waits and never fails: a record that cannot be queued is counted.
-    pub fn submit(&self, record: Record) {
-        self.0.submit(Box::new(record));
+    pub fn submit(&self, record: impl Into<Box<Record>>) {
+        self.0.submit(record.into());
     }
 
     /// Writes everything, puts it on the disk and stops the writer; no exchange may end after it. Blocks its thread, at most this long.

@@ -70,7 +70,7 @@ impl Gateway {
             has_body,
         };
         draft.has_query(arrival.target.contains(&b'?'));
-        match admit(&arrival, &self.services, &exchange.snapshot, &mut draft).await {
+        match admit(&arrival, connection, &self.services, &exchange.snapshot, &mut draft).await {
             Ok(Decision::KeySet(keys)) => {
                 exchange.stage = Stage::Answered(draft);
                 Ok(Ok(Next::Publish(keys)))

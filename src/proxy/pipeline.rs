@@ -10,6 +10,7 @@ use crate::limit::Key;
 use crate::proxy::admission::{Admission, Body, Decision, Refusal, Slots};
 use crate::proxy::client_certificates::ClientCertificates;
 use crate::proxy::identify::{Arrival, identify};
+use crate::proxy::ingress::Connection;
 use crate::proxy::lockout;
 use crate::proxy::record::Draft;
 use crate::state::{LimitBy, Services, Snapshot};
@@ -17,6 +18,7 @@ use crate::state::{LimitBy, Services, Snapshot};
 /// Decides whether a request may be forwarded, and gets what forwarding it needs. Nothing is sent anywhere yet.
 pub(super) async fn admit(
     arrival: &Arrival<'_>,
+    connection: &Connection,
     services: &Services,
     snapshot: &Snapshot,
     draft: &mut Draft,
@@ -35,8 +37,7 @@ pub(super) async fn admit(
         return own_keys(own, arrival.method, draft.lapped()).map(Decision::KeySet);
     }
 
-    let connection = draft.connection();
-    let certificates = ClientCertificates::of(&connection, snapshot, &request.host, arrival.headers)?;
+    let certificates = ClientCertificates::of(connection, snapshot, &request.host, arrival.headers)?;
     let route = snapshot.router.find(&request.host, &request.path, arrival.method)?;
     draft.routed(route);
     let path = route.check_form(&request.path, request.websocket, request.content_length)?;

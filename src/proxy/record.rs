@@ -22,12 +22,15 @@ pub(super) struct Draft {
     services: Arc<Services>,
     connection: Arc<Connection>,
     is_client_known: bool,
+    id: RequestId,
+    time: SystemTime,
+    client: IpAddr,
     route: Option<Arc<Route>>,
-    record: Record,
+    /// None once it is written. Boxed from the start, since the log keeps it so, and every move before that would copy it.
+    record: Option<Box<Record>>,
     began: Instant,
     /// When the last phase ended: one look at the clock ends a phase and begins the next.
     lapped: Instant,
-    ended: bool,
 }
 
 impl Draft {
@@ -46,9 +49,10 @@ impl Draft {
         let client = told.unwrap_or(peer);
         services.engines.metrics.in_flight.inc();
         let time = SystemTime::now();
-        let record = Record {
+        let id = RequestId::new(time);
+        let record = Box::new(Record {
             time,
-            id: RequestId::new(time),
+            id,
             config: snapshot.number,
             listener: connection.listener.clone(),
             client,
@@ -77,20 +81,31 @@ impl Draft {
             request_bytes: 0,
             response_bytes: 0,
             timings: Timings::default(),
-        };
+        });
         let (services, connection) = (Arc::clone(services), Arc::clone(connection));
         let began = Instant::now();
         let is_client_known = told.is_some();
-        Self { services, connection, is_client_known, route: None, record, began, lapped: began, ended: false }
+        Self {
+            services,
+            connection,
+            is_client_known,
+            id,
+            time,
+            client,
+            route: None,
+            record: Some(record),
+            began,
+            lapped: began,
+        }
     }
 
     pub(super) fn id(&self) -> RequestId {
-        self.record.id
+        self.id
     }
 
     /// When the head had come.
     pub(super) fn time(&self) -> SystemTime {
-        self.record.time
+        self.time
     }
 
     /// When the last phase ended.
@@ -104,12 +119,8 @@ impl Draft {
         now.saturating_duration_since(std::mem::replace(&mut self.lapped, now))
     }
 
-    pub(super) fn connection(&self) -> Arc<Connection> {
-        Arc::clone(&self.connection)
-    }
-
     pub(super) fn client(&self) -> IpAddr {
-        self.record.client
+        self.client
     }
 
     /// What the stream found in the raw head.
@@ -119,99 +130,98 @@ impl Draft {
     }
 
     pub(super) fn has_query(&mut self, query: bool) {
-        self.record.query = query;
+        if let Some(record) = &mut self.record {
+            record.query = query;
+        }
     }
 
     pub(super) fn identified(&mut self, request: &Identified<'_>) {
-        self.record.host = Some(request.host.as_str().to_owned());
-        self.record.path = Some(request.path.as_str().to_owned());
+        if let Some(record) = &mut self.record {
+            record.host = Some(request.host.as_str().to_owned());
+            record.path = Some(request.path.as_str().to_owned());
+        }
     }
 
     pub(super) fn routed(&mut self, route: &Arc<Route>) {
-        self.record.route = Some(route.name.clone());
-        self.record.target = Some(route.target.settings().name.clone());
+        if let Some(record) = &mut self.record {
+            record.route = Some(route.name.clone());
+            record.target = Some(route.target.settings().name.clone());
+        }
         self.route = Some(Arc::clone(route));
     }
 
     pub(super) fn authenticated(&mut self, principal: &Arc<Principal>) {
-        self.record.principal = Some(Arc::clone(principal));
-        self.record.timings.authenticate = Some(self.lap());
+        let took = self.lap();
+        if let Some(record) = &mut self.record {
+            record.principal = Some(Arc::clone(principal));
+            record.timings.authenticate = Some(took);
+        }
     }
 
     pub(super) fn authorized(&mut self, permit: &Permit) {
-        self.record.rule = Some(Arc::clone(permit.rule()));
-        self.record.role = match permit.grantee() {
-            Grantee::Role(role) => Some(Arc::clone(role)),
-            Grantee::Scope(_) | Grantee::Principal(_) => None,
-        };
-        self.record.timings.authorize = Some(self.lap());
+        let took = self.lap();
+        if let Some(record) = &mut self.record {
+            record.rule = Some(Arc::clone(permit.rule()));
+            record.role = match permit.grantee() {
+                Grantee::Role(role) => Some(Arc::clone(role)),
+                Grantee::Scope(_) | Grantee::Principal(_) => None,
+            };
+            record.timings.authorize = Some(took);
+        }
     }
 
     pub(super) fn acquired(&mut self, injection: Option<&Injection>) {
         let took = self.lap();
-        self.record.credential = injection.map(|injection| injection.credential().clone());
-        self.record.timings.acquire = injection.map(|_| took);
+        if let Some(record) = &mut self.record {
+            record.credential = injection.map(|injection| injection.credential().clone());
+            record.timings.acquire = injection.map(|_| took);
+        }
     }
 
     pub(super) fn attempted(&mut self, selected: &Selected) {
-        self.record.backend = Some(selected.address());
-        self.record.attempts += 1;
+        if let Some(record) = &mut self.record {
+            record.backend = Some(selected.address());
+            record.attempts += 1;
+        }
     }
 
     /// Why it was refused or failed; the first reason stays.
     pub(super) fn denied(&mut self, denial: Denial) {
-        self.record.denial.get_or_insert(denial);
+        if let Some(record) = &mut self.record {
+            record.denial.get_or_insert(denial);
+        }
     }
 
     pub(super) fn denial(&self) -> Option<Denial> {
-        self.record.denial
+        self.record.as_ref().and_then(|record| record.denial)
     }
 
     /// Ends the record with what went over the wire, and writes it.
     pub(super) fn end(&mut self, ended: Ended) {
-        self.record.status = ended.status;
-        self.record.request_bytes = ended.request_bytes;
-        self.record.response_bytes = ended.response_bytes;
-        self.record.outcome = ended.outcome;
-        self.write(ended.upstream_began);
+        let Some(mut record) = self.record.take() else { return };
+        record.status = ended.status;
+        record.request_bytes = ended.request_bytes;
+        record.response_bytes = ended.response_bytes;
+        record.outcome = ended.outcome;
+        self.write(record, ended.upstream_began);
     }
 
-    fn write(&mut self, upstream_began: Option<Instant>) {
-        self.ended = true;
+    fn write(&self, mut record: Box<Record>, upstream_began: Option<Instant>) {
         let now = Instant::now();
-        self.record.timings.upstream = upstream_began.map(|began| now.saturating_duration_since(began));
-        self.record.timings.total = now.saturating_duration_since(self.began);
-        self.measure();
-        let record = self.take();
+        record.timings.upstream = upstream_began.map(|began| now.saturating_duration_since(began));
+        record.timings.total = now.saturating_duration_since(self.began);
+        self.measure(&record);
         self.services.audit.submit(record);
         // Last: once nothing is in flight, the log may be closed.
         self.services.engines.metrics.in_flight.dec();
     }
 
-    /// The record, moved: nobody asks this draft for more than its id and its client afterwards.
-    fn take(&mut self) -> Record {
-        let record = &mut self.record;
-        Record {
-            listener: record.listener.clone(),
-            method: record.method.take(),
-            host: record.host.take(),
-            path: record.path.take(),
-            route: record.route.take(),
-            principal: record.principal.take(),
-            role: record.role.take(),
-            rule: record.rule.take(),
-            target: record.target.take(),
-            credential: record.credential.take(),
-            ..*record
-        }
-    }
-
-    fn measure(&self) {
+    fn measure(&self, record: &Record) {
         let metrics = &self.services.engines.metrics;
-        if let Some(denial) = &self.record.denial {
+        if let Some(denial) = &record.denial {
             metrics.denied(denial);
         }
-        let timings = &self.record.timings;
+        let timings = &record.timings;
         for (phase, took) in [
             (Phase::Authenticate, timings.authenticate),
             (Phase::Authorize, timings.authorize),
@@ -223,7 +233,7 @@ impl Draft {
             }
         }
         if let Some(route) = &self.route {
-            let outcome = match self.record.outcome {
+            let outcome = match record.outcome {
                 Outcome::Completed => telemetry::Outcome::Allowed,
                 Outcome::Denied => telemetry::Outcome::Denied,
                 Outcome::Failed | Outcome::Aborted | Outcome::Panicked => telemetry::Outcome::Failed,
@@ -246,14 +256,12 @@ pub(super) struct Ended {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if self.ended {
-            return;
-        }
+        let Some(mut record) = self.record.take() else { return };
         if std::thread::panicking() {
-            self.record.outcome = Outcome::Panicked;
-            self.record.denial.get_or_insert(Denial::Internal);
+            record.outcome = Outcome::Panicked;
+            record.denial.get_or_insert(Denial::Internal);
         }
-        self.write(None);
+        self.write(record, None);
     }
 }
 

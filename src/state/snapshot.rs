@@ -29,7 +29,7 @@ pub struct Snapshot {
     /// The gateway as an issuer of tokens about its callers.
     pub issuer: Option<Arc<Issuer>>,
     /// What can change about listeners without a restart.
-    pub listeners: HashMap<Name, ListenerState>,
+    pub listeners: HashMap<Name, ListenerState, ahash::RandomState>,
 }
 
 /// What can change about a listener without a restart.

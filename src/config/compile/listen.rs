@@ -160,8 +160,11 @@ impl Compiler<'_, '_> {
         self.report.take(text.span(), asked, "choose `ask` or `require`")
     }
 
-    pub(super) fn listener_states(&mut self, listeners: Entries<ListenTable>) -> HashMap<Name, ListenerState> {
-        let mut states = HashMap::new();
+    pub(super) fn listener_states(
+        &mut self,
+        listeners: Entries<ListenTable>,
+    ) -> HashMap<Name, ListenerState, ahash::RandomState> {
+        let mut states = HashMap::default();
         for (name, entry) in listeners {
             let certificates = entry.table.tls.and_then(|tls| self.certificates(&tls)).map(Arc::new);
             let (Networks(forwarded_from), Networks(client_cert_from)) =

@@ -121,11 +121,10 @@ struct Framing {
 impl Framing {
     /// Checks one field line and remembers it.
     fn take(&mut self, line: &[u8]) -> Result<(), HttpFault> {
-        let colon = memchr(b':', line).ok_or_else(|| fault_in(line, HttpFault::Field))?;
-        let (name, value) = (&line[..colon], &line[colon + 1..]);
-        if !is_token(name) || !is_field_value(value) {
-            return Err(fault_in(line, HttpFault::Field));
-        }
+        let name_end = line.iter().position(|&b| !TOKEN[usize::from(b)]).unwrap_or(line.len());
+        let (name, rest) = line.split_at(name_end);
+        let value = rest.strip_prefix(b":").filter(|value| !name.is_empty() && is_field_value(value));
+        let value = value.ok_or_else(|| fault_in(line, HttpFault::Field))?;
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => once(&mut self.host),
             14 if name.eq_ignore_ascii_case(b"content-length") => {
