@@ -13,6 +13,7 @@ pub mod limit;
 pub mod net;
 pub mod proxy;
 pub mod server;
+pub mod session;
 pub mod state;
 pub mod target;
 pub mod telemetry;

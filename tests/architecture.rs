@@ -46,7 +46,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     (
         "proxy",
-        &["domain", "telemetry", "net", "target", "authn", "authz", "limit", "inspect", "inject", "audit", "state"],
+        &[
+            "domain",
+            "telemetry",
+            "net",
+            "session",
+            "target",
+            "authn",
+            "authz",
+            "limit",
+            "inspect",
+            "inject",
+            "audit",
+            "state",
+        ],
     ),
     (
         "config",
@@ -99,7 +112,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     (
         "cli",
-        &["domain", "crypto", "telemetry", "net", "vault", "authz", "inspect", "audit", "monitor", "config", "server"],
+        &[
+            "domain",
+            "crypto",
+            "telemetry",
+            "net",
+            "session",
+            "vault",
+            "authz",
+            "inspect",
+            "audit",
+            "monitor",
+            "config",
+            "server",
+        ],
     ),
     ("main", &["cli"]),
 ];
@@ -109,6 +135,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("pingora", &["target", "proxy", "server"]),
     ("toml", &["config"]),
     ("redis", &["cluster"]),
+    ("rusqlite", &["session"]),
     ("reqwest", &["net"]),
 ];
 

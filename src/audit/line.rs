@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use crate::domain::{Name, PrincipalKind};
 use crate::telemetry::write_json;
 
-use super::Record;
 use super::record::{Outcome, Protocol};
+use super::{Act, Deed, Record};
 
 /// Writes lines, each with its end. The order of their members is part of the format.
 #[derive(Debug)]
@@ -76,6 +76,21 @@ impl Lines {
         line.number("total_us", micros(record.timings.total));
     }
 
+    /// The line of one act.
+    pub(super) fn act(&mut self, out: &mut Vec<u8>, act: &Act) {
+        let mut line = Object::begin(out, "revocation");
+        self.time(&mut line, act.time);
+        line.plain("id", &act.id);
+        line.plain_if("node", self.node.as_ref().map(Name::as_str));
+        line.plain("act", deed(act.deed));
+        line.text("of", &act.of);
+        line.text("reason", &act.reason);
+        line.text("by", &act.by);
+        line.plain("since", &format!("{:.3}", stamp(act.since)));
+        line.plain_if("until", act.until.map(|until| format!("{:.3}", stamp(until))).as_deref());
+        line.end();
+    }
+
     /// The line of exchanges that have none of their own: the log took none, so that they were refused, or its queue was full.
     pub(super) fn lost(&mut self, out: &mut Vec<u8>, count: u64, now: SystemTime) {
         let mut line = Object::begin(out, "lost");
@@ -88,7 +103,7 @@ impl Lines {
     /// RFC 3339 with six digits always, so that lines sort by their text. A clock outside what a timestamp can hold must not keep a record
     /// from being written.
     fn time(&mut self, line: &mut Object<'_>, time: SystemTime) {
-        let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
+        let time = stamp(time);
         let (second, nanos) = (time.as_second(), time.subsec_nanosecond());
         if nanos < 0 {
             // Before 1970, where the fraction counts backwards.
@@ -210,6 +225,17 @@ fn is_plain(text: &str) -> bool {
     text.bytes().fold(true, |plain, b| plain & matches!(b, b' '..=b'~') & (b != b'"') & (b != b'\\'))
 }
 
+fn stamp(time: SystemTime) -> Timestamp {
+    Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn deed(deed: Deed) -> &'static str {
+    match deed {
+        Deed::Revoked => "revoked",
+        Deed::Lifted => "lifted",
+    }
+}
+
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
@@ -278,6 +304,21 @@ mod tests {
             record.id
         );
         assert_eq!(line(&record, None), want);
+    }
+
+    #[test]
+    fn an_act_is_told_with_who_did_it_and_why() {
+        let since = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let (of, reason, by) = ("principal:corp:ada".into(), "a \"lost\" laptop".into(), "uid:0".into());
+        let act = Act { time: since, deed: Deed::Revoked, id: "0f".into(), of, reason, by, since, until: None };
+        let mut out = Vec::new();
+        Lines::new(None).act(&mut out, &act);
+        let want = concat!(
+            r#"{"kind":"revocation","time":"2023-11-14T22:13:20.000000Z","id":"0f","act":"revoked","of":"principal:corp:ada","#,
+            r#""reason":"a \"lost\" laptop","by":"uid:0","since":"2023-11-14T22:13:20.000Z"}"#,
+            "\n"
+        );
+        assert_eq!(String::from_utf8_lossy(&out), want);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::telemetry::AuditMetrics;
 
 use super::queue::Queue;
 use super::sink::Sink;
-use super::{Record, writer};
+use super::{Entry, writer};
 
 /// Where records go, and how many may wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,9 +77,9 @@ impl Log {
         self.0.accepts()
     }
 
-    /// Hands over the record of one exchange. Never waits and never fails: a record that cannot be queued is counted.
-    pub fn submit(&self, record: impl Into<Box<Record>>) {
-        self.0.submit(record.into());
+    /// Hands over the record of one exchange or act. Never waits and never fails: a record that cannot be queued is counted.
+    pub fn submit(&self, entry: impl Into<Entry>) {
+        self.0.submit(entry.into());
     }
 
     /// Writes everything, puts it on the disk and stops the writer; no exchange may end after it. Blocks its thread, at most this long.
@@ -96,6 +96,8 @@ mod tests {
     use std::collections::HashSet;
     use std::fs;
     use std::os::unix::fs::symlink;
+
+    use super::super::Record;
     use std::path::Path;
 
     use serde_json::Value;

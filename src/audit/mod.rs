@@ -1,5 +1,6 @@
-//! One record per exchange, written off the request path. Never bodies, header values, queries or secrets.
+//! One record per exchange and per act of an operator, written off the request path. Never bodies, header values, queries or secrets.
 
+mod act;
 mod line;
 mod log;
 mod queue;
@@ -7,5 +8,6 @@ mod record;
 mod sink;
 mod writer;
 
+pub use self::act::{Act, Deed, Entry};
 pub use self::log::{Log, Settings, Unwritten};
 pub use record::{Outcome, Protocol, Record, Timings};

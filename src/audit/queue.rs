@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::domain::{Denial, Unavailable};
 use crate::telemetry::AuditMetrics;
 
-use super::Record;
+use super::Entry;
 
 /// A bounded queue with many makers and one writer. The lock is held for a push or a swap.
 #[derive(Debug)]
@@ -28,8 +28,7 @@ pub(super) struct Queue {
 
 #[derive(Debug)]
 struct State {
-    #[expect(clippy::vec_box, reason = "the queue grows under the lock, so it moves pointers, not records")]
-    records: Vec<Box<Record>>,
+    records: Vec<Entry>,
     /// Exchanges without a record of their own that no `lost` record tells of yet.
     lost: u64,
     is_writer_parked: bool,
@@ -74,13 +73,16 @@ impl Queue {
         self.is_writable.load(Ordering::Relaxed) && self.pending.load(Ordering::Relaxed) < self.max
     }
 
-    pub(super) fn submit(&self, record: Box<Record>) {
-        let is_refusal = record.denial == Some(Denial::Unavailable(Unavailable::Audit));
+    pub(super) fn submit(&self, entry: Entry) {
+        let is_refusal = match &entry {
+            Entry::Exchange(record) => record.denial == Some(Denial::Unavailable(Unavailable::Audit)),
+            Entry::Act(_) => false,
+        };
         let mut state = self.lock();
         let has_room = self.pending.load(Ordering::Relaxed) < self.max.saturating_mul(2);
         let is_open = matches!(state.stage, Stage::Open | Stage::Closing);
         if is_open && has_room && (!is_refusal || self.accepts()) {
-            state.records.push(record);
+            state.records.push(entry);
             self.pending.fetch_add(1, Ordering::Relaxed);
             self.metrics.queue.inc();
         } else {
@@ -99,8 +101,7 @@ impl Queue {
 
     /// For the writer: waits until there is something to write, swaps it into `batch` and returns the number of lost exchanges to tell of;
     /// `None` when the log is closed and all is written.
-    #[expect(clippy::vec_box, reason = "swapped with the queue's own")]
-    pub(super) fn take(&self, batch: &mut Vec<Box<Record>>) -> Option<u64> {
+    pub(super) fn take(&self, batch: &mut Vec<Entry>) -> Option<u64> {
         let mut state = self.lock();
         for _ in 0..GATHERS_BEFORE_SLEEP {
             let wait = self.work.wait_timeout_while(state, GATHER, |state| state.stage == Stage::Open);

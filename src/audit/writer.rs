@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::domain::Name;
 
+use super::Entry;
 use super::line::Lines;
 use super::queue::Queue;
 use super::sink::Sink;
@@ -20,8 +21,11 @@ pub(super) fn run(queue: &Arc<Queue>, mut sink: Sink, node: Option<Name>) {
     let mut batch = Vec::new();
     while let Some(lost) = queue.take(&mut batch) {
         let mut unwritten = 0;
-        for record in batch.drain(..) {
-            lines.exchange(sink.batch(), &record);
+        for entry in batch.drain(..) {
+            match &entry {
+                Entry::Exchange(record) => lines.exchange(sink.batch(), record),
+                Entry::Act(act) => lines.act(sink.batch(), act),
+            }
             unwritten += 1;
             if sink.is_full() {
                 write(queue, &mut sink);

@@ -3,6 +3,7 @@
 mod demo;
 mod key;
 mod password;
+mod revocation;
 mod run;
 mod schema;
 mod vault;
@@ -18,6 +19,7 @@ use clap_complete::Shell;
 pub use demo::DemoArgs;
 pub use key::{KeyCommand, NewKey};
 pub use password::NewPassword;
+pub use revocation::RevocationCommand;
 pub use run::{CheckArgs, RunArgs};
 pub use schema::SchemaArgs;
 pub use vault::{MasterKeyArgs, VaultCommand};
@@ -39,6 +41,7 @@ Examples:
   claviger check claviger.toml                    every mistake, with line, column and cure
   claviger run claviger.toml                      serve; SIGHUP or a changed file reloads
   claviger run claviger.toml --upgrade            take over from the running process
+  claviger revocation add principal:corp:ada --reason stolen
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments or a wrong configuration.";
 
@@ -55,6 +58,9 @@ pub enum Command {
     /// Make API keys and password digests for callers.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// End somebody's access at once, everywhere, in the middle of what is under way too.
+    #[command(subcommand)]
+    Revocation(RevocationCommand),
     /// Print what may stand in a configuration: a JSON Schema for editors, or the reference.
     Schema(SchemaArgs),
     /// Show the whole job on loopback: an upstream, an issuer, a vault and a gateway, and a short story.
@@ -74,6 +80,7 @@ impl Cli {
             Command::Check(args) => args.run(out),
             Command::Vault(command) => command.run(out).map_err(Failure::from),
             Command::Key(command) => command.run(out).map_err(Failure::from),
+            Command::Revocation(command) => command.run(out),
             Command::Schema(args) => args.run(out),
             Command::Demo(args) => args.run(out),
             Command::Completions { shell } => {

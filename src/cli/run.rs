@@ -50,7 +50,7 @@ impl RunArgs {
 fn exit_code(error: &StartError) -> u8 {
     match error {
         StartError::Load(_) => 2,
-        StartError::Audit(_) | StartError::Upgrade(_) | StartError::Internal(_) => 1,
+        StartError::Audit(_) | StartError::Store(_) | StartError::Upgrade(_) | StartError::Internal(_) => 1,
     }
 }
 
@@ -96,9 +96,11 @@ impl CheckArgs {
                 writeln!(out, "{text}")?;
                 Err(Failure::new(2, format!("{file}: {} errors", diagnostics.list.len())))
             }
-            StartError::Load(_) | StartError::Audit(_) | StartError::Upgrade(_) | StartError::Internal(_) => {
-                Err(Failure::new(exit_code(&error), error.to_string()))
-            }
+            StartError::Load(_)
+            | StartError::Audit(_)
+            | StartError::Store(_)
+            | StartError::Upgrade(_)
+            | StartError::Internal(_) => Err(Failure::new(exit_code(&error), error.to_string())),
         }
     }
 }

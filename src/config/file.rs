@@ -45,6 +45,14 @@ pub(super) struct AuditTable {
     pub(super) path: Option<String>,
 }
 
+/// `[store]`: what has to outlive the process.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StoreTable {
+    /// A SQLite file, made where it is not there; its directory has to be writable. With it, access can be ended with `claviger revocation`.
+    pub(super) path: String,
+}
+
 /// `[egress]`: where the proxy itself may connect to.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -29,6 +29,7 @@ pub(super) struct File {
     pub(super) server: ServerTable,
     pub(super) admin: Option<AdminTable>,
     pub(super) audit: AuditTable,
+    pub(super) store: Option<StoreTable>,
     pub(super) egress: EgressTable,
     pub(super) failures: FailuresTable,
     pub(super) identity_token: Option<IssuerTable>,
@@ -45,10 +46,11 @@ pub(super) struct File {
 }
 
 /// Every table, in the order in which the reference tells of them.
-pub(super) const TABLES: [&str; 14] = [
+pub(super) const TABLES: [&str; 15] = [
     "server",
     "admin",
     "audit",
+    "store",
     "egress",
     "failures",
     "identity_token",
@@ -98,6 +100,7 @@ impl<'a> Reader<'_, 'a> {
                 "server" => file.server = self.single("server", value).unwrap_or_default(),
                 "admin" => file.admin = self.single("admin", value),
                 "audit" => file.audit = self.single("audit", value).unwrap_or_default(),
+                "store" => file.store = self.single("store", value),
                 "egress" => file.egress = self.single("egress", value).unwrap_or_default(),
                 "failures" => file.failures = self.single("failures", value).unwrap_or_default(),
                 "identity_token" => file.identity_token = self.single("identity_token", value),

@@ -11,6 +11,7 @@ use crate::authz::Permit;
 use crate::domain::{Denial, HttpFault, Methods, NormalPath};
 use crate::inject::Injection;
 use crate::limit::{Key, Slot, retry_after};
+use crate::session::Line;
 use crate::state::{LimitBy, Route, RouteLimit};
 use crate::target::{Selected, Tried};
 
@@ -27,6 +28,8 @@ pub(super) struct Admission {
     pub(super) websocket: bool,
     pub(super) attempt: Attempt,
     pub(super) body: Body,
+    /// What it is found by when its caller's access ends; none where that cannot be.
+    pub(super) line: Option<Arc<Line>>,
     slots: Slots,
 }
 
@@ -60,8 +63,14 @@ impl Admission {
             websocket,
             attempt: Attempt::default(),
             body,
+            line: None,
             slots,
         }
+    }
+
+    /// Since when its caller's access is ended, where that cut it.
+    pub(super) fn cut_since(&self) -> Option<SystemTime> {
+        self.line.as_ref().and_then(|line| line.cut_since())
     }
 
     /// The header fields that tell the client where it stands with its limits.

@@ -9,7 +9,7 @@ use crate::telemetry::UpstreamFault;
 const CARRIED: &str = "Denial";
 
 /// The denials that callbacks carry; any other comes out as an internal one.
-const BY_PLACE: [Denial; 7] = [
+const BY_PLACE: [Denial; 8] = [
     Denial::Internal,
     Denial::BodyTooLarge,
     Denial::TimedOut(TimedOut::Body),
@@ -17,6 +17,7 @@ const BY_PLACE: [Denial; 7] = [
     Denial::Unavailable(Unavailable::UpstreamProtocol),
     Denial::Malformed(HttpFault::Path(PathFault::BadCharacter)),
     Denial::Unauthenticated(AuthnFault::Digest),
+    Denial::Unauthenticated(AuthnFault::Revoked),
 ];
 
 /// A denial as the error that a callback returns. It comes back out of [`denial`].

@@ -1,7 +1,7 @@
 //! Pingora's callbacks, in the order in which it makes them. Each hands over to the file whose subject it is.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use super::exchange::{Exchange, Stage};
 use super::failure;
 use super::identify::{Arrival, split_absolute, split_target};
 use super::ingress;
+use super::line::REVOKED;
 use super::pipeline::admit;
 use super::record::{Draft, Ended};
 use super::supervised::{Supervised, Watch};
@@ -200,6 +201,10 @@ impl ProxyHttp for Gateway {
         if !admission.attempt.bound {
             return Err(failure::carry(Denial::Internal));
         }
+        if admission.cut_since().is_some() {
+            // While the connection was made.
+            return Err(failure::carry(REVOKED));
+        }
         // A retry sends the body again from its beginning.
         admission.body.restart();
         // Behind the first `?`, which no authority holds.
@@ -294,7 +299,8 @@ impl ProxyHttp for Gateway {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
-        let denial = failure::denial(error);
+        let is_cut = exchange.admitted().is_some_and(|(_, admission)| admission.cut_since().is_some());
+        let denial = if is_cut { Some(REVOKED) } else { failure::denial(error) };
         let mut answer = FailToProxy { error_code: 0, can_reuse_downstream: false };
         let Some(draft) = exchange.draft() else { return answer };
         let Some(denial) = denial else { return answer };
@@ -322,6 +328,11 @@ impl ProxyHttp for Gateway {
         let (request_bytes, response_bytes) = (session.body_bytes_read() as u64, session.body_bytes_sent() as u64);
         let upstream_began = exchange.admitted().and_then(|(_, admission)| admission.attempt.began);
         let refused = matches!(exchange.stage, Stage::Refused(_));
+        let cut = exchange.admitted().and_then(|(_, admission)| admission.cut_since());
+        if let (Some(since), Some(_)) = (cut, error) {
+            let took = SystemTime::now().duration_since(since).unwrap_or_default();
+            self.services.engines.metrics.cut_seconds.observe(took.as_secs_f64());
+        }
         if let Some(draft) = exchange.draft() {
             let outcome = outcome(refused, error, draft.denial());
             draft.end(Ended { outcome, status, request_bytes, response_bytes, upstream_began });
@@ -354,11 +365,19 @@ fn outcome(refused: bool, error: Option<&Error>, denial: Option<Denial>) -> Outc
 /// Wraps the sessions of which Pingora, or the connection's stream, does not take enough care.
 fn watch_over(session: &mut Session, exchange: &mut Exchange) {
     let Some((_, admission)) = exchange.admitted() else { return };
-    if admission.websocket {
-        Supervised::wrap(&mut session.downstream_session, Watch::Tunnel);
-    } else if session.is_http2() && !session.is_body_empty() {
-        Supervised::wrap(&mut session.downstream_session, Watch::Body(admission.body.deadline.into()));
-    }
+    let watch = if admission.websocket {
+        Watch::Tunnel
+    } else if !session.is_http2() {
+        // The connection's stream does it.
+        return;
+    } else if !session.is_body_empty() {
+        Watch::Body(admission.body.deadline.into())
+    } else if admission.line.is_some() {
+        Watch::Line
+    } else {
+        return;
+    };
+    Supervised::wrap(&mut session.downstream_session, watch, admission.line.clone());
 }
 
 fn out_of_order() -> Box<Error> {

@@ -10,6 +10,7 @@ mod forwarded;
 mod gateway;
 mod identify;
 pub mod ingress;
+mod line;
 mod lockout;
 mod pipeline;
 mod record;

@@ -11,8 +11,8 @@ use crate::proxy::admission::{Admission, Body, Decision, Refusal, Slots};
 use crate::proxy::client_certificates::ClientCertificates;
 use crate::proxy::identify::{Arrival, identify};
 use crate::proxy::ingress::Connection;
-use crate::proxy::lockout;
 use crate::proxy::record::Draft;
+use crate::proxy::{line, lockout};
 use crate::state::{LimitBy, Services, Snapshot};
 
 /// Decides whether a request may be forwarded, and gets what forwarding it needs. Nothing is sent anywhere yet.
@@ -73,6 +73,8 @@ pub(super) async fn admit(
 
     let permit = route.policy.authorize(proof.principal, &view)?;
     draft.authorized(&permit);
+    let line = line::carry(services, connection, &permit, draft.time())
+        .map_err(|denial| Refusal::with_challenge(denial, &route.authn, draft.time()))?;
 
     let who = || services.engines.limits.keyer().key(&permit.principal().key_parts());
     slots.take(&route.limits, LimitBy::Principal, who)?;
@@ -89,6 +91,7 @@ pub(super) async fn admit(
     let body = Body::new(proof.body, draft.lapped() + route.body_timeout);
     let mut admission = Admission::new(route.clone(), permit, path, injection, slots, request.websocket, body);
     admission.identity_token = token;
+    admission.line = line;
     Ok(Decision::Forward(Box::new(admission)))
 }
 

@@ -1,5 +1,7 @@
 //! A client's session that is watched over where Pingora's own is not enough.
 
+use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,16 +16,22 @@ use pingora::{Error, ErrorType, Result};
 use tokio::time::{Instant, timeout_at};
 
 use super::failure;
+use super::line::unless_cut;
 use crate::domain::{Denial, TimedOut};
+use crate::session::Line;
 
 /// A session that does all that the one inside it does, and lets no body be late or tunnel end early.
 pub(super) struct Supervised {
     inner: ServerSession,
     watch: Watch,
+    /// By what it is cut, also while nothing comes and goes.
+    line: Option<Arc<Line>>,
 }
 
-/// What is watched over.
+/// What is watched over besides.
 pub(super) enum Watch {
+    /// Nothing.
+    Line,
     /// That the body has come whole by then. The streams of HTTP/2 share their connection, so no stream wrapper can tell whose is late.
     Body(Instant),
     /// That a WebSocket outlives its handshake. Pingora sends the end of the handshake's empty body on as an event, and takes it for the
@@ -33,12 +41,12 @@ pub(super) enum Watch {
 
 impl Supervised {
     /// Puts a session under watch, in place.
-    pub(super) fn wrap(session: &mut ServerSession, watch: Watch) {
+    pub(super) fn wrap(session: &mut ServerSession, watch: Watch, line: Option<Arc<Line>>) {
         let placeholder = ServerSession::new_custom(Box::new(()));
         let mut inner = std::mem::replace(session, placeholder);
         // What is wrapped is not taken up for a next request.
         inner.set_keepalive(None);
-        *session = ServerSession::new_custom(Box::new(Self { inner, watch }));
+        *session = ServerSession::new_custom(Box::new(Self { inner, watch, line }));
     }
 
     fn is_handshake(&self) -> bool {
@@ -46,8 +54,8 @@ impl Supervised {
     }
 }
 
-fn late() -> Box<Error> {
-    failure::carry(Denial::TimedOut(TimedOut::Body))
+async fn in_time<T>(deadline: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout_at(deadline, work).await.unwrap_or_else(|_| Err(failure::carry(Denial::TimedOut(TimedOut::Body))))
 }
 
 fn unsupported<T>() -> Result<T> {
@@ -57,11 +65,10 @@ fn unsupported<T>() -> Result<T> {
 #[async_trait]
 impl server::Session for Supervised {
     async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
+        let body = self.inner.read_request_body();
         match self.watch {
-            Watch::Body(deadline) => {
-                timeout_at(deadline, self.inner.read_request_body()).await.unwrap_or_else(|_| Err(late()))
-            }
-            Watch::Tunnel => self.inner.read_request_body().await,
+            Watch::Body(deadline) => unless_cut(self.line.as_ref(), in_time(deadline, body)).await,
+            Watch::Line | Watch::Tunnel => unless_cut(self.line.as_ref(), body).await,
         }
     }
 
@@ -69,9 +76,11 @@ impl server::Session for Supervised {
         let idle = no_body_expected || self.is_handshake();
         match self.watch {
             Watch::Body(deadline) if !idle && !self.inner.is_body_done() => {
-                timeout_at(deadline, self.inner.read_body_or_idle(false)).await.unwrap_or_else(|_| Err(late()))
+                unless_cut(self.line.as_ref(), in_time(deadline, self.inner.read_body_or_idle(false))).await
             }
-            Watch::Body(_) | Watch::Tunnel => self.inner.read_body_or_idle(idle).await,
+            Watch::Body(_) | Watch::Line | Watch::Tunnel => {
+                unless_cut(self.line.as_ref(), self.inner.read_body_or_idle(idle)).await
+            }
         }
     }
 
@@ -81,7 +90,7 @@ impl server::Session for Supervised {
 
     fn get_retry_buffer(&self) -> Option<Bytes> {
         match self.watch {
-            Watch::Body(_) => self.inner.get_retry_buffer(),
+            Watch::Body(_) | Watch::Line => self.inner.get_retry_buffer(),
             // Nothing, but not the end.
             Watch::Tunnel => Some(Bytes::new()),
         }
@@ -100,23 +109,23 @@ impl server::Session for Supervised {
     }
 
     async fn write_response_header(&mut self, head: Box<ResponseHeader>, _end: bool) -> Result<()> {
-        self.inner.write_response_header(head).await
+        unless_cut(self.line.as_ref(), self.inner.write_response_header(head)).await
     }
 
     async fn write_response_header_ref(&mut self, head: &ResponseHeader, _end: bool) -> Result<()> {
-        self.inner.write_response_header_ref(head).await
+        unless_cut(self.line.as_ref(), self.inner.write_response_header_ref(head)).await
     }
 
     async fn write_body(&mut self, data: Bytes, end: bool) -> Result<()> {
-        self.inner.write_response_body(data, end).await
+        unless_cut(self.line.as_ref(), self.inner.write_response_body(data, end)).await
     }
 
     async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
-        self.inner.write_response_trailers(trailers).await
+        unless_cut(self.line.as_ref(), self.inner.write_response_trailers(trailers)).await
     }
 
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
-        self.inner.response_duplex_vec(tasks).await
+        unless_cut(self.line.as_ref(), self.inner.response_duplex_vec(tasks)).await
     }
 
     fn set_read_timeout(&mut self, timeout: Option<Duration>) {

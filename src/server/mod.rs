@@ -4,6 +4,7 @@ mod background;
 mod handover;
 mod listeners;
 mod process;
+mod revocations;
 mod shutdown;
 mod tls;
 
@@ -19,6 +20,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::audit;
 use crate::config::{self, LoadError, Plan, Process, Reloader};
+use crate::domain::Name;
+use crate::session::{Revocations, Store, StoreError};
 use crate::state::{Engines, Services};
 
 use handover::Handover;
@@ -41,6 +44,8 @@ pub enum StartError {
     Load(LoadError),
     /// The audit file cannot be opened.
     Audit(std::io::Error),
+    /// The store cannot be used.
+    Store(StoreError),
     /// There is no running process to take over from, or it cannot be reached.
     Upgrade(String),
     /// Something that the process needs could not be made.
@@ -52,6 +57,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Load(error) => error.fmt(f),
             Self::Audit(error) => write!(f, "cannot open the audit log: {error}"),
+            Self::Store(error) => error.fmt(f),
             Self::Upgrade(reason) => write!(f, "cannot take over: {reason}"),
             Self::Internal(reason) => f.write_str(reason),
         }
@@ -77,6 +83,27 @@ pub fn check(file: &Path) -> Result<usize, StartError> {
     Ok(plan?.snapshot.routes)
 }
 
+/// What commands need to know of a configuration.
+#[derive(Debug)]
+pub struct Site {
+    /// The store, where there is one.
+    pub store: Option<PathBuf>,
+    /// The names of the authenticators.
+    pub authenticators: Vec<Name>,
+}
+
+/// Reads and compiles a configuration for a command.
+///
+/// # Errors
+/// [`StartError`] when it cannot be read or is wrong.
+pub fn site(file: &Path) -> Result<Site, StartError> {
+    process::install_crypto();
+    let engines = Engines::new().map_err(|error| StartError::Internal(error.to_string()))?;
+    let (_, plan) = config::load(file, 1, &engines);
+    let Plan { process, authenticators, .. } = plan?;
+    Ok(Site { store: process.store, authenticators })
+}
+
 /// Runs a gateway until it is told to end; returns when every record is written.
 ///
 /// # Errors
@@ -85,10 +112,12 @@ pub fn run(options: Options) -> Result<(), StartError> {
     process::install_crypto();
     let engines = Engines::new().map_err(|error| StartError::Internal(error.to_string()))?;
     let (watched, plan) = config::load(&options.config, 1, &engines);
-    let Plan { snapshot, process } = plan?;
+    let Plan { snapshot, process, .. } = plan?;
     let settings = audit::Settings { path: process.audit.clone(), ..audit::Settings::default() };
     let log = audit::Log::open(settings, engines.metrics.audit.clone()).map_err(StartError::Audit)?;
-    let services = Arc::new(Services::new(engines, log, snapshot));
+    let revocations = process.store.as_deref().map(|path| Store::open(path).and_then(Revocations::new)).transpose();
+    let revocations = revocations.map_err(StartError::Store)?.map(Arc::new);
+    let services = Arc::new(Services::new(engines, log, snapshot).with_revocations(revocations));
     prime(&services)?;
 
     let run_directory = process::RunDirectory::open(&process.run_directory);
@@ -105,6 +134,7 @@ pub fn run(options: Options) -> Result<(), StartError> {
     shutdown::exit_when_drained(&server, Arc::clone(&services), gates.clone());
     server.add_service(background::service(Arc::clone(&services), reloader, gates));
     server.add_service(handover::Sockets { handover: Arc::clone(&handover), services: Arc::clone(&services) });
+    revocations::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     tell(&process, &services);
     let signals = shutdown::Signals::new(Arc::clone(&services), handover);
     server.run(RunArgs { shutdown_signal: Box::new(signals) });

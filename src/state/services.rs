@@ -9,6 +9,7 @@ use super::Snapshot;
 use crate::audit::Log;
 use crate::authn::Authenticators;
 use crate::limit::{Limits, Lockouts};
+use crate::session::Revocations;
 use crate::target::Targets;
 use crate::telemetry::Metrics;
 use crate::vault::Vaults;
@@ -54,6 +55,8 @@ pub struct Services {
     pub engines: Engines,
     /// The audit log.
     pub audit: Log,
+    /// Whose access was ended; none where there is no store that could say so.
+    pub revocations: Option<Arc<Revocations>>,
     snapshot: ArcSwap<Snapshot>,
     reload: ArcSwap<ReloadOutcome>,
     serving: AtomicBool,
@@ -77,11 +80,18 @@ impl Services {
         Self {
             engines,
             audit,
+            revocations: None,
             snapshot: ArcSwap::from_pointee(first),
             reload,
             serving: AtomicBool::new(false),
             draining: AtomicBool::new(false),
         }
+    }
+
+    /// The same, with revocations.
+    #[must_use]
+    pub fn with_revocations(self, revocations: Option<Arc<Revocations>>) -> Self {
+        Self { revocations, ..self }
     }
 
     /// The current snapshot. One call per exchange.

@@ -43,6 +43,10 @@ pub struct Metrics {
     pub reloads: Labelled<ReloadResult, IntCounter>,
     /// `claviger_secrets{state}`: secrets in use, by whether they can be had.
     pub secrets: Labelled<Availability, IntGauge>,
+    /// `claviger_revocations`: revocations in force.
+    pub revocations: IntGauge,
+    /// `claviger_revocation_cut_seconds`: from the command that revoked to the end of an exchange that it cut.
+    pub cut_seconds: Histogram,
     /// What the audit log counts.
     pub audit: AuditMetrics,
 }
@@ -115,6 +119,12 @@ impl Metrics {
             config_number: declare.gauge("config_number", "Number of the configuration in use")?,
             reloads: Labelled::new(|result| reloads.with_label_values(&[result])),
             secrets: Labelled::new(|state| secrets.with_label_values(&[state])),
+            revocations: declare.gauge("revocations", "Revocations in force")?,
+            cut_seconds: declare.histogram(
+                "revocation_cut_seconds",
+                "Time from a revocation to the end of an exchange that it cut",
+                &PHASE_BUCKETS,
+            )?,
             audit: AuditMetrics::declare(&declare)?,
             registry: declare.0,
         })
@@ -187,6 +197,11 @@ impl Declare {
 
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
         self.register(IntCounterVec::new(options(name, help), labels)?)
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
+        let options = HistogramOpts { common_opts: options(name, help), buckets: buckets.to_vec() };
+        self.register(Histogram::with_opts(options)?)
     }
 
     fn histograms(&self, name: &str, help: &str, label: &str, buckets: &[f64]) -> prometheus::Result<HistogramVec> {

@@ -320,7 +320,7 @@ fn every_metric_is_told_with_its_labels() {
     }
     let declared = read("src/telemetry/metrics.rs");
     let (declared, _) = declared.split_once("#[cfg(test)]").expect("tests");
-    let calls = ["counter(", "counters(", "gauge(", "gauges(", "histograms("];
+    let calls = ["counter(", "counters(", "gauge(", "gauges(", "histogram(", "histograms("];
     let count: usize = calls
         .map(|call| {
             declared.matches(&format!("declare.{call}")).count()

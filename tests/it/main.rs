@@ -25,6 +25,7 @@ mod protocols;
 mod provider;
 mod reload;
 mod resources;
+mod revocation;
 mod samples;
 mod shutdown;
 mod signatures;

@@ -1,4 +1,4 @@
-//! `[server]`, `[admin]`, `[audit]` and `[listen.NAME]`.
+//! `[server]`, `[admin]`, `[audit]`, `[store]` and `[listen.NAME]`.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -83,6 +83,7 @@ impl Compiler<'_, '_> {
                 None | Some("-") => None,
                 Some(path) => Some(self.path(path)),
             },
+            store: file.store.as_ref().map(|store| self.path(&store.path)),
             listeners,
         }
     }

@@ -32,6 +32,8 @@ pub struct Plan {
     pub snapshot: Snapshot,
     /// What only a restart or an upgrade can change.
     pub process: Process,
+    /// The names of the authenticators, for commands that name one.
+    pub authenticators: Vec<Name>,
 }
 
 /// The part of a configuration that holds for the life of the process.
@@ -47,6 +49,8 @@ pub struct Process {
     pub admin: Option<SocketAddr>,
     /// The audit file; none for standard output.
     pub audit: Option<PathBuf>,
+    /// The file of what outlives the process; none where nothing has to.
+    pub store: Option<PathBuf>,
     /// The listeners.
     pub listeners: Vec<Listener>,
 }
@@ -67,9 +71,10 @@ pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> (Watc
     let unreadable = tables.unreadable.clone();
     let watched = Watched::default();
     let mut compiler = Compiler { report: &mut report, engines, base, egress, unreadable, watched };
+    let authenticators = tables.authn.keys().cloned().collect();
     let (snapshot, process) = compiler.run(tables, number);
     let watched = compiler.watched;
-    (watched, report.finish().map(|()| Plan { snapshot, process }))
+    (watched, report.finish().map(|()| Plan { snapshot, process, authenticators }))
 }
 
 /// What compiling an entry needs besides the entry.

@@ -13,6 +13,7 @@ use crate::state::Engines;
 const BARE: &str = r#"
 server = {}
 audit = {}
+store = { path = "claviger.db" }
 [admin]
 address = "127.0.0.1:9901"
 [failures]

@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Context;
 use std::time::Duration;
 
 use pingora::protocols::Digest;
 use tokio::time::Instant;
 
 use crate::domain::{Denial, Name, PeerCertificates};
+use crate::session::Line;
 
 /// The facts of one connection. The stream writes them, the data plane reads them and tells the stream where an exchange stands.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub struct Connection {
     heard: AtomicBool,
     /// In nanoseconds since `opened`; 0 is none.
     body_deadline: AtomicU64,
+    /// By what its exchanges are cut, from the first on that can be. HTTP/1 only.
+    line: OnceLock<Arc<Line>>,
 }
 
 /// The next bytes belong to a head that has not ended.
@@ -63,6 +67,7 @@ impl Connection {
             refusal: OnceLock::new(),
             heard: AtomicBool::new(false),
             body_deadline: AtomicU64::new(0),
+            line: OnceLock::new(),
         }
     }
 
@@ -99,7 +104,20 @@ impl Connection {
 
     /// The exchange is over: its verdict holds no longer. A body deadline stays, for what is left of the body to be drained.
     pub fn exchange_done(&self) {
+        if let Some(line) = self.line.get() {
+            line.rest();
+        }
         self.head.store(HEAD_SPENT, Ordering::Release);
+    }
+
+    /// The line that all its exchanges are on, one after another.
+    pub fn line(&self, make: impl FnOnce() -> Arc<Line>) -> Arc<Line> {
+        Arc::clone(self.line.get_or_init(make))
+    }
+
+    /// Whether the line is cut; until then the task is woken when it is.
+    pub(super) fn is_cut(&self, cx: &mut Context<'_>) -> bool {
+        self.line.get().is_some_and(|line| line.poll_cut(cx).is_ready())
     }
 
     /// Whether it speaks HTTP/2, and has many exchanges at once.

@@ -189,6 +189,9 @@ impl Guarded {
             self.stalled_since = None;
             return polled;
         }
+        if self.connection.is_cut(cx) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         let deadline = *self.stalled_since.get_or_insert_with(Instant::now) + self.write_timeout();
         if self.write_timer.has_passed(deadline, cx) {
             return Poll::Ready(Err(self.timed_out(Late::Reader)));
@@ -204,6 +207,9 @@ impl AsyncRead for Guarded {
         let polled = Pin::new(&mut this.inner).poll_read(cx, buf);
         if polled.is_ready() {
             return polled.map(|read| read.and_then(|()| this.received(&buf.filled()[before..])));
+        }
+        if this.connection.is_cut(cx) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         if let Some((deadline, late)) = this.read_deadline()
             && this.read_timer.has_passed(deadline, cx)

@@ -120,6 +120,8 @@ drain = "1s"
 address = "{admin}"
 [audit]
 path = "{audit}"
+[store]
+path = "claviger.db"
 [egress]
 allow = ["127.0.0.0/8"]
 {failures}

@@ -1,0 +1,181 @@
+//! `claviger revocation`: ending access at once, and giving it back.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use clap::{Args, Subcommand};
+
+use super::Failure;
+use crate::domain::Name;
+use crate::server;
+use crate::session::{Revocation, RevocationId, Revoked, Store, StoreError};
+
+/// End access at once: from the next request on, and in the middle of what is under way.
+#[derive(Debug, Subcommand)]
+pub enum RevocationCommand {
+    /// End somebody's access. A running gateway takes it over within milliseconds, and cuts what is under way: bodies, streams, WebSockets.
+    Add(AddArgs),
+    /// Show whose access is ended.
+    List(ListArgs),
+    /// Give access back.
+    Lift(LiftArgs),
+}
+
+/// Where the store is.
+#[derive(Debug, Args)]
+struct StoreArgs {
+    /// The configuration, whose `[store] path` is used.
+    #[arg(long, value_name = "FILE", default_value = "claviger.toml")]
+    config: PathBuf,
+    /// The store itself, where there is no configuration that can be read.
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    store: Option<PathBuf>,
+}
+
+/// Whose access to end.
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// `all`, `authn:NAME` (whoever this authenticator proves), `role:NAME`, or `principal:AUTHENTICATOR:ID`, as audit records name them.
+    of: Revoked,
+    /// Why; it is in the audit log.
+    #[arg(long)]
+    reason: String,
+    /// For how long (`8h`, `2d`); without it, until it is lifted.
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    lasts: Option<Duration>,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Print one JSON object instead.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How to show them.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Print a JSON array instead.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which to lift.
+#[derive(Debug, Args)]
+pub struct LiftArgs {
+    /// The revocation's id, as `list` shows it.
+    id: RevocationId,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new(1, format!("claviger: {error}"))
+    }
+}
+
+impl RevocationCommand {
+    pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        match self {
+            Self::Add(args) => args.run(out),
+            Self::List(args) => args.run(out),
+            Self::Lift(args) => args.run(out),
+        }
+    }
+}
+
+impl StoreArgs {
+    /// The store, and the names of the authenticators where a configuration tells them.
+    fn open(&self) -> Result<(Store, Option<Vec<Name>>), Failure> {
+        if let Some(path) = &self.store {
+            return Ok((Store::open(path)?, None));
+        }
+        let site = server::site(&self.config)
+            .map_err(|error| Failure::new(2, format!("{error}\nWith `--store FILE`, no configuration is needed.")))?;
+        let Some(path) = site.store else {
+            let text = format!("claviger: {} has no `[store] path`: add one and restart", self.config.display());
+            return Err(Failure::new(2, text));
+        };
+        Ok((Store::open(&path)?, Some(site.authenticators)))
+    }
+}
+
+impl AddArgs {
+    fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        if !Revocation::is_reason(&self.reason) {
+            let max = Revocation::MAX_REASON;
+            return Err(Failure::new(2, format!("claviger: a reason is one line of 1 to {max} bytes")));
+        }
+        let (store, known) = self.store.open()?;
+        if let (Some(known), Revoked::Authenticator(name) | Revoked::Principal(name, _)) = (&known, &self.of)
+            && !known.contains(name)
+            && name.as_str() != "anonymous"
+        {
+            let known: Vec<_> = known.iter().map(Name::as_str).collect();
+            let text = format!("claviger: there is no `[authn.{name}]`, only: {}", known.join(", "));
+            return Err(Failure::new(2, text));
+        }
+        let revocation = Revocation::new(self.of, self.reason, user(), SystemTime::now(), self.lasts);
+        store.add(&revocation)?;
+        let text = if self.json { json(&revocation).to_string() } else { line(&revocation) };
+        Ok(writeln!(out, "{text}")?)
+    }
+}
+
+impl ListArgs {
+    fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        let (mut store, _) = self.store.open()?;
+        let mut all = store.revocations()?;
+        let now = SystemTime::now();
+        all.retain(|one| one.holds(now));
+        all.sort_by(|a, b| b.since.cmp(&a.since).then_with(|| a.of.cmp(&b.of)));
+        if self.json {
+            let all: Vec<_> = all.iter().map(json).collect();
+            return Ok(writeln!(out, "{}", serde_json::Value::from(all))?);
+        }
+        if all.is_empty() {
+            return Ok(writeln!(out, "Nobody's access is ended.")?);
+        }
+        all.iter().try_for_each(|one| writeln!(out, "{}", line(one))).map_err(Failure::from)
+    }
+}
+
+impl LiftArgs {
+    fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        let (store, _) = self.store.open()?;
+        if !store.lift(self.id, &user())? {
+            let text =
+                format!("claviger: no revocation {} is in force; `claviger revocation list` shows them", self.id);
+            return Err(Failure::new(1, text));
+        }
+        Ok(writeln!(out, "{} lifted", self.id)?)
+    }
+}
+
+/// Who does it, as the operating system knows them.
+fn user() -> String {
+    format!("uid:{}", rustix::process::getuid().as_raw())
+}
+
+fn line(one: &Revocation) -> String {
+    let until = one.until.map_or_else(|| "lifted".to_owned(), |until| stamp(until).to_string());
+    format!("{}  {}  since {}  until {until}  by {}  {}", one.id, one.of, stamp(one.since), one.by, one.reason)
+}
+
+fn json(one: &Revocation) -> serde_json::Value {
+    serde_json::json!({
+        "id": one.id.to_string(),
+        "of": one.of.to_string(),
+        "reason": one.reason,
+        "by": one.by,
+        "since": stamp(one.since).to_string(),
+        "until": one.until.map(|until| stamp(until).to_string()),
+    })
+}
+
+fn stamp(time: SystemTime) -> jiff::Timestamp {
+    let time = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    time.round(jiff::Unit::Second).unwrap_or(time)
+}

@@ -1,0 +1,47 @@
+//! The line of an exchange: how one under way is found again when its caller's access ends, and cut.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use pingora::Result;
+
+use super::failure;
+use super::ingress::Connection;
+use crate::authz::{Grantee, Permit};
+use crate::domain::{AuthnFault, Denial};
+use crate::session::{Carried, Line};
+use crate::state::Services;
+
+/// What ended it, for whoever is told.
+pub(super) const REVOKED: Denial = Denial::Unauthenticated(AuthnFault::Revoked);
+
+/// Puts an exchange on a line, unless its caller is revoked. None where nobody can be. An HTTP/1 connection is one line for all its exchanges;
+/// of HTTP/2, each exchange has its own.
+pub(super) fn carry(
+    services: &Services,
+    connection: &Connection,
+    permit: &Permit,
+    now: SystemTime,
+) -> Result<Option<Arc<Line>>, Denial> {
+    let Some(revocations) = &services.revocations else { return Ok(None) };
+    let role = match permit.grantee() {
+        Grantee::Role(role) => Some(Arc::clone(role)),
+        Grantee::Scope(_) | Grantee::Principal(_) => None,
+    };
+    let carried = Carried { principal: Arc::clone(permit.principal()), role };
+    let line = if connection.is_http2() { revocations.line() } else { connection.line(|| revocations.line()) };
+    // Before the look: who is revoked after it is found on the line.
+    line.carry(carried.clone());
+    if revocations.revoked_since(&carried, now).is_some() { Err(REVOKED) } else { Ok(Some(line)) }
+}
+
+/// Does the work, unless the line is cut meanwhile, which is an error of the client's side.
+pub(super) async fn unless_cut<T>(line: Option<&Arc<Line>>, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let Some(line) = line else { return work.await };
+    tokio::select! {
+        biased;
+        () = line.cut() => Err(failure::carry_of_body(REVOKED)),
+        done = work => done,
+    }
+}

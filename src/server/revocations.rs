@@ -1,0 +1,125 @@
+//! The thread that takes over what `claviger revocation` wrote to the store.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::audit::{Act, Deed};
+use crate::session::{Change, Revocations, StoreError};
+use crate::state::Services;
+
+/// How long a change waits before it counts as written down: the audit log is far quicker.
+const WRITTEN_AFTER: Duration = Duration::from_secs(1);
+
+/// Starts the thread, where there is a store; it ends with the process.
+///
+/// # Errors
+/// When the system gives no thread.
+pub(super) fn watch(services: &Arc<Services>) -> std::io::Result<()> {
+    let Some(revocations) = services.revocations.clone() else { return Ok(()) };
+    let services = Arc::clone(services);
+    let watch = move || {
+        let mut watcher = Watcher { services: &services, revocations: &revocations, told: Vec::new(), error: None };
+        watcher.begin();
+        watcher.run()
+    };
+    thread::Builder::new().name("revocations".to_owned()).spawn(watch).map(drop)
+}
+
+struct Watcher<'a> {
+    services: &'a Services,
+    revocations: &'a Revocations,
+    /// What went to the audit log, and when.
+    told: Vec<(Instant, Change)>,
+    /// What was wrong with the store when it was last looked at.
+    error: Option<String>,
+}
+
+impl Watcher<'_> {
+    /// Tells of what was done while no process ran.
+    fn begin(&mut self) {
+        let told = self.revocations.untold().map(|untold| self.tell(untold));
+        self.note(told);
+        self.count();
+    }
+
+    fn run(&mut self) {
+        loop {
+            thread::sleep(Revocations::REFRESH_EVERY);
+            let refreshed = self.revocations.refresh(SystemTime::now());
+            let settled = self.settle();
+            let taken = refreshed.map(|(cut, untold)| {
+                if cut > 0 {
+                    log::warn!(exchanges = cut; "exchanges were cut: the access of their callers was ended");
+                }
+                self.tell(untold);
+            });
+            self.note(taken.and(settled));
+            self.count();
+        }
+    }
+
+    fn tell(&mut self, untold: Vec<Change>) {
+        for change in untold {
+            if self.told.iter().any(|(_, told)| *told == change) {
+                continue;
+            }
+            let act = act(&change);
+            log::warn!(of = act.of.as_str(), by = act.by.as_str(), id = act.id.as_str(); "{}", match act.deed {
+                Deed::Revoked => "access is ended",
+                Deed::Lifted => "a revocation is lifted",
+            });
+            self.services.audit.submit(act);
+            self.told.push((Instant::now(), change));
+        }
+    }
+
+    /// Says of what is in the audit log by now that it is, so that it is not told again.
+    fn settle(&mut self) -> Result<(), StoreError> {
+        let is_written = self.told.first().is_some_and(|(at, _)| at.elapsed() > WRITTEN_AFTER);
+        if !is_written || !self.services.audit.accepts() {
+            return Ok(());
+        }
+        let changes: Vec<_> = self.told.iter().map(|(_, change)| change.clone()).collect();
+        self.revocations.told(&changes)?;
+        self.told.clear();
+        self.revocations.tidy(SystemTime::now())
+    }
+
+    fn count(&self) {
+        let metrics = &self.services.engines.metrics;
+        metrics.revocations.set(i64::try_from(self.revocations.count()).unwrap_or(i64::MAX));
+    }
+
+    /// Logs what is wrong with the store, once, and when it is right again.
+    fn note(&mut self, result: Result<(), StoreError>) {
+        let error = result.err().map(|error| error.to_string());
+        if error == self.error {
+            return;
+        }
+        match &error {
+            Some(error) => log::error!("no new revocation takes effect: {error}"),
+            None => log::warn!("the store can be used again"),
+        }
+        self.error = error;
+    }
+}
+
+fn act(change: &Change) -> Act {
+    let one = change.revocation();
+    let (deed, by) = match (change, &one.lifted_by) {
+        (Change::Lifted(_), Some(by)) => (Deed::Lifted, by),
+        (Change::Lifted(_), None) => (Deed::Lifted, &one.by),
+        (Change::Revoked(_), _) => (Deed::Revoked, &one.by),
+    };
+    Act {
+        time: SystemTime::now(),
+        deed,
+        id: one.id.to_string(),
+        of: one.of.to_string(),
+        reason: one.reason.clone(),
+        by: by.clone(),
+        since: one.since,
+        until: one.until,
+    }
+}

@@ -1,0 +1,157 @@
+//! Revocations: whom or what they end, and for how long.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use super::Carried;
+use crate::domain::{Name, Principal};
+
+/// Whom a revocation ends: `all`, `authn:NAME`, `role:NAME`, or `principal:AUTHENTICATOR:ID`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Revoked {
+    /// Everybody.
+    All,
+    /// Everybody whom this `[authn.NAME]` proves.
+    Authenticator(Name),
+    /// Everybody whose proof gives this role, and everybody whom it allows an exchange.
+    Role(String),
+    /// One principal.
+    Principal(Name, String),
+}
+
+/// A text that is no [`Revoked`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevokedError;
+
+/// A text that is no [`RevocationId`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevocationIdError;
+
+/// The id of a revocation: 16 random bytes in hexadecimal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RevocationId([u8; 16]);
+
+/// One revocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// What it is called when it is lifted.
+    pub id: RevocationId,
+    /// Whom it ends.
+    pub of: Revoked,
+    /// Why, as whoever revoked wrote it.
+    pub reason: String,
+    /// Who revoked, as `AUTHENTICATOR:ID`.
+    pub by: String,
+    /// When.
+    pub since: SystemTime,
+    /// Until when it holds; none means until it is lifted.
+    pub until: Option<SystemTime>,
+    /// Who lifted it; none while it holds.
+    pub lifted_by: Option<String>,
+}
+
+impl Revocation {
+    /// The longest reason, in bytes.
+    pub const MAX_REASON: usize = 1024;
+
+    /// Whether this can be why: neither empty nor too long, and on one line.
+    pub fn is_reason(text: &str) -> bool {
+        !text.trim().is_empty() && text.len() <= Self::MAX_REASON && !text.chars().any(char::is_control)
+    }
+
+    /// Whether it holds at this time.
+    pub fn holds(&self, now: SystemTime) -> bool {
+        self.lifted_by.is_none() && self.until.is_none_or(|until| now < until)
+    }
+
+    /// A new one, from now on.
+    pub fn new(of: Revoked, reason: String, by: String, now: SystemTime, lasts: Option<Duration>) -> Self {
+        let until = lasts.and_then(|lasts| now.checked_add(lasts));
+        Self { id: RevocationId(crate::crypto::random()), of, reason, by, since: now, until, lifted_by: None }
+    }
+}
+
+impl Revoked {
+    /// Whether it means whom an exchange is for.
+    pub fn is(&self, carried: &Carried) -> bool {
+        let principal = &carried.principal;
+        match self {
+            Self::All => true,
+            Self::Authenticator(name) => principal.authenticator == *name,
+            Self::Role(role) => carried.roles().any(|has| has == role),
+            Self::Principal(name, id) => principal.authenticator == *name && principal.id == *id,
+        }
+    }
+}
+
+impl FromStr for Revoked {
+    type Err = RevokedError;
+
+    fn from_str(text: &str) -> Result<Self, RevokedError> {
+        let name = |text| Name::parse(text).map_err(|_| RevokedError);
+        match text.split_once(':') {
+            None if text == "all" => Ok(Self::All),
+            Some(("authn", of)) => name(of).map(Self::Authenticator),
+            Some(("role", of)) if !of.is_empty() && !of.chars().any(char::is_control) => Ok(Self::Role(of.to_owned())),
+            Some(("principal", of)) => match of.split_once(':') {
+                Some((authenticator, id)) if Principal::is_valid_id(id) => {
+                    Ok(Self::Principal(name(authenticator)?, id.to_owned()))
+                }
+                Some(_) | None => Err(RevokedError),
+            },
+            Some(_) | None => Err(RevokedError),
+        }
+    }
+}
+
+impl fmt::Display for Revoked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Authenticator(name) => write!(f, "authn:{name}"),
+            Self::Role(role) => write!(f, "role:{role}"),
+            Self::Principal(name, id) => write!(f, "principal:{name}:{id}"),
+        }
+    }
+}
+
+impl fmt::Display for RevokedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("write `all`, `authn:NAME`, `role:NAME` or `principal:AUTHENTICATOR:ID`")
+    }
+}
+
+impl std::error::Error for RevokedError {}
+
+impl FromStr for RevocationId {
+    type Err = RevocationIdError;
+
+    fn from_str(text: &str) -> Result<Self, RevocationIdError> {
+        let digit = |byte: u8| char::from(byte).to_digit(16).filter(|_| !byte.is_ascii_uppercase());
+        let bytes = text.as_bytes();
+        let mut id = [0; 16];
+        if bytes.len() != 32 {
+            return Err(RevocationIdError);
+        }
+        for (byte, pair) in id.iter_mut().zip(bytes.chunks_exact(2)) {
+            let value = digit(pair[0]).zip(digit(pair[1])).map(|(high, low)| high * 16 + low);
+            *byte = value.and_then(|value| u8::try_from(value).ok()).ok_or(RevocationIdError)?;
+        }
+        Ok(Self(id))
+    }
+}
+
+impl fmt::Display for RevocationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Display for RevocationIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id is 32 hexadecimal digits, as `claviger revocation list` shows them")
+    }
+}
+
+impl std::error::Error for RevocationIdError {}

@@ -1,0 +1,194 @@
+//! The revocations in force: what every request is held against, and what cuts the exchanges under way.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use super::{Carried, Line, Lines, Revocation, RevocationId, Revoked, Store, StoreError};
+use crate::domain::Name;
+
+/// All revocations in force, as they stand in the store, which other processes change.
+#[derive(Debug)]
+pub struct Revocations {
+    held: RwLock<Held>,
+    /// Looked at alone while there are none.
+    count: AtomicUsize,
+    /// Whether the store could be read when it was last looked at.
+    is_current: AtomicBool,
+    lines: Arc<Lines>,
+    store: Mutex<Store>,
+}
+
+/// What became of a revocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It is in force.
+    Revoked(Revocation),
+    /// It was lifted before its time.
+    Lifted(Revocation),
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    all: Vec<Revocation>,
+    authenticators: HashMap<Name, Vec<Revocation>, ahash::RandomState>,
+    roles: HashMap<String, Vec<Revocation>, ahash::RandomState>,
+    principals: HashMap<Name, HashMap<String, Vec<Revocation>, ahash::RandomState>, ahash::RandomState>,
+    /// When the first of them is over by itself.
+    next_end: Option<SystemTime>,
+}
+
+impl Revocations {
+    /// How often to [`refresh`](Self::refresh).
+    pub const REFRESH_EVERY: Duration = Duration::from_millis(5);
+
+    /// What the store holds, in force.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub fn new(mut store: Store) -> Result<Self, StoreError> {
+        let held = Held::new(store.revocations()?, SystemTime::now());
+        Ok(Self {
+            count: AtomicUsize::new(held.count()),
+            held: RwLock::new(held),
+            is_current: AtomicBool::new(true),
+            lines: Arc::default(),
+            store: Mutex::new(store),
+        })
+    }
+
+    /// A line, on which exchanges can be cut.
+    pub fn line(&self) -> Arc<Line> {
+        self.lines.add()
+    }
+
+    /// How many are in force.
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether what is in force is what the store says.
+    pub fn is_current(&self) -> bool {
+        self.is_current.load(Ordering::Relaxed)
+    }
+
+    /// Since when whom an exchange is for is revoked, if they are at this time. Nothing is locked while there are no revocations.
+    pub fn revoked_since(&self, carried: &Carried, now: SystemTime) -> Option<SystemTime> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        held.meant(carried).flatten().filter(|one| one.holds(now)).map(|one| one.since).max()
+    }
+
+    /// Takes over what was written to the store since it was last looked at, drops what is over, and cuts what is under way for whoever is
+    /// revoked now; tells how many exchanges were cut, and the changes that nobody wrote down yet, for [`told`](Self::told). Costs next to
+    /// nothing while nothing changes.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read, or is not the one any more that was opened; what is in force stays so.
+    pub fn refresh(&self, now: SystemTime) -> Result<(usize, Vec<Change>), StoreError> {
+        let refreshed = self.take_over(now);
+        self.is_current.store(refreshed.is_ok(), Ordering::Relaxed);
+        refreshed
+    }
+
+    fn take_over(&self, now: SystemTime) -> Result<(usize, Vec<Change>), StoreError> {
+        let mut store = self.store();
+        let next_end = self.held.read().unwrap_or_else(PoisonError::into_inner).next_end;
+        if !store.has_changed()? && next_end.is_none_or(|end| now < end) {
+            return Ok((0, Vec::new()));
+        }
+        let untold = store.untold()?;
+        let next = Held::new(store.revocations()?, now);
+        let count = next.count();
+        let last = std::mem::replace(&mut *self.held.write().unwrap_or_else(PoisonError::into_inner), next);
+        self.count.store(count, Ordering::Release);
+        drop((last, store));
+        let cut = self.lines.cut(|carried| self.revoked_since(carried, now));
+        Ok((cut, untold))
+    }
+
+    /// The changes that nobody wrote down yet, also those of the time before this process began.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub fn untold(&self) -> Result<Vec<Change>, StoreError> {
+        self.store().untold()
+    }
+
+    /// Says that these changes are written down. Before that, another process may tell of them too.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written; then they are told again.
+    pub fn told(&self, changes: &[Change]) -> Result<(), StoreError> {
+        let store = self.store();
+        changes.iter().try_for_each(|change| store.told(change))
+    }
+
+    /// Forgets what is over, once it was told.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written.
+    pub fn tidy(&self, now: SystemTime) -> Result<(), StoreError> {
+        self.store().remove_ended(now)
+    }
+
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Change {
+    /// The revocation.
+    pub fn revocation(&self) -> &Revocation {
+        match self {
+            Self::Revoked(one) | Self::Lifted(one) => one,
+        }
+    }
+
+    /// Its id.
+    pub(super) fn id(&self) -> RevocationId {
+        self.revocation().id
+    }
+}
+
+impl Held {
+    fn new(all: Vec<Revocation>, now: SystemTime) -> Self {
+        let mut held = Self::default();
+        all.into_iter().filter(|one| one.holds(now)).for_each(|one| held.add(one));
+        held
+    }
+
+    fn add(&mut self, one: Revocation) {
+        self.next_end = self.next_end.into_iter().chain(one.until).min();
+        match &one.of {
+            Revoked::All => &mut self.all,
+            Revoked::Authenticator(name) => self.authenticators.entry(name.clone()).or_default(),
+            Revoked::Role(role) => self.roles.entry(role.clone()).or_default(),
+            Revoked::Principal(name, id) => {
+                self.principals.entry(name.clone()).or_default().entry(id.clone()).or_default()
+            }
+        }
+        .push(one);
+    }
+
+    fn count(&self) -> usize {
+        let lists = self.authenticators.values().chain(self.roles.values());
+        let lists = lists.chain(self.principals.values().flat_map(HashMap::values));
+        self.all.len() + lists.map(Vec::len).sum::<usize>()
+    }
+
+    /// The lists that may name whom an exchange is for.
+    fn meant<'a>(&'a self, carried: &'a Carried) -> impl Iterator<Item = &'a Vec<Revocation>> {
+        let principal = &carried.principal;
+        let of_authenticator = self.authenticators.get(&principal.authenticator);
+        let own = self.principals.get(&principal.authenticator).and_then(|ids| ids.get(&principal.id));
+        let of_roles = carried.roles().filter_map(|role| self.roles.get(role));
+        [&self.all].into_iter().chain(of_authenticator).chain(own).chain(of_roles)
+    }
+}
+
+#[cfg(test)]
+mod tests;

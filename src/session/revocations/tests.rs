@@ -1,0 +1,163 @@
+//! What revocations mean, and that they outlive the process that made them.
+
+use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
+
+use super::*;
+use crate::domain::{Principal, PrincipalKind};
+use crate::session::RevokedError;
+
+fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+fn carried(id: &str, roles: &[&str], by: Option<&str>) -> Carried {
+    let roles = roles.iter().map(|role| Arc::from(*role)).collect();
+    let authenticator = Name::parse("corp").expect("a name");
+    let principal = Principal { roles, ..Principal::new(authenticator, PrincipalKind::Human, id.to_owned()) };
+    Carried { principal: Arc::new(principal), role: by.map(Arc::from) }
+}
+
+fn revocation(of: &str, lasts: Option<u64>) -> Revocation {
+    let of = of.parse().expect(of);
+    Revocation::new(of, "lost laptop".into(), "uid:0".into(), at(1000), lasts.map(Duration::from_secs))
+}
+
+/// A store, as a command has it, and what a gateway makes of it.
+struct Scene {
+    path: PathBuf,
+    store: Store,
+    held: Revocations,
+    _folder: tempfile::TempDir,
+}
+
+fn scene() -> Scene {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("claviger.db");
+    let (store, held) = (Store::open(&path).expect("opened"), gateway(&path));
+    Scene { path, store, held, _folder: folder }
+}
+
+fn gateway(path: &std::path::Path) -> Revocations {
+    Revocations::new(Store::open(path).expect("opened")).expect("read")
+}
+
+#[test]
+fn each_form_means_whom_it_names_and_is_read_as_it_is_written() {
+    let (ada, bob) = (carried("ada", &["reader"], None), carried("bob", &["reader"], Some("ops")));
+    for (of, want) in [
+        ("all", [true, true]),
+        ("authn:corp", [true, true]),
+        ("authn:keys", [false, false]),
+        ("role:ops", [false, true]),
+        ("role:reader", [true, true]),
+        ("principal:corp:ada", [true, false]),
+        ("principal:keys:ada", [false, false]),
+        ("principal:corp:ADA", [false, false]),
+        ("principal:corp:urn:x:ada", [false, false]),
+    ] {
+        let parsed: Revoked = of.parse().expect(of);
+        assert_eq!(parsed.to_string(), of);
+        let Scene { store, held, .. } = &scene();
+        assert_eq!([&ada, &bob].map(|one| held.revoked_since(one, at(1000))), [None; 2]);
+        store.add(&revocation(of, None)).expect("written");
+        held.refresh(at(1000)).expect("taken over");
+        let got = [&ada, &bob].map(|one| held.revoked_since(one, at(1000)).is_some());
+        assert_eq!(got, want, "{of}");
+        assert_eq!([&ada, &bob].map(|one| parsed.is(one)), want, "{of}: said alone");
+    }
+    for wrong in
+        ["", "everyone", "all:", "authn:", "authn:a b", "role:", "principal:corp", "principal:corp:", "principal::ada"]
+    {
+        assert_eq!(wrong.parse::<Revoked>(), Err(RevokedError), "{wrong}");
+    }
+}
+
+#[test]
+fn one_holds_for_its_time_and_until_it_is_lifted() {
+    let (Scene { store, held, .. }, ada) = (&scene(), carried("ada", &[], None));
+    let (short, long) = (revocation("principal:corp:ada", Some(60)), revocation("all", None));
+    store.add(&short).expect("written");
+    held.refresh(at(1000)).expect("taken over");
+    for (now, want) in [(1000, true), (1059, true), (1060, false)] {
+        assert_eq!(held.revoked_since(&ada, at(now)).is_some(), want, "{now}");
+    }
+    assert_eq!(held.count(), 1);
+    held.refresh(at(1060)).expect("it is over by itself");
+    assert_eq!(held.count(), 0);
+    store.add(&long).expect("written");
+    held.refresh(at(1060)).expect("taken over");
+    assert_eq!(held.revoked_since(&ada, at(1060)), Some(at(1000)));
+    assert!(store.lift(long.id, "uid:0").expect("lifted"));
+    assert!(!store.lift(long.id, "uid:0").expect("nothing to lift"));
+    held.refresh(at(1060)).expect("taken over");
+    assert_eq!((held.revoked_since(&ada, at(1060)), held.count()), (None, 0));
+}
+
+#[test]
+fn what_was_revoked_in_one_process_holds_in_the_next_and_in_the_one_beside_it() {
+    let scene = scene();
+    let (beside, ada) = (gateway(&scene.path), carried("ada", &[], None));
+    let line = beside.line();
+    line.carry(ada.clone());
+    let kept = revocation("principal:corp:ada", None);
+    scene.store.add(&kept).expect("written");
+    assert_eq!(beside.revoked_since(&ada, at(1000)), None);
+    let (cut, told) = beside.refresh(at(1000)).expect("taken over");
+    assert_eq!((cut, told), (1, vec![Change::Revoked(kept)]));
+    assert_eq!(line.cut_since(), Some(at(1000)));
+    drop(beside);
+    assert_eq!(gateway(&scene.path).revoked_since(&ada, at(1000)), Some(at(1000)));
+    let meta = std::fs::metadata(&scene.path).expect("a file");
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o777, 0o600);
+}
+
+#[test]
+fn a_change_is_told_until_it_is_written_down_and_forgotten_when_it_is_over() {
+    let (Scene { store, held, path, .. }, first) = (&scene(), revocation("all", None));
+    store.add(&first).expect("written");
+    let revoked = [Change::Revoked(first.clone())];
+    assert_eq!(held.untold().expect("read"), revoked);
+    assert_eq!(gateway(path).untold().expect("read"), revoked, "nobody wrote it down");
+    held.told(&revoked).expect("written");
+    assert_eq!(gateway(path).untold().expect("read"), []);
+    store.lift(first.id, "uid:7").expect("lifted");
+    held.tidy(at(2000)).expect("tidied");
+    let lifted = [Change::Lifted(Revocation { lifted_by: Some("uid:7".into()), ..first })];
+    assert_eq!(held.untold().expect("read"), lifted);
+    held.told(&lifted).expect("written");
+    held.tidy(at(2000)).expect("tidied");
+    assert!(Store::open(path).expect("opened").revocations().expect("read").is_empty());
+}
+
+#[test]
+fn a_damaged_store_is_refused_with_its_name_and_the_cure() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for content in [
+        &b"this is no database, but it is long enough to be looked at as one by whoever opens it ........"[..],
+        b"SQLite format 3\0cut",
+    ] {
+        let path = folder.path().join("claviger.db");
+        std::fs::write(&path, content).expect("written");
+        let error = Store::open(&path).map(drop).expect_err("refused").to_string();
+        assert!(error.contains("claviger.db") && error.contains("put back a copy"), "{error}");
+        assert_eq!(std::fs::read(&path).expect("left as it was"), content);
+    }
+}
+
+#[test]
+fn a_store_that_another_took_the_place_of_is_noticed() {
+    let (scene, ada) = (scene(), carried("ada", &[], None));
+    scene.store.add(&revocation("all", None)).expect("written");
+    scene.held.refresh(at(1000)).expect("taken over");
+    std::fs::rename(&scene.path, scene.path.with_extension("old")).expect("moved");
+    for made in [false, true] {
+        if made {
+            drop(Store::open(&scene.path).expect("made anew"));
+        }
+        let error = scene.held.refresh(at(1000)).expect_err("noticed").to_string();
+        assert!(error.contains("not the file any more"), "{error}");
+        assert!(!scene.held.is_current());
+        assert!(scene.held.revoked_since(&ada, at(1000)).is_some(), "what is in force stays so");
+    }
+}
