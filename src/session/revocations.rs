@@ -97,7 +97,8 @@ impl Revocations {
     fn take_over(&self, now: SystemTime) -> Result<(usize, Vec<Change>), StoreError> {
         let mut store = self.store();
         let next_end = self.held.read().unwrap_or_else(PoisonError::into_inner).next_end;
-        if !store.has_changed()? && next_end.is_none_or(|end| now < end) {
+        let version = store.changed()?;
+        if version.is_none() && next_end.is_none_or(|end| now < end) {
             return Ok((0, Vec::new()));
         }
         let untold = store.untold()?;
@@ -105,6 +106,10 @@ impl Revocations {
         let count = next.count();
         let last = std::mem::replace(&mut *self.held.write().unwrap_or_else(PoisonError::into_inner), next);
         self.count.store(count, Ordering::Release);
+        if let Some(version) = version {
+            // Only now: what could not be read is read again.
+            store.taken(version);
+        }
         drop((last, store));
         let cut = self.lines.cut(|carried| self.revoked_since(carried, now));
         Ok((cut, untold))

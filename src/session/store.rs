@@ -93,13 +93,18 @@ impl Store {
         self.connection.pragma_query_value(None, pragma, |row| row.get(0)).map_err(|error| self.fault(&error))
     }
 
-    /// Whether another process has changed it since this was last asked.
-    pub(super) fn has_changed(&mut self) -> Result<bool, StoreError> {
+    /// The version that it has now, where others have changed it since the one that was last [`taken`](Self::taken).
+    pub(super) fn changed(&self) -> Result<Option<i64>, StoreError> {
         if inode(&self.path).ok() != Some(self.inode) {
             return Err(self.broken("it is not the file any more that was opened: restart".to_owned()));
         }
         let version = self.number("data_version")?;
-        Ok(std::mem::replace(&mut self.version, version) != version)
+        Ok((self.version != version).then_some(version))
+    }
+
+    /// Says that all of this version was taken over.
+    pub(super) fn taken(&mut self, version: i64) {
+        self.version = version;
     }
 
     /// All revocations, also those that are over.
