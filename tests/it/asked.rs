@@ -329,3 +329,73 @@ fn a_service_is_asked_about_any_scheme_and_the_credential_stays_here() {
     assert_eq!(oracle.asks(), 4, "without `cache`, each request is asked about");
     assert_eq!(upstream.requests().len(), 2);
 }
+
+/// Fault 15 of a gateway: one who is asked is slow, or says what is not so.
+#[test]
+fn one_who_is_slow_or_lies_denies_in_time_and_harms_nobody_else() {
+    let upstream = Upstream::echo();
+    let oracle = Oracle::new(|_, wire| wire.until_closed());
+    let caller = crate::support::setup::alice();
+    let tables = format!(
+        "{}timeout = \"1s\"\n{}[route.beside]\npath = \"/beside/**\"\ntarget = \"api\"\nauthn = [\"keys\"]\n\
+         allow = [{{ role = \"user\" }}]\n",
+        introspection(&oracle, ""),
+        caller.entry(),
+    );
+    let gateway = Gateway::start(|site| config(site, &upstream, &tables));
+    let beside = || {
+        let began = Instant::now();
+        let response = gateway.get("/beside/x", &[("Host", "a"), ("Authorization", &caller.bearer())]);
+        assert_eq!(response.status(), 200);
+        began.elapsed()
+    };
+    let resident = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.pid())).expect("our child");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its highest resident size");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+    };
+    beside();
+    let at_first = resident();
+    let public = gateway.public();
+    let slow = |n: usize| {
+        let began = Instant::now();
+        let mut client = raw::Client::connect(public);
+        let bearer = format!("Bearer slow-{n}");
+        client.send(&raw::request("GET", "/api/x", &[("Host", "a"), ("Authorization", &bearer)], b""));
+        (client.response().status(), began.elapsed())
+    };
+    thread::scope(|scope| {
+        let callers: Vec<_> = (0..100).map(|n| scope.spawn(move || slow(n))).collect();
+        eventually("somebody is asked", || (oracle.asks() > 0).then_some(()));
+        let mut waits: Vec<_> = (0..50).map(|_| beside()).collect();
+        waits.sort();
+        assert!(waits[25] < Duration::from_millis(200), "others are served as ever: {waits:?}");
+        for caller in callers {
+            let (status, took) = caller.join().expect("no panic");
+            assert_eq!(status, 503);
+            assert!(took < Duration::from_secs(6), "within the timeout and what a busy machine adds: {took:?}");
+        }
+    });
+    let refused = gateway.audit().iter().filter(|record| record["detail"] == "authenticator").count();
+    assert_eq!(refused, 100, "each has its record");
+    let lie = |what: &str, body: Vec<u8>| {
+        oracle.does(move |_, wire| wire.respond(200, &[("Content-Type", "application/json")], &body));
+        code(&get(&gateway, what))
+    };
+    let away = (503, "unavailable".to_owned());
+    let mut other = active();
+    other["aud"] = json!("other");
+    assert_eq!(lie("for-another", other.to_string().into()), (401, "credential_invalid".to_owned()));
+    assert_eq!(lie("html", b"<html>{\"active\":true,\"sub\":\"ada\",\"roles\":[\"user\"]}</html>".to_vec()), away);
+    let mut padded = active();
+    padded["pad"] = json!("x".repeat(10 << 20));
+    for n in 0..5 {
+        assert_eq!(lie(&format!("huge-{n}"), padded.to_string().into()), away);
+    }
+    assert!(upstream.requests().iter().all(|request| request.path().starts_with("/x")), "as the target has it");
+    assert_eq!(upstream.requests().len(), 51, "the others' alone");
+    let grown = resident().saturating_sub(at_first);
+    assert!(grown < 32 * 1024, "{grown} KiB");
+    oracle.says(200, active().to_string());
+    assert_eq!(get(&gateway, "honest-again").status(), 200, "and it recovers by itself");
+}

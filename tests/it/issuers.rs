@@ -24,6 +24,17 @@ fn says(status: u16, headers: &'static [(&'static str, &'static str)], body: imp
     Arc::new(move |_, wire| wire.respond(status, headers, body.as_bytes()))
 }
 
+/// 64 MiB of blanks, packed into about 64 KiB.
+fn says_packed() -> Fault {
+    let output = std::process::Command::new("sh")
+        .args(["-c", "head -c 67108864 /dev/zero | tr '\\0' ' ' | gzip -9"])
+        .output()
+        .expect("gzip, which Debian always has");
+    assert!(output.stdout.len() > 10_000 && output.stdout.len() < 100_000, "{}", output.stdout.len());
+    let headers = [("Content-Type", "application/json"), ("Content-Encoding", "gzip")];
+    Arc::new(move |_, wire| wire.respond(200, &headers, &output.stdout))
+}
+
 /// A discovery document with this member changed, and sound keys behind it.
 fn discovers(issuer: &Issuer, member: &'static str, value: &str) -> Fault {
     let (url, keys, value) = (issuer.url(), issuer.jwks(), value.to_owned());
@@ -49,6 +60,8 @@ fn broken() -> Vec<(&'static str, Issuer, Fault)> {
         ("HTML", says(200, &[("Content-Type", "text/html")], "<html>Sign in</html>")),
         ("nothing", says(200, &[], "")),
         ("more than 1 MiB", says(200, &[], huge)),
+        ("a bomb", says_packed()),
+        ("redirects in a circle", says(307, &[("Location", DISCOVERY_PATH)], "")),
     ] {
         all.push((what, Issuer::start(), fault));
     }
@@ -108,6 +121,12 @@ fn an_issuer_that_fails_is_a_503_for_its_own_callers_and_keys_once_had_outlive_i
     let upstream = Upstream::echo();
     let gateway = Gateway::spawn(|site| gateway(site, &upstream, &urls));
     eventually("it serves", || raw::Client::try_connect(gateway.public()).ok().map(drop));
+    let highest = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.pid())).expect("our child");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its highest resident size");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+    };
+    let at_first = highest();
     let ask = |n: usize, token: &str| {
         let began = Instant::now();
         let response = gateway.get(&format!("/{n}/x"), &[("Authorization", &format!("Bearer {token}"))]);
@@ -159,4 +178,6 @@ fn an_issuer_that_fails_is_a_503_for_its_own_callers_and_keys_once_had_outlive_i
         assert_eq!(ask(n, &known[n]), good(), "{what}: what was proved before");
         assert_eq!(ask(n, &token(issuer, "ec")), good(), "{what}: what the last good keys prove");
     }
+    let grown = highest().saturating_sub(at_first);
+    assert!(grown < 32 * 1024, "{grown} KiB for answers of which none is taken beyond 1 MiB");
 }

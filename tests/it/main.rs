@@ -32,5 +32,6 @@ mod signatures;
 mod support;
 mod swap;
 mod tls;
+mod tokens;
 mod upgrade;
 mod withdrawn;

@@ -140,6 +140,19 @@ impl Issuer {
     }
 }
 
+impl Issuer {
+    /// Exactly these bytes as header and claims, with a right ES256 signature.
+    pub(crate) fn sign_bytes(&self, header: &[u8], claims: &[u8]) -> String {
+        self.sign_text(&format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims)))
+    }
+
+    /// This signing input, which may be none, with a right ES256 signature.
+    pub(crate) fn sign_text(&self, input: &str) -> String {
+        let signature = jsonwebtoken::crypto::sign(input.as_bytes(), &self.ec, Algorithm::ES256).expect("a signature");
+        format!("{input}.{signature}")
+    }
+}
+
 /// A compact JWS (RFC 7515 §3.1) whose signature, in base64url, the closure makes from the signing input.
 pub(crate) fn jws(header: &Value, claims: &Value, sign: impl FnOnce(&[u8]) -> String) -> String {
     let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
