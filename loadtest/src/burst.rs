@@ -115,13 +115,13 @@ fn round(
     machine::pin(cores.load)?;
     let callers = Callers::start(args.callers, args.rate, proxy.address, site.token());
     // As at a site that is at work: connections to the upstream are open, all but the tokens is known.
-    flood::run(proxy.address, &vec![site.token().to_owned(); tokens.len()], args.connections)?;
+    flood::run(proxy.address, &vec![site.token().to_owned(); tokens.len()], args.connections, None)?;
     thread::sleep(SETTLE);
     let quiet = Instant::now();
     thread::sleep(Duration::from_secs(args.seconds.into()));
-    let cold = flood::run(proxy.address, tokens, args.connections)?;
+    let cold = flood::run(proxy.address, tokens, args.connections, args.burst_rate)?;
     thread::sleep(SETTLE);
-    let known = flood::run(proxy.address, tokens, args.connections)?;
+    let known = flood::run(proxy.address, tokens, args.connections, args.burst_rate)?;
     let samples = callers.end()?;
     proxy.program.end()?;
 
@@ -206,9 +206,9 @@ impl Report {
                     "p99_by_tenth_us": burst.tenths, "took_ms": burst.took, "errors": burst.errors,
                 })
             };
-            let BurstArgs { tokens, connections, rate, callers, seconds, rounds, .. } = args;
+            let BurstArgs { tokens, connections, rate, burst_rate, callers, seconds, rounds, .. } = args;
             let text = json!({
-                "tokens": tokens, "connections": connections, "rate": rate, "callers": callers, "seconds": seconds, "rounds": rounds,
+                "tokens": tokens, "connections": connections, "rate": rate, "burst_rate": burst_rate, "callers": callers, "seconds": seconds, "rounds": rounds,
                 "quiet": self.quiet.latency(), "cold": burst(&self.cold), "known": burst(&self.known),
             });
             return writeln!(out, "{text:#}");
@@ -234,10 +234,11 @@ impl Report {
         let [cold, known] = [&self.cold, &self.known].map(|burst| burst.errors + burst.felt.errors);
         writeln!(out, "| errors | {} | {cold} | {known} |", self.quiet.errors)?;
         let BurstArgs { tokens, connections, rate, callers, rounds, .. } = args;
+        let pace = args.burst_rate.map_or_else(|| "as fast as answered".to_owned(), |rate| format!("{rate}/s"));
         let end = if self.errors() == 0 { "; all answered 200 and in the audit log" } else { "" };
         writeln!(
             out,
-            "\n{rounds} rounds; {callers} callers with {rate} requests/s in all; {tokens} tokens over {connections} connections{end}"
+            "\n{rounds} rounds; {callers} callers with {rate} requests/s in all; {tokens} tokens over {connections} connections, {pace}{end}"
         )
     }
 }

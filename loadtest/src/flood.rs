@@ -1,6 +1,7 @@
-//! A burst: very many requests, each with a token of its own, over some keep-alive connections, as fast as they are answered.
+//! A burst: very many requests, each with a token of its own, over some keep-alive connections, as fast as they are answered or at a rate.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,8 +27,13 @@ pub(crate) struct Flood {
     pub(crate) errors: u64,
 }
 
-/// Sends one request with each token.
-pub(crate) fn run(address: SocketAddr, tokens: &[String], connections: u32) -> Result<Flood, Fault> {
+/// Sends one request with each token, so many a second; none for as fast as they are answered.
+pub(crate) fn run(
+    address: SocketAddr,
+    tokens: &[String],
+    connections: u32,
+    rate: Option<NonZeroU32>,
+) -> Result<Flood, Fault> {
     let share = tokens.len().div_ceil(connections as usize).max(1);
     let shares = tokens.chunks(share).map(|share| share.iter().map(|token| http::request(address, token)).collect());
     let shares: Vec<Vec<Vec<u8>>> = shares.collect();
@@ -37,14 +43,14 @@ pub(crate) fn run(address: SocketAddr, tokens: &[String], connections: u32) -> R
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().during("starting the burst")?;
         runtime.block_on(async {
-            let sending = tokio::time::timeout(PATIENCE, send(address, shares));
+            let sending = tokio::time::timeout(PATIENCE, send(address, shares, rate));
             sending.await.during("waiting for the end of the burst")?.during("sending the burst")
         })
     });
     burst.join().map_err(|_| Fault::new("the burst broke off"))?
 }
 
-async fn send(address: SocketAddr, shares: Vec<Vec<Vec<u8>>>) -> std::io::Result<Flood> {
+async fn send(address: SocketAddr, shares: Vec<Vec<Vec<u8>>>, rate: Option<NonZeroU32>) -> std::io::Result<Flood> {
     let mut open = Vec::new();
     for share in shares {
         let stream = TcpStream::connect(address).await?;
@@ -52,7 +58,14 @@ async fn send(address: SocketAddr, shares: Vec<Vec<Vec<u8>>>) -> std::io::Result
         open.push((stream, share));
     }
     let began = Instant::now();
-    let mut talks: JoinSet<_> = open.into_iter().map(|(stream, share)| converse(stream, share)).collect();
+    // Each connection has its turn in each period.
+    let every = rate.map(|rate| Duration::from_secs(1) / rate.get());
+    let period = every.map(|every| every * u32::try_from(open.len()).unwrap_or(u32::MAX));
+    let mut talks = JoinSet::new();
+    for (nth, (stream, share)) in (0_u32..).zip(open) {
+        let pace = every.zip(period).map(|(every, period)| (began + every * nth, period));
+        talks.spawn(converse(stream, share, pace));
+    }
     let mut errors = 0;
     while let Some(talk) = talks.join_next().await {
         errors += talk.map_err(std::io::Error::other)??;
@@ -60,10 +73,18 @@ async fn send(address: SocketAddr, shares: Vec<Vec<Vec<u8>>>) -> std::io::Result
     Ok(Flood { began, ended: Instant::now(), errors })
 }
 
-/// Sends one request after the other; gives the number of those that were not answered 200.
-async fn converse(mut stream: TcpStream, requests: Vec<Vec<u8>>) -> std::io::Result<u64> {
+/// Sends one request after the other, from a time on and one in each period where there is a pace; gives the number of those that were not
+/// answered 200.
+async fn converse(
+    mut stream: TcpStream,
+    requests: Vec<Vec<u8>>,
+    pace: Option<(Instant, Duration)>,
+) -> std::io::Result<u64> {
     let (mut errors, mut answer) = (0, Vec::new());
-    for request in requests {
+    for (nth, request) in (0_u32..).zip(requests) {
+        if let Some((first, period)) = pace {
+            tokio::time::sleep_until((first + period * nth).into()).await;
+        }
         stream.write_all(&request).await?;
         answer.clear();
         let status = loop {

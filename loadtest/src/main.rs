@@ -17,6 +17,7 @@ mod wrk;
 
 use std::io::{Write, stderr, stdout};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -65,7 +66,7 @@ requests that wrk counted. Figures are medians of the rounds; rounds are interle
     /// What callers with a known token feel while very many unknown tokens arrive at once.
     ///
     /// A few callers send requests with one token at a steady rate. After a quiet time, a burst of distinct tokens that claviger has never
-    /// seen arrives over other keep-alive connections, each connection sending its next request as soon as the last is answered; then the
+    /// seen arrives over other keep-alive connections, as fast as they are answered or at `--burst-rate`; then the
     /// same burst once more, whose tokens are known now. Every request must be answered 200, and the audit log must hold a completed
     /// exchange of every subject for each of its requests. Exit status: 0 measured, 1 something failed, 2 wrong usage.
     #[command(after_help = "\
@@ -79,6 +80,7 @@ to the upstream before the quiet time. All requests of all rounds make one distr
 ratio is the median of the rounds'.
 
   cargo run --release -p claviger-loadtest -- burst
+  cargo run --release -p claviger-loadtest -- burst --burst-rate 5000
   cargo run --release -p claviger-loadtest -- burst --tokens 10000 --connections 64 --rate 2000 --rounds 5 --json > burst.json")]
     Burst(BurstArgs),
     /// The upstream alone.
@@ -144,6 +146,10 @@ struct BurstArgs {
     /// Requests per second of all callers with a known token together.
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(100..=10_000))]
     rate: u32,
+    /// Tokens of the burst per second. Default: each connection sends its next as soon as the last is answered, which is more than one core
+    /// can serve.
+    #[arg(long)]
+    burst_rate: Option<NonZeroU32>,
     /// How many callers with a known token there are, each with one connection.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
     callers: u32,
