@@ -76,13 +76,13 @@ impl Watcher<'_> {
 
     /// Says of what is in the audit log by now that it is, so that it is not told again.
     fn settle(&mut self) -> Result<(), StoreError> {
-        let is_written = self.told.first().is_some_and(|(at, _)| at.elapsed() > WRITTEN_AFTER);
-        if !is_written || !self.services.audit.accepts() {
+        let written = self.told.iter().take_while(|(at, _)| at.elapsed() > WRITTEN_AFTER).count();
+        if written == 0 || !self.services.audit.accepts() {
             return Ok(());
         }
-        let changes: Vec<_> = self.told.iter().map(|(_, change)| change.clone()).collect();
+        let changes: Vec<_> = self.told.iter().take(written).map(|(_, change)| change.clone()).collect();
         self.revocations.told(&changes)?;
-        self.told.clear();
+        self.told.drain(..written);
         self.revocations.tidy(SystemTime::now())
     }
 
