@@ -62,16 +62,16 @@ enum Version {
 
 /// `method SP target SP version`, RFC 9112 §3.
 fn check_request_line(line: &[u8]) -> Result<Version, HttpFault> {
-    let fault = fault_in(line, HttpFault::RequestLine);
-    let method_end = memchr(b' ', line).ok_or(fault)?;
+    let fault = || fault_in(line, HttpFault::RequestLine);
+    let method_end = memchr(b' ', line).ok_or_else(fault)?;
     let (method, rest) = (&line[..method_end], &line[method_end + 1..]);
-    let target_end = memchr(b' ', rest).ok_or(fault)?;
+    let target_end = memchr(b' ', rest).ok_or_else(fault)?;
     let (target, version) = (&rest[..target_end], &rest[target_end + 1..]);
     let sound = is_token(method) && !target.is_empty() && target.iter().all(|&b| is_target(b));
     match version {
         b"HTTP/1.1" if sound => Ok(Version::Http11),
         b"HTTP/1.0" if sound => Ok(Version::Http10),
-        _ => Err(fault),
+        _ => Err(fault()),
     }
 }
 
