@@ -14,11 +14,10 @@ use crate::inject::Injection;
 
 /// Makes the head of an admitted exchange ready for its target. Repeatable: every attempt starts from the client's head.
 pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, head: &mut RequestHeader) -> Result<()> {
-    for name in &admission.route.stripped {
-        head.remove_header(name);
-    }
-    let telling: Vec<_> = head.headers.keys().filter(|name| tells_of_another(name.as_str())).cloned().collect();
-    for name in telling {
+    // A head has fewer names than there are to look for.
+    let is_taken_off = |name: &&HeaderName| admission.route.stripped.contains(name) || tells_of_another(name.as_str());
+    let taken_off: Vec<_> = head.headers.keys().filter(is_taken_off).cloned().collect();
+    for name in taken_off {
         head.remove_header(&name);
     }
     if let Some(length) = head.headers.get(header::CONTENT_LENGTH) {
