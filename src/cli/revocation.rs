@@ -36,8 +36,10 @@ struct StoreArgs {
 /// Whose access to end.
 #[derive(Debug, Args)]
 pub struct AddArgs {
-    /// `all`, `authn:NAME` (whoever this authenticator proves), `role:NAME`, or `principal:AUTHENTICATOR:ID`, as audit records name them.
-    of: Revoked,
+    /// `all`, `authn:NAME` (whoever this authenticator proves), `role:NAME`, or `principal:AUTHENTICATOR:ID`, as audit records name them; of
+    /// several, all are revoked or none.
+    #[arg(required = true)]
+    of: Vec<Revoked>,
     /// Why; it is in the audit log.
     #[arg(long)]
     reason: String,
@@ -46,7 +48,7 @@ pub struct AddArgs {
     lasts: Option<Duration>,
     #[command(flatten)]
     store: StoreArgs,
-    /// Print one JSON object instead.
+    /// Print one JSON object a line instead.
     #[arg(long)]
     json: bool,
 }
@@ -109,24 +111,34 @@ impl AddArgs {
             return Err(Failure::new(2, format!("claviger: a reason is one line of 1 to {max} bytes")));
         }
         let (store, known) = self.store.open()?;
-        if let (Some(known), Revoked::Authenticator(name) | Revoked::Principal(name, _)) = (&known, &self.of)
-            && !known.contains(name)
-            && name.as_str() != "anonymous"
-        {
-            let known: Vec<_> = known.iter().map(Name::as_str).collect();
-            let text = format!("claviger: there is no `[authn.{name}]`, only: {}", known.join(", "));
-            return Err(Failure::new(2, text));
+        if let Some(known) = &known {
+            self.of.iter().try_for_each(|of| check(of, known))?;
         }
-        let revocation = Revocation::new(self.of, self.reason, user(), SystemTime::now(), self.lasts);
-        store.add(&revocation)?;
-        let text = if self.json { json(&revocation).to_string() } else { line(&revocation) };
-        Ok(writeln!(out, "{text}")?)
+        let (by, now) = (user(), SystemTime::now());
+        let new = |of: &Revoked| Revocation::new(of.clone(), self.reason.clone(), by.clone(), now, self.lasts);
+        let all: Vec<_> = self.of.iter().map(new).collect();
+        store.add(&all)?;
+        let text = |one: &Revocation| if self.json { json(one).to_string() } else { line(one) };
+        all.iter().try_for_each(|one| writeln!(out, "{}", text(one))).map_err(Failure::from)
     }
+}
+
+/// Refuses an authenticator that there is not: it would end nobody's access.
+fn check(of: &Revoked, known: &[Name]) -> Result<(), Failure> {
+    let name = match of {
+        Revoked::Authenticator(name) | Revoked::Principal(name, _) => name,
+        Revoked::All | Revoked::Role(_) => return Ok(()),
+    };
+    if known.contains(name) || name.as_str() == "anonymous" {
+        return Ok(());
+    }
+    let known: Vec<_> = known.iter().map(Name::as_str).collect();
+    Err(Failure::new(2, format!("claviger: there is no `[authn.{name}]`, only: {}", known.join(", "))))
 }
 
 impl ListArgs {
     fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
-        let (mut store, _) = self.store.open()?;
+        let (store, _) = self.store.open()?;
         let mut all = store.revocations()?;
         let now = SystemTime::now();
         all.retain(|one| one.holds(now));

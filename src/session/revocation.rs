@@ -29,7 +29,7 @@ pub struct RevokedError;
 pub struct RevocationIdError;
 
 /// The id of a revocation: 16 random bytes in hexadecimal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RevocationId([u8; 16]);
 
 /// One revocation.

@@ -1,10 +1,11 @@
 //! The revocations in force: what every request is held against, and what cuts the exchanges under way.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+use super::store::Kept;
 use super::{Carried, Line, Lines, Revocation, RevocationId, Revoked, Store, StoreError};
 use crate::domain::Name;
 
@@ -35,9 +36,14 @@ struct Held {
     authenticators: HashMap<Name, Vec<Revocation>, ahash::RandomState>,
     roles: HashMap<String, Vec<Revocation>, ahash::RandomState>,
     principals: HashMap<Name, HashMap<String, Vec<Revocation>, ahash::RandomState>, ahash::RandomState>,
-    /// When the first of them is over by itself.
-    next_end: Option<SystemTime>,
+    /// How many there are in all of these.
+    count: usize,
+    /// When those that are over by themselves are.
+    ends: BTreeMap<(SystemTime, RevocationId), Revoked>,
 }
+
+/// How many changes are taken over at once, while every request waits.
+const AT_ONCE: usize = 256;
 
 impl Revocations {
     /// How often to [`refresh`](Self::refresh).
@@ -48,9 +54,10 @@ impl Revocations {
     /// # Errors
     /// [`StoreError`] when it cannot be read.
     pub fn new(mut store: Store) -> Result<Self, StoreError> {
-        let held = Held::new(store.revocations()?, SystemTime::now());
+        let (mut held, now) = (Held::default(), SystemTime::now());
+        store.news()?.into_iter().for_each(|kept| held.put(kept.one, now));
         Ok(Self {
-            count: AtomicUsize::new(held.count()),
+            count: AtomicUsize::new(held.count),
             held: RwLock::new(held),
             is_current: AtomicBool::new(true),
             lines: Arc::default(),
@@ -96,23 +103,26 @@ impl Revocations {
 
     fn take_over(&self, now: SystemTime) -> Result<(usize, Vec<Change>), StoreError> {
         let mut store = self.store();
-        let next_end = self.held.read().unwrap_or_else(PoisonError::into_inner).next_end;
-        let version = store.changed()?;
-        if version.is_none() && next_end.is_none_or(|end| now < end) {
+        let news = store.news()?;
+        let is_over = self.held.read().unwrap_or_else(PoisonError::into_inner).is_any_over(now);
+        if news.is_empty() && !is_over {
             return Ok((0, Vec::new()));
         }
-        let untold = store.untold()?;
-        let next = Held::new(store.revocations()?, now);
-        let count = next.count();
-        let last = std::mem::replace(&mut *self.held.write().unwrap_or_else(PoisonError::into_inner), next);
-        self.count.store(count, Ordering::Release);
-        if let Some(version) = version {
-            // Only now: what could not be read is read again.
-            store.taken(version);
+        let untold = news.iter().flat_map(Kept::untold).collect();
+        self.with_held(|held| held.end(now));
+        let mut news = news.into_iter().peekable();
+        while news.peek().is_some() {
+            self.with_held(|held| news.by_ref().take(AT_ONCE).for_each(|kept| held.put(kept.one, now)));
         }
-        drop((last, store));
+        drop(store);
         let cut = self.lines.cut(|carried| self.revoked_since(carried, now));
         Ok((cut, untold))
+    }
+
+    fn with_held(&self, change: impl FnOnce(&mut Held)) {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut held);
+        self.count.store(held.count, Ordering::Release);
     }
 
     /// The changes that nobody wrote down yet, also those of the time before this process began.
@@ -160,14 +170,15 @@ impl Change {
 }
 
 impl Held {
-    fn new(all: Vec<Revocation>, now: SystemTime) -> Self {
-        let mut held = Self::default();
-        all.into_iter().filter(|one| one.holds(now)).for_each(|one| held.add(one));
-        held
-    }
-
-    fn add(&mut self, one: Revocation) {
-        self.next_end = self.next_end.into_iter().chain(one.until).min();
+    /// Takes one as it is now.
+    fn put(&mut self, one: Revocation, now: SystemTime) {
+        self.remove(one.id, &one.of);
+        if !one.holds(now) {
+            return;
+        }
+        if let Some(until) = one.until {
+            self.ends.insert((until, one.id), one.of.clone());
+        }
         match &one.of {
             Revoked::All => &mut self.all,
             Revoked::Authenticator(name) => self.authenticators.entry(name.clone()).or_default(),
@@ -177,12 +188,41 @@ impl Held {
             }
         }
         .push(one);
+        self.count += 1;
     }
 
-    fn count(&self) -> usize {
-        let lists = self.authenticators.values().chain(self.roles.values());
-        let lists = lists.chain(self.principals.values().flat_map(HashMap::values));
-        self.all.len() + lists.map(Vec::len).sum::<usize>()
+    fn remove(&mut self, id: RevocationId, of: &Revoked) {
+        let list = match of {
+            Revoked::All => Some(&mut self.all),
+            Revoked::Authenticator(name) => self.authenticators.get_mut(name),
+            Revoked::Role(role) => self.roles.get_mut(role),
+            Revoked::Principal(name, id) => self.principals.get_mut(name).and_then(|ids| ids.get_mut(id)),
+        };
+        let Some(list) = list else { return };
+        let before = list.len();
+        list.retain(|one| one.id != id);
+        self.count -= before - list.len();
+        if let Revoked::Principal(name, id) = of
+            && list.is_empty()
+            && let Some(ids) = self.principals.get_mut(name)
+        {
+            // Of principals there is no end; of the others there are few.
+            ids.remove(id);
+        }
+    }
+
+    fn is_any_over(&self, now: SystemTime) -> bool {
+        self.ends.first_key_value().is_some_and(|((end, _), _)| *end <= now)
+    }
+
+    /// Removes those that are over.
+    fn end(&mut self, now: SystemTime) {
+        while let Some(first) = self.ends.first_entry()
+            && first.key().0 <= now
+        {
+            let ((_, id), of) = first.remove_entry();
+            self.remove(id, &of);
+        }
     }
 
     /// The lists that may name whom an exchange is for.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 use super::{Change, Revocation, RevocationId, Revoked};
 
@@ -15,8 +15,19 @@ pub struct Store {
     path: PathBuf,
     /// Which file it is: one of the same name that took its place is another.
     inode: (u64, u64),
-    /// What SQLite counts the changes of others by.
-    version: i64,
+    /// What SQLite counts the changes of others by, as it was when [`news`](Self::news) were last read.
+    version: Option<i64>,
+    /// The number of the last change that was read.
+    seen: i64,
+}
+
+/// A revocation as it lies in the store.
+pub(super) struct Kept {
+    pub(super) one: Revocation,
+    /// The number of its last change.
+    number: i64,
+    /// How much of it is written down: 1 that it began, 2 that it was lifted too.
+    told: i64,
 }
 
 /// Why the store cannot be used. It names the file and the cure.
@@ -27,7 +38,7 @@ pub struct StoreError {
 }
 
 /// The form of the tables. A file of another number was written by another version of the program.
-const FORM: i64 = 1;
+const FORM: i64 = 2;
 /// How long to wait for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -40,9 +51,15 @@ const TABLES: &str = "
         since     INTEGER NOT NULL,
         until     INTEGER,
         lifted_by TEXT,
+        change    INTEGER NOT NULL,
         told      INTEGER NOT NULL DEFAULT 0
     ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX IF NOT EXISTS revocation_change ON revocation (change);
+    CREATE INDEX IF NOT EXISTS revocation_until ON revocation (until);
+    CREATE INDEX IF NOT EXISTS revocation_told ON revocation (told);
 ";
+/// The number of the next change.
+const NEXT: &str = "(SELECT coalesce(max(change), 0) + 1 FROM revocation)";
 
 impl Store {
     /// Opens the store at this path, or makes it, readable by its owner alone.
@@ -56,12 +73,12 @@ impl Store {
         let connection =
             Connection::open_with_flags(path, flags).map_err(|error| StoreError::at(path, error.to_string()))?;
         let inode = inode(path).map_err(|error| StoreError::at(path, error.to_string()))?;
-        let mut store = Self { connection, path: path.to_owned(), inode, version: 0 };
+        let store = Self { connection, path: path.to_owned(), inode, version: None, seen: 0 };
         store.begin()?;
         Ok(store)
     }
 
-    fn begin(&mut self) -> Result<(), StoreError> {
+    fn begin(&self) -> Result<(), StoreError> {
         self.prepare().map_err(|error| self.fault(&error))?;
         match self.number("user_version")? {
             0 => self.create()?,
@@ -73,7 +90,6 @@ impl Store {
         if verdict != "ok" {
             return Err(self.broken(verdict));
         }
-        self.version = self.number("data_version")?;
         Ok(())
     }
 
@@ -93,35 +109,34 @@ impl Store {
         self.connection.pragma_query_value(None, pragma, |row| row.get(0)).map_err(|error| self.fault(&error))
     }
 
-    /// The version that it has now, where others have changed it since the one that was last [`taken`](Self::taken).
-    pub(super) fn changed(&self) -> Result<Option<i64>, StoreError> {
+    /// What others have changed since this was last asked, and everything at first. Costs next to nothing where that is nothing.
+    pub(super) fn news(&mut self) -> Result<Vec<Kept>, StoreError> {
         if inode(&self.path).ok() != Some(self.inode) {
             return Err(self.broken("it is not the file any more that was opened: restart".to_owned()));
         }
         let version = self.number("data_version")?;
-        Ok((self.version != version).then_some(version))
-    }
-
-    /// Says that all of this version was taken over.
-    pub(super) fn taken(&mut self, version: i64) {
-        self.version = version;
+        if self.version == Some(version) {
+            return Ok(Vec::new());
+        }
+        let news = self.read("WHERE change > ?1", [self.seen])?;
+        // Only now: what could not be read is read again.
+        self.version = Some(version);
+        self.seen = news.last().map_or(self.seen, |kept| kept.number);
+        Ok(news)
     }
 
     /// All revocations, also those that are over.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be read.
-    pub fn revocations(&mut self) -> Result<Vec<Revocation>, StoreError> {
-        self.read("SELECT id, of, reason, by, since, until, lifted_by FROM revocation")
+    pub fn revocations(&self) -> Result<Vec<Revocation>, StoreError> {
+        Ok(self.read("", [])?.into_iter().map(|kept| kept.one).collect())
     }
 
     /// The changes that nobody wrote down yet.
     pub(super) fn untold(&self) -> Result<Vec<Change>, StoreError> {
-        let begun = "SELECT id, of, reason, by, since, until, lifted_by FROM revocation WHERE told = 0 ORDER BY since";
-        let lifted = "SELECT id, of, reason, by, since, until, lifted_by FROM revocation \
-                      WHERE told < 2 AND lifted_by IS NOT NULL ORDER BY since";
-        let begun = self.read(begun)?.into_iter().map(Change::Revoked);
-        Ok(begun.chain(self.read(lifted)?.into_iter().map(Change::Lifted)).collect())
+        let untold = self.read("WHERE told = 0 OR (told = 1 AND lifted_by IS NOT NULL)", [])?;
+        Ok(untold.iter().flat_map(Kept::untold).collect())
     }
 
     /// Says that this change is written down.
@@ -134,15 +149,22 @@ impl Store {
         self.change(update, params![change.id().to_string(), told]).map(drop)
     }
 
-    /// Revokes from now on: running processes take it over within milliseconds. On the disk when this returns.
+    /// Revokes all of these from now on, or none: running processes take it over within milliseconds. On the disk when this returns.
     ///
     /// # Errors
-    /// [`StoreError`] when it cannot be written; then it does not hold.
-    pub fn add(&self, one: &Revocation) -> Result<(), StoreError> {
-        let insert = "INSERT INTO revocation (id, of, reason, by, since, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        let until = one.until.map(millis);
-        let values = params![one.id.to_string(), one.of.to_string(), one.reason, one.by, millis(one.since), until];
-        self.change(insert, values).map(drop)
+    /// [`StoreError`] when it cannot be written; then none holds.
+    pub fn add(&self, all: &[Revocation]) -> Result<(), StoreError> {
+        let begun = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
+        let begun = begun.map_err(|error| self.fault(&error))?;
+        let insert = format!(
+            "INSERT INTO revocation (id, of, reason, by, since, until, change) VALUES (?1, ?2, ?3, ?4, ?5, ?6, {NEXT})"
+        );
+        for one in all {
+            let until = one.until.map(millis);
+            let values = params![one.id.to_string(), one.of.to_string(), one.reason, one.by, millis(one.since), until];
+            self.change(&insert, values)?;
+        }
+        begun.commit().map_err(|error| self.fault(&error))
     }
 
     /// Lifts one; tells whether there was one of this id in force.
@@ -150,13 +172,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it cannot be written; then it still holds.
     pub fn lift(&self, id: RevocationId, by: &str) -> Result<bool, StoreError> {
-        let update = "UPDATE revocation SET lifted_by = ?2 WHERE id = ?1 AND lifted_by IS NULL";
-        self.change(update, params![id.to_string(), by]).map(|changed| changed > 0)
+        let update =
+            format!("UPDATE revocation SET lifted_by = ?2, change = {NEXT} WHERE id = ?1 AND lifted_by IS NULL");
+        self.change(&update, params![id.to_string(), by]).map(|changed| changed > 0)
     }
 
-    /// Removes those that are over and told.
+    /// Removes those that are over and told. The last change stays: the numbers of the next go on from it.
     pub(super) fn remove_ended(&self, now: SystemTime) -> Result<(), StoreError> {
-        let over = "((until <= ?1 AND told > 0) OR told > 1)";
+        let over = "((until <= ?1 AND told > 0) OR told > 1) AND change < (SELECT max(change) FROM revocation)";
         let any = format!("SELECT EXISTS (SELECT 1 FROM revocation WHERE {over})");
         let any: bool = self.connection.query_row(&any, [millis(now)], |row| row.get(0)).map_err(|e| self.fault(&e))?;
         if any {
@@ -166,10 +189,14 @@ impl Store {
         Ok(())
     }
 
-    fn read(&self, query: &str) -> Result<Vec<Revocation>, StoreError> {
+    /// Those of a condition, in the order of their changes.
+    fn read(&self, condition: &str, values: impl rusqlite::Params) -> Result<Vec<Kept>, StoreError> {
+        let query = format!(
+            "SELECT id, of, reason, by, since, until, lifted_by, change, told FROM revocation {condition} ORDER BY change"
+        );
         let mut all = Vec::new();
-        let mut query = self.connection.prepare_cached(query).map_err(|error| self.fault(&error))?;
-        let mut rows = query.query([]).map_err(|error| self.fault(&error))?;
+        let mut query = self.connection.prepare_cached(&query).map_err(|error| self.fault(&error))?;
+        let mut rows = query.query(values).map_err(|error| self.fault(&error))?;
         while let Some(row) = rows.next().map_err(|error| self.fault(&error))? {
             let one = read(row).map_err(|error| self.fault(&error))?;
             // Left out, it would not hold: better no start than one that forgot somebody.
@@ -192,12 +219,22 @@ impl Store {
     }
 }
 
-fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Revocation>> {
+impl Kept {
+    /// What is not written down of it.
+    pub(super) fn untold(&self) -> impl Iterator<Item = Change> {
+        let begun = (self.told == 0).then(|| Change::Revoked(self.one.clone()));
+        let is_lifted = self.told < 2 && self.one.lifted_by.is_some();
+        begun.into_iter().chain(is_lifted.then(|| Change::Lifted(self.one.clone())))
+    }
+}
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Kept>> {
     let (id, of): (String, String) = (row.get(0)?, row.get(1)?);
     let (Ok(id), Ok(of)) = (id.parse::<RevocationId>(), of.parse::<Revoked>()) else { return Ok(None) };
     let (since, until) = (time(row.get(4)?), row.get::<_, Option<i64>>(5)?.map(time));
     let (reason, by, lifted_by) = (row.get(2)?, row.get(3)?, row.get(6)?);
-    Ok(Some(Revocation { id, of, reason, by, since, until, lifted_by }))
+    let one = Revocation { id, of, reason, by, since, until, lifted_by };
+    Ok(Some(Kept { one, number: row.get(7)?, told: row.get(8)? }))
 }
 
 fn millis(time: SystemTime) -> i64 {

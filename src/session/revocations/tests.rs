@@ -60,7 +60,7 @@ fn each_form_means_whom_it_names_and_is_read_as_it_is_written() {
         assert_eq!(parsed.to_string(), of);
         let Scene { store, held, .. } = &scene();
         assert_eq!([&ada, &bob].map(|one| held.revoked_since(one, at(1000))), [None; 2]);
-        store.add(&revocation(of, None)).expect("written");
+        store.add(&[revocation(of, None)]).expect("written");
         held.refresh(at(1000)).expect("taken over");
         let got = [&ada, &bob].map(|one| held.revoked_since(one, at(1000)).is_some());
         assert_eq!(got, want, "{of}");
@@ -77,7 +77,7 @@ fn each_form_means_whom_it_names_and_is_read_as_it_is_written() {
 fn one_holds_for_its_time_and_until_it_is_lifted() {
     let (Scene { store, held, .. }, ada) = (&scene(), carried("ada", &[], None));
     let (short, long) = (revocation("principal:corp:ada", Some(60)), revocation("all", None));
-    store.add(&short).expect("written");
+    store.add(std::slice::from_ref(&short)).expect("written");
     held.refresh(at(1000)).expect("taken over");
     for (now, want) in [(1000, true), (1059, true), (1060, false)] {
         assert_eq!(held.revoked_since(&ada, at(now)).is_some(), want, "{now}");
@@ -85,7 +85,7 @@ fn one_holds_for_its_time_and_until_it_is_lifted() {
     assert_eq!(held.count(), 1);
     held.refresh(at(1060)).expect("it is over by itself");
     assert_eq!(held.count(), 0);
-    store.add(&long).expect("written");
+    store.add(std::slice::from_ref(&long)).expect("written");
     held.refresh(at(1060)).expect("taken over");
     assert_eq!(held.revoked_since(&ada, at(1060)), Some(at(1000)));
     assert!(store.lift(long.id, "uid:0").expect("lifted"));
@@ -101,7 +101,7 @@ fn what_was_revoked_in_one_process_holds_in_the_next_and_in_the_one_beside_it() 
     let line = beside.line();
     line.carry(ada.clone());
     let kept = revocation("principal:corp:ada", None);
-    scene.store.add(&kept).expect("written");
+    scene.store.add(std::slice::from_ref(&kept)).expect("written");
     assert_eq!(beside.revoked_since(&ada, at(1000)), None);
     let (cut, told) = beside.refresh(at(1000)).expect("taken over");
     assert_eq!((cut, told), (1, vec![Change::Revoked(kept)]));
@@ -115,7 +115,7 @@ fn what_was_revoked_in_one_process_holds_in_the_next_and_in_the_one_beside_it() 
 #[test]
 fn a_change_is_told_until_it_is_written_down_and_forgotten_when_it_is_over() {
     let (Scene { store, held, path, .. }, first) = (&scene(), revocation("all", None));
-    store.add(&first).expect("written");
+    store.add(std::slice::from_ref(&first)).expect("written");
     let revoked = [Change::Revoked(first.clone())];
     assert_eq!(held.untold().expect("read"), revoked);
     assert_eq!(gateway(path).untold().expect("read"), revoked, "nobody wrote it down");
@@ -127,7 +127,38 @@ fn a_change_is_told_until_it_is_written_down_and_forgotten_when_it_is_over() {
     assert_eq!(held.untold().expect("read"), lifted);
     held.told(&lifted).expect("written");
     held.tidy(at(2000)).expect("tidied");
-    assert!(Store::open(path).expect("opened").revocations().expect("read").is_empty());
+    let next = revocation("all", Some(1));
+    store.add(std::slice::from_ref(&next)).expect("written");
+    held.tidy(at(2000)).expect("tidied");
+    assert_eq!(Store::open(path).expect("opened").revocations().expect("read"), [next], "the first is forgotten");
+}
+
+#[test]
+fn only_what_changed_is_read_and_numbers_go_on_when_the_last_is_forgotten() {
+    let (Scene { store, held, path, .. }, ada) = (&scene(), carried("ada", &[], None));
+    let last = revocation("principal:corp:ada", None);
+    store.add(&[revocation("role:x", None), revocation("role:y", None), last.clone()]).expect("written");
+    assert_eq!(held.refresh(at(1000)).expect("taken over").1.len(), 3);
+    assert_eq!(held.refresh(at(1000)).expect("nothing new"), (0, Vec::new()));
+    assert!(store.lift(last.id, "uid:0").expect("lifted"));
+    let (_, told) = held.refresh(at(1000)).expect("taken over");
+    assert_eq!((told.len(), held.count(), held.revoked_since(&ada, at(1000))), (2, 2, None), "of one alone");
+    held.told(&told).expect("written");
+    held.tidy(at(1000)).expect("tidied");
+    store.add(&[revocation("principal:corp:ada", Some(60))]).expect("written");
+    held.refresh(at(1000)).expect("taken over");
+    assert_eq!((held.count(), gateway(path).count()), (3, 2), "of which one is over for a gateway of today");
+    held.refresh(at(1060)).expect("one is over");
+    assert_eq!((held.count(), held.revoked_since(&ada, at(1000))), (2, None));
+}
+
+#[test]
+fn all_that_are_added_together_hold_or_none() {
+    let Scene { store, held, .. } = &scene();
+    let twice = revocation("all", None);
+    store.add(&[revocation("role:x", None), twice.clone(), twice]).expect_err("an id is given once");
+    held.refresh(at(1000)).expect("nothing new");
+    assert_eq!((held.count(), store.revocations().expect("read")), (0, Vec::new()));
 }
 
 #[test]
@@ -148,7 +179,7 @@ fn a_damaged_store_is_refused_with_its_name_and_the_cure() {
 #[test]
 fn a_store_that_another_took_the_place_of_is_noticed() {
     let (scene, ada) = (scene(), carried("ada", &[], None));
-    scene.store.add(&revocation("all", None)).expect("written");
+    scene.store.add(&[revocation("all", None)]).expect("written");
     scene.held.refresh(at(1000)).expect("taken over");
     std::fs::rename(&scene.path, scene.path.with_extension("old")).expect("moved");
     for made in [false, true] {

@@ -1,0 +1,110 @@
+//! What very many revocations cost: starting with them, looking one up, and the time from the command to the cut. Judges nothing; says what
+//! the aim is and whether it was met.
+//!
+//! `cargo bench --bench revocations`
+
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark prints its figures, and one that cannot go on says where and stops"
+)]
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use claviger::domain::{Name, Principal, PrincipalKind};
+use claviger::session::{Carried, Revocation, Revocations, Store};
+
+const COUNT: usize = 100_000;
+const LOOKS: u32 = 1_000_000;
+const CUTS: usize = 500;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn revocation(id: &str) -> Revocation {
+    let of = format!("principal:corp:{id}").parse().expect("of a principal");
+    Revocation::new(of, "measured".to_owned(), "uid:0".to_owned(), SystemTime::now(), None)
+}
+
+fn carried(id: &str) -> Carried {
+    let authenticator = Name::parse("corp").expect("a name");
+    let roles = ["reader", "writer"].map(Arc::from).into();
+    let principal = Principal { roles, ..Principal::new(authenticator, PrincipalKind::Human, id.to_owned()) };
+    Carried { principal: Arc::new(principal), role: Some("reader".into()) }
+}
+
+/// Resident memory, in MB.
+fn resident() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/status").expect("this process");
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") * 1024.0 / 1e6
+}
+
+fn tell(what: &str, got: f64, unit: &str, aim: f64) {
+    let verdict = if got <= aim { "met" } else { "MISSED" };
+    println!("{what:<66} {got:>9.3} {unit:<3} (aim {aim} {unit}: {verdict})");
+}
+
+fn main() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("claviger.db");
+    let all: Vec<_> = (0..COUNT).map(|n| revocation(&format!("user-{n}@example.test"))).collect();
+    Store::open(&path).expect("made").add(&all).expect("written");
+    drop(all);
+    let (before, began) = (resident(), Instant::now());
+    let held = Arc::new(Revocations::new(Store::open(&path).expect("opened")).expect("read"));
+    println!("{COUNT} revocations of principals\n");
+    tell("start with them", began.elapsed().as_secs_f64(), "s", 5.0);
+    tell("resident memory by that", resident() - before, "MB", 400.0);
+    for (what, id) in [("look-up of somebody revoked", "user-50000@example.test"), ("look-up of somebody else", "ada")]
+    {
+        let (one, now, began) = (carried(id), SystemTime::now(), Instant::now());
+        for _ in 0..LOOKS {
+            black_box(held.revoked_since(black_box(&one), now));
+        }
+        tell(what, began.elapsed().as_secs_f64() * 1e6 / f64::from(LOOKS), "us", 1.0);
+    }
+    let mut took = cuts(&path, &held);
+    took.sort();
+    let percentile = |percent: usize| took[took.len() * percent / 100 - 1].as_secs_f64() * 1e3;
+    tell("from the command's write to the cut, p50", percentile(50), "ms", 10.0);
+    tell("from the command's write to the cut, p99", percentile(99), "ms", 10.0);
+}
+
+/// How long it took from the beginning of each write, by a connection of its own as a command has, to the end of the one line that it meant.
+/// Each begins just after the look that found the one before, and so waits as long for the next as there is to wait.
+fn cuts(path: &Path, held: &Arc<Revocations>) -> Vec<Duration> {
+    let stop = Arc::new(AtomicBool::new(false));
+    // As the gateway's own thread does it.
+    let watcher = thread::spawn({
+        let (held, stop) = (Arc::clone(held), Arc::clone(&stop));
+        move || {
+            while !stop.load(Ordering::Relaxed) {
+                held.refresh(SystemTime::now()).expect("taken over");
+                thread::sleep(Revocations::REFRESH_EVERY);
+            }
+        }
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let command = Store::open(path).expect("opened");
+    let took = (0..CUTS).map(|n| {
+        let id = format!("cut-{n}");
+        let line = held.line();
+        line.carry(carried(&id));
+        let one = [revocation(&id)];
+        let began = Instant::now();
+        command.add(&one).expect("written");
+        runtime.block_on(line.cut());
+        began.elapsed()
+    });
+    let took = took.collect();
+    stop.store(true, Ordering::Relaxed);
+    watcher.join().expect("no panic");
+    took
+}
