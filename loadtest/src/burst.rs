@@ -15,7 +15,7 @@ use crate::fault::{Fault, While};
 use crate::flood::{self, Flood};
 use crate::machine::{self, Cores};
 use crate::program;
-use crate::report::median;
+use crate::report::{median, percentile};
 use crate::site::Site;
 
 /// Calls before anything counts, and the rest between two bursts.
@@ -148,12 +148,6 @@ fn felt(samples: &[Sample], from: Instant, until: Instant) -> Felt {
 
 fn felt_p99(samples: &[Sample], from: Instant, until: Instant) -> f64 {
     percentile(&felt(samples, from, until).took, 99)
-}
-
-/// Of sorted figures, the smallest that so many in a hundred do not exceed; not a number where there are none.
-fn percentile(sorted: &[f64], percent: usize) -> f64 {
-    let at = (sorted.len() * percent).div_ceil(100).max(1) - 1;
-    sorted.get(at).copied().unwrap_or(f64::NAN)
 }
 
 impl Felt {

@@ -119,3 +119,9 @@ pub(crate) fn median(figures: impl Iterator<Item = f64>) -> f64 {
 pub(crate) fn float(number: u64) -> f64 {
     number as f64
 }
+
+/// Of sorted figures, the smallest that so many in a hundred do not exceed; not a number where there are none.
+pub(crate) fn percentile(sorted: &[f64], percent: usize) -> f64 {
+    let at = (sorted.len() * percent).div_ceil(100).max(1) - 1;
+    sorted.get(at).copied().unwrap_or(f64::NAN)
+}

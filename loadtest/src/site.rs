@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::fault::{Fault, While};
 use crate::machine::Cores;
 use crate::program::{Program, free_address, own};
-use crate::upstream::REFLECT;
+use crate::upstream::{REFLECT, STREAM};
 
 /// What is asked for under load.
 pub(crate) const PATH: &str = "/api/v1/items/42";
@@ -96,9 +96,35 @@ impl Site {
 
     /// Starts claviger and proves that it does its whole job.
     pub(crate) fn claviger(&self, file: &Path) -> Result<Proxy, Fault> {
+        self.start(file, "")
+    }
+
+    /// The same, with a store, so that callers can be revoked.
+    pub(crate) fn claviger_with_store(&self, file: &Path) -> Result<Proxy, Fault> {
+        self.start(file, "\n[store]\npath = \"claviger.db\"\n")
+    }
+
+    /// Where its configuration is.
+    pub(crate) fn config_path(&self) -> PathBuf {
+        self.folder().join("claviger.toml")
+    }
+
+    /// The bytes of a request for a stream that says one thing and then stays open.
+    pub(crate) fn stream_request(&self, token: &str) -> Vec<u8> {
+        format!("GET {PATH}{STREAM} HTTP/1.1\r\nHost: api.example.test\r\nAuthorization: Bearer {token}\r\n\r\n")
+            .into_bytes()
+    }
+
+    /// Proves that who has this token is refused.
+    pub(crate) fn expect_refused(&self, address: SocketAddr, token: &str) -> Result<(), Fault> {
+        let refused = get(address, PATH, Some(&format!("Authorization: Bearer {token}")))?;
+        expect(&refused, "HTTP/1.1 401", "claviger did not refuse somebody who was revoked")
+    }
+
+    fn start(&self, file: &Path, more: &str) -> Result<Proxy, Fault> {
         let (address, admin) = (free_address()?, free_address()?);
-        let config = self.folder().join("claviger.toml");
-        write(&config, &self.config(address, admin))?;
+        let config = self.config_path();
+        write(&config, &(self.config(address, admin) + more))?;
         let mut command = Command::new(file);
         command.arg("run").arg(&config).current_dir(self.folder());
         let program = Program::start("claviger", &mut command, self.cores.proxy, address, self.folder())?;
@@ -220,7 +246,8 @@ struct Completed<'a> {
 /// What the subjects of [`Site::tokens`] begin with.
 const SUBJECT: &str = "caller-";
 
-fn subject(number: u32) -> String {
+/// The subject of one of [`Site::tokens`].
+pub(crate) fn subject(number: u32) -> String {
     format!("{SUBJECT}{number}@example.test")
 }
 

@@ -11,6 +11,10 @@ use crate::fault::{Fault, While};
 
 /// A path that ends so is answered with the head as it arrived.
 pub(crate) const REFLECT: &str = "/reflect";
+/// A path that ends so is answered with one event, and then with nothing until the client goes.
+pub(crate) const STREAM: &str = "/stream";
+/// That event.
+pub(crate) const FIRST_EVENT: &[u8] = b": open\n\n";
 
 const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 27\r\n\r\n{\"items\":[1,2,3],\"more\":0}\n";
@@ -42,7 +46,17 @@ async fn converse(mut stream: TcpStream, work: Duration) -> std::io::Result<()> 
                 return Ok(());
             }
         };
-        if is_reflect(&buffer[..head]) {
+        if asks_for(&buffer[..head], STREAM) {
+            let front = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+            let length = format!("{:x}\r\n", FIRST_EVENT.len());
+            stream.write_all(&[front.as_bytes(), length.as_bytes(), FIRST_EVENT, b"\r\n"].concat()).await?;
+            buffer.clear();
+            while stream.read_buf(&mut buffer).await? > 0 {
+                buffer.clear();
+            }
+            return Ok(());
+        }
+        if asks_for(&buffer[..head], REFLECT) {
             let front = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {head}\r\n\r\n");
             stream.write_all(&[front.as_bytes(), &buffer[..head]].concat()).await?;
         } else {
@@ -61,7 +75,7 @@ fn busy(work: Duration) {
     }
 }
 
-fn is_reflect(head: &[u8]) -> bool {
+fn asks_for(head: &[u8], ending: &str) -> bool {
     let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
-    line.ends_with(format!("{REFLECT} HTTP/1.1").as_bytes())
+    line.ends_with(format!("{ending} HTTP/1.1").as_bytes())
 }
