@@ -331,7 +331,7 @@ impl ProxyHttp for Gateway {
         let cut = exchange.admitted().and_then(|(_, admission)| admission.cut_since());
         if let (Some(since), Some(_)) = (cut, error) {
             let took = SystemTime::now().duration_since(since).unwrap_or_default();
-            self.services.engines.metrics.cut_seconds.observe(took);
+            self.services.engines.metrics.cut_seconds.observe(took.as_secs_f64());
         }
         if let Some(draft) = exchange.draft() {
             let outcome = outcome(refused, error, draft.denial());

@@ -229,7 +229,7 @@ impl Draft {
             (Phase::Upstream, timings.upstream),
         ] {
             if let Some(took) = took {
-                metrics.phase_seconds.of(phase).observe(took);
+                metrics.phase_seconds.of(phase).observe(took.as_secs_f64());
             }
         }
         if let Some(route) = &self.route {
@@ -239,7 +239,7 @@ impl Draft {
                 Outcome::Failed | Outcome::Aborted | Outcome::Panicked => telemetry::Outcome::Failed,
             };
             route.metrics.requests.of(outcome).inc();
-            route.metrics.seconds.observe(timings.total);
+            route.metrics.seconds.observe(timings.total.as_secs_f64());
         }
     }
 }

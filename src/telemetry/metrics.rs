@@ -1,11 +1,13 @@
 //! Every metric there is, declared once. Names begin with `claviger_`, times are in seconds, sizes in bytes.
 
 use prometheus::core::Collector;
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
 
 use crate::domain::{Denial, Name};
 
-use super::histogram::{Histogram, Histograms};
 use super::labels::{
     Availability, ConnectionRefusal, IngressTimeout, Labelled, LockoutBy, Outcome, Phase, ReloadResult, UpstreamFault,
 };
@@ -15,7 +17,7 @@ use super::labels::{
 pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
-    request_seconds: Histograms,
+    request_seconds: HistogramVec,
     denials: IntCounterVec,
     upstream_errors: IntCounterVec,
     backends: IntGaugeVec,
@@ -78,40 +80,11 @@ pub struct TargetMetrics {
     pub errors: Labelled<UpstreamFault, IntCounter>,
 }
 
-const MICROSECOND: u64 = 1_000;
-const MILLISECOND: u64 = 1_000_000;
-const SECOND: u64 = 1_000_000_000;
-
 /// What requests take: from half a millisecond, which is a proxied one on a local network, to half a minute.
-const REQUEST_BUCKETS: [u64; 14] = [
-    500 * MICROSECOND,
-    MILLISECOND,
-    2_500 * MICROSECOND,
-    5 * MILLISECOND,
-    10 * MILLISECOND,
-    25 * MILLISECOND,
-    50 * MILLISECOND,
-    100 * MILLISECOND,
-    250 * MILLISECOND,
-    500 * MILLISECOND,
-    SECOND,
-    2_500 * MILLISECOND,
-    10 * SECOND,
-    30 * SECOND,
-];
+const REQUEST_BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 /// What phases take: from a look into a cache to a slow upstream.
-const PHASE_BUCKETS: [u64; 10] = [
-    MICROSECOND,
-    10 * MICROSECOND,
-    100 * MICROSECOND,
-    MILLISECOND,
-    5 * MILLISECOND,
-    25 * MILLISECOND,
-    100 * MILLISECOND,
-    500 * MILLISECOND,
-    2_500 * MILLISECOND,
-    10 * SECOND,
-];
+const PHASE_BUCKETS: [f64; 10] = [0.000_001, 0.000_01, 0.000_1, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0];
 
 impl Metrics {
     /// Declares every metric in a registry of its own.
@@ -134,7 +107,7 @@ impl Metrics {
             denials: declare.counters("denials_total", "Exchanges refused, by the code clients see", &["code"])?,
             upstream_errors: declare.counters("upstream_errors_total", "Failures of upstreams", &["target", "kind"])?,
             backends: declare.gauges("backends", "Addresses of a target", &["target", "state"])?,
-            phase_seconds: Labelled::new(|phase| phases.of(phase)),
+            phase_seconds: Labelled::new(|phase| phases.with_label_values(&[phase])),
             in_flight: declare.gauge("in_flight", "Exchanges under way")?,
             connections: declare.gauge("connections", "Open client connections")?,
             connections_refused: Labelled::new(|reason| refused.with_label_values(&[reason])),
@@ -162,7 +135,7 @@ impl Metrics {
         let route = route.as_str();
         RouteMetrics {
             requests: Labelled::new(|outcome| self.requests.with_label_values(&[route, outcome])),
-            seconds: self.request_seconds.of(route),
+            seconds: self.request_seconds.with_label_values(&[route]),
         }
     }
 
@@ -226,18 +199,14 @@ impl Declare {
         self.register(IntCounterVec::new(options(name, help), labels)?)
     }
 
-    fn histogram(&self, name: &str, help: &str, bounds: &'static [u64]) -> prometheus::Result<Histogram> {
-        Ok(self.register(Histograms::new(name, help, None, bounds)?)?.of(""))
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
+        let options = HistogramOpts { common_opts: options(name, help), buckets: buckets.to_vec() };
+        self.register(Histogram::with_opts(options)?)
     }
 
-    fn histograms(
-        &self,
-        name: &str,
-        help: &str,
-        label: &'static str,
-        bounds: &'static [u64],
-    ) -> prometheus::Result<Histograms> {
-        self.register(Histograms::new(name, help, Some(label), bounds)?)
+    fn histograms(&self, name: &str, help: &str, label: &str, buckets: &[f64]) -> prometheus::Result<HistogramVec> {
+        let options = HistogramOpts { common_opts: options(name, help), buckets: buckets.to_vec() };
+        self.register(HistogramVec::new(options, &[label])?)
     }
 
     fn register<C: Collector + Clone + 'static>(&self, collector: C) -> prometheus::Result<C> {
@@ -246,14 +215,12 @@ impl Declare {
     }
 }
 
-pub(super) fn options(name: &str, help: &str) -> Opts {
+fn options(name: &str, help: &str) -> Opts {
     Opts::new(name, help).namespace("claviger")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn name(text: &str) -> Name {
@@ -266,8 +233,8 @@ mod tests {
         let route = metrics.route(&name("stripe"));
         route.requests.of(Outcome::Allowed).inc();
         metrics.route(&name("stripe")).requests.of(Outcome::Allowed).inc();
-        route.seconds.observe(Duration::from_millis(2));
-        metrics.phase_seconds.of(Phase::Authorize).observe(Duration::from_micros(2));
+        route.seconds.observe(0.002);
+        metrics.phase_seconds.of(Phase::Authorize).observe(0.000_002);
         metrics.denied(&Denial::NotAllowed);
         metrics.target(&name("api")).errors.of(UpstreamFault::Timeout).inc();
         metrics.backends(&name("api"), 2, 1);

@@ -1,12 +1,10 @@
 //! Metrics, declared once, and logs with redaction.
 
-mod histogram;
 mod labels;
 mod line;
 pub mod logs;
 mod metrics;
 
-pub use histogram::Histogram;
 pub use labels::{
     Availability, ConnectionRefusal, IngressTimeout, Labelled, Outcome, Phase, ReloadResult, UpstreamFault,
 };
