@@ -70,6 +70,8 @@ fn readiness(services: &Services) -> Response<Vec<u8>> {
         text(StatusCode::SERVICE_UNAVAILABLE, "the audit log takes no records\n")
     } else if services.revocations.as_ref().is_some_and(|revocations| !revocations.is_current()) {
         text(StatusCode::SERVICE_UNAVAILABLE, "the store cannot be read: no new revocation takes effect\n")
+    } else if services.snapshot().sessions.is_some() && services.engines.authenticators.sessions().signers().is_none() {
+        text(StatusCode::SERVICE_UNAVAILABLE, "the keys that sign sessions are not available\n")
     } else if services.engines.vaults.status().iter().any(|slot| !slot.usable) {
         text(StatusCode::SERVICE_UNAVAILABLE, "a secret is not available\n")
     } else if !services.engines.authenticators.are_ready() {

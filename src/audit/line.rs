@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-use crate::domain::{Name, PrincipalKind};
+use crate::domain::Name;
 use crate::telemetry::write_json;
 
 use super::record::{Outcome, Protocol};
@@ -44,8 +44,9 @@ impl Lines {
         if let Some(principal) = &record.principal {
             line.plain("authenticator", principal.authenticator.as_str());
             line.text("principal", &principal.id);
-            line.plain("principal_kind", kind(principal.kind));
+            line.plain("principal_kind", principal.kind.text());
             line.text_if("actor", principal.actor.as_deref());
+            line.plain_if("session", principal.session.as_ref().map(|session| session.id.to_string()).as_deref());
         }
         line.text_if("role", record.role.as_deref());
         line.text_if("rule", record.rule.as_deref());
@@ -238,14 +239,6 @@ fn deed(deed: Deed) -> &'static str {
 
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn kind(kind: PrincipalKind) -> &'static str {
-    match kind {
-        PrincipalKind::Human => "human",
-        PrincipalKind::Service => "service",
-        PrincipalKind::Agent => "agent",
-    }
 }
 
 fn outcome(outcome: Outcome) -> &'static str {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 
-use super::{ApiKeys, Basic, ForwardAuth, HttpSignature, Introspection, Jwt, Mtls, TokenReview};
+use super::{
+    ApiKeys, Basic, ForwardAuth, HttpSignature, Introspection, Jwt, Mtls, SESSIONS, TakenSessions, TokenReview,
+};
 
 /// The name under which nobody in particular is known.
 pub const ANONYMOUS: &str = "anonymous";
@@ -35,6 +37,8 @@ pub enum Authenticator {
     Basic(Arc<Basic>),
     /// Whatever a service knows that is asked, in headers that it names.
     ForwardAuth(Arc<ForwardAuth>),
+    /// Sessions that the gateway began, in `Authorization`.
+    Sessions(TakenSessions),
     /// Nothing at all: everybody who presents nothing.
     Anonymous,
 }
@@ -51,6 +55,7 @@ impl Authenticator {
             Self::HttpSignature(signatures) => signatures.name(),
             Self::Basic(basic) => basic.name(),
             Self::ForwardAuth(service) => service.name(),
+            Self::Sessions(_) => return SESSIONS,
             Self::Anonymous => return ANONYMOUS,
         }
         .as_str()
@@ -59,7 +64,9 @@ impl Authenticator {
     /// The headers that it looks in.
     pub fn places(&self) -> Vec<HeaderName> {
         match self {
-            Self::Jwt(_) | Self::Introspection(_) | Self::TokenReview(_) => vec![AUTHORIZATION, DPOP],
+            Self::Jwt(_) | Self::Introspection(_) | Self::TokenReview(_) | Self::Sessions(_) => {
+                vec![AUTHORIZATION, DPOP]
+            }
             Self::ApiKey(keys) => vec![keys.header().cloned().unwrap_or(AUTHORIZATION)],
             Self::Mtls(_) => vec![CLIENT_CERT, CLIENT_CERT_CHAIN],
             Self::HttpSignature(_) => vec![SIGNATURE_INPUT, SIGNATURE],

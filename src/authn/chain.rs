@@ -2,6 +2,10 @@
 
 mod challenge;
 mod claimed;
+mod exchange;
+mod tokens;
+
+pub use exchange::client_credential;
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,15 +15,13 @@ use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderName, HeaderValue};
 use memchr::{memchr, memchr2};
 
-use crate::crypto::{api_key, tag};
+use crate::crypto::api_key;
 use crate::domain::{AuthnFault, Denial, Name, Principal, PrincipalKind, RequestView};
 
 use super::authenticator::{ANONYMOUS, CLIENT_CERT, CLIENT_CERT_CHAIN, DPOP, SIGNATURE, SIGNATURE_INPUT};
-use super::dpop::Wanted;
-use super::token::{MAX_TOKEN, Token};
-use super::turns::TURNS;
 use super::{
-    ApiKeys, Authenticator, Basic, BodyDigest, Dpop, ForwardAuth, HttpSignature, Introspection, Jwt, Mtls, TokenReview,
+    ApiKeys, Authenticator, Basic, BodyDigest, Dpop, ForwardAuth, HttpSignature, Introspection, Jwt, Mtls,
+    TakenSessions, TokenReview,
 };
 use challenge::Challenges;
 
@@ -36,6 +38,7 @@ pub struct Proof {
 #[derive(Debug)]
 pub struct Chain {
     tokens: Vec<Arc<Jwt>>,
+    sessions: Option<TakenSessions>,
     /// Who is asked about a bearer token that none of `tokens` takes.
     asked: Option<TokenService>,
     keys: Vec<Arc<ApiKeys>>,
@@ -83,6 +86,7 @@ impl Chain {
     pub fn new(authenticators: Vec<Authenticator>, realm: &Name, dpop: Arc<Dpop>) -> Result<Self, ChainFault> {
         let mut chain = Self {
             tokens: Vec::new(),
+            sessions: None,
             asked: None,
             keys: Vec::new(),
             certificates: Vec::new(),
@@ -114,10 +118,16 @@ impl Chain {
         }
         match authenticator {
             Authenticator::Jwt(jwt) => {
-                if self.tokens.iter().any(|other| other.issuer() == jwt.issuer()) {
+                if self.knows_issuer(jwt.issuer()) {
                     return Err(ChainFault::SameIssuer(jwt.name().clone()));
                 }
                 self.tokens.push(jwt);
+            }
+            Authenticator::Sessions(sessions) => {
+                if let Some(jwt) = self.tokens.iter().find(|jwt| jwt.issuer() == sessions.tokens.issuer()) {
+                    return Err(ChainFault::SameIssuer(jwt.name().clone()));
+                }
+                self.sessions = Some(sessions);
             }
             Authenticator::ApiKey(keys) => self.keys.push(keys),
             Authenticator::Introspection(service) => {
@@ -250,89 +260,6 @@ impl Chain {
             }
         }
         Err(Denial::Unauthenticated(fault))
-    }
-
-    async fn prove_token(
-        &self,
-        scheme: Scheme,
-        presented: &str,
-        request: &RequestView<'_>,
-        now: SystemTime,
-    ) -> Result<Arc<Principal>, Denial> {
-        let principal = match (self.prove_jwt(presented, now).await, &self.asked) {
-            (Some(proved), _) => proved?,
-            (None, Some(TokenService::Introspection(service))) => Box::pin(service.verify(presented, now)).await?,
-            (None, Some(TokenService::TokenReview(service))) => Box::pin(service.verify(presented, now)).await?,
-            (None, None) => return Err(Denial::Unauthenticated(self.not_ours(presented))),
-        };
-        self.confirm(&principal, scheme, presented, request, now)?;
-        Ok(principal)
-    }
-
-    /// None for a token of which no issuer is known here.
-    async fn prove_jwt(&self, presented: &str, now: SystemTime) -> Option<Result<Arc<Principal>, Denial>> {
-        if self.tokens.is_empty() || presented.len() > MAX_TOKEN {
-            return None;
-        }
-        let tag = tag(presented.as_bytes());
-        match self.recall(&tag, now) {
-            Some(principal) => Some(Ok(principal)),
-            // Boxed: what a known token takes is part of every exchange.
-            None => Box::pin(self.prove_new(presented, tag, now)).await,
-        }
-    }
-
-    async fn prove_new(
-        &self,
-        presented: &str,
-        tag: [u8; 16],
-        now: SystemTime,
-    ) -> Option<Result<Arc<Principal>, Denial>> {
-        let token = Token::parse(presented).ok()?;
-        let issuer = token.issuer().ok()?;
-        let jwt = self.tokens.iter().find(|jwt| jwt.issuer() == issuer)?;
-        let _turn = TURNS.take().await;
-        // Another request with the same token may have had its turn meanwhile.
-        Some(self.recall(&tag, now).map_or_else(|| jwt.verify(&token, tag, now), Ok))
-    }
-
-    fn recall(&self, tag: &[u8; 16], now: SystemTime) -> Option<Arc<Principal>> {
-        self.tokens.iter().find_map(|jwt| jwt.recall(tag, now))
-    }
-
-    /// What is wrong with a token that no issuer here made.
-    fn not_ours(&self, presented: &str) -> AuthnFault {
-        if self.tokens.is_empty() || presented.len() > MAX_TOKEN {
-            return AuthnFault::Malformed;
-        }
-        match Token::parse(presented).and_then(|token| token.issuer().map(|_| ())) {
-            Ok(()) => AuthnFault::Issuer,
-            Err(fault) => fault,
-        }
-    }
-
-    /// Whether the caller holds what its token is bound to. A token that is bound to nothing must not pretend that it is (RFC 9449 §7.1).
-    fn confirm(
-        &self,
-        principal: &Principal,
-        scheme: Scheme,
-        token: &str,
-        request: &RequestView<'_>,
-        now: SystemTime,
-    ) -> Result<(), Denial> {
-        let bound = principal.confirmation;
-        let certificate = request.certificates.map(|certificates| certificates.thumbprint);
-        if bound.certificate.is_some() && bound.certificate != certificate {
-            return Err(Denial::Unauthenticated(AuthnFault::Binding));
-        }
-        match (scheme, bound.key) {
-            (Scheme::Bearer, None) => Ok(()),
-            (Scheme::Dpop, Some(key)) => {
-                let nonce = self.tokens.iter().any(|jwt| *jwt.name() == principal.authenticator && jwt.needs_nonce());
-                self.dpop.verify(request, &Wanted { token, key, nonce }, now)
-            }
-            (Scheme::Bearer, Some(_)) | (Scheme::Dpop, None) => Err(Denial::Unauthenticated(AuthnFault::Binding)),
-        }
     }
 }
 

@@ -74,13 +74,10 @@ pub(super) fn actor(claims: &Map<String, Value>) -> Result<Option<Arc<str>>, Aut
 pub(super) fn kind(source: &KindSource, claims: &Map<String, Value>) -> Result<PrincipalKind, AuthnFault> {
     match source {
         KindSource::Fixed(kind) => Ok(*kind),
-        KindSource::Claim(path) => match find(claims, path).and_then(Value::as_str) {
-            Some("human") => Ok(PrincipalKind::Human),
-            Some("service") => Ok(PrincipalKind::Service),
-            Some("agent") => Ok(PrincipalKind::Agent),
-            // Without it nobody is taken for a person.
-            Some(_) | None => Err(AuthnFault::Claim),
-        },
+        // Without it nobody is taken for a person.
+        KindSource::Claim(path) => {
+            find(claims, path).and_then(Value::as_str).and_then(PrincipalKind::parse).ok_or(AuthnFault::Claim)
+        }
     }
 }
 

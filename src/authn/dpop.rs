@@ -28,9 +28,6 @@ pub struct Dpop {
     nonces: Nonces,
 }
 
-/// The algorithms taken, as challenges name them.
-pub(super) const ALGORITHMS: [Alg; 5] = [Alg::Es256, Alg::Es384, Alg::EdDsa, Alg::Ps256, Alg::Rs256];
-
 /// The longest proof, in bytes: enough for the largest RSA key taken and its signature.
 const MAX_PROOF: usize = 4096;
 /// The longest `jti`, in bytes.
@@ -46,15 +43,26 @@ const SHARES: usize = 8;
 
 /// What a token and its issuer's settings demand of a proof.
 pub(super) struct Wanted<'a> {
-    /// The access token that the proof comes with.
-    pub(super) token: &'a str,
-    /// The thumbprint of the key that the token is bound to.
-    pub(super) key: [u8; 32],
+    /// The access token that the proof comes with; none where one is asked for (RFC 9449 §5).
+    pub(super) token: Option<&'a str>,
+    /// The thumbprint of the key that the token is bound to; none where any key will do.
+    pub(super) key: Option<[u8; 32]>,
     /// Whether the proof has to hold a nonce that was given out here.
     pub(super) nonce: bool,
 }
 
+/// What a sound proof says.
+struct Sound {
+    /// The thumbprint of its key.
+    key: [u8; 32],
+    jti: String,
+    issued: SystemTime,
+}
+
 impl Dpop {
+    /// The algorithms taken, as challenges name them.
+    pub const ALGORITHMS: [Alg; 5] = [Alg::Es256, Alg::Es384, Alg::EdDsa, Alg::Ps256, Alg::Rs256];
+
     /// One of a process that began at this time.
     pub(super) fn since(time: SystemTime) -> Self {
         let used = ReplayCache::new(MAX_USED, REPLAY_SEGMENTS, SHARES);
@@ -62,14 +70,19 @@ impl Dpop {
     }
 
     /// Checks the request's one `DPoP` field by every rule of RFC 9449 §4.3. A proof is good once. Only one that is sound in everything
-    /// else counts as used, so that nobody without a token and its key can fill the memory of them.
-    pub(super) fn verify(&self, request: &RequestView<'_>, wanted: &Wanted<'_>, now: SystemTime) -> Result<(), Denial> {
-        let (jti, issued) = self.judge(request, wanted, now).map_err(Denial::Unauthenticated)?;
-        let digest = sha256(&[&wanted.key[..], jti.as_bytes()].concat());
+    /// else counts as used, so that nobody without a token and its key can fill the memory of them. Tells the thumbprint of its key.
+    pub(super) fn verify(
+        &self,
+        request: &RequestView<'_>,
+        wanted: &Wanted<'_>,
+        now: SystemTime,
+    ) -> Result<[u8; 32], Denial> {
+        let Sound { key, jti, issued } = self.judge(request, wanted, now).map_err(Denial::Unauthenticated)?;
+        let digest = sha256(&[&key[..], jti.as_bytes()].concat());
         let mut owner = [0; 16];
-        owner.copy_from_slice(&wanted.key[..16]);
+        owner.copy_from_slice(&key[..16]);
         match self.used.take(&Single { digest, owner, made: issued, lasts: PAST }, now) {
-            Once::First => Ok(()),
+            Once::First => Ok(key),
             Once::Again => Err(Denial::Unauthenticated(AuthnFault::Replay)),
             // What cannot be remembered could be used again.
             Once::Full => Err(Denial::Unavailable(Unavailable::Authenticator)),
@@ -81,13 +94,8 @@ impl Dpop {
         HeaderValue::try_from(self.nonces.current(now)).ok()
     }
 
-    /// Everything but whether it was used before: its `jti`, and when it was made.
-    fn judge(
-        &self,
-        request: &RequestView<'_>,
-        wanted: &Wanted<'_>,
-        now: SystemTime,
-    ) -> Result<(String, SystemTime), AuthnFault> {
+    /// Everything but whether it was used before.
+    fn judge(&self, request: &RequestView<'_>, wanted: &Wanted<'_>, now: SystemTime) -> Result<Sound, AuthnFault> {
         let mut fields = request.headers.get_all(DPOP).iter();
         let field = fields.next().ok_or(AuthnFault::Binding)?;
         if fields.next().is_some() {
@@ -95,15 +103,17 @@ impl Dpop {
         }
         let text = field.to_str().ok().filter(|text| text.len() <= MAX_PROOF).ok_or(AuthnFault::Malformed)?;
         let proof = Token::parse(text)?;
-        check_signature(&proof, wanted.key)?;
+        let key = check_signature(&proof, wanted.key)?;
         let claims = &proof.claims;
         let member = |name: &str| claims.get(name).and_then(Value::as_str).ok_or(AuthnFault::Claim);
         if member("htm")? != request.method.as_str() || !is_asked(request, member("htu")?) {
             return Err(AuthnFault::Binding);
         }
-        let covers = claims.get("ath").and_then(confirmation::digest).ok_or(AuthnFault::Claim)?;
-        if !constant_time_eq(&covers, &sha256(wanted.token.as_bytes())) {
-            return Err(AuthnFault::Binding);
+        if let Some(token) = wanted.token {
+            let covers = claims.get("ath").and_then(confirmation::digest).ok_or(AuthnFault::Claim)?;
+            if !constant_time_eq(&covers, &sha256(token.as_bytes())) {
+                return Err(AuthnFault::Binding);
+            }
         }
         let issued = claims::time(claims, "iat")?.ok_or(AuthnFault::Claim)?;
         if issued.checked_add(PAST).is_none_or(|end| now > end) {
@@ -120,7 +130,7 @@ impl Dpop {
         if wanted.nonce && !nonce.is_some_and(|nonce| self.nonces.is_ours(nonce, now)) {
             return Err(AuthnFault::Nonce);
         }
-        Ok((jti.to_owned(), issued))
+        Ok(Sound { key, jti: jti.to_owned(), issued })
     }
 }
 
@@ -130,12 +140,12 @@ const OTHER_KEYS: [&str; 3] = ["jku", "x5u", "x5c"];
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// Type, key and signature (RFC 9449 §4.2). The key is compared before it is used: another proves nothing, and costs nothing.
-fn check_signature(proof: &Token<'_>, bound: [u8; 32]) -> Result<(), AuthnFault> {
+fn check_signature(proof: &Token<'_>, bound: Option<[u8; 32]>) -> Result<[u8; 32], AuthnFault> {
     // As it stands in the RFC, also where `application/` may be left out: proofs are made by libraries that know this one spelling.
     if proof.typ() != Some("dpop+jwt") {
         return Err(AuthnFault::Type);
     }
-    if !ALGORITHMS.contains(&proof.alg) {
+    if !Dpop::ALGORITHMS.contains(&proof.alg) {
         return Err(AuthnFault::Algorithm);
     }
     let header = proof.header();
@@ -144,10 +154,12 @@ fn check_signature(proof: &Token<'_>, bound: [u8; 32]) -> Result<(), AuthnFault>
     if gives_away || OTHER_KEYS.iter().any(|member| header.contains_key(*member) || jwk.contains_key(*member)) {
         return Err(AuthnFault::Malformed);
     }
-    if !constant_time_eq(&thumbprint(jwk).ok_or(AuthnFault::Malformed)?, &bound) {
+    let key = thumbprint(jwk).ok_or(AuthnFault::Malformed)?;
+    if bound.is_some_and(|bound| !constant_time_eq(&key, &bound)) {
         return Err(AuthnFault::Binding);
     }
-    jwks::read(jwk, Algs::of(ALGORITHMS)).ok_or(AuthnFault::Algorithm)?.verify(proof)
+    jwks::read(jwk, Algs::of(Dpop::ALGORITHMS)).ok_or(AuthnFault::Algorithm)?.verify(proof)?;
+    Ok(key)
 }
 
 /// The SHA-256 of a public key's needed members, sorted and without blanks (RFC 7638 §3, RFC 8037 §2).

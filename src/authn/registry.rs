@@ -9,10 +9,12 @@ use tokio::task::JoinSet;
 
 use crate::domain::{Name, Retained};
 use crate::net::Client;
+use crate::session::Sessions;
 
 use super::{
     AskFault, Basic, BasicFault, BasicSettings, Dpop, ForwardAuth, ForwardAuthSettings, Introspection,
-    IntrospectionSettings, Jwt, JwtFault, JwtSettings, Passwords, ReplayCache, TokenReview, TokenReviewSettings,
+    IntrospectionSettings, Jwt, JwtFault, JwtSettings, Passwords, ReplayCache, SessionTokens, TokenReview,
+    TokenReviewSettings,
 };
 
 /// The running authenticators by their settings: a reload that changes nothing about one keeps its keys and what they proved.
@@ -27,6 +29,9 @@ pub struct Authenticators {
     nonces: Retained<(Name, String), ReplayCache>,
     basics: Retained<BasicSettings, Basic>,
     passwords: Arc<Passwords>,
+    /// By the issuer of their tokens.
+    session_tokens: Retained<String, SessionTokens>,
+    sessions: Arc<Sessions>,
 }
 
 /// How many nonces one key of signatures may use while they are remembered, at most twice the age that a signature may have.
@@ -127,6 +132,18 @@ impl Authenticators {
             .nonces
             .get(of, |_| Ok::<_, Infallible>(ReplayCache::new(NONCES, NONCE_SEGMENTS, 1).since(SystemTime::now())));
         nonces
+    }
+
+    /// The running authenticator of sessions whose tokens have this issuer, or a new one.
+    pub fn session_tokens(&self, issuer: &str) -> Arc<SessionTokens> {
+        let made = |issuer: &String| SessionTokens::new(Arc::clone(&self.sessions), issuer.clone());
+        let Ok(tokens) = self.session_tokens.get(issuer.to_owned(), |issuer| Ok::<_, Infallible>(made(issuer)));
+        tokens
+    }
+
+    /// The sessions themselves.
+    pub fn sessions(&self) -> &Arc<Sessions> {
+        &self.sessions
     }
 
     /// Whether every authenticator in use has the keys that it needs.

@@ -4,4 +4,4 @@ mod policy;
 mod roles;
 
 pub use policy::{Grantee, Permit, Policy, Rule};
-pub use roles::Roles;
+pub use roles::{RoleTimes, Roles};

@@ -138,10 +138,12 @@ impl Policy {
         if let Some(rule) = principal.scopes.iter().find_map(|scope| decide(&self.scope_ids, scope)) {
             return Some(rule);
         }
-        if self.principal_ids.is_empty() {
+        // A session that is confined to roles was asked to have no more than those.
+        let is_confined = principal.session.as_ref().is_some_and(|session| session.bounds.roles.is_some());
+        if self.principal_ids.is_empty() || is_confined {
             return None;
         }
-        decide(&self.principal_ids, &format!("{}:{}", principal.authenticator, principal.id))
+        decide(&self.principal_ids, &principal.name())
     }
 
     fn rule_at(

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
-use crate::crypto::{ApiKeyRecord, SigningKey, api_key};
+use crate::crypto::{ApiKeyRecord, MasterKey, SigningKey, api_key};
 use crate::domain::{Name, Principal};
 
 /// Make API keys and password digests for callers.
@@ -17,6 +17,8 @@ pub enum KeyCommand {
     New(NewKey),
     /// Make a private key for `[identity_token]`: prints it in PEM, for `claviger vault set`. Whoever has it can speak for the gateway.
     Identity,
+    /// Make a key that seals what the gateway keeps in its store, such as the keys that sign sessions: prints it, for `claviger vault set`.
+    Sealing,
     /// Make the digest of a password, which is asked for, or read from standard input when that is no terminal.
     Password(super::NewPassword),
 }
@@ -52,6 +54,10 @@ impl KeyCommand {
             Self::Identity => {
                 let key = SigningKey::generate()?;
                 out.write_all(key.as_bytes())?;
+                Ok(())
+            }
+            Self::Sealing => {
+                writeln!(out, "{}", *MasterKey::generate().to_text())?;
                 Ok(())
             }
             Self::Password(new) => new.run_with(super::vault::ask, out),

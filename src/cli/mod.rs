@@ -6,6 +6,8 @@ mod password;
 mod revocation;
 mod run;
 mod schema;
+mod session;
+mod store;
 mod vault;
 
 use std::error::Error;
@@ -22,6 +24,7 @@ pub use password::NewPassword;
 pub use revocation::RevocationCommand;
 pub use run::{CheckArgs, RunArgs};
 pub use schema::SchemaArgs;
+pub use session::SessionCommand;
 pub use vault::{MasterKeyArgs, VaultCommand};
 
 /// A privileged-access proxy for APIs: callers come with their own short-lived identity, the proxy carries the keys.
@@ -61,6 +64,9 @@ pub enum Command {
     /// End somebody's access at once, everywhere, in the middle of what is under way too.
     #[command(subcommand)]
     Revocation(RevocationCommand),
+    /// Show who has a session, and end one.
+    #[command(subcommand)]
+    Session(SessionCommand),
     /// Print what may stand in a configuration: a JSON Schema for editors, or the reference.
     Schema(SchemaArgs),
     /// Show the whole job on loopback: an upstream, an issuer, a vault and a gateway, and a short story.
@@ -81,6 +87,7 @@ impl Cli {
             Command::Vault(command) => command.run(out).map_err(Failure::from),
             Command::Key(command) => command.run(out).map_err(Failure::from),
             Command::Revocation(command) => command.run(out),
+            Command::Session(command) => command.run(out),
             Command::Schema(args) => args.run(out),
             Command::Demo(args) => args.run(out),
             Command::Completions { shell } => {

@@ -1,15 +1,14 @@
 //! `claviger revocation`: ending access at once, and giving it back.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
 
 use super::Failure;
-use crate::domain::Name;
-use crate::server;
-use crate::session::{Revocation, RevocationId, Revoked, Store, StoreError};
+use super::store::{StoreArgs, stamp, user};
+use crate::domain::{Id, Name};
+use crate::session::{Revocation, Revoked};
 
 /// End access at once: from the next request on, and in the middle of what is under way.
 #[derive(Debug, Subcommand)]
@@ -22,22 +21,11 @@ pub enum RevocationCommand {
     Lift(LiftArgs),
 }
 
-/// Where the store is.
-#[derive(Debug, Args)]
-struct StoreArgs {
-    /// The configuration, whose `[store] path` is used.
-    #[arg(long, value_name = "FILE", default_value = "claviger.toml")]
-    config: PathBuf,
-    /// The store itself, where there is no configuration that can be read.
-    #[arg(long, value_name = "FILE", conflicts_with = "config")]
-    store: Option<PathBuf>,
-}
-
 /// Whose access to end.
 #[derive(Debug, Args)]
 pub struct AddArgs {
-    /// `all`, `authn:NAME` (whoever this authenticator proves), `role:NAME`, or `principal:AUTHENTICATOR:ID`, as audit records name them; of
-    /// several, all are revoked or none.
+    /// `all`, `authn:NAME` (whoever this authenticator proves), `role:NAME`, or `principal:AUTHENTICATOR:ID` or
+    /// `session:ID`, as audit records name them; of several, all are revoked or none.
     #[arg(required = true)]
     of: Vec<Revoked>,
     /// Why; it is in the audit log.
@@ -67,15 +55,9 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 pub struct LiftArgs {
     /// The revocation's id, as `list` shows it.
-    id: RevocationId,
+    id: Id,
     #[command(flatten)]
     store: StoreArgs,
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::new(1, format!("claviger: {error}"))
-    }
 }
 
 impl RevocationCommand {
@@ -85,22 +67,6 @@ impl RevocationCommand {
             Self::List(args) => args.run(out),
             Self::Lift(args) => args.run(out),
         }
-    }
-}
-
-impl StoreArgs {
-    /// The store, and the names of the authenticators where a configuration tells them.
-    fn open(&self) -> Result<(Store, Option<Vec<Name>>), Failure> {
-        if let Some(path) = &self.store {
-            return Ok((Store::open(path)?, None));
-        }
-        let site = server::site(&self.config)
-            .map_err(|error| Failure::new(2, format!("{error}\nWith `--store FILE`, no configuration is needed.")))?;
-        let Some(path) = site.store else {
-            let text = format!("claviger: {} has no `[store] path`: add one and restart", self.config.display());
-            return Err(Failure::new(2, text));
-        };
-        Ok((Store::open(&path)?, Some(site.authenticators)))
     }
 }
 
@@ -127,7 +93,7 @@ impl AddArgs {
 fn check(of: &Revoked, known: &[Name]) -> Result<(), Failure> {
     let name = match of {
         Revoked::Authenticator(name) | Revoked::Principal(name, _) => name,
-        Revoked::All | Revoked::Role(_) => return Ok(()),
+        Revoked::All | Revoked::Role(_) | Revoked::Session(_) => return Ok(()),
     };
     if known.contains(name) || name.as_str() == "anonymous" {
         return Ok(());
@@ -166,11 +132,6 @@ impl LiftArgs {
     }
 }
 
-/// Who does it, as the operating system knows them.
-fn user() -> String {
-    format!("uid:{}", rustix::process::getuid().as_raw())
-}
-
 fn line(one: &Revocation) -> String {
     let until = one.until.map_or_else(|| "lifted".to_owned(), |until| stamp(until).to_string());
     format!("{}  {}  since {}  until {until}  by {}  {}", one.id, one.of, stamp(one.since), one.by, one.reason)
@@ -185,9 +146,4 @@ fn json(one: &Revocation) -> serde_json::Value {
         "since": stamp(one.since).to_string(),
         "until": one.until.map(|until| stamp(until).to_string()),
     })
-}
-
-fn stamp(time: SystemTime) -> jiff::Timestamp {
-    let time = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    time.round(jiff::Unit::Second).unwrap_or(time)
 }

@@ -97,6 +97,30 @@ pub(super) struct IssuerTable {
     pub(super) jwks_path: Option<Text>,
 }
 
+/// `[sessions]`: sessions that callers begin with a proof, and come in for a while. The endpoints stand below `issuer`: `/oauth/token`,
+/// `/oauth/revoke`, `/oauth/introspect`, `/oauth/jwks.json` and `/.well-known/oauth-authorization-server`. Needs `[store]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SessionsTable {
+    /// The gateway's own URL, without a path: `https`, or `http` on loopback. The `iss` and `aud` of the tokens.
+    pub(super) issuer: Text,
+    /// The key that seals the signing keys in the store, as `vault:path`; `claviger key sealing` makes one.
+    pub(super) key: Text,
+    /// The `[authn.NAME]`s whose proofs begin sessions. Routes take sessions where their `authn` names `sessions`.
+    pub(super) authn: Spanned<Vec<Text>>,
+    /// The `[limit.NAME]`s that apply to the endpoints. Default: none.
+    #[serde(default)]
+    pub(super) limits: Vec<Text>,
+    /// The longest that a session lasts, 1s to 24h; it never outlasts its proof. Default `1h`.
+    pub(super) max: Option<Spanned<Period>>,
+    /// How long a session may go without a request, 1m or more. Default: as long as it lasts.
+    pub(super) idle: Option<Spanned<Period>>,
+    /// How many sessions a principal may have at once. Default `100`.
+    pub(super) per_principal: Option<Spanned<u32>>,
+    /// How long a signing key signs, 1h or more. Default `24h`.
+    pub(super) rotate: Option<Spanned<Period>>,
+}
+
 /// What a route's target is told in a token.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -164,6 +188,10 @@ pub(super) struct RoleTable {
     /// Other names that confer it, where claims or keys name them as a role. Default: none.
     #[serde(default)]
     pub(super) claims: Vec<String>,
+    /// The longest that a session with this role lasts. Default: as `[sessions]` says.
+    pub(super) max: Option<Period>,
+    /// How long a session with this role may go without a request, 1m or more. Default: as `[sessions]` says.
+    pub(super) idle: Option<Spanned<Period>>,
 }
 
 /// `[limit.NAME]`: a rate, a concurrency, or both.

@@ -33,6 +33,7 @@ pub(super) struct File {
     pub(super) egress: EgressTable,
     pub(super) failures: FailuresTable,
     pub(super) identity_token: Option<IssuerTable>,
+    pub(super) sessions: Option<SessionsTable>,
     pub(super) listen: Entries<ListenTable>,
     pub(super) authn: Entries<AuthnTable>,
     pub(super) role: Entries<RoleTable>,
@@ -46,7 +47,7 @@ pub(super) struct File {
 }
 
 /// Every table, in the order in which the reference tells of them.
-pub(super) const TABLES: [&str; 15] = [
+pub(super) const TABLES: [&str; 16] = [
     "server",
     "admin",
     "audit",
@@ -54,6 +55,7 @@ pub(super) const TABLES: [&str; 15] = [
     "egress",
     "failures",
     "identity_token",
+    "sessions",
     "listen",
     "authn",
     "role",
@@ -104,6 +106,7 @@ impl<'a> Reader<'_, 'a> {
                 "egress" => file.egress = self.single("egress", value).unwrap_or_default(),
                 "failures" => file.failures = self.single("failures", value).unwrap_or_default(),
                 "identity_token" => file.identity_token = self.single("identity_token", value),
+                "sessions" => file.sessions = self.single("sessions", value),
                 "listen" => self.entries("listen", value, &mut file.listen, lost),
                 "authn" => self.entries("authn", value, &mut file.authn, lost),
                 "role" => self.entries("role", value, &mut file.role, lost),

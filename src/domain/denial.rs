@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{HostFault, Methods, PathFault};
+use super::{HostFault, Methods, OauthFault, PathFault};
 
 /// Why an exchange was refused: a stable code, a status, and a public text that tells a client what it may know and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,10 @@ pub enum Denial {
     LockedOut(Lockout, Duration),
     /// More requests are under way than this client, principal or route may have.
     TooManyInFlight,
+    /// The principal has as many sessions as it may.
+    TooManySessions,
+    /// A request to the token service asks for what it does not do or may not have.
+    TokenRequest(OauthFault),
     /// Something that the proxy needs is away.
     Unavailable(Unavailable),
     /// An error or panic in the proxy itself.
@@ -122,6 +126,8 @@ pub enum AuthnFault {
     Certificate,
     /// Revoked.
     Revoked,
+    /// The session was not used for longer than it may go without.
+    Idle,
     /// The signature leaves out what it has to cover.
     Component,
     /// The body is not the one that was signed.
@@ -185,7 +191,8 @@ impl Denial {
             Self::MethodNotAllowed(_) => 405,
             Self::Unauthenticated(_) => 401,
             Self::NotAllowed => 403,
-            Self::RateExceeded(_) | Self::LockedOut(..) | Self::TooManyInFlight => 429,
+            Self::TokenRequest(_) => 400,
+            Self::RateExceeded(_) | Self::LockedOut(..) | Self::TooManyInFlight | Self::TooManySessions => 429,
             Self::Unavailable(Unavailable::Upstream | Unavailable::UpstreamProtocol) => 502,
             Self::Unavailable(Unavailable::UpstreamTimeout) => 504,
             Self::Unavailable(
@@ -217,6 +224,8 @@ impl Denial {
             Self::RateExceeded(_) => "rate_exceeded",
             Self::LockedOut(..) => "locked_out",
             Self::TooManyInFlight => "too_many_in_flight",
+            Self::TooManySessions => "too_many_sessions",
+            Self::TokenRequest(fault) => fault.text(),
             Self::Unavailable(Unavailable::Upstream) => "upstream_unreachable",
             Self::Unavailable(Unavailable::UpstreamTimeout) => "upstream_timeout",
             Self::Unavailable(Unavailable::UpstreamProtocol) => "upstream_invalid",
@@ -253,6 +262,8 @@ impl Denial {
             | Self::NotAllowed
             | Self::RateExceeded(_)
             | Self::TooManyInFlight
+            | Self::TooManySessions
+            | Self::TokenRequest(_)
             | Self::Internal => "",
         }
     }
@@ -275,6 +286,8 @@ impl Denial {
             Self::RateExceeded(_) => "Too many requests.",
             Self::LockedOut(..) => "Too many credentials that were not accepted.",
             Self::TooManyInFlight => "Too many requests at once.",
+            Self::TooManySessions => "There are as many sessions as there may be: use one of them, or end one.",
+            Self::TokenRequest(fault) => fault.public_text(),
             Self::Unavailable(Unavailable::Upstream) => "The upstream could not be reached.",
             Self::Unavailable(Unavailable::UpstreamTimeout) => "The upstream did not answer in time.",
             Self::Unavailable(Unavailable::UpstreamProtocol) => "The upstream's answer was invalid.",
@@ -355,6 +368,7 @@ impl AuthnFault {
             Self::Inactive => "inactive",
             Self::Certificate => "certificate",
             Self::Revoked => "revoked",
+            Self::Idle => "idle",
             Self::Component => "component",
             Self::Digest => "digest",
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::Name;
+use super::{Name, Stay};
 
 /// What sort of caller a principal is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,22 @@ pub enum PrincipalKind {
     Service,
     /// A program that acts with some autonomy on somebody's behalf.
     Agent,
+}
+
+impl PrincipalKind {
+    /// The word for it in configurations, claims and records.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Service => "service",
+            Self::Agent => "agent",
+        }
+    }
+
+    /// The kind that this word stands for.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Human, Self::Service, Self::Agent].into_iter().find(|kind| kind.text() == word)
+    }
 }
 
 /// A proved identity: who, with what roles and scopes, proved how and until when.
@@ -37,6 +53,8 @@ pub struct Principal {
     pub actor: Option<Arc<str>>,
     /// What the caller must hold besides the token, where the token says so.
     pub confirmation: Confirmation,
+    /// The session that it came in, where it came in one.
+    pub session: Option<Arc<Stay>>,
 }
 
 /// What a token is bound to (RFC 7800 §3.1): without it, the token alone proves nothing.
@@ -60,6 +78,7 @@ impl Principal {
             expires: None,
             actor: None,
             confirmation: Confirmation::default(),
+            session: None,
         }
     }
 
@@ -69,6 +88,17 @@ impl Principal {
     /// What tells this principal from every other: the same id from another authenticator is somebody else.
     pub fn key_parts(&self) -> [&[u8]; 2] {
         [self.authenticator.as_str().as_bytes(), self.id.as_bytes()]
+    }
+
+    /// The roles that its proof names, as far as its session is not confined to others.
+    pub fn own_roles(&self) -> impl Iterator<Item = &str> {
+        let counts = |role: &&str| self.session.as_ref().is_none_or(|session| session.bounds.has_role(role));
+        self.roles.iter().map(AsRef::as_ref).filter(counts)
+    }
+
+    /// Its whole name, `AUTHENTICATOR:ID`.
+    pub fn name(&self) -> String {
+        format!("{}:{}", self.authenticator, self.id)
     }
 
     /// Whether a claim may serve as an id: 1 to [`Self::MAX_ID`] bytes without control characters, and at most one `@`,

@@ -5,7 +5,7 @@ use std::fmt;
 use http::{HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode_byte, utf8_percent_encode};
 
-use crate::domain::{Principal, PrincipalKind};
+use crate::domain::Principal;
 
 /// What is escaped in every value: all but visible ASCII, and `%` itself; and the comma, by which some read one value as several.
 const ESCAPED: AsciiSet = CONTROLS.add(b' ').add(b'%').add(b',');
@@ -124,12 +124,8 @@ impl Field {
     fn write(self, principal: &Principal, ends: &str, text: &mut String) {
         match self {
             Self::Id => escape(&principal.id, ends, text),
-            Self::Kind => text.push_str(match principal.kind {
-                PrincipalKind::Human => "human",
-                PrincipalKind::Service => "service",
-                PrincipalKind::Agent => "agent",
-            }),
-            Self::Roles => join(principal.roles.iter().map(AsRef::as_ref), ",", ends, text),
+            Self::Kind => text.push_str(principal.kind.text()),
+            Self::Roles => join(principal.own_roles(), ",", ends, text),
             Self::Scopes => join(principal.scopes.iter().map(AsRef::as_ref), " ", ends, text),
             Self::Authenticator => text.push_str(principal.authenticator.as_str()),
             Self::Actor => escape(principal.actor.as_deref().unwrap_or_default(), ends, text),
@@ -185,6 +181,7 @@ impl std::error::Error for TemplateFault {}
 
 #[cfg(test)]
 mod tests {
+    use crate::domain::PrincipalKind;
     use std::sync::Arc;
 
     use super::*;

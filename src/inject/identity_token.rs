@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::authz::Permit;
 use crate::crypto::{SigningKey, tag};
-use crate::domain::{Denial, HostPattern, Principal, PrincipalKind, Recent, Secret, Unavailable};
+use crate::domain::{Denial, HostPattern, Principal, Recent, Secret, Unavailable};
 use crate::vault::Slot;
 
 /// The gateway as an issuer of tokens about its callers.
@@ -179,15 +179,10 @@ impl IdentityToken {
         let mut claim = |name: &str, value: Value| claims.insert(name.to_owned(), value);
         claim("iss", self.issuer.settings.issuer.as_str().into());
         // The id alone could be somebody else's, whom another authenticator proves.
-        claim("sub", format!("{}:{}", principal.authenticator, principal.id).into());
+        claim("sub", principal.name().into());
         claim("aud", self.audience.as_str().into());
-        let kind = match principal.kind {
-            PrincipalKind::Human => "human",
-            PrincipalKind::Service => "service",
-            PrincipalKind::Agent => "agent",
-        };
-        claim("kind", kind.into());
-        claim("roles", principal.roles.iter().map(|role| Value::from(&**role)).collect());
+        claim("kind", principal.kind.text().into());
+        claim("roles", principal.own_roles().map(Value::from).collect());
         // One with a blank in it would be read as two (RFC 6749 §3.3).
         let scopes: Vec<_> =
             principal.scopes.iter().map(|scope| &**scope).filter(|scope| !scope.contains(' ')).collect();

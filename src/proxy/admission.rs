@@ -11,8 +11,8 @@ use crate::authz::Permit;
 use crate::domain::{Denial, HttpFault, Methods, NormalPath};
 use crate::inject::Injection;
 use crate::limit::{Key, Slot, retry_after};
-use crate::session::Line;
-use crate::state::{LimitBy, Route, RouteLimit};
+use crate::session::{Cut, Line};
+use crate::state::{Endpoint, LimitBy, Route, RouteLimit};
 use crate::target::{Selected, Tried};
 
 /// An exchange that may be forwarded, with what that needs. Its slots are free again when it is dropped.
@@ -68,9 +68,9 @@ impl Admission {
         }
     }
 
-    /// Since when its caller's access is ended, where that cut it.
-    pub(super) fn cut_since(&self) -> Option<SystemTime> {
-        self.line.as_ref().and_then(|line| line.cut_since())
+    /// What ended its caller's access in the middle of it, if something did.
+    pub(super) fn was_cut(&self) -> Option<Cut> {
+        self.line.as_ref().and_then(|line| line.was_cut())
     }
 
     /// The header fields that tell the client where it stands with its limits.
@@ -84,8 +84,18 @@ impl Admission {
 pub(super) enum Decision {
     /// It may be forwarded.
     Forward(Box<Admission>),
-    /// It asked for the gateway's own key set.
-    KeySet(Arc<str>),
+    /// It asked for what the gateway publishes.
+    Publish(Document),
+    /// It asks something of the token service; with the limits that it counts in.
+    Serve(Endpoint, Slots),
+}
+
+/// What the gateway publishes.
+#[derive(Debug)]
+pub(super) struct Document {
+    pub(super) text: Arc<str>,
+    /// Its media type.
+    pub(super) kind: &'static str,
 }
 
 /// Why an exchange was refused, and the header fields that go with the answer.
@@ -110,6 +120,8 @@ impl From<Denial> for Refusal {
             | Denial::NoRoute
             | Denial::Unauthenticated(_)
             | Denial::NotAllowed
+            | Denial::TooManySessions
+            | Denial::TokenRequest(_)
             | Denial::Unavailable(_)
             | Denial::Internal => Vec::new(),
         };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::admission::Admission;
 use super::record::Draft;
+use crate::domain::Denial;
 use crate::state::Snapshot;
 
 /// One exchange under way.
@@ -37,6 +38,17 @@ impl Exchange {
             Stage::Admitted(draft, admission) => Some((draft, admission)),
             Stage::Arrived | Stage::Refused(_) | Stage::Answered(_) | Stage::Recorded => None,
         }
+    }
+
+    /// Says why it is refused after all, of an exchange that was to be answered here.
+    pub(super) fn refuse(&mut self, denial: Denial) {
+        if let Some(draft) = self.draft() {
+            draft.denied(denial);
+        }
+        self.stage = match std::mem::replace(&mut self.stage, Stage::Arrived) {
+            Stage::Answered(draft) => Stage::Refused(draft),
+            other @ (Stage::Arrived | Stage::Refused(_) | Stage::Admitted(..) | Stage::Recorded) => other,
+        };
     }
 
     /// The record, while there is one.

@@ -9,7 +9,7 @@ use crate::telemetry::UpstreamFault;
 const CARRIED: &str = "Denial";
 
 /// The denials that callbacks carry; any other comes out as an internal one.
-const BY_PLACE: [Denial; 8] = [
+const BY_PLACE: [Denial; 9] = [
     Denial::Internal,
     Denial::BodyTooLarge,
     Denial::TimedOut(TimedOut::Body),
@@ -18,6 +18,7 @@ const BY_PLACE: [Denial; 8] = [
     Denial::Malformed(HttpFault::Path(PathFault::BadCharacter)),
     Denial::Unauthenticated(AuthnFault::Digest),
     Denial::Unauthenticated(AuthnFault::Revoked),
+    Denial::Unauthenticated(AuthnFault::Expired),
 ];
 
 /// A denial as the error that a callback returns. It comes back out of [`denial`].

@@ -13,20 +13,19 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
-use super::admission::{Decision, Refusal};
+use super::admission::{Decision, Document, Refusal, Slots};
 use super::descriptors;
 use super::exchange::{Exchange, Stage};
 use super::failure;
-use super::identify::{Arrival, split_absolute, split_target};
+use super::identify::{Arrival, split_target};
 use super::ingress;
-use super::line::REVOKED;
 use super::pipeline::admit;
 use super::record::{Draft, Ended};
 use super::supervised::{Supervised, Watch};
-use super::{respond, upstream};
+use super::{respond, tokens, upstream};
 use crate::audit::Outcome;
 use crate::domain::{Denial, TimedOut, Unavailable};
-use crate::state::Services;
+use crate::state::{Endpoint, Services};
 
 /// The data plane as Pingora calls it.
 pub struct Gateway {
@@ -41,7 +40,8 @@ const FORWARD: bool = false;
 /// What is to be done with an exchange that was not refused.
 enum Next {
     Forward,
-    Publish(Arc<str>),
+    Publish(Document),
+    Serve(Endpoint, Slots),
 }
 
 impl Gateway {
@@ -60,21 +60,16 @@ impl Gateway {
         connection.hear();
         let mut draft =
             Draft::begin(&self.services, &exchange.snapshot, connection, &head.method, head.version, &head.headers);
-        let (authority, target) = split_absolute(head.raw_path());
-        let authority = authority.or_else(|| head.uri.authority().map(http::uri::Authority::as_str));
-        let arrival = Arrival {
-            method: &head.method,
-            target,
-            authority,
-            version: head.version,
-            headers: &head.headers,
-            has_body,
-        };
+        let arrival = Arrival::of(head, has_body);
         draft.has_query(arrival.target.contains(&b'?'));
         match admit(&arrival, connection, &self.services, &exchange.snapshot, &mut draft).await {
-            Ok(Decision::KeySet(keys)) => {
+            Ok(Decision::Publish(document)) => {
                 exchange.stage = Stage::Answered(draft);
-                Ok(Ok(Next::Publish(keys)))
+                Ok(Ok(Next::Publish(document)))
+            }
+            Ok(Decision::Serve(endpoint, slots)) => {
+                exchange.stage = Stage::Answered(draft);
+                Ok(Ok(Next::Serve(endpoint, slots)))
             }
             Ok(Decision::Forward(admission)) => {
                 if has_body && !admission.websocket {
@@ -116,11 +111,12 @@ impl ProxyHttp for Gateway {
                 watch_over(session, exchange);
                 return Ok(FORWARD);
             }
-            Ok(Next::Publish(keys)) => {
+            Ok(Next::Publish(document)) => {
                 if let Some(draft) = exchange.draft() {
-                    respond::publish(session, &keys, draft.id(), draining).await?;
+                    respond::publish(session, &document, draft.id(), draining).await?;
                 }
             }
+            Ok(Next::Serve(endpoint, _slots)) => tokens::serve(&self.services, session, exchange, endpoint).await?,
             Err(refusal) => {
                 if let Some(draft) = exchange.draft() {
                     respond::hear_out(session, &refusal).await;
@@ -201,9 +197,9 @@ impl ProxyHttp for Gateway {
         if !admission.attempt.bound {
             return Err(failure::carry(Denial::Internal));
         }
-        if admission.cut_since().is_some() {
+        if let Some(cut) = admission.was_cut() {
             // While the connection was made.
-            return Err(failure::carry(REVOKED));
+            return Err(failure::carry(Denial::Unauthenticated(cut.fault)));
         }
         // A retry sends the body again from its beginning.
         admission.body.restart();
@@ -299,8 +295,8 @@ impl ProxyHttp for Gateway {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
-        let is_cut = exchange.admitted().is_some_and(|(_, admission)| admission.cut_since().is_some());
-        let denial = if is_cut { Some(REVOKED) } else { failure::denial(error) };
+        let cut = exchange.admitted().and_then(|(_, admission)| admission.was_cut());
+        let denial = cut.map(|cut| Denial::Unauthenticated(cut.fault)).or_else(|| failure::denial(error));
         let mut answer = FailToProxy { error_code: 0, can_reuse_downstream: false };
         let Some(draft) = exchange.draft() else { return answer };
         let Some(denial) = denial else { return answer };
@@ -328,9 +324,9 @@ impl ProxyHttp for Gateway {
         let (request_bytes, response_bytes) = (session.body_bytes_read() as u64, session.body_bytes_sent() as u64);
         let upstream_began = exchange.admitted().and_then(|(_, admission)| admission.attempt.began);
         let refused = matches!(exchange.stage, Stage::Refused(_));
-        let cut = exchange.admitted().and_then(|(_, admission)| admission.cut_since());
-        if let (Some(since), Some(_)) = (cut, error) {
-            let took = SystemTime::now().duration_since(since).unwrap_or_default();
+        let cut = exchange.admitted().and_then(|(_, admission)| admission.was_cut());
+        if let (Some(cut), Some(_)) = (cut, error) {
+            let took = SystemTime::now().duration_since(cut.since).unwrap_or_default();
             self.services.engines.metrics.cut_seconds.observe(took.as_secs_f64());
         }
         if let Some(draft) = exchange.draft() {

@@ -1,6 +1,7 @@
 //! The head of a request in normal form, or the one rule that it breaks. Every later phase sees this form and no other.
 
 use http::{HeaderMap, Method, Version, header};
+use pingora::http::RequestHeader;
 
 use crate::domain::{Denial, Host, HostFault, HttpFault, Methods, NormalPath, PathFault};
 
@@ -15,6 +16,15 @@ pub(super) struct Arrival<'a> {
     pub(super) headers: &'a HeaderMap,
     /// Whether a body, or what a switched protocol sends, follows.
     pub(super) has_body: bool,
+}
+
+impl<'a> Arrival<'a> {
+    /// The head that Pingora read.
+    pub(super) fn of(head: &'a RequestHeader, has_body: bool) -> Self {
+        let (authority, target) = split_absolute(head.raw_path());
+        let authority = authority.or_else(|| head.uri.authority().map(http::uri::Authority::as_str));
+        Self { method: &head.method, target, authority, version: head.version, headers: &head.headers, has_body }
+    }
 }
 
 /// A head in normal form.

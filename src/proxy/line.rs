@@ -13,8 +13,12 @@ use crate::domain::{AuthnFault, Denial};
 use crate::session::{Carried, Line};
 use crate::state::Services;
 
+const REVOKED: Denial = Denial::Unauthenticated(AuthnFault::Revoked);
+
 /// What ended it, for whoever is told.
-pub(super) const REVOKED: Denial = Denial::Unauthenticated(AuthnFault::Revoked);
+fn denial(line: &Line) -> Denial {
+    line.was_cut().map_or(REVOKED, |cut| Denial::Unauthenticated(cut.fault))
+}
 
 /// Puts an exchange on a line, unless its caller is revoked. None where nobody can be. An HTTP/1 connection is one line for all its exchanges;
 /// of HTTP/2, each exchange has its own.
@@ -29,7 +33,9 @@ pub(super) fn carry(
         Grantee::Role(role) => Some(Arc::clone(role)),
         Grantee::Scope(_) | Grantee::Principal(_) => None,
     };
-    let carried = Carried { principal: Arc::clone(permit.principal()), role };
+    let principal = Arc::clone(permit.principal());
+    let until = principal.session.as_ref().and(principal.expires);
+    let carried = Carried { principal, role, until };
     let line = if connection.is_http2() { revocations.line() } else { connection.line(|| revocations.line()) };
     // Before the look: who is revoked after it is found on the line.
     line.carry(carried.clone());
@@ -41,7 +47,7 @@ pub(super) async fn unless_cut<T>(line: Option<&Arc<Line>>, work: impl Future<Ou
     let Some(line) = line else { return work.await };
     tokio::select! {
         biased;
-        () = line.cut() => Err(failure::carry_of_body(REVOKED)),
+        () = line.cut() => Err(failure::carry_of_body(denial(line))),
         done = work => done,
     }
 }

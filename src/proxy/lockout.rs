@@ -53,14 +53,14 @@ pub(super) fn failed(services: &Services, snapshot: &Snapshot, chain: &Chain, vi
 /// there was no room to compare counts too: a right one may have been known, and so not have had to wait.
 fn is_wrong(denial: &Denial) -> bool {
     use AuthnFault::{
-        Algorithm, Audience, Binding, Certificate, Claim, Component, Critical, Digest, Expired, Inactive, Issuer,
+        Algorithm, Audience, Binding, Certificate, Claim, Component, Critical, Digest, Expired, Idle, Inactive, Issuer,
         Malformed, Missing, Network, Nonce, NotYetValid, Replay, Revoked, Several, Signature, Type, UnknownKey,
     };
     let Denial::Unauthenticated(fault) = denial else {
         return *denial == Denial::Unavailable(Unavailable::Passwords);
     };
     match fault {
-        Missing | Several | Expired | NotYetValid | Nonce | Replay | Inactive => false,
+        Missing | Several | Expired | NotYetValid | Nonce | Replay | Inactive | Idle => false,
         Malformed | Algorithm | UnknownKey | Signature | Issuer | Audience | Type | Critical | Claim | Network
         | Binding | Certificate | Revoked | Component | Digest => true,
     }

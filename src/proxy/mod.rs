@@ -12,10 +12,12 @@ mod identify;
 pub mod ingress;
 mod line;
 mod lockout;
+mod own;
 mod pipeline;
 mod record;
 mod respond;
 mod supervised;
+mod tokens;
 mod upstream;
 
 pub use gateway::Gateway;

@@ -1,18 +1,14 @@
 //! One request, on one page: the phases from a head to the permission to forward it. Each returns a value or a refusal; only `respond`
 //! answers a client. What comes after (forward, apply, respond, record) Pingora calls through `gateway`.
 
-use std::sync::Arc;
-use std::time::Instant;
-
-use crate::domain::{Denial, Methods, RequestView, Unavailable};
-use crate::inject::Issuer;
+use crate::domain::{Denial, RequestView, Unavailable};
 use crate::limit::Key;
 use crate::proxy::admission::{Admission, Body, Decision, Refusal, Slots};
 use crate::proxy::client_certificates::ClientCertificates;
 use crate::proxy::identify::{Arrival, identify};
 use crate::proxy::ingress::Connection;
 use crate::proxy::record::Draft;
-use crate::proxy::{line, lockout};
+use crate::proxy::{line, lockout, own};
 use crate::state::{LimitBy, Services, Snapshot};
 
 /// Decides whether a request may be forwarded, and gets what forwarding it needs. Nothing is sent anywhere yet.
@@ -31,10 +27,8 @@ pub(super) async fn admit(
     let request = identify(arrival)?;
     draft.identified(&request);
 
-    let keys = snapshot.issuer.as_ref().filter(|own| own.publishes(request.host.as_str(), request.path.as_str()));
-    if let Some(own) = keys {
-        // Public, and asked for by those who know nobody here.
-        return own_keys(own, arrival.method, draft.lapped()).map(Decision::KeySet);
+    if let Some(decision) = own::answer(services, snapshot, &request, arrival.method, draft)? {
+        return Ok(decision);
     }
 
     let certificates = ClientCertificates::of(connection, snapshot, &request.host, arrival.headers)?;
@@ -70,6 +64,10 @@ pub(super) async fn admit(
     }
     let proof = proof.map_err(|denial| Refusal::with_challenge(denial, &route.authn, draft.time()))?;
     draft.authenticated(&proof.principal);
+    let session = proof.principal.session.as_ref();
+    if session.is_some_and(|session| !session.bounds.admit(&route.name, arrival.method.as_str())) {
+        return Err(Denial::NotAllowed.into());
+    }
 
     let permit = route.policy.authorize(proof.principal, &view)?;
     draft.authorized(&permit);
@@ -93,12 +91,4 @@ pub(super) async fn admit(
     admission.identity_token = token;
     admission.line = line;
     Ok(Decision::Forward(Box::new(admission)))
-}
-
-fn own_keys(issuer: &Issuer, method: &http::Method, now: Instant) -> Result<Arc<str>, Refusal> {
-    let reads = Methods::of("GET").union(Methods::of("HEAD"));
-    if !Methods::of(method.as_str()).intersects(reads) {
-        return Err(Denial::MethodNotAllowed(reads).into());
-    }
-    Ok(issuer.key_set(now)?)
 }

@@ -8,7 +8,8 @@ use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora_proxy::Session;
 
-use super::admission::Refusal;
+use super::admission::{Document, Refusal};
+use super::tokens::{self, Refused};
 use crate::domain::{Denial, RequestId};
 
 /// The field that tells a client the id of its exchange, to quote.
@@ -18,43 +19,70 @@ pub(super) const REQUEST_ID_FIELD: &str = "x-request-id";
 
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Answers a refusal. A connection whose framing is in doubt, or that is about to go, is closed after it.
 pub(super) async fn refuse(session: &mut Session, refusal: &Refusal, id: RequestId, draining: bool) -> Result<()> {
-    if draining || closes(&refusal.denial) {
+    let denial = &refusal.denial;
+    let mut fields = vec![(header::CONTENT_TYPE, PROBLEM), (header::CACHE_CONTROL, NO_STORE)];
+    fields.extend(refusal.fields.iter().cloned());
+    let status = status(denial);
+    answer(session, status, &fields, document(denial, status, "", id), id, draining || closes(denial)).await
+}
+
+/// Answers with what the gateway publishes, which may be kept for less time than a key that follows is published before it signs.
+pub(super) async fn publish(session: &mut Session, document: &Document, id: RequestId, draining: bool) -> Result<()> {
+    let fields = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(document.kind)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
+    ];
+    let body = Bytes::copy_from_slice(document.text.as_bytes());
+    answer(session, StatusCode::OK, &fields, body, id, draining).await
+}
+
+/// Answers a request to the token service: with what nobody may keep (RFC 6749 §5.1).
+pub(super) async fn tell(session: &mut Session, json: Bytes, id: RequestId, draining: bool) -> Result<()> {
+    let fields = [(header::CONTENT_TYPE, JSON), (header::CACHE_CONTROL, NO_STORE), (header::PRAGMA, NO_CACHE)];
+    answer(session, StatusCode::OK, &fields, json, id, draining).await
+}
+
+/// Refuses a request to the token service: a problem document that is an error of OAuth too (RFC 6749 §5.2).
+pub(super) async fn refuse_token(
+    session: &mut Session,
+    refused: &Refused,
+    id: RequestId,
+    draining: bool,
+) -> Result<()> {
+    let denial = &refused.refusal.denial;
+    let mut fields = vec![(header::CONTENT_TYPE, JSON), (header::CACHE_CONTROL, NO_STORE), (header::PRAGMA, NO_CACHE)];
+    fields.extend(refused.refusal.fields.iter().cloned());
+    let status = tokens::status(refused);
+    let error = format!(r#""error":"{}","error_description":"{}","#, refused.error, denial.public_text());
+    answer(session, status, &fields, document(denial, status, &error, id), id, draining || closes(denial)).await
+}
+
+async fn answer(
+    session: &mut Session,
+    status: StatusCode,
+    fields: &[(HeaderName, HeaderValue)],
+    body: Bytes,
+    id: RequestId,
+    is_last: bool,
+) -> Result<()> {
+    if is_last {
         session.set_keepalive(None);
     }
-    let body = document(&refusal.denial, id);
-    let mut head = ResponseHeader::build(status(&refusal.denial), Some(refusal.fields.len() + 5))?;
-    head.insert_header(header::CONTENT_TYPE, PROBLEM)?;
-    head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))?;
-    head.insert_header(header::CACHE_CONTROL, NO_STORE)?;
-    head.insert_header(REQUEST_ID_FIELD, id.to_string())?;
-    for (name, value) in &refusal.fields {
+    let mut head = ResponseHeader::build(status, Some(fields.len() + 2))?;
+    for (name, value) in fields {
         head.append_header(name.clone(), value.clone())?;
     }
+    head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))?;
+    head.insert_header(REQUEST_ID_FIELD, id.to_string())?;
     let bodiless = session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(head), bodiless).await?;
     if !bodiless {
         session.write_response_body(Some(body), true).await?;
-    }
-    Ok(())
-}
-
-/// Answers with the gateway's own public keys, which may be kept for as long as a key that follows is published before it signs.
-pub(super) async fn publish(session: &mut Session, keys: &str, id: RequestId, draining: bool) -> Result<()> {
-    if draining {
-        session.set_keepalive(None);
-    }
-    let mut head = ResponseHeader::build(StatusCode::OK, Some(4))?;
-    head.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"))?;
-    head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(keys.len()))?;
-    head.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"))?;
-    head.insert_header(REQUEST_ID_FIELD, id.to_string())?;
-    let bodiless = session.req_header().method == Method::HEAD;
-    session.write_response_header(Box::new(head), bodiless).await?;
-    if !bodiless {
-        session.write_response_body(Some(Bytes::copy_from_slice(keys.as_bytes())), true).await?;
     }
     Ok(())
 }
@@ -92,14 +120,15 @@ fn status(denial: &Denial) -> StatusCode {
     StatusCode::from_u16(denial.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// `{"title","status","code","detail","request_id"}`; `type` is `about:blank`, its default. All texts are ours, so nothing needs escaping.
-fn document(denial: &Denial, id: RequestId) -> Bytes {
-    let status = status(denial);
+/// `{"title","status","code","detail","request_id"}`, and other members in front; `type` is `about:blank`, its default. All texts are ours, so
+/// nothing needs escaping.
+fn document(denial: &Denial, status: StatusCode, others: &str, id: RequestId) -> Bytes {
     let title = status.canonical_reason().unwrap_or("Error");
     let (code, detail) = (denial.code(), denial.public_text());
     let status = status.as_u16();
-    let text =
-        format!(r#"{{"title":"{title}","status":{status},"code":"{code}","detail":"{detail}","request_id":"{id}"}}"#);
+    let text = format!(
+        r#"{{{others}"title":"{title}","status":{status},"code":"{code}","detail":"{detail}","request_id":"{id}"}}"#
+    );
     Bytes::from(text + "\n")
 }
 
@@ -117,7 +146,7 @@ mod tests {
             Denial::Unavailable(Unavailable::Credential),
             Denial::Internal,
         ] {
-            let text = document(&denial, RequestId::new(std::time::SystemTime::now()));
+            let text = document(&denial, status(&denial), "", RequestId::new(std::time::SystemTime::now()));
             let json: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
             assert_eq!(json["status"], denial.status());
             assert_eq!(json["code"], denial.code());

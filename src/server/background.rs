@@ -11,6 +11,7 @@ use prometheus::IntCounter;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::sessions;
 use crate::config::Reloader;
 use crate::domain::Lockout;
 use crate::proxy::ingress::Gate;
@@ -47,6 +48,7 @@ impl BackgroundService for Background {
             self.reload_on_hangup(),
             self.count(),
             self.end_lockouts(),
+            sessions::keep(&self.services),
         );
     }
 }

@@ -5,6 +5,7 @@ mod handover;
 mod listeners;
 mod process;
 mod revocations;
+mod sessions;
 mod shutdown;
 mod tls;
 
@@ -115,10 +116,11 @@ pub fn run(options: Options) -> Result<(), StartError> {
     let Plan { snapshot, process, .. } = plan?;
     let settings = audit::Settings { path: process.audit.clone(), ..audit::Settings::default() };
     let log = audit::Log::open(settings, engines.metrics.audit.clone()).map_err(StartError::Audit)?;
-    let revocations = process.store.as_deref().map(|path| Store::open(path).and_then(Revocations::new)).transpose();
+    let revocations = process.store.as_deref().map(|path| open(path, &engines)).transpose();
     let revocations = revocations.map_err(StartError::Store)?.map(Arc::new);
     let services = Arc::new(Services::new(engines, log, snapshot).with_revocations(revocations));
     prime(&services)?;
+    sessions::keep_keys(&services);
 
     let run_directory = process::RunDirectory::open(&process.run_directory);
     let mut server = Server::new_with_opt_and_conf(options_for(&options), conf(&process, &run_directory));
@@ -140,6 +142,13 @@ pub fn run(options: Options) -> Result<(), StartError> {
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
     shutdown::flush(&services);
     Ok(())
+}
+
+/// The store, for all that is kept in it.
+fn open(path: &Path, engines: &Engines) -> Result<Revocations, StoreError> {
+    let store = Store::open(path)?;
+    engines.authenticators.sessions().open(store.again()?)?;
+    Revocations::new(store)
 }
 
 fn tell(process: &Process, services: &Services) {

@@ -47,6 +47,10 @@ impl Watcher<'_> {
         loop {
             thread::sleep(Revocations::REFRESH_EVERY);
             let refreshed = self.revocations.refresh(SystemTime::now());
+            let ended = self.revocations.end_due(SystemTime::now());
+            if ended > 0 {
+                log::info!(exchanges = ended; "exchanges were cut: their sessions have ended");
+            }
             let settled = self.settle();
             let taken = refreshed.map(|(cut, untold)| {
                 if cut > 0 {

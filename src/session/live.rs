@@ -6,20 +6,23 @@ use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::domain::Principal;
+use crate::domain::{AuthnFault, Principal};
 
 /// All lines of a process: one for each HTTP/1 connection, which carries one exchange after another, and one for each HTTP/2 stream.
 #[derive(Debug)]
 pub struct Lines {
     next: AtomicU64,
+    /// When the first of the exchanges that end by themselves does, in milliseconds since 1970; it may be gone by then.
+    end: AtomicU64,
     shards: Box<[Shard]>,
 }
 
 impl Default for Lines {
     fn default() -> Self {
-        Self { next: AtomicU64::new(0), shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { next: AtomicU64::new(0), end: AtomicU64::new(u64::MAX), shards }
     }
 }
 
@@ -27,13 +30,24 @@ type Shard = Mutex<HashMap<u64, Weak<Line>, ahash::RandomState>>;
 
 const SHARDS: u64 = 64;
 
-/// For whom an exchange is: who was proved, and the role that allowed it, where one did.
+/// For whom an exchange is: who was proved, the role that allowed it, where one did, and until when it was allowed.
 #[derive(Debug, Clone)]
 pub struct Carried {
     /// Who was proved.
     pub principal: Arc<Principal>,
     /// The role that allowed the exchange; none where a scope or the principal's own id did.
     pub role: Option<Arc<str>>,
+    /// When it ends, whatever is under way then: with its session. None where it may go on.
+    pub until: Option<SystemTime>,
+}
+
+/// What ended an exchange in the middle.
+#[derive(Debug, Clone, Copy)]
+pub struct Cut {
+    /// When the end of the access was asked for, or due.
+    pub since: SystemTime,
+    /// [`AuthnFault::Revoked`] or [`AuthnFault::Expired`].
+    pub fault: AuthnFault,
 }
 
 impl Carried {
@@ -48,7 +62,7 @@ pub struct Line {
     id: u64,
     lines: Weak<Lines>,
     carried: Mutex<Option<Carried>>,
-    cut: OnceLock<SystemTime>,
+    cut: OnceLock<Cut>,
     waker: Mutex<Option<Waker>>,
 }
 
@@ -70,13 +84,53 @@ impl Lines {
 
     /// Cuts each line that carries an exchange for somebody whose access was ended, which the judge says with the time when that was asked
     /// for; tells how many.
-    pub fn cut(&self, ended: impl Fn(&Carried) -> Option<SystemTime>) -> usize {
+    pub fn cut(&self, revoked: impl Fn(&Carried) -> Option<SystemTime>) -> usize {
+        self.cut_where(|carried| Some(Cut { since: revoked(carried)?, fault: AuthnFault::Revoked }))
+    }
+
+    /// Cuts each line whose exchange was allowed until now and no longer; tells how many. Costs next to nothing until then.
+    pub fn end(&self, now: SystemTime) -> usize {
+        if millis(now) < self.end.load(Ordering::Relaxed) {
+            return 0;
+        }
+        // Before the look: what begins to be carried after it says so itself.
+        self.end.store(u64::MAX, Ordering::SeqCst);
+        self.cut_where(|carried| {
+            let since = carried.until?;
+            if now < since {
+                self.ends_at(since);
+                return None;
+            }
+            Some(Cut { since, fault: AuthnFault::Expired })
+        })
+    }
+
+    /// Says of each session that an exchange of which is under way that it is in use.
+    pub fn touch(&self, now: SystemTime) {
+        self.each(|line| {
+            if let Some(session) = lock(&line.carried).as_ref().and_then(|carried| carried.principal.session.as_ref()) {
+                session.touch(now);
+            }
+            false
+        });
+    }
+
+    fn ends_at(&self, time: SystemTime) {
+        self.end.fetch_min(millis(time), Ordering::SeqCst);
+    }
+
+    fn cut_where(&self, ended: impl Fn(&Carried) -> Option<Cut>) -> usize {
+        self.each(|line| line.cut_if(&ended))
+    }
+
+    /// How many lines it says yes of.
+    fn each(&self, is_one: impl Fn(&Line) -> bool) -> usize {
         self.shards
             .iter()
             .map(|shard| {
-                // Woken outside of the lock, which a line takes when it goes.
+                // Outside of the lock, which a line takes when it goes.
                 let lines: Vec<_> = lock(shard).values().filter_map(Weak::upgrade).collect();
-                lines.iter().filter(|line| line.cut_if(&ended)).count()
+                lines.iter().filter(|line| is_one(line)).count()
             })
             .sum()
     }
@@ -97,7 +151,11 @@ impl Lines {
 impl Line {
     /// Carries an exchange from now on. To be said before the revocations are looked at: who is revoked in between is found there, or here.
     pub fn carry(&self, carried: Carried) {
+        let until = carried.until;
         *lock(&self.carried) = Some(carried);
+        if let Some((until, lines)) = until.zip(self.lines.upgrade()) {
+            lines.ends_at(until);
+        }
     }
 
     /// Carries nothing now.
@@ -105,8 +163,8 @@ impl Line {
         lock(&self.carried).take();
     }
 
-    /// When the end of the access was asked for that cut it, if it was cut.
-    pub fn cut_since(&self) -> Option<SystemTime> {
+    /// What cut it, if it was cut.
+    pub fn was_cut(&self) -> Option<Cut> {
         self.cut.get().copied()
     }
 
@@ -130,9 +188,9 @@ impl Line {
         poll_fn(|cx| self.poll_cut(cx)).await;
     }
 
-    fn cut_if(&self, ended: impl Fn(&Carried) -> Option<SystemTime>) -> bool {
-        let since = lock(&self.carried).as_ref().and_then(ended);
-        let is_cut = since.is_some_and(|since| self.cut.set(since).is_ok());
+    fn cut_if(&self, ended: impl Fn(&Carried) -> Option<Cut>) -> bool {
+        let cut = lock(&self.carried).as_ref().and_then(ended);
+        let is_cut = cut.is_some_and(|cut| self.cut.set(cut).is_ok());
         if is_cut && let Some(waker) = lock(&self.waker).take() {
             waker.wake();
         }
@@ -154,6 +212,12 @@ impl fmt::Debug for Line {
     }
 }
 
+/// Rounded up, so that nothing ends before its time.
+fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default() + Duration::from_micros(999);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -166,7 +230,33 @@ mod tests {
     fn carried(id: &str) -> Carried {
         let authenticator = Name::parse("corp").expect("a name");
         let principal = Arc::new(Principal::new(authenticator, PrincipalKind::Human, id.to_owned()));
-        Carried { principal, role: None }
+        Carried { principal, role: None, until: None }
+    }
+
+    #[test]
+    fn what_was_allowed_until_now_is_cut_now_and_not_before() {
+        let lines = Arc::new(Lines::default());
+        let at = |millis| UNIX_EPOCH + Duration::from_millis(millis);
+        let until = |end: Option<u64>| Carried { until: end.map(at), ..carried("ada") };
+        let all = [Some(2_000), Some(1_000), None, Some(500)].map(|end| {
+            let line = lines.add();
+            line.carry(until(end));
+            line
+        });
+        all[3].rest();
+        let cut = |line: &Arc<Line>| line.was_cut().is_some_and(|cut| cut.fault == AuthnFault::Expired);
+        for (now, want) in [
+            (499, [false, false, false, false]),
+            (999, [false, false, false, false]),
+            (1_000, [false, true, false, false]),
+            (1_999, [false, true, false, false]),
+            (3_000, [true, true, false, false]),
+        ] {
+            lines.end(at(now));
+            assert_eq!([0, 1, 2, 3].map(|n| cut(&all[n])), want, "{now}");
+        }
+        all[3].carry(until(Some(3_500)));
+        assert_eq!((lines.end(at(3_499)), lines.end(at(3_501))), (0, 1));
     }
 
     #[tokio::test]
@@ -186,7 +276,7 @@ mod tests {
         let is_ada = |carried: &Carried| (carried.principal.id == "ada").then_some(since);
         assert_eq!(lines.cut(is_ada), 1);
         waiting.await.expect("woken");
-        assert_eq!([&ada, &bob, &idle].map(|line| line.cut_since()), [Some(since), None, None]);
+        assert_eq!([&ada, &bob, &idle].map(|line| line.was_cut().map(|cut| cut.since)), [Some(since), None, None]);
         assert_eq!(lines.cut(is_ada), 0, "once");
         assert_eq!(lines.cut(|_| Some(since)), 1);
         assert_eq!(lines.count(), 3);

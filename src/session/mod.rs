@@ -1,11 +1,16 @@
-//! What ends access before its time: revocations, kept in a file, and the exchanges under way that they cut.
+//! What bounds access in time: sessions, and revocations that end access before its time; both kept in a file, with the exchanges under way
+//! that they cut.
 
 mod live;
 mod revocation;
 mod revocations;
+mod sessions;
+mod signers;
 mod store;
 
-pub use live::{Carried, Line, Lines};
-pub use revocation::{Revocation, RevocationId, RevocationIdError, Revoked, RevokedError};
+pub use live::{Carried, Cut, Line, Lines};
+pub use revocation::{Revocation, Revoked, RevokedError};
 pub use revocations::{Change, Revocations};
+pub use sessions::{NewSession, Session, SessionFault, Sessions};
+pub use signers::{Signers, SignersFault};
 pub use store::{Store, StoreError};

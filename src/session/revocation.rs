@@ -5,9 +5,9 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use super::Carried;
-use crate::domain::{Name, Principal};
+use crate::domain::{Id, Name, Principal};
 
-/// Whom a revocation ends: `all`, `authn:NAME`, `role:NAME`, or `principal:AUTHENTICATOR:ID`.
+/// Whom a revocation ends: `all`, `authn:NAME`, `role:NAME`, `principal:AUTHENTICATOR:ID`, or `session:ID`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Revoked {
     /// Everybody.
@@ -18,25 +18,19 @@ pub enum Revoked {
     Role(String),
     /// One principal.
     Principal(Name, String),
+    /// One session.
+    Session(Id),
 }
 
 /// A text that is no [`Revoked`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevokedError;
 
-/// A text that is no [`RevocationId`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RevocationIdError;
-
-/// The id of a revocation: 16 random bytes in hexadecimal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RevocationId([u8; 16]);
-
 /// One revocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
     /// What it is called when it is lifted.
-    pub id: RevocationId,
+    pub id: Id,
     /// Whom it ends.
     pub of: Revoked,
     /// Why, as whoever revoked wrote it.
@@ -68,7 +62,7 @@ impl Revocation {
     /// A new one, from now on.
     pub fn new(of: Revoked, reason: String, by: String, now: SystemTime, lasts: Option<Duration>) -> Self {
         let until = lasts.and_then(|lasts| now.checked_add(lasts));
-        Self { id: RevocationId(crate::crypto::random()), of, reason, by, since: now, until, lifted_by: None }
+        Self { id: Id(crate::crypto::random()), of, reason, by, since: now, until, lifted_by: None }
     }
 }
 
@@ -81,6 +75,7 @@ impl Revoked {
             Self::Authenticator(name) => principal.authenticator == *name,
             Self::Role(role) => carried.roles().any(|has| has == role),
             Self::Principal(name, id) => principal.authenticator == *name && principal.id == *id,
+            Self::Session(id) => principal.session.as_ref().is_some_and(|session| session.id == *id),
         }
     }
 }
@@ -94,6 +89,7 @@ impl FromStr for Revoked {
             None if text == "all" => Ok(Self::All),
             Some(("authn", of)) => name(of).map(Self::Authenticator),
             Some(("role", of)) if !of.is_empty() && !of.chars().any(char::is_control) => Ok(Self::Role(of.to_owned())),
+            Some(("session", of)) => of.parse().map(Self::Session).map_err(|_| RevokedError),
             Some(("principal", of)) => match of.split_once(':') {
                 Some((authenticator, id)) if Principal::is_valid_id(id) => {
                     Ok(Self::Principal(name(authenticator)?, id.to_owned()))
@@ -112,46 +108,15 @@ impl fmt::Display for Revoked {
             Self::Authenticator(name) => write!(f, "authn:{name}"),
             Self::Role(role) => write!(f, "role:{role}"),
             Self::Principal(name, id) => write!(f, "principal:{name}:{id}"),
+            Self::Session(id) => write!(f, "session:{id}"),
         }
     }
 }
 
 impl fmt::Display for RevokedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("write `all`, `authn:NAME`, `role:NAME` or `principal:AUTHENTICATOR:ID`")
+        f.write_str("write `all`, `authn:NAME`, `role:NAME`, `principal:AUTHENTICATOR:ID` or `session:ID`")
     }
 }
 
 impl std::error::Error for RevokedError {}
-
-impl FromStr for RevocationId {
-    type Err = RevocationIdError;
-
-    fn from_str(text: &str) -> Result<Self, RevocationIdError> {
-        let digit = |byte: u8| char::from(byte).to_digit(16).filter(|_| !byte.is_ascii_uppercase());
-        let bytes = text.as_bytes();
-        let mut id = [0; 16];
-        if bytes.len() != 32 {
-            return Err(RevocationIdError);
-        }
-        for (byte, pair) in id.iter_mut().zip(bytes.chunks_exact(2)) {
-            let value = digit(pair[0]).zip(digit(pair[1])).map(|(high, low)| high * 16 + low);
-            *byte = value.and_then(|value| u8::try_from(value).ok()).ok_or(RevocationIdError)?;
-        }
-        Ok(Self(id))
-    }
-}
-
-impl fmt::Display for RevocationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Display for RevocationIdError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an id is 32 hexadecimal digits, as `claviger revocation list` shows them")
-    }
-}
-
-impl std::error::Error for RevocationIdError {}

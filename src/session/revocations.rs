@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use super::store::Kept;
-use super::{Carried, Line, Lines, Revocation, RevocationId, Revoked, Store, StoreError};
-use crate::domain::Name;
+use super::{Carried, Line, Lines, Revocation, Revoked, Store, StoreError};
+use crate::domain::{Id, Name};
 
 /// All revocations in force, as they stand in the store, which other processes change.
 #[derive(Debug)]
@@ -36,10 +36,11 @@ struct Held {
     authenticators: HashMap<Name, Vec<Revocation>, ahash::RandomState>,
     roles: HashMap<String, Vec<Revocation>, ahash::RandomState>,
     principals: HashMap<Name, HashMap<String, Vec<Revocation>, ahash::RandomState>, ahash::RandomState>,
+    sessions: HashMap<Id, Vec<Revocation>, ahash::RandomState>,
     /// How many there are in all of these.
     count: usize,
     /// When those that are over by themselves are.
-    ends: BTreeMap<(SystemTime, RevocationId), Revoked>,
+    ends: BTreeMap<(SystemTime, Id), Revoked>,
 }
 
 /// How many changes are taken over at once, while every request waits.
@@ -68,6 +69,16 @@ impl Revocations {
     /// A line, on which exchanges can be cut.
     pub fn line(&self) -> Arc<Line> {
         self.lines.add()
+    }
+
+    /// Cuts what was allowed until now and no longer; tells how many exchanges.
+    pub fn end_due(&self, now: SystemTime) -> usize {
+        self.lines.end(now)
+    }
+
+    /// Says of each session that an exchange of which is under way that it is in use.
+    pub fn touch_sessions(&self, now: SystemTime) {
+        self.lines.touch(now);
     }
 
     /// How many are in force.
@@ -164,7 +175,7 @@ impl Change {
     }
 
     /// Its id.
-    pub(super) fn id(&self) -> RevocationId {
+    pub(super) fn id(&self) -> Id {
         self.revocation().id
     }
 }
@@ -186,28 +197,32 @@ impl Held {
             Revoked::Principal(name, id) => {
                 self.principals.entry(name.clone()).or_default().entry(id.clone()).or_default()
             }
+            Revoked::Session(id) => self.sessions.entry(*id).or_default(),
         }
         .push(one);
         self.count += 1;
     }
 
-    fn remove(&mut self, id: RevocationId, of: &Revoked) {
+    fn remove(&mut self, id: Id, of: &Revoked) {
         let list = match of {
             Revoked::All => Some(&mut self.all),
             Revoked::Authenticator(name) => self.authenticators.get_mut(name),
             Revoked::Role(role) => self.roles.get_mut(role),
             Revoked::Principal(name, id) => self.principals.get_mut(name).and_then(|ids| ids.get_mut(id)),
+            Revoked::Session(id) => self.sessions.get_mut(id),
         };
         let Some(list) = list else { return };
         let before = list.len();
         list.retain(|one| one.id != id);
         self.count -= before - list.len();
-        if let Revoked::Principal(name, id) = of
-            && list.is_empty()
-            && let Some(ids) = self.principals.get_mut(name)
-        {
-            // Of principals there is no end; of the others there are few.
-            ids.remove(id);
+        if !list.is_empty() {
+            return;
+        }
+        // Of principals and sessions there is no end; of the others there are few.
+        match of {
+            Revoked::Principal(name, id) => drop(self.principals.get_mut(name).and_then(|ids| ids.remove(id))),
+            Revoked::Session(id) => drop(self.sessions.remove(id)),
+            Revoked::All | Revoked::Authenticator(_) | Revoked::Role(_) => {}
         }
     }
 
@@ -231,7 +246,8 @@ impl Held {
         let of_authenticator = self.authenticators.get(&principal.authenticator);
         let own = self.principals.get(&principal.authenticator).and_then(|ids| ids.get(&principal.id));
         let of_roles = carried.roles().filter_map(|role| self.roles.get(role));
-        [&self.all].into_iter().chain(of_authenticator).chain(own).chain(of_roles)
+        let session = principal.session.as_ref().and_then(|session| self.sessions.get(&session.id));
+        [&self.all].into_iter().chain(of_authenticator).chain(own).chain(session).chain(of_roles)
     }
 }
 

@@ -6,7 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
-use super::{Change, Revocation, RevocationId, Revoked};
+use crate::domain::Id;
+
+use super::{Change, Revocation, Revoked};
+
+mod sessions;
+
+pub(super) use sessions::KeptKey;
 
 /// What outlives a process. Every change is on the disk when it returns.
 #[derive(Debug)]
@@ -38,7 +44,7 @@ pub struct StoreError {
 }
 
 /// The form of the tables. A file of another number was written by another version of the program.
-const FORM: i64 = 2;
+const FORM: i64 = 3;
 /// How long to wait for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -78,10 +84,23 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens the same file once more, without looking whether it is sound again.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be opened.
+    pub fn again(&self) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(|error| self.fault(&error))?;
+        let store = Self { connection, path: self.path.clone(), inode: self.inode, version: None, seen: 0 };
+        store.prepare().map_err(|error| self.fault(&error))?;
+        Ok(store)
+    }
+
     fn begin(&self) -> Result<(), StoreError> {
         self.prepare().map_err(|error| self.fault(&error))?;
         match self.number("user_version")? {
-            0 => self.create()?,
+            // What came before had fewer tables.
+            0 | 2 => self.create()?,
             FORM => {}
             form => return Err(self.broken(format!("it has form {form}, and this program knows form {FORM}"))),
         }
@@ -101,7 +120,7 @@ impl Store {
     }
 
     fn create(&self) -> Result<(), StoreError> {
-        let text = format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {FORM}; COMMIT;");
+        let text = format!("BEGIN IMMEDIATE; {TABLES} {} PRAGMA user_version = {FORM}; COMMIT;", sessions::TABLES);
         self.connection.execute_batch(&text).map_err(|error| self.fault(&error))
     }
 
@@ -154,8 +173,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it cannot be written; then none holds.
     pub fn add(&self, all: &[Revocation]) -> Result<(), StoreError> {
-        let begun = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
-        let begun = begun.map_err(|error| self.fault(&error))?;
+        let begun = self.begin_change()?;
         let insert = format!(
             "INSERT INTO revocation (id, of, reason, by, since, until, change) VALUES (?1, ?2, ?3, ?4, ?5, ?6, {NEXT})"
         );
@@ -164,14 +182,14 @@ impl Store {
             let values = params![one.id.to_string(), one.of.to_string(), one.reason, one.by, millis(one.since), until];
             self.change(&insert, values)?;
         }
-        begun.commit().map_err(|error| self.fault(&error))
+        self.end_change(begun)
     }
 
     /// Lifts one; tells whether there was one of this id in force.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be written; then it still holds.
-    pub fn lift(&self, id: RevocationId, by: &str) -> Result<bool, StoreError> {
+    pub fn lift(&self, id: Id, by: &str) -> Result<bool, StoreError> {
         let update =
             format!("UPDATE revocation SET lifted_by = ?2, change = {NEXT} WHERE id = ?1 AND lifted_by IS NULL");
         self.change(&update, params![id.to_string(), by]).map(|changed| changed > 0)
@@ -205,6 +223,16 @@ impl Store {
         Ok(all)
     }
 
+    /// What is changed until it ends is changed together, or not at all.
+    fn begin_change(&self) -> Result<Transaction<'_>, StoreError> {
+        let begun = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
+        begun.map_err(|error| self.fault(&error))
+    }
+
+    fn end_change(&self, begun: Transaction<'_>) -> Result<(), StoreError> {
+        begun.commit().map_err(|error| self.fault(&error))
+    }
+
     fn change(&self, text: &str, values: impl rusqlite::Params) -> Result<usize, StoreError> {
         let changed = self.connection.prepare_cached(text).and_then(|mut change| change.execute(values));
         changed.map_err(|error| self.fault(&error))
@@ -230,7 +258,7 @@ impl Kept {
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Kept>> {
     let (id, of): (String, String) = (row.get(0)?, row.get(1)?);
-    let (Ok(id), Ok(of)) = (id.parse::<RevocationId>(), of.parse::<Revoked>()) else { return Ok(None) };
+    let (Ok(id), Ok(of)) = (id.parse::<Id>(), of.parse::<Revoked>()) else { return Ok(None) };
     let (since, until) = (time(row.get(4)?), row.get::<_, Option<i64>>(5)?.map(time));
     let (reason, by, lifted_by) = (row.get(2)?, row.get(3)?, row.get(6)?);
     let one = Revocation { id, of, reason, by, since, until, lifted_by };

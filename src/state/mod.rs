@@ -5,8 +5,10 @@ mod route;
 mod router;
 mod services;
 mod snapshot;
+mod tokens;
 
 pub use route::{LimitBy, Route, RouteLimit};
 pub use router::{Overlap, Router};
 pub use services::{Engines, ReloadOutcome, Services};
 pub use snapshot::{ListenerState, Snapshot};
+pub use tokens::{Endpoint, TokenService};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::Method;
 
 use super::Route;
-use crate::domain::{Denial, Host, HostPattern, Methods, NormalPath, PatternMap};
+use crate::domain::{Denial, Host, HostPattern, Methods, Name, NormalPath, PatternMap};
 
 /// All routes. The most specific host decides first (exact, then `*.suffix`, then any), then the most specific path, then the method.
 #[derive(Debug, Default)]
@@ -60,6 +60,11 @@ impl Router {
         candidates.iter().find(|route| route.methods.intersects(asked)).ok_or_else(|| {
             Denial::MethodNotAllowed(candidates.iter().fold(Methods::NONE, |set, route| set.union(route.methods)))
         })
+    }
+
+    /// Whether there is a route of this name.
+    pub fn has(&self, name: &Name) -> bool {
+        self.neighbours.values().flatten().any(|route| route.name == *name)
     }
 
     /// Routes that could overlap: those of the same host whose first segment is the same or a wildcard; all, if this one's is a wildcard.

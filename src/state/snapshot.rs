@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Router;
+use super::{Router, TokenService};
 use crate::crypto::Certificates;
 use crate::domain::{Name, NetworkSet};
 use crate::inject::Issuer;
@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub failures: Option<FailureSettings>,
     /// The gateway as an issuer of tokens about its callers.
     pub issuer: Option<Arc<Issuer>>,
+    /// The gateway as one that begins sessions.
+    pub sessions: Option<Arc<TokenService>>,
     /// What can change about listeners without a restart.
     pub listeners: HashMap<Name, ListenerState, ahash::RandomState>,
 }

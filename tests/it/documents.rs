@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use claviger::domain::{AuthnFault, Denial, HostFault, HttpFault, Lockout, Methods, PathFault, TimedOut, Unavailable};
+use claviger::domain::{
+    AuthnFault, Denial, HostFault, HttpFault, Lockout, Methods, OauthFault, PathFault, TimedOut, Unavailable,
+};
 
 use crate::support::{
     eventually,
@@ -97,7 +99,7 @@ fn the_configuration_reference_is_what_the_types_say() {
 }
 
 /// Every reason why no identity was proved.
-const AUTHN: [AuthnFault; 22] = {
+const AUTHN: [AuthnFault; 23] = {
     use AuthnFault::*;
     [
         Missing,
@@ -120,6 +122,7 @@ const AUTHN: [AuthnFault; 22] = {
         Inactive,
         Certificate,
         Revoked,
+        Idle,
         Component,
         Digest,
     ]
@@ -202,9 +205,11 @@ fn every_code_of_a_denial_is_told() {
         Denial::RateExceeded(std::time::Duration::ZERO),
         Denial::LockedOut(Lockout::Address, std::time::Duration::ZERO),
         Denial::TooManyInFlight,
+        Denial::TooManySessions,
         Denial::Internal,
     ];
     denials.extend(away.map(Denial::Unavailable));
+    denials.extend(OauthFault::ALL.map(Denial::TokenRequest));
     denials.sort_by_key(Denial::status);
     let variants: BTreeSet<_> = named(&denials, |denial| denial).into_iter().map(|(name, _)| name).collect();
     let all: BTreeSet<_> = documented(file, "pub enum Denial").into_iter().map(|(name, _)| name).collect();
@@ -223,7 +228,8 @@ fn every_code_of_a_denial_is_told() {
     let source = read(file);
     let (_, arms) = source.split_once("pub fn code(&self)").expect("the codes");
     let (arms, _) = arms.split_once("pub fn detail(&self)").expect("their end");
-    assert_eq!(arms.matches("=> \"").count(), codes, "every code is in the table");
+    let others = OauthFault::ALL.len();
+    assert_eq!(arms.matches("=> \"").count() + others, codes, "every code is in the table");
     is_told(
         "docs/requests.md",
         "denials",

@@ -27,6 +27,7 @@ mod reload;
 mod resources;
 mod revocation;
 mod samples;
+mod sessions;
 mod shutdown;
 mod signatures;
 mod support;

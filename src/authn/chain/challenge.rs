@@ -2,7 +2,7 @@
 
 use http::HeaderValue;
 
-use crate::authn::{Alg, Authenticator, dpop};
+use crate::authn::{Alg, Authenticator, Dpop};
 use crate::domain::{AuthnFault, Name};
 
 /// The values of `WWW-Authenticate` of one route.
@@ -27,7 +27,9 @@ impl Challenges {
         let mut schemes: Vec<&str> = Vec::new();
         for authenticator in authenticators {
             let these: &[&str] = match authenticator {
-                Authenticator::Jwt(_) | Authenticator::Introspection(_) => &["Bearer", "DPoP"],
+                Authenticator::Jwt(_) | Authenticator::Introspection(_) | Authenticator::Sessions(_) => {
+                    &["Bearer", "DPoP"]
+                }
                 Authenticator::TokenReview(_) | Authenticator::ApiKey(_) => &["Bearer"],
                 Authenticator::Basic(_) => &["Basic"],
                 Authenticator::HttpSignature(_) => &["Signature"],
@@ -67,7 +69,7 @@ fn challenge(scheme: &str, realm: &Name, error: Error) -> Option<HeaderValue> {
         });
     }
     if scheme == "DPoP" {
-        let algs = dpop::ALGORITHMS.map(Alg::name).join(" ");
+        let algs = Dpop::ALGORITHMS.map(Alg::name).join(" ");
         text.push_str(&format!(", algs=\"{algs}\""));
     }
     if scheme == "Basic" {

@@ -7,5 +7,6 @@ mod chain;
 mod discovery;
 mod keys;
 mod mtls;
+mod sessions;
 mod tokens;
 mod vectors;

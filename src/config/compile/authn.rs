@@ -16,7 +16,8 @@ use std::time::{Duration, SystemTime};
 
 use super::{Compiled, Compiler};
 use crate::authn::{
-    ANONYMOUS, Alg, ApiKeyEntry, ApiKeySettings, ApiKeys, Authenticator, JwtSettings, KeySource, LiveSecret, SharedKey,
+    ANONYMOUS, Alg, ApiKeyEntry, ApiKeySettings, ApiKeys, Authenticator, JwtSettings, KeySource, LiveSecret, SESSIONS,
+    SharedKey,
 };
 use crate::config::file::{ApiKeyTable, AuthnTable, JwtTable, KeyTable, Text};
 use crate::config::values::{Period, Spanned};
@@ -35,6 +36,11 @@ impl Compiler<'_, '_> {
         if name.as_str() == ANONYMOUS {
             let cure = "choose another name; `anonymous` in a route's `authn` needs no table";
             self.report.add(span, "this name stands for callers who present nothing", cure);
+            return None;
+        }
+        if name.as_str() == SESSIONS {
+            let cure = "choose another name; `[sessions]` says who may begin them";
+            self.report.add(span, "this name stands for the sessions that the gateway begins", cure);
             return None;
         }
         match table {
@@ -137,12 +143,7 @@ impl Compiler<'_, '_> {
 
     pub(super) fn kind(&mut self, text: Option<&Text>, default: PrincipalKind) -> Option<PrincipalKind> {
         let Some(text) = text else { return Some(default) };
-        let kind = match text.get_ref().as_str() {
-            "human" => Ok(PrincipalKind::Human),
-            "service" => Ok(PrincipalKind::Service),
-            "agent" => Ok(PrincipalKind::Agent),
-            _ => Err("no such sort of caller"),
-        };
+        let kind = PrincipalKind::parse(text.get_ref()).ok_or("no such sort of caller");
         self.report.take(text.span(), kind, "choose `human`, `service` or `agent`")
     }
 

@@ -6,6 +6,7 @@ mod identity;
 mod identity_token;
 mod listen;
 mod route;
+mod sessions;
 mod target;
 mod vault;
 
@@ -112,11 +113,16 @@ impl Compiler<'_, '_> {
         let listeners = self.listener_states(file.listen);
         let told = identity::all_names(&file.route);
         let issuer = file.identity_token.and_then(|table| self.issuer(table, &vaults, &file.route));
-        let parts = route::Parts { targets, credentials, authenticators, limits, roles, told, issuer };
+        let mut parts =
+            route::Parts { targets, credentials, authenticators, limits, roles, told, issuer, sessions: None };
+        let has_store = process.store.is_some();
+        let sessions = file.sessions.and_then(|table| self.sessions(&table, has_store, &vaults, &parts));
+        parts.sessions = sessions.as_ref().map(|service| service.taken.clone());
         let (router, routes) = self.router(file.route, &parts);
         let vaults = vaults.by_name.into_values().flatten().collect();
         let targets = parts.targets.by_name.into_values().flatten().collect();
-        (Snapshot { number, router, routes, vaults, targets, failures, issuer: parts.issuer, listeners }, process)
+        let issuer = parts.issuer;
+        (Snapshot { number, router, routes, vaults, targets, failures, issuer, sessions, listeners }, process)
     }
 
     fn each<T, V>(

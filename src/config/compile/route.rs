@@ -8,8 +8,8 @@ use http::{HeaderName, header};
 
 use super::listen::or;
 use super::{Compiled, Compiler};
-use crate::authn::{ANONYMOUS, Authenticator, Chain};
-use crate::authz::{Grantee, Policy, Roles, Rule};
+use crate::authn::{ANONYMOUS, Authenticator, Chain, SESSIONS, TakenSessions};
+use crate::authz::{Grantee, Policy, RoleTimes, Roles, Rule};
 use crate::config::file::{LimitTable, RoleTable, RouteTable, RuleTable, Text};
 use crate::config::read::Entries;
 use crate::config::values::Spanned;
@@ -30,6 +30,8 @@ pub(super) struct Parts {
     pub(super) told: Vec<HeaderName>,
     /// The `[identity_token]`.
     pub(super) issuer: Option<Arc<Issuer>>,
+    /// The sessions of `[sessions]`.
+    pub(super) sessions: Option<TakenSessions>,
 }
 
 impl Parts {
@@ -60,6 +62,8 @@ impl Compiler<'_, '_> {
             for claim in &entry.table.claims {
                 roles.add_claim(&role, claim);
             }
+            let idle = entry.table.idle.as_ref().and_then(|idle| self.idle(idle));
+            roles.add_times(&role, RoleTimes { max: entry.table.max.map(|max| max.0), idle });
         }
         Arc::new(roles)
     }
@@ -219,7 +223,7 @@ impl Compiler<'_, '_> {
         Some(Some(credential))
     }
 
-    fn chain(&mut self, name: &Name, list: &Spanned<Vec<Text>>, parts: &Parts) -> Option<Chain> {
+    pub(super) fn chain(&mut self, name: &Name, list: &Spanned<Vec<Text>>, parts: &Parts) -> Option<Chain> {
         if list.get_ref().is_empty() {
             self.report.add(list.span(), "a route needs a way to prove identities", "name at least one `[authn.NAME]`");
             return None;
@@ -229,6 +233,7 @@ impl Compiler<'_, '_> {
             .iter()
             .map(|text| match text.get_ref().as_str() {
                 ANONYMOUS => Some(Authenticator::Anonymous),
+                SESSIONS => self.taken_sessions(text, parts),
                 _ => self.find(&parts.authenticators, text).cloned(),
             })
             .collect();
@@ -236,7 +241,7 @@ impl Compiler<'_, '_> {
         self.report.take(list.span(), chain, "take out authenticators until each issuer has one and each key one place")
     }
 
-    fn route_limits(&mut self, route: &Name, texts: &[Text], parts: &Parts) -> Vec<RouteLimit> {
+    pub(super) fn route_limits(&mut self, route: &Name, texts: &[Text], parts: &Parts) -> Vec<RouteLimit> {
         let mut limits = Vec::new();
         for text in texts {
             let Some(limit) = self.find(&parts.limits, text) else { continue };

@@ -20,6 +20,11 @@ address = "127.0.0.1:9901"
 [identity_token]
 issuer = "https://gateway.example.com"
 key = "directory:identity"
+[sessions]
+issuer = "https://gateway.example.com"
+key = "directory:sessions"
+authn = ["jwt"]
+[role.x]
 [listen.x]
 address = "127.0.0.1:8080"
 [authn.jwt.jwt]
@@ -170,6 +175,7 @@ fn other(told: &Told) -> Option<Value> {
     match &*told.kind {
         "integer" => Some(Value::Integer(told.default.parse::<i64>().expect("a number") + 1)),
         "boolean" => Some(Value::Boolean(told.default != "true")),
+        "period" if told.key == "rotate" => Some("2h".into()),
         "period" => Some("3s".into()),
         "size" => Some("77KiB".into()),
         kind if kind.starts_with("list of 2") => Some(vec![Value::Integer(201), Value::Integer(202)].into()),

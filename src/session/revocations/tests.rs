@@ -15,7 +15,7 @@ fn carried(id: &str, roles: &[&str], by: Option<&str>) -> Carried {
     let roles = roles.iter().map(|role| Arc::from(*role)).collect();
     let authenticator = Name::parse("corp").expect("a name");
     let principal = Principal { roles, ..Principal::new(authenticator, PrincipalKind::Human, id.to_owned()) };
-    Carried { principal: Arc::new(principal), role: by.map(Arc::from) }
+    Carried { principal: Arc::new(principal), role: by.map(Arc::from), until: None }
 }
 
 fn revocation(of: &str, lasts: Option<u64>) -> Revocation {
@@ -105,7 +105,7 @@ fn what_was_revoked_in_one_process_holds_in_the_next_and_in_the_one_beside_it() 
     assert_eq!(beside.revoked_since(&ada, at(1000)), None);
     let (cut, told) = beside.refresh(at(1000)).expect("taken over");
     assert_eq!((cut, told), (1, vec![Change::Revoked(kept)]));
-    assert_eq!(line.cut_since(), Some(at(1000)));
+    assert_eq!(line.was_cut().map(|cut| cut.since), Some(at(1000)));
     drop(beside);
     assert_eq!(gateway(&scene.path).revoked_since(&ada, at(1000)), Some(at(1000)));
     let meta = std::fs::metadata(&scene.path).expect("a file");

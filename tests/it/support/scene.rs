@@ -19,6 +19,9 @@ pub(crate) const SECRET: &str = "sk-live-0123456789abcdef";
 /// Another secret, `dir:other-key`, for tests that need two.
 pub(crate) const OTHER_SECRET: &str = "sk-other-fedcba9876543210";
 
+/// What seals the keys that sign sessions, `dir:sessions-key`.
+const SEAL: &str = "clvmk_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+
 /// Everything that an exchange needs.
 pub(crate) struct Scene {
     pub(crate) issuer: Issuer,
@@ -105,6 +108,7 @@ impl Scene {
 pub(crate) fn config(site: &Site, issuer: &Issuer, upstream: &Upstream, extra: &Extra<'_>) -> String {
     site.write("secrets/api-key", SECRET);
     site.write("secrets/other-key", OTHER_SECRET);
+    site.write("secrets/sessions-key", SEAL);
     let Extra { listen, target, route, tables } = extra;
     let (public, admin, audit) = (site.public, site.admin, site.audit_path());
     let (url, jwks, api) = (issuer.url(), issuer.jwks_url(), upstream.url());

@@ -1,0 +1,60 @@
+//! Ids that say nothing of what they are of.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// An id of 16 random bytes, written as 32 hexadecimal digits in lower case: of a session, a revocation, an access request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id(pub [u8; 16]);
+
+/// A text that is no [`Id`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdError;
+
+impl FromStr for Id {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let digit = |byte: u8| char::from(byte).to_digit(16).filter(|_| !byte.is_ascii_uppercase());
+        let bytes = text.as_bytes();
+        let mut id = [0; 16];
+        if bytes.len() != 32 {
+            return Err(IdError);
+        }
+        for (byte, pair) in id.iter_mut().zip(bytes.chunks_exact(2)) {
+            let value = digit(pair[0]).zip(digit(pair[1])).map(|(high, low)| high * 16 + low);
+            *byte = value.and_then(|value| u8::try_from(value).ok()).ok_or(IdError)?;
+        }
+        Ok(Self(id))
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Display for IdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id is 32 hexadecimal digits, as `list` shows them")
+    }
+}
+
+impl std::error::Error for IdError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_as_it_is_written_and_in_no_other_way() {
+        let id = Id(std::array::from_fn(|n| u8::try_from(n * 17).expect("a byte")));
+        assert_eq!(id.to_string(), "00112233445566778899aabbccddeeff");
+        assert_eq!(id.to_string().parse(), Ok(id));
+        let text = id.to_string();
+        for wrong in ["", &text[1..], &text.to_uppercase(), &format!("{text}0"), &text.replace('0', "g")] {
+            assert_eq!(wrong.parse::<Id>(), Err(IdError), "{wrong}");
+        }
+    }
+}

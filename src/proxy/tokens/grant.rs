@@ -1,0 +1,149 @@
+//! What is asked for, how much of it is granted, and how that is told.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value, json};
+
+use super::encoded;
+use super::form::Form;
+use crate::authz::Roles;
+use crate::domain::{Bounds, Denial, Methods, Name, OauthFault, Principal, Unavailable};
+use crate::session::{NewSession, Session, SessionFault};
+use crate::state::{Snapshot, TokenService};
+
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+
+const INVALID: Denial = Denial::TokenRequest(OauthFault::InvalidRequest);
+
+/// The token that is handed in to be exchanged (RFC 8693 §2.1). What it cannot be exchanged for is asked for in vain.
+pub(super) fn subject_token(form: &Form) -> Result<&str, Denial> {
+    let is_one = |name: &str, known: &[&str]| form.get(name).is_some_and(|kind| known.contains(&kind));
+    let is_wanted = form.get("requested_token_type").is_none() || is_one("requested_token_type", &[ACCESS_TOKEN, JWT]);
+    let acts_for_another = form.get("actor_token").is_some() || form.get("actor_token_type").is_some();
+    if !is_one("subject_token_type", &[ACCESS_TOKEN, JWT, ID_TOKEN]) || !is_wanted || acts_for_another {
+        return Err(INVALID);
+    }
+    form.get("subject_token").ok_or(INVALID)
+}
+
+/// The session that is asked for, of no more than the proof confers and for no longer than it holds.
+pub(super) fn wanted(
+    form: &Form,
+    service: &TokenService,
+    snapshot: &Snapshot,
+    mut principal: Principal,
+    now: SystemTime,
+) -> Result<NewSession, Denial> {
+    if ["resource", "audience"].iter().any(|name| form.get(name).is_some_and(|asked| asked != service.issuer)) {
+        return Err(Denial::TokenRequest(OauthFault::InvalidTarget));
+    }
+    if let Some(asked) = form.words("scope") {
+        let has = |scope: &&str| principal.scopes.iter().any(|one| **one == **scope);
+        if !asked.iter().all(has) {
+            return Err(Denial::TokenRequest(OauthFault::InvalidScope));
+        }
+        principal.scopes = asked.into_iter().map(Arc::from).collect();
+    }
+    let all = service.roles.of(&principal);
+    let asked = form.words("roles");
+    if asked.iter().flatten().any(|role| !all.iter().any(|one| **one == **role)) {
+        return Err(Denial::TokenRequest(OauthFault::InvalidScope));
+    }
+    let bounds = Bounds {
+        roles: asked.map(|roles| roles.into_iter().map(Arc::from).collect()),
+        routes: routes(form, snapshot)?,
+        methods: methods(form)?,
+    };
+    let roles = bounds.roles.clone().unwrap_or(all);
+    let times = service.roles.times(&roles);
+    let asked = form.get("expires_in").map(|text| text.parse::<u64>().ok().filter(|seconds| *seconds > 0));
+    let asked = asked.map(|seconds| seconds.map(Duration::from_secs).ok_or(INVALID)).transpose()?;
+    let lasts = [asked, times.max].into_iter().flatten().fold(service.max, Duration::min);
+    let until = principal.expires.map_or(now + lasts, |end| end.min(now + lasts));
+    let idle = [service.idle, times.idle].into_iter().flatten().min();
+    Ok(NewSession { principal, bounds, roles, idle, until })
+}
+
+fn routes(form: &Form, snapshot: &Snapshot) -> Result<Option<Vec<Name>>, Denial> {
+    let Some(words) = form.words("routes") else { return Ok(None) };
+    let named = words.into_iter().map(|word| Name::parse(word).ok().filter(|name| snapshot.router.has(name)));
+    named.collect::<Option<Vec<_>>>().map(Some).ok_or(Denial::TokenRequest(OauthFault::InvalidTarget))
+}
+
+fn methods(form: &Form) -> Result<Option<Methods>, Denial> {
+    let Some(words) = form.words("methods") else { return Ok(None) };
+    let mut set = Methods::NONE;
+    for word in words {
+        let method = Methods::of(word);
+        if method == Methods::NONE {
+            return Err(INVALID);
+        }
+        set = set.union(method);
+    }
+    Ok(Some(set))
+}
+
+/// What answers a request for a token (RFC 6749 §5.1, RFC 8693 §2.2.1).
+pub(super) fn response(form: &Form, session: &Session, token: String, now: SystemTime) -> Value {
+    let mut told = json!({
+        "access_token": token,
+        "token_type": token_type(session),
+        "expires_in": session.seconds_left(now),
+        "scope": session.scope(),
+    });
+    if form.get("subject_token").is_some() {
+        told["issued_token_type"] = ACCESS_TOKEN.into();
+    }
+    told
+}
+
+fn token_type(session: &Session) -> &'static str {
+    if session.principal.confirmation.key.is_some() { "DPoP" } else { "Bearer" }
+}
+
+/// What is told of a session to who may know it (RFC 7662 §2.2, RFC 8705 §3.2, RFC 9449 §6.2).
+pub(super) fn claims(session: &Session, issuer: &str, roles: &Roles) -> Value {
+    let principal = &session.principal;
+    let name = principal.name();
+    let mut told = json!({
+        "iss": issuer,
+        "aud": issuer,
+        "sub": name,
+        "client_id": name,
+        "token_type": token_type(session),
+        "iat": seconds(session.since),
+        "exp": seconds(session.until),
+        "jti": session.stay.id.to_string(),
+        "roles": roles.of(principal).iter().map(|role| &**role).collect::<Vec<_>>(),
+        "scope": session.scope(),
+    });
+    let confirmation = principal.confirmation;
+    let bound = [("x5t#S256", confirmation.certificate), ("jkt", confirmation.key)];
+    let bound: Map<_, _> =
+        bound.into_iter().filter_map(|(name, digest)| Some((name.to_owned(), encoded(digest?).into()))).collect();
+    if !bound.is_empty() {
+        told["cnf"] = Value::Object(bound);
+    }
+    if let Some(actor) = &principal.actor {
+        told["act"] = json!({ "sub": &**actor });
+    }
+    told
+}
+
+/// Why there is no session, for its caller.
+pub(super) fn denial(fault: &SessionFault) -> Denial {
+    match fault {
+        SessionFault::TooMany => Denial::TooManySessions,
+        SessionFault::Closed | SessionFault::Store(_) => {
+            log::error!("a session cannot be begun or ended: {fault}");
+            Denial::Unavailable(Unavailable::Authenticator)
+        }
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

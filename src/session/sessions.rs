@@ -1,0 +1,300 @@
+//! Sessions: begun for a proved principal, kept in the store, told to their callers in a token.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwapOption;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use dashmap::DashMap;
+use serde_json::{Map, Value, json};
+
+use super::{Revocation, Signers, SignersFault, Store, StoreError};
+use crate::crypto::{MasterKey, random};
+use crate::domain::{Bounds, Id, Principal, Stay};
+
+/// One session.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Whose it is, with what its proof conferred, as far as that was asked for; it names the session.
+    pub principal: Arc<Principal>,
+    /// What it is confined to, and when it was last used.
+    pub stay: Arc<Stay>,
+    /// When it began.
+    pub since: SystemTime,
+    /// When it ends.
+    pub until: SystemTime,
+}
+
+/// What a session is begun with.
+#[derive(Debug)]
+pub struct NewSession {
+    /// Who was proved, with the scopes that are asked for and what the token is to be bound to.
+    pub principal: Principal,
+    /// What it is to be confined to.
+    pub bounds: Bounds,
+    /// Every role that it then has, for whoever reads the token.
+    pub roles: Vec<Arc<str>>,
+    /// How long it may go without use.
+    pub idle: Option<Duration>,
+    /// When it is to end.
+    pub until: SystemTime,
+}
+
+/// Why there is no session.
+#[derive(Debug)]
+pub enum SessionFault {
+    /// There is no store, or there are no keys yet.
+    Closed,
+    /// The principal has as many as it may.
+    TooMany,
+    /// The store cannot be used.
+    Store(StoreError),
+}
+
+/// All sessions of a process, which it shares with others through the store.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    store: OnceLock<Connections>,
+    signers: ArcSwapOption<Signers>,
+    /// Those that were used here and may become idle.
+    used: DashMap<Id, Used, ahash::RandomState>,
+}
+
+/// Who looks does not wait for who writes, and for the disk with them.
+#[derive(Debug)]
+struct Connections {
+    reading: Mutex<Store>,
+    writing: Mutex<Store>,
+}
+
+#[derive(Debug)]
+struct Used {
+    stay: Arc<Stay>,
+    until: SystemTime,
+    /// What the store says of when it was last used.
+    told: SystemTime,
+}
+
+/// The most sessions whose last use is remembered. One that is not becomes idle too early.
+const MAX_USED: usize = 1 << 21;
+
+impl Sessions {
+    /// The longest that a session may last.
+    pub const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+    /// The `typ` of tokens (RFC 9068 §2.1).
+    pub const TYPE: &str = "at+jwt";
+    /// Into how many parts an idle time is divided: the store learns of a use no later than one of them after.
+    const PARTS: u32 = 8;
+
+    /// Uses this store from now on; once.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be opened again.
+    pub fn open(&self, store: Store) -> Result<(), StoreError> {
+        let connections = Connections { reading: Mutex::new(store.again()?), writing: Mutex::new(store) };
+        // A second one is of the same process, which has one.
+        let _ = self.store.set(connections);
+        Ok(())
+    }
+
+    /// The keys that sign; none until [`Self::keep_keys`] has worked.
+    pub fn signers(&self) -> Option<Arc<Signers>> {
+        self.signers.load_full()
+    }
+
+    /// Reads the signing keys, which this key seals, and replaces the one that signs when it has for so long.
+    ///
+    /// # Errors
+    /// [`SignersFault`]; the keys that were read before serve on.
+    pub fn keep_keys(&self, seal: &MasterKey, rotate: Duration, now: SystemTime) -> Result<(), SignersFault> {
+        let Some(store) = self.writing() else { return Ok(()) };
+        let signers = Signers::keep(&store, seal, rotate, now)?;
+        let is_same = self.signers().is_some_and(|old| old.key_set() == signers.key_set());
+        if !is_same {
+            self.signers.store(Some(Arc::new(signers)));
+        }
+        Ok(())
+    }
+
+    /// Begins a session, which is on the disk when this returns; with its token (RFC 9068), of this issuer and for it.
+    ///
+    /// # Errors
+    /// One [`SessionFault`] per way to fail; there is no session then.
+    pub fn begin(
+        &self,
+        new: NewSession,
+        issuer: &str,
+        most: u32,
+        now: SystemTime,
+    ) -> Result<(Session, String), SessionFault> {
+        let signers = self.signers().ok_or(SessionFault::Closed)?;
+        let stay = Arc::new(Stay::new(Id(random()), new.bounds, new.idle, now));
+        let principal = Principal { expires: Some(new.until), session: Some(Arc::clone(&stay)), ..new.principal };
+        let session = Session { principal: Arc::new(principal), stay, since: now, until: new.until };
+        let token = token(&session, &new.roles, issuer, &signers, now).ok_or(SessionFault::Closed)?;
+        let store = self.writing().ok_or(SessionFault::Closed)?;
+        if !store.add_session(&session, most, now)? {
+            return Err(SessionFault::TooMany);
+        }
+        Ok((session, token))
+    }
+
+    /// The session of this id, if it is not over.
+    ///
+    /// # Errors
+    /// [`SessionFault::Store`] when it cannot be read, and [`SessionFault::Closed`].
+    pub fn find(&self, id: Id, now: SystemTime) -> Result<Option<Session>, SessionFault> {
+        let store = self.reading().ok_or(SessionFault::Closed)?;
+        let Some(found) = store.session(id, now)? else { return Ok(None) };
+        drop(store);
+        Ok(Some(self.share(found)))
+    }
+
+    /// The same with the last use that all requests of it here share.
+    fn share(&self, found: Session) -> Session {
+        if found.stay.idle.is_none() {
+            return found;
+        }
+        if self.used.len() >= MAX_USED && !self.used.contains_key(&found.stay.id) {
+            return found;
+        }
+        let new = || Used { stay: Arc::clone(&found.stay), until: found.until, told: found.stay.used() };
+        let used = self.used.entry(found.stay.id).or_insert_with(new);
+        let stay = Arc::clone(&used.stay);
+        drop(used);
+        stay.touch(found.stay.used());
+        let principal = Principal { session: Some(Arc::clone(&stay)), ..Principal::clone(&found.principal) };
+        Session { principal: Arc::new(principal), stay, ..found }
+    }
+
+    /// Tells the store what was used, and forgets what is over.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written; it is told again then.
+    pub fn settle(&self, now: SystemTime) -> Result<(), StoreError> {
+        let Some(store) = self.writing() else { return Ok(()) };
+        let mut news = Vec::new();
+        self.used.retain(|id, used| {
+            let every = used.stay.idle.unwrap_or_default() / Self::PARTS;
+            let last = used.stay.used();
+            if last > used.told + every {
+                news.push((*id, last));
+            }
+            now < used.until
+        });
+        if !news.is_empty() {
+            store.use_sessions(&news)?;
+        }
+        store.remove_sessions(now)?;
+        drop(store);
+        for (id, last) in news {
+            if let Some(mut used) = self.used.get_mut(&id) {
+                used.told = last;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends sessions; processes that have the store open take it over within milliseconds.
+    ///
+    /// # Errors
+    /// [`SessionFault::Store`] when it cannot be written, and [`SessionFault::Closed`].
+    pub fn revoke(&self, revocation: &Revocation) -> Result<(), SessionFault> {
+        let store = self.writing().ok_or(SessionFault::Closed)?;
+        Ok(store.add(std::slice::from_ref(revocation))?)
+    }
+
+    fn reading(&self) -> Option<MutexGuard<'_, Store>> {
+        self.store.get().map(|all| all.reading.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn writing(&self) -> Option<MutexGuard<'_, Store>> {
+        self.store.get().map(|all| all.writing.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What tells of a session: an access token (RFC 9068 §2).
+fn token(session: &Session, roles: &[Arc<str>], issuer: &str, signers: &Signers, now: SystemTime) -> Option<String> {
+    let signer = signers.signer(now)?;
+    let principal = &session.principal;
+    let name = principal.name();
+    let mut claims = Map::new();
+    let mut claim = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+    claim("iss", issuer.into());
+    claim("aud", issuer.into());
+    // The id alone could be somebody else's, whom another authenticator proves.
+    claim("sub", name.as_str().into());
+    claim("client_id", name.as_str().into());
+    claim("iat", seconds(session.since).into());
+    claim("exp", seconds(session.until).into());
+    claim("jti", session.stay.id.to_string().into());
+    claim("roles", roles.iter().map(|role| Value::from(&**role)).collect());
+    let scope = scope(principal);
+    if !scope.is_empty() {
+        claim("scope", scope.into());
+    }
+    if let Some(actor) = &principal.actor {
+        claim("act", json!({ "sub": &**actor }));
+    }
+    let confirmation = principal.confirmation;
+    let bound = [("x5t#S256", confirmation.certificate), ("jkt", confirmation.key)];
+    let bound: Map<_, _> = bound
+        .into_iter()
+        .filter_map(|(name, digest)| Some((name.to_owned(), URL_SAFE_NO_PAD.encode(digest?).into())))
+        .collect();
+    if !bound.is_empty() {
+        claim("cnf", Value::Object(bound));
+    }
+    let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let head = json!({ "alg": signer.alg(), "kid": signer.kid(), "typ": Sessions::TYPE });
+    let mut token = format!("{}.{}", encode(head), encode(Value::Object(claims)));
+    let signature = signer.sign(token.as_bytes()).ok()?;
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+    Some(token)
+}
+
+/// The scopes as one text (RFC 6749 §3.3). One with a blank in it would be read as two.
+fn scope(principal: &Principal) -> String {
+    let scopes: Vec<_> = principal.scopes.iter().map(|scope| &**scope).filter(|scope| !scope.contains(' ')).collect();
+    scopes.join(" ")
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+impl Session {
+    /// How long it lasts from this time on, in whole seconds.
+    pub fn seconds_left(&self, now: SystemTime) -> u64 {
+        self.until.duration_since(now).map_or(0, |left| left.as_secs())
+    }
+
+    /// Its scopes as one text (RFC 6749 §3.3).
+    pub fn scope(&self) -> String {
+        scope(&self.principal)
+    }
+}
+
+impl From<StoreError> for SessionFault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl fmt::Display for SessionFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("there is no store, or no key that signs"),
+            Self::TooMany => f.write_str("the principal has as many sessions as it may"),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SessionFault {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! Sessions outlive the process that began them, and are told in tokens of RFC 9068.
+
+use std::path::Path;
+
+use super::*;
+use crate::domain::{Confirmation, Methods, Name, PrincipalKind};
+
+fn name(text: &str) -> Name {
+    Name::parse(text).expect("a name")
+}
+
+fn ada() -> Principal {
+    Principal {
+        roles: vec!["reader".into()],
+        scopes: vec!["a:read".into(), "b c".into()],
+        actor: Some("agent-7".into()),
+        confirmation: Confirmation { certificate: Some([1; 32]), key: Some([2; 32]) },
+        ..Principal::new(name("corp"), PrincipalKind::Agent, "ada".to_owned())
+    }
+}
+
+fn new(until: SystemTime) -> NewSession {
+    let bounds = Bounds {
+        roles: Some(vec!["reader".into()]),
+        routes: Some(vec![name("stripe")]),
+        methods: Some(Methods::of("GET").union(Methods::of("POST"))),
+    };
+    let idle = Some(Duration::from_secs(80));
+    NewSession { principal: ada(), bounds, roles: vec!["reader".into()], idle, until }
+}
+
+fn sessions(path: &Path, seal: &MasterKey) -> Sessions {
+    let sessions = Sessions::default();
+    sessions.open(Store::open(path).expect("opened")).expect("opened again");
+    sessions.keep_keys(seal, Duration::from_secs(3600), SystemTime::now()).expect("keys");
+    sessions
+}
+
+#[test]
+fn a_session_is_found_by_every_process_as_it_was_begun_until_it_ends() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, seal) = (folder.path().join("claviger.db"), MasterKey::generate());
+    let (one, other) = (sessions(&path, &seal), sessions(&path, &seal));
+    let now = SystemTime::now();
+    let until = now + Duration::from_secs(100);
+    let (session, _) = one.begin(new(until), "https://x.test", 10, now).expect("begun");
+    let found = other.find(session.stay.id, now).expect("read").expect("there");
+    let want = Principal { expires: found.principal.expires, session: found.principal.session.clone(), ..ada() };
+    assert_eq!(*found.principal, want);
+    assert_eq!((&found.stay.bounds, found.stay.idle), (&session.stay.bounds, session.stay.idle));
+    let apart = found.until.duration_since(until).unwrap_or_else(|early| early.duration());
+    assert!(apart < Duration::from_millis(1), "{apart:?}");
+    assert!(other.find(session.stay.id, until).expect("read").is_none(), "it is over");
+    assert!(other.find(Id([0; 16]), now).expect("read").is_none());
+    one.settle(until).expect("written");
+    assert!(other.find(session.stay.id, now).expect("read").is_none(), "it is forgotten");
+}
+
+#[test]
+fn the_last_use_is_shared_by_all_requests_and_told_to_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, seal) = (folder.path().join("claviger.db"), MasterKey::generate());
+    let (one, other) = (sessions(&path, &seal), sessions(&path, &seal));
+    let now = SystemTime::now();
+    let at = |seconds| now + Duration::from_secs(seconds);
+    let (session, _) = one.begin(new(at(10_000)), "https://x.test", 10, now).expect("begun");
+    let find = |of: &Sessions| of.find(session.stay.id, now).expect("read").expect("there").stay;
+    let (first, again) = (find(&one), find(&one));
+    first.touch(at(70));
+    assert!(!again.is_idle(at(150)) && again.is_idle(at(151)));
+    assert!(find(&other).is_idle(at(81)), "not told yet");
+    one.settle(at(71)).expect("written");
+    assert!(!find(&other).is_idle(at(149)));
+}
+
+#[test]
+fn a_principal_has_no_more_sessions_than_it_may() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sessions = sessions(&folder.path().join("claviger.db"), &MasterKey::generate());
+    let now = SystemTime::now();
+    let until = now + Duration::from_secs(100);
+    let begin = |new: NewSession, now| sessions.begin(new, "https://x.test", 2, now).map(drop);
+    begin(new(until), now).expect("one");
+    begin(new(until), now).expect("two");
+    assert!(matches!(begin(new(until), now), Err(SessionFault::TooMany)));
+    let mut other = new(until);
+    other.principal.id = "bob".to_owned();
+    begin(other, now).expect("another principal");
+    begin(new(until + Duration::from_secs(100)), until).expect("those before are over");
+}
+
+#[test]
+fn a_token_says_all_that_rfc_9068_requires_and_what_it_is_bound_to() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sessions = sessions(&folder.path().join("claviger.db"), &MasterKey::generate());
+    let now = SystemTime::now();
+    let (session, token) =
+        sessions.begin(new(now + Duration::from_secs(100)), "https://x.test", 10, now).expect("begun");
+    let parts: Vec<Value> = token
+        .split('.')
+        .take(2)
+        .map(|part| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).expect("base64url")).expect("JSON"))
+        .collect();
+    let signers = sessions.signers().expect("keys");
+    let kid = signers.signer(now).expect("a key").kid().to_owned();
+    assert_eq!(parts[0], json!({"alg": "EdDSA", "kid": kid, "typ": "at+jwt"}));
+    let (since, digest) = (seconds(now), |byte| URL_SAFE_NO_PAD.encode([byte; 32]));
+    let want = json!({
+        "iss": "https://x.test", "aud": "https://x.test", "sub": "corp:ada", "client_id": "corp:ada", "iat": since,
+        "exp": seconds(session.until), "jti": session.stay.id.to_string(), "roles": ["reader"], "scope": "a:read",
+        "act": {"sub": "agent-7"}, "cnf": {"x5t#S256": digest(1), "jkt": digest(2)},
+    });
+    assert_eq!(parts[1], want);
+}
+
+#[test]
+fn without_a_store_or_keys_nothing_is_begun_and_nothing_found() {
+    let sessions = Sessions::default();
+    let now = SystemTime::now();
+    assert!(matches!(sessions.begin(new(now), "x", 1, now), Err(SessionFault::Closed)));
+    assert!(matches!(sessions.find(Id([0; 16]), now), Err(SessionFault::Closed)));
+    sessions.settle(now).expect("nothing to do");
+}
