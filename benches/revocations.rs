@@ -36,7 +36,7 @@ fn carried(id: &str) -> Carried {
     let authenticator = Name::parse("corp").expect("a name");
     let roles = ["reader", "writer"].map(Arc::from).into();
     let principal = Principal { roles, ..Principal::new(authenticator, PrincipalKind::Human, id.to_owned()) };
-    Carried { principal: Arc::new(principal), role: Some("reader".into()), until: None }
+    Carried { principal: Arc::new(principal), role: Some("reader".into()), until: None, grant: None }
 }
 
 /// Resident memory, in MB.

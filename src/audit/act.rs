@@ -2,16 +2,18 @@
 
 use std::time::SystemTime;
 
-/// A revocation that took effect, or was lifted.
+use crate::domain::{AccessDeed, Name};
+
+/// A revocation that took effect, or was lifted; or something that was done with an access request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Act {
     /// When it took effect here.
     pub time: SystemTime,
     /// What was done.
     pub deed: Deed,
-    /// The revocation's id.
+    /// The id of the revocation, or of the access request.
     pub id: String,
-    /// Whom it ends, as it is written in commands.
+    /// Whom a revocation ends, as it is written in commands; who asked for access, as `AUTHENTICATOR:ID`.
     pub of: String,
     /// Why.
     pub reason: String,
@@ -21,6 +23,10 @@ pub struct Act {
     pub since: SystemTime,
     /// Until when it holds, where that was said.
     pub until: Option<SystemTime>,
+    /// The `[approval.NAME]` that access was asked for.
+    pub approval: Option<Name>,
+    /// The ticket that was named.
+    pub ticket: Option<String>,
 }
 
 /// What was done.
@@ -30,6 +36,8 @@ pub enum Deed {
     Revoked,
     /// It was given back before its time.
     Lifted,
+    /// This was done with an access request.
+    Access(AccessDeed),
 }
 
 /// What becomes a line.

@@ -50,6 +50,7 @@ impl Lines {
         }
         line.text_if("role", record.role.as_deref());
         line.text_if("rule", record.rule.as_deref());
+        line.plain_if("grant", record.grant.map(|grant| grant.to_string()).as_deref());
         line.plain("outcome", outcome(record.outcome));
         if let Some(denial) = &record.denial {
             line.plain("code", denial.code());
@@ -79,13 +80,16 @@ impl Lines {
 
     /// The line of one act.
     pub(super) fn act(&mut self, out: &mut Vec<u8>, act: &Act) {
-        let mut line = Object::begin(out, "revocation");
+        let is_access = matches!(act.deed, Deed::Access(_));
+        let mut line = Object::begin(out, if is_access { "access" } else { "revocation" });
         self.time(&mut line, act.time);
         line.plain("id", &act.id);
         line.plain_if("node", self.node.as_ref().map(Name::as_str));
         line.plain("act", deed(act.deed));
         line.text("of", &act.of);
+        line.plain_if("approval", act.approval.as_ref().map(Name::as_str));
         line.text("reason", &act.reason);
+        line.text_if("ticket", act.ticket.as_deref());
         line.text("by", &act.by);
         line.plain("since", &format!("{:.3}", stamp(act.since)));
         line.plain_if("until", act.until.map(|until| format!("{:.3}", stamp(until))).as_deref());
@@ -234,6 +238,7 @@ fn deed(deed: Deed) -> &'static str {
     match deed {
         Deed::Revoked => "revoked",
         Deed::Lifted => "lifted",
+        Deed::Access(deed) => deed.text(),
     }
 }
 
@@ -303,7 +308,8 @@ mod tests {
     fn an_act_is_told_with_who_did_it_and_why() {
         let since = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let (of, reason, by) = ("principal:corp:ada".into(), "a \"lost\" laptop".into(), "uid:0".into());
-        let act = Act { time: since, deed: Deed::Revoked, id: "0f".into(), of, reason, by, since, until: None };
+        let (deed, id) = (Deed::Revoked, "0f".into());
+        let act = Act { time: since, deed, id, of, reason, by, since, until: None, approval: None, ticket: None };
         let mut out = Vec::new();
         Lines::new(None).act(&mut out, &act);
         let want = concat!(

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use http::Method;
 
-use crate::domain::{Denial, Name, Principal, RequestId};
+use crate::domain::{Denial, Id, Name, Principal, RequestId};
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub struct Timings {
 ///
 /// The log has one JSON object a line, with these members in this order, those left out that say nothing: `kind` (`exchange`), `time`
 /// (RFC 3339, UTC, microseconds), `id`, `node`, `config`, `listener`, `client`, `protocol`, `method`, `host`, `path`, `query`, `route`,
-/// `authenticator`, `principal`, `principal_kind`, `actor`, `session`, `role`, `rule`, `outcome`, `code`, `detail`, `target`, `backend`, `attempts`, `credential`,
+/// `authenticator`, `principal`, `principal_kind`, `actor`, `session`, `role`, `rule`, `grant`, `outcome`, `code`, `detail`, `target`, `backend`, `attempts`, `credential`,
 /// `status`, `request_bytes`, `response_bytes`, `authenticate_us`, `authorize_us`, `acquire_us`, `upstream_us`, `total_us`. A line of `kind`
 /// `lost` has `time`, `node` and the `count` of exchanges that have no line of their own.
 #[derive(Debug, Clone)]
@@ -86,6 +86,8 @@ pub struct Record {
     pub role: Option<Arc<str>>,
     /// The rule that allowed it, as the configuration finds it: `route.stripe.allow[1]`.
     pub rule: Option<Arc<str>>,
+    /// The grant that the rule needed.
+    pub grant: Option<Id>,
     /// How it ended.
     pub outcome: Outcome,
     /// Why it was refused, or what failed.
@@ -134,6 +136,7 @@ pub(super) mod tests {
             principal: None,
             role: None,
             rule: None,
+            grant: None,
             outcome: Outcome::Aborted,
             denial: None,
             target: None,

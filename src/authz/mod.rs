@@ -3,5 +3,5 @@
 mod policy;
 mod roles;
 
-pub use policy::{Grantee, Permit, Policy, Rule};
+pub use policy::{Grantee, Permit, Policy, Rule, Unauthorized};
 pub use roles::{RoleTimes, Roles};

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Roles;
-use crate::domain::{Denial, Methods, NetworkSet, PathPattern, PatternMap, Principal, RequestView};
+use crate::domain::{Methods, Name, NetworkSet, PathPattern, PatternMap, Principal, RequestView};
+use crate::session::Grant;
 
 /// One `allow` entry: who may use which methods on which paths, under which conditions.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct Rule {
     pub scopes: Vec<Arc<str>>,
     /// Client networks it holds for; empty for all.
     pub networks: NetworkSet,
+    /// The `[approval.NAME]` of which the principal has to hold a grant.
+    pub approval: Option<Name>,
 }
 
 /// Whom a rule allows.
@@ -41,6 +44,14 @@ pub struct Permit {
     principal: Arc<Principal>,
     rule: Arc<str>,
     grantee: Grantee,
+    grant: Option<Arc<Grant>>,
+}
+
+/// Why there is no [`Permit`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unauthorized {
+    /// The `[approval.NAME]` with a grant of which a rule would allow it.
+    pub approval: Option<Name>,
 }
 
 impl Permit {
@@ -54,6 +65,11 @@ impl Permit {
         &self.rule
     }
 
+    /// The grant that the rule needed.
+    pub fn grant(&self) -> Option<&Arc<Grant>> {
+        self.grant.as_ref()
+    }
+
     /// The role, scope or principal that the rule allowed.
     pub fn grantee(&self) -> &Grantee {
         &self.grantee
@@ -65,6 +81,7 @@ impl Permit {
 pub struct Policy {
     roles: Arc<Roles>,
     rules: Vec<Rule>,
+    has_approvals: bool,
     places: PatternMap<Place>,
     role_ids: HashMap<Arc<str>, u32, ahash::RandomState>,
     scope_ids: HashMap<Arc<str>, u32, ahash::RandomState>,
@@ -84,6 +101,7 @@ impl Policy {
     pub fn compile(rules: Vec<Rule>, roles: Arc<Roles>) -> Self {
         let mut policy = Self {
             roles,
+            has_approvals: rules.iter().any(|rule| rule.approval.is_some()),
             rules: Vec::with_capacity(rules.len()),
             places: PatternMap::default(),
             role_ids: HashMap::default(),
@@ -117,20 +135,47 @@ impl Policy {
         }
     }
 
-    /// Decides one request.
+    /// Decides one request. The grant of an approval is what `granted` finds, which is asked only where no rule allows without.
     ///
     /// # Errors
-    /// [`Denial::NotAllowed`] where no rule allows it.
-    pub fn authorize(&self, principal: Arc<Principal>, request: &RequestView<'_>) -> Result<Permit, Denial> {
-        let rule = self.rule_for(&principal, request).ok_or(Denial::NotAllowed)?;
-        Ok(Permit { principal, rule: Arc::clone(&rule.label), grantee: rule.grantee.clone() })
+    /// [`Unauthorized`] where no rule allows it.
+    pub fn authorize(
+        &self,
+        principal: Arc<Principal>,
+        request: &RequestView<'_>,
+        granted: impl Fn(&Principal, &Name) -> Option<Arc<Grant>>,
+    ) -> Result<Permit, Unauthorized> {
+        let permit = |principal: Arc<Principal>, rule: &Rule, grant| {
+            let (rule, grantee) = (Arc::clone(&rule.label), rule.grantee.clone());
+            Permit { principal, rule, grantee, grant }
+        };
+        if let Some(rule) = self.rule_for(&principal, request, &|rule| rule.approval.is_none()) {
+            return Ok(permit(principal, rule, None));
+        }
+        if !self.has_approvals {
+            return Err(Unauthorized { approval: None });
+        }
+        let found = |rule: &Rule| granted(&principal, rule.approval.as_ref()?);
+        if let Some(rule) = self.rule_for(&principal, request, &|rule| found(rule).is_some()) {
+            // Looked for again, it may be over by now.
+            let grant = found(rule).ok_or(Unauthorized { approval: rule.approval.clone() })?;
+            return Ok(permit(principal, rule, Some(grant)));
+        }
+        let wanting = self.rule_for(&principal, request, &|rule| rule.approval.is_some());
+        Err(Unauthorized { approval: wanting.and_then(|rule| rule.approval.clone()) })
     }
 
-    fn rule_for(&self, principal: &Principal, request: &RequestView<'_>) -> Option<&Rule> {
+    fn rule_for(
+        &self,
+        principal: &Principal,
+        request: &RequestView<'_>,
+        counts: &dyn Fn(&Rule) -> bool,
+    ) -> Option<&Rule> {
         let methods = Methods::of(request.method.as_str());
+        let counts = |rule: &Rule| rule.holds(principal, methods, request) && counts(rule);
         let decide = |ids: &HashMap<Arc<str>, u32, ahash::RandomState>, name: &str| {
             let grantee = *ids.get(name)?;
-            self.places.find(request.path, |place| self.rule_at(*place, grantee, principal, methods, request))
+            self.places.find(request.path, |place| self.rule_at(*place, grantee, counts))
         };
         if let Some(rule) = self.roles.find(principal, |role| decide(&self.role_ids, role)) {
             return Some(rule);
@@ -146,19 +191,12 @@ impl Policy {
         decide(&self.principal_ids, &principal.name())
     }
 
-    fn rule_at(
-        &self,
-        place: Place,
-        grantee: u32,
-        principal: &Principal,
-        methods: Methods,
-        request: &RequestView<'_>,
-    ) -> Option<&Rule> {
+    fn rule_at(&self, place: Place, grantee: u32, counts: impl Fn(&Rule) -> bool) -> Option<&Rule> {
         let mut index = *self.first.get(&(place, grantee))?;
         while index != NO_MORE {
             let at = usize::try_from(index).ok()?;
             let rule = self.rules.get(at)?;
-            if rule.holds(principal, methods, request) {
+            if counts(rule) {
                 return Some(rule);
             }
             index = *self.next.get(at)?;
@@ -204,6 +242,7 @@ mod tests {
             paths: paths.iter().map(|p| PathPattern::parse(p).expect("pattern")).collect(),
             scopes: vec![],
             networks: NetworkSet::default(),
+            approval: None,
         }
     }
 
@@ -224,7 +263,7 @@ mod tests {
             has_body: false,
             certificates: None,
         };
-        policy.authorize(Arc::clone(who), &request).ok().map(|permit| permit.rule().to_string())
+        policy.authorize(Arc::clone(who), &request, |_, _| None).ok().map(|permit| permit.rule().to_string())
     }
 
     fn policy() -> Policy {

@@ -1,5 +1,6 @@
 //! The commands.
 
+mod access;
 mod demo;
 mod key;
 mod password;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub use access::AccessCommand;
 pub use demo::DemoArgs;
 pub use key::{KeyCommand, NewKey};
 pub use password::NewPassword;
@@ -44,6 +46,7 @@ Examples:
   claviger check claviger.toml                    every mistake, with line, column and cure
   claviger run claviger.toml                      serve; SIGHUP or a changed file reloads
   claviger run claviger.toml --upgrade            take over from the running process
+  claviger access request finance --reason incident --gateway https://gateway.example.com
   claviger revocation add principal:corp:ada --reason stolen
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments or a wrong configuration.";
@@ -64,6 +67,9 @@ pub enum Command {
     /// End somebody's access at once, everywhere, in the middle of what is under way too.
     #[command(subcommand)]
     Revocation(RevocationCommand),
+    /// Ask a gateway for access, and decide on what others ask for.
+    #[command(subcommand)]
+    Access(AccessCommand),
     /// Show who has a session, and end one.
     #[command(subcommand)]
     Session(SessionCommand),
@@ -87,6 +93,7 @@ impl Cli {
             Command::Vault(command) => command.run(out).map_err(Failure::from),
             Command::Key(command) => command.run(out).map_err(Failure::from),
             Command::Revocation(command) => command.run(out),
+            Command::Access(command) => command.run(out),
             Command::Session(command) => command.run(out),
             Command::Schema(args) => args.run(out),
             Command::Demo(args) => args.run(out),

@@ -121,6 +121,43 @@ pub(super) struct SessionsTable {
     pub(super) rotate: Option<Spanned<Period>>,
 }
 
+/// `[access]`: where access is asked for and approved, at `/access/requests` below `url`. Needs `[store]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccessTable {
+    /// The gateway's own URL, without a path: `https`, or `http` on loopback.
+    pub(super) url: Text,
+    /// The `[authn.NAME]`s whose proofs are taken there, and `sessions`.
+    pub(super) authn: Spanned<Vec<Text>>,
+    /// The `[limit.NAME]`s that apply there. Default: none.
+    #[serde(default)]
+    pub(super) limits: Vec<Text>,
+}
+
+/// `[approval.NAME]`: what rules with `approval = "NAME"` wait for: a grant that somebody asked for, and others approved.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApprovalTable {
+    /// Roles that may approve. Nobody approves what they asked for themselves.
+    #[serde(deserialize_with = "named")]
+    pub(super) approvers: Vec<String>,
+    /// How many of them have to approve. Default `1`.
+    pub(super) needed: Option<Spanned<u32>>,
+    /// Roles that may ask. Default: everybody whom the rules name.
+    #[serde(default, deserialize_with = "named")]
+    pub(super) requesters: Vec<String>,
+    /// The longest that a grant lasts, at most 24h. Its clock begins with the last approval. Default `1h`.
+    pub(super) max: Option<Spanned<Period>>,
+    /// How long a request waits for approval. Default `24h`.
+    pub(super) expires: Option<Period>,
+    /// Whether a ticket has to be named, besides the reason. Default `false`.
+    #[serde(default)]
+    pub(super) ticket: bool,
+    /// Roles that may use it at once without any approval, which is told as an alert and to be reviewed. Default: none.
+    #[serde(default, deserialize_with = "named")]
+    pub(super) break_glass: Vec<String>,
+}
+
 /// What a route's target is told in a token.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -280,4 +317,6 @@ pub(super) struct RuleTable {
     /// Client networks. Default: all.
     #[serde(default, deserialize_with = "named_networks")]
     pub(super) networks: Networks,
+    /// The `[approval.NAME]` of which the caller has to hold a grant. Default: none is needed.
+    pub(super) approval: Option<Text>,
 }

@@ -34,6 +34,8 @@ pub(super) struct File {
     pub(super) failures: FailuresTable,
     pub(super) identity_token: Option<IssuerTable>,
     pub(super) sessions: Option<SessionsTable>,
+    pub(super) access: Option<AccessTable>,
+    pub(super) approval: Entries<ApprovalTable>,
     pub(super) listen: Entries<ListenTable>,
     pub(super) authn: Entries<AuthnTable>,
     pub(super) role: Entries<RoleTable>,
@@ -47,7 +49,7 @@ pub(super) struct File {
 }
 
 /// Every table, in the order in which the reference tells of them.
-pub(super) const TABLES: [&str; 16] = [
+pub(super) const TABLES: [&str; 18] = [
     "server",
     "admin",
     "audit",
@@ -56,6 +58,8 @@ pub(super) const TABLES: [&str; 16] = [
     "failures",
     "identity_token",
     "sessions",
+    "access",
+    "approval",
     "listen",
     "authn",
     "role",
@@ -107,6 +111,8 @@ impl<'a> Reader<'_, 'a> {
                 "failures" => file.failures = self.single("failures", value).unwrap_or_default(),
                 "identity_token" => file.identity_token = self.single("identity_token", value),
                 "sessions" => file.sessions = self.single("sessions", value),
+                "access" => file.access = self.single("access", value),
+                "approval" => self.entries("approval", value, &mut file.approval, lost),
                 "listen" => self.entries("listen", value, &mut file.listen, lost),
                 "authn" => self.entries("authn", value, &mut file.authn, lost),
                 "role" => self.entries("role", value, &mut file.role, lost),

@@ -43,7 +43,7 @@ pub fn schema() -> Value {
 }
 
 /// Every table of a file, in the order in which the reference tells of them.
-pub(super) fn tables(generator: &mut SchemaGenerator) -> [(&'static str, Shape, Schema); 16] {
+pub(super) fn tables(generator: &mut SchemaGenerator) -> [(&'static str, Shape, Schema); 18] {
     [
         ("server", Shape::Single, generator.subschema_for::<ServerTable>()),
         ("admin", Shape::Single, generator.subschema_for::<AdminTable>()),
@@ -53,6 +53,8 @@ pub(super) fn tables(generator: &mut SchemaGenerator) -> [(&'static str, Shape, 
         ("failures", Shape::Single, generator.subschema_for::<FailuresTable>()),
         ("identity_token", Shape::Single, generator.subschema_for::<IssuerTable>()),
         ("sessions", Shape::Single, generator.subschema_for::<SessionsTable>()),
+        ("access", Shape::Single, generator.subschema_for::<AccessTable>()),
+        ("approval", Shape::Named, generator.subschema_for::<ApprovalTable>()),
         ("listen", Shape::Named, generator.subschema_for::<ListenTable>()),
         ("authn", Shape::Named, generator.subschema_for::<AuthnTable>()),
         ("role", Shape::Named, generator.subschema_for::<RoleTable>()),

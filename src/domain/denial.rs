@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{HostFault, Methods, OauthFault, PathFault};
+use super::{AccessFault, HostFault, Methods, OauthFault, PathFault};
 
 /// Why an exchange was refused: a stable code, a status, and a public text that tells a client what it may know and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub enum Denial {
     Unauthenticated(AuthnFault),
     /// No rule allows it.
     NotAllowed,
+    /// A rule would allow it if somebody approved.
+    ApprovalNeeded,
+    /// Something is wrong with an access request, or with a decision on one.
+    Access(AccessFault),
     /// The rate is above what this client, principal or route may use; with the time after which to come again.
     RateExceeded(Duration),
     /// Too many wrong credentials were presented; with the time after which to come again.
@@ -190,7 +194,8 @@ impl Denial {
             Self::NoRoute => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::Unauthenticated(_) => 401,
-            Self::NotAllowed => 403,
+            Self::NotAllowed | Self::ApprovalNeeded => 403,
+            Self::Access(fault) => fault.status(),
             Self::TokenRequest(_) => 400,
             Self::RateExceeded(_) | Self::LockedOut(..) | Self::TooManyInFlight | Self::TooManySessions => 429,
             Self::Unavailable(Unavailable::Upstream | Unavailable::UpstreamProtocol) => 502,
@@ -221,6 +226,8 @@ impl Denial {
             Self::Unauthenticated(AuthnFault::Several) => "credential_ambiguous",
             Self::Unauthenticated(_) => "credential_invalid",
             Self::NotAllowed => "not_allowed",
+            Self::ApprovalNeeded => "approval_needed",
+            Self::Access(fault) => fault.text(),
             Self::RateExceeded(_) => "rate_exceeded",
             Self::LockedOut(..) => "locked_out",
             Self::TooManyInFlight => "too_many_in_flight",
@@ -260,6 +267,8 @@ impl Denial {
             | Self::NoRoute
             | Self::MethodNotAllowed(_)
             | Self::NotAllowed
+            | Self::ApprovalNeeded
+            | Self::Access(_)
             | Self::RateExceeded(_)
             | Self::TooManyInFlight
             | Self::TooManySessions
@@ -283,6 +292,8 @@ impl Denial {
             Self::Unauthenticated(AuthnFault::Several) => "Present exactly one credential.",
             Self::Unauthenticated(_) => "The presented credential was not accepted.",
             Self::NotAllowed => "No rule allows this request.",
+            Self::ApprovalNeeded => "This request has to be approved first.",
+            Self::Access(fault) => fault.public_text(),
             Self::RateExceeded(_) => "Too many requests.",
             Self::LockedOut(..) => "Too many credentials that were not accepted.",
             Self::TooManyInFlight => "Too many requests at once.",

@@ -3,13 +3,30 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// An id of 16 random bytes, written as 32 hexadecimal digits in lower case: of a session, a revocation, an access request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Id(pub [u8; 16]);
 
 /// A text that is no [`Id`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdError;
+
+impl From<Id> for String {
+    fn from(id: Id) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for Id {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<Self, IdError> {
+        text.parse()
+    }
+}
 
 impl FromStr for Id {
     type Err = IdError;

@@ -1,5 +1,7 @@
 //! The nouns every other module speaks: pure data, no I/O, no framework.
 
+mod access_deed;
+mod access_fault;
 mod address;
 mod denial;
 mod host;
@@ -15,6 +17,8 @@ mod retained;
 mod secret;
 mod stay;
 
+pub use access_deed::AccessDeed;
+pub use access_fault::AccessFault;
 pub use address::{NetworkSet, canonical_ip};
 pub use denial::{AuthnFault, Denial, HttpFault, Lockout, TimedOut, Unavailable};
 pub use host::{Host, HostFault, HostPattern};

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, Method};
+use serde::{Deserialize, Serialize};
 
 use super::{Host, NormalPath};
 
@@ -74,7 +75,8 @@ impl fmt::Display for RequestId {
 }
 
 /// A set of request methods, as bits.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Methods(u8);
 
 impl Methods {
@@ -104,6 +106,23 @@ impl Methods {
     /// The names in the set, in the order of [`Self::KNOWN`].
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         Self::KNOWN.into_iter().enumerate().filter(move |(bit, _)| self.0 & (1 << bit) != 0).map(|(_, name)| name)
+    }
+}
+
+impl From<Methods> for String {
+    fn from(methods: Methods) -> Self {
+        methods.to_string()
+    }
+}
+
+impl TryFrom<String> for Methods {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.split(", ").try_fold(Self::NONE, |set, name| match Self::of(name) {
+            Self::NONE => Err("no such method"),
+            one => Ok(set.union(one)),
+        })
     }
 }
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Id, Methods, Name};
 
 /// The session that a request came in: what it is confined to, and when it was last used.
@@ -20,9 +22,11 @@ pub struct Stay {
 }
 
 /// What a session was asked to be confined to, of all that its principal may do.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Bounds {
     /// Roles; none for every role of the principal. With some, rules that name the principal itself allow nothing.
+    #[serde(default, skip)]
     pub roles: Option<Vec<Arc<str>>>,
     /// Routes; none for all.
     pub routes: Option<Vec<Name>>,

@@ -8,11 +8,11 @@ use http::{HeaderName, HeaderValue, header};
 pub(super) use super::body::Body;
 use crate::authn::Chain;
 use crate::authz::Permit;
-use crate::domain::{Denial, HttpFault, Methods, NormalPath};
+use crate::domain::{Denial, HttpFault, Methods, Name, NormalPath};
 use crate::inject::Injection;
 use crate::limit::{Key, Slot, retry_after};
 use crate::session::{Cut, Line};
-use crate::state::{Endpoint, LimitBy, Route, RouteLimit};
+use crate::state::{AccessCall, Endpoint, LimitBy, Route, RouteLimit};
 use crate::target::{Selected, Tried};
 
 /// An exchange that may be forwarded, with what that needs. Its slots are free again when it is dropped.
@@ -86,8 +86,17 @@ pub(super) enum Decision {
     Forward(Box<Admission>),
     /// It asked for what the gateway publishes.
     Publish(Document),
-    /// It asks something of the token service; with the limits that it counts in.
-    Serve(Endpoint, Slots),
+    /// It asks something of the gateway itself; with the limits that it counts in.
+    Serve(Asked, Slots),
+}
+
+/// What is asked of the gateway itself, with a body.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// A session, or something about one.
+    Tokens(Endpoint),
+    /// Access, or a decision on that.
+    Access(AccessCall),
 }
 
 /// What the gateway publishes.
@@ -103,6 +112,8 @@ pub(super) struct Document {
 pub(super) struct Refusal {
     pub(super) denial: Denial,
     pub(super) fields: Vec<(HeaderName, HeaderValue)>,
+    /// What approval would allow it, and where to ask for that.
+    pub(super) approval: Option<(Name, String)>,
 }
 
 impl From<Denial> for Refusal {
@@ -120,12 +131,14 @@ impl From<Denial> for Refusal {
             | Denial::NoRoute
             | Denial::Unauthenticated(_)
             | Denial::NotAllowed
+            | Denial::ApprovalNeeded
+            | Denial::Access(_)
             | Denial::TooManySessions
             | Denial::TokenRequest(_)
             | Denial::Unavailable(_)
             | Denial::Internal => Vec::new(),
         };
-        Self { denial, fields }
+        Self { denial, fields, approval: None }
     }
 }
 

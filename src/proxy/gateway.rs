@@ -13,7 +13,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
-use super::admission::{Decision, Document, Refusal, Slots};
+use super::admission::{Asked, Decision, Document, Refusal, Slots};
 use super::descriptors;
 use super::exchange::{Exchange, Stage};
 use super::failure;
@@ -21,11 +21,12 @@ use super::identify::{Arrival, split_target};
 use super::ingress;
 use super::pipeline::admit;
 use super::record::{Draft, Ended};
+use super::serve::serve;
 use super::supervised::{Supervised, Watch};
-use super::{respond, tokens, upstream};
+use super::{respond, upstream};
 use crate::audit::Outcome;
 use crate::domain::{Denial, TimedOut, Unavailable};
-use crate::state::{Endpoint, Services};
+use crate::state::Services;
 
 /// The data plane as Pingora calls it.
 pub struct Gateway {
@@ -41,7 +42,7 @@ const FORWARD: bool = false;
 enum Next {
     Forward,
     Publish(Document),
-    Serve(Endpoint, Slots),
+    Serve(Asked, Slots),
 }
 
 impl Gateway {
@@ -67,9 +68,9 @@ impl Gateway {
                 exchange.stage = Stage::Answered(draft);
                 Ok(Ok(Next::Publish(document)))
             }
-            Ok(Decision::Serve(endpoint, slots)) => {
+            Ok(Decision::Serve(asked, slots)) => {
                 exchange.stage = Stage::Answered(draft);
-                Ok(Ok(Next::Serve(endpoint, slots)))
+                Ok(Ok(Next::Serve(asked, slots)))
             }
             Ok(Decision::Forward(admission)) => {
                 if has_body && !admission.websocket {
@@ -116,7 +117,7 @@ impl ProxyHttp for Gateway {
                     respond::publish(session, &document, draft.id(), draining).await?;
                 }
             }
-            Ok(Next::Serve(endpoint, _slots)) => tokens::serve(&self.services, session, exchange, endpoint).await?,
+            Ok(Next::Serve(asked, _slots)) => serve(&self.services, session, exchange, &asked).await?,
             Err(refusal) => {
                 if let Some(draft) = exchange.draft() {
                     respond::hear_out(session, &refusal).await;

@@ -34,8 +34,9 @@ pub(super) fn carry(
         Grantee::Scope(_) | Grantee::Principal(_) => None,
     };
     let principal = Arc::clone(permit.principal());
-    let until = principal.session.as_ref().and(principal.expires);
-    let carried = Carried { principal, role, until };
+    let session = principal.session.as_ref().and(principal.expires);
+    let until = session.into_iter().chain(permit.grant().map(|grant| grant.until)).min();
+    let carried = Carried { principal, role, until, grant: permit.grant().map(|grant| grant.id) };
     let line = if connection.is_http2() { revocations.line() } else { connection.line(|| revocations.line()) };
     // Before the look: who is revoked after it is found on the line.
     line.carry(carried.clone());

@@ -1,7 +1,9 @@
 //! The data plane: one request from its first byte to its record. `pipeline` has it on one page.
 
+mod access;
 mod admission;
 mod body;
+mod caller;
 mod client_certificates;
 mod descriptors;
 mod exchange;
@@ -16,6 +18,7 @@ mod own;
 mod pipeline;
 mod record;
 mod respond;
+mod serve;
 mod supervised;
 mod tokens;
 mod upstream;

@@ -1,13 +1,13 @@
-//! What the gateway answers itself: its key sets, and the token service.
+//! What the gateway answers itself: its key sets, the token service, access requests.
 
 use std::sync::Arc;
 
 use crate::domain::{Denial, Methods, Unavailable};
 use crate::limit::Key;
-use crate::proxy::admission::{Decision, Document, Refusal, Slots};
+use crate::proxy::admission::{Asked, Decision, Document, Refusal, Slots};
 use crate::proxy::identify::Identified;
 use crate::proxy::record::Draft;
-use crate::state::{Endpoint, LimitBy, Services, Snapshot, TokenService};
+use crate::state::{AccessCall, Endpoint, LimitBy, Services, Snapshot, TokenService};
 
 const KEY_SET: &str = "application/jwk-set+json";
 
@@ -25,21 +25,38 @@ pub(super) fn answer(
         reads(method)?;
         return Ok(Some(Decision::Publish(Document { text: issuer.key_set(draft.lapped())?, kind: KEY_SET })));
     }
-    let Some(service) = &snapshot.sessions else { return Ok(None) };
-    let Some(endpoint) = service.endpoint(host, path) else { return Ok(None) };
+    if let Some(service) = &snapshot.sessions
+        && let Some(endpoint) = service.endpoint(host, path)
+    {
+        let mut slots = Slots::default();
+        slots.take(&service.limits, LimitBy::Client, || Key::client(draft.client()))?;
+        return tokens(services, service, endpoint, method, slots).map(Some);
+    }
+    let Some(service) = &snapshot.access else { return Ok(None) };
+    let Some(call) = service.call(host, path) else { return Ok(None) };
     let mut slots = Slots::default();
     slots.take(&service.limits, LimitBy::Client, || Key::client(draft.client()))?;
-    own_service(services, service, endpoint, method, slots).map(Some)
+    let methods = match call {
+        AccessCall::All => Methods::of("GET").union(Methods::of("POST")),
+        AccessCall::One(_) => Methods::of("GET"),
+        AccessCall::Do(..) => Methods::of("POST"),
+    };
+    takes(method, methods)?;
+    Ok(Some(Decision::Serve(Asked::Access(call), slots)))
 }
 
 /// What is published is read with GET or HEAD.
 fn reads(method: &http::Method) -> Result<(), Refusal> {
-    let reads = Methods::of("GET").union(Methods::of("HEAD"));
-    if Methods::of(method.as_str()).intersects(reads) { Ok(()) } else { Err(Denial::MethodNotAllowed(reads).into()) }
+    takes(method, Methods::of("GET").union(Methods::of("HEAD")))
+}
+
+fn takes(method: &http::Method, methods: Methods) -> Result<(), Refusal> {
+    let is_one = Methods::of(method.as_str()).intersects(methods);
+    if is_one { Ok(()) } else { Err(Denial::MethodNotAllowed(methods).into()) }
 }
 
 /// What the token service publishes; what has to be asked for takes its form first.
-fn own_service(
+fn tokens(
     services: &Services,
     service: &TokenService,
     endpoint: Endpoint,
@@ -58,10 +75,8 @@ fn own_service(
             Ok(Decision::Publish(Document { text: Arc::clone(signers.key_set()), kind: KEY_SET }))
         }
         Endpoint::Token | Endpoint::Revocation | Endpoint::Introspection => {
-            if *method != http::Method::POST {
-                return Err(Denial::MethodNotAllowed(Methods::of("POST")).into());
-            }
-            Ok(Decision::Serve(endpoint, slots))
+            takes(method, Methods::of("POST"))?;
+            Ok(Decision::Serve(Asked::Tokens(endpoint), slots))
         }
     }
 }

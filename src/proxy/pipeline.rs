@@ -1,7 +1,11 @@
 //! One request, on one page: the phases from a head to the permission to forward it. Each returns a value or a refusal; only `respond`
 //! answers a client. What comes after (forward, apply, respond, record) Pingora calls through `gateway`.
 
-use crate::domain::{Denial, RequestView, Unavailable};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::authz::{Permit, Unauthorized};
+use crate::domain::{Denial, Name, Principal, RequestView, Unavailable};
 use crate::limit::Key;
 use crate::proxy::admission::{Admission, Body, Decision, Refusal, Slots};
 use crate::proxy::client_certificates::ClientCertificates;
@@ -9,7 +13,8 @@ use crate::proxy::identify::{Arrival, identify};
 use crate::proxy::ingress::Connection;
 use crate::proxy::record::Draft;
 use crate::proxy::{line, lockout, own};
-use crate::state::{LimitBy, Services, Snapshot};
+use crate::session::AccessError;
+use crate::state::{AccessService, LimitBy, Route, Services, Snapshot};
 
 /// Decides whether a request may be forwarded, and gets what forwarding it needs. Nothing is sent anywhere yet.
 pub(super) async fn admit(
@@ -69,7 +74,7 @@ pub(super) async fn admit(
         return Err(Denial::NotAllowed.into());
     }
 
-    let permit = route.policy.authorize(proof.principal, &view)?;
+    let permit = authorize(services, snapshot, route, proof.principal, &view, draft.time())?;
     draft.authorized(&permit);
     let line = line::carry(services, connection, &permit, draft.time())
         .map_err(|denial| Refusal::with_challenge(denial, &route.authn, draft.time()))?;
@@ -82,6 +87,10 @@ pub(super) async fn admit(
     let injection =
         route.credential.as_ref().map(|credential| credential.acquire(&permit, draft.lapped())).transpose()?;
     draft.acquired(injection.as_ref());
+    if permit.grant().is_some() {
+        // Last of what may refuse: who is refused has used nothing.
+        Box::pin(spend(services, &permit, draft.time())).await?;
+    }
     let own = route.identity_token.as_ref();
     let token =
         own.map(|own| own.mint(&permit, draft.time()).map(|value| (own.header().clone(), value))).transpose()?;
@@ -91,4 +100,41 @@ pub(super) async fn admit(
     admission.identity_token = token;
     admission.line = line;
     Ok(Decision::Forward(Box::new(admission)))
+}
+
+/// The permit, by a rule that allows the request, or one that would with a grant, and the grant that the caller has.
+fn authorize(
+    services: &Services,
+    snapshot: &Snapshot,
+    route: &Route,
+    principal: Arc<Principal>,
+    view: &RequestView<'_>,
+    now: SystemTime,
+) -> Result<Permit, Refusal> {
+    let granted = |principal: &Principal, approval: &Name| {
+        services.access.as_ref()?.find(principal, approval, &route.name, view.method.as_str(), now)
+    };
+    route.policy.authorize(principal, view, granted).map_err(|Unauthorized { approval }| match approval {
+        None => Denial::NotAllowed.into(),
+        Some(approval) => {
+            let url = snapshot.access.as_ref().map(|service| format!("{}{}", service.url, AccessService::PATH));
+            Refusal { approval: url.map(|url| (approval, url)), ..Denial::ApprovalNeeded.into() }
+        }
+    })
+}
+
+/// Uses up one of the requests that a grant is for: the one thing that a decision waits for the store with.
+async fn spend(services: &Services, permit: &Permit, now: SystemTime) -> Result<(), Denial> {
+    let Some(grant) = permit.grant().filter(|grant| grant.is_counted) else { return Ok(()) };
+    let Some(access) = services.access.clone() else { return Err(Denial::ApprovalNeeded) };
+    let id = grant.id;
+    match tokio::task::spawn_blocking(move || access.spend(id, now)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(AccessError::Fault(_))) => Err(Denial::ApprovalNeeded),
+        Ok(Err(AccessError::Store(error))) => {
+            log::error!("a use of a grant cannot be written: {error}");
+            Err(Denial::Unavailable(Unavailable::Authenticator))
+        }
+        Err(_) => Err(Denial::Internal),
+    }
 }

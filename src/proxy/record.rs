@@ -70,6 +70,7 @@ impl Draft {
             principal: None,
             role: None,
             rule: None,
+            grant: None,
             // What a record says that nobody ended: the task was cancelled with its connection, or it panicked.
             outcome: Outcome::Aborted,
             denial: None,
@@ -162,6 +163,7 @@ impl Draft {
         let took = self.lap();
         if let Some(record) = &mut self.record {
             record.rule = Some(Arc::clone(permit.rule()));
+            record.grant = permit.grant().map(|grant| grant.id);
             record.role = match permit.grantee() {
                 Grantee::Role(role) => Some(Arc::clone(role)),
                 Grantee::Scope(_) | Grantee::Principal(_) => None,

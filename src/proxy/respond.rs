@@ -28,7 +28,11 @@ pub(super) async fn refuse(session: &mut Session, refusal: &Refusal, id: Request
     let mut fields = vec![(header::CONTENT_TYPE, PROBLEM), (header::CACHE_CONTROL, NO_STORE)];
     fields.extend(refusal.fields.iter().cloned());
     let status = status(denial);
-    answer(session, status, &fields, document(denial, status, "", id), id, draining || closes(denial)).await
+    // Both are ours: a name, and a URL that was looked at.
+    let approval = refusal.approval.as_ref();
+    let approval =
+        approval.map(|(name, url)| format!(r#""approval":{{"name":"{name}","request":"{url}"}},"#)).unwrap_or_default();
+    answer(session, status, &fields, document(denial, status, &approval, id), id, draining || closes(denial)).await
 }
 
 /// Answers with what the gateway publishes, which may be kept for less time than a key that follows is published before it signs.
@@ -41,10 +45,16 @@ pub(super) async fn publish(session: &mut Session, document: &Document, id: Requ
     answer(session, StatusCode::OK, &fields, body, id, draining).await
 }
 
-/// Answers a request to the token service: with what nobody may keep (RFC 6749 §5.1).
-pub(super) async fn tell(session: &mut Session, json: Bytes, id: RequestId, draining: bool) -> Result<()> {
+/// Answers a request to the gateway itself: with what nobody may keep (RFC 6749 §5.1).
+pub(super) async fn tell(
+    session: &mut Session,
+    status: StatusCode,
+    json: Bytes,
+    id: RequestId,
+    draining: bool,
+) -> Result<()> {
     let fields = [(header::CONTENT_TYPE, JSON), (header::CACHE_CONTROL, NO_STORE), (header::PRAGMA, NO_CACHE)];
-    answer(session, StatusCode::OK, &fields, json, id, draining).await
+    answer(session, status, &fields, json, id, draining).await
 }
 
 /// Refuses a request to the token service: a problem document that is an error of OAuth too (RFC 6749 §5.2).

@@ -2,7 +2,6 @@
 
 mod form;
 mod grant;
-mod serve;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,32 +13,21 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use super::admission::{Refusal, Slots};
-use super::client_certificates::ClientCertificates;
-use super::identify::{Arrival, identify};
-use super::ingress::Connection;
-use super::lockout;
-use super::record::Draft;
+use super::admission::Refusal;
+use super::caller::{Caller, Proof};
 use crate::authn::client_credential;
-use crate::domain::{AuthnFault, Denial, OauthFault, Principal, RequestView};
-use crate::limit::Key;
-use crate::session::{Carried, Revocation, Revoked};
-use crate::state::{Endpoint, LimitBy, Services, Snapshot, TokenService};
+use crate::domain::{AuthnFault, Denial, OauthFault, Principal};
+use crate::session::{Revocation, Revoked};
+use crate::state::{Endpoint, TokenService};
 use form::Form;
-
-pub(super) use serve::serve;
 
 /// How long an end that was written may take to hold here.
 const ENDED_WITHIN: Duration = Duration::from_secs(1);
 
 /// One request to the token service.
 pub(super) struct Call<'a> {
-    pub(super) services: &'a Services,
-    pub(super) snapshot: &'a Snapshot,
     pub(super) service: &'a TokenService,
-    pub(super) connection: &'a Connection,
-    pub(super) arrival: &'a Arrival<'a>,
-    pub(super) draft: &'a mut Draft,
+    pub(super) caller: Caller<'a>,
 }
 
 /// Why a request to it was refused, as OAuth tells it (RFC 6749 §5.2).
@@ -47,13 +35,6 @@ pub(super) struct Refused {
     pub(super) refusal: Refusal,
     pub(super) status: u16,
     pub(super) error: &'static str,
-}
-
-/// Whom a request stands for.
-struct Proved {
-    principal: Arc<Principal>,
-    /// Whether the proof stood in the head, and not in the form.
-    was_presented: bool,
 }
 
 impl Call<'_> {
@@ -74,7 +55,7 @@ impl Call<'_> {
         is_exchange: &mut bool,
     ) -> Result<Value, Denial> {
         let body = body?;
-        let form = Form::parse(self.arrival.headers, &body)?;
+        let form = Form::parse(self.caller.arrival.headers, &body)?;
         *is_exchange = form.get("grant_type") == Some(TokenService::GRANT_TYPES[1]);
         match endpoint {
             Endpoint::Token => self.token(&form, &body).await,
@@ -93,34 +74,33 @@ impl Call<'_> {
             grant if grant == TokenService::GRANT_TYPES[1] => Some(grant::subject_token(form)?),
             _ => return Err(Denial::TokenRequest(OauthFault::UnsupportedGrantType)),
         };
-        let now = self.draft.time();
+        let now = self.caller.draft.time();
         let headers = self.headers(form)?;
-        let (proved, confirmation) = self.prove(&headers, handed_in, body, now).await?;
-        let mut principal = Principal::clone(&proved.principal);
-        principal.confirmation = confirmation;
-        let wanted = grant::wanted(form, self.service, self.snapshot, principal, now)?;
-        let sessions = Arc::clone(self.services.engines.authenticators.sessions());
+        let proof = handed_in.map_or(Proof::Presented(&headers), Proof::HandedIn);
+        let proved = self.caller.prove(proof, body, now).await?;
+        let principal = Principal { confirmation: proved.confirmation, ..Principal::clone(&proved.principal) };
+        let wanted = grant::wanted(form, self.service, self.caller.snapshot, principal, now)?;
+        let sessions = Arc::clone(self.caller.services.engines.authenticators.sessions());
         let (issuer, most) = (self.service.issuer.clone(), self.service.per_principal);
         // It waits for the disk.
         let begun = tokio::task::spawn_blocking(move || sessions.begin(wanted, &issuer, most, now)).await;
         let (session, token) = begun.map_err(|_| Denial::Internal)?.map_err(|fault| grant::denial(&fault))?;
-        self.draft.authenticated(&session.principal);
+        self.caller.draft.authenticated(&session.principal);
         Ok(grant::response(form, &session, token, now))
     }
 
     /// What a token means, to its own principal and to auditors; to others, and of what is none, that it is not active (RFC 7662 §2.2).
     async fn introspect(&mut self, form: &Form, body: &[u8]) -> Result<Value, Denial> {
         let token = form.get("token").ok_or(Denial::TokenRequest(OauthFault::InvalidRequest))?;
-        let now = self.draft.time();
+        let now = self.caller.draft.time();
         let headers = self.headers(form)?;
-        let (asks, _) = self.prove(&headers, None, body, now).await?;
-        self.draft.authenticated(&asks.principal);
+        let asks = self.caller.prove(Proof::Presented(&headers), body, now).await?;
         let inactive = Ok(json!({ "active": false }));
         let Some(session) = self.service.taken.tokens.of_token(token, now)? else { return inactive };
         let roles = &self.service.roles;
         let may_know = session.principal.name() == asks.principal.name()
             || ["auditor", "admin"].iter().any(|role| roles.has(&asks.principal, role));
-        if !may_know || self.is_revoked(&session.principal, now) {
+        if !may_know || self.caller.is_revoked(&session.principal, now) {
             return inactive;
         }
         let mut told = grant::claims(&session, &self.service.issuer, roles);
@@ -131,18 +111,18 @@ impl Call<'_> {
     /// Ends the session of a token. Whoever has it may, as they might use it; for what is none, there is nothing to do (RFC 7009 §2.2).
     async fn revoke(&mut self, form: &Form) -> Result<Value, Denial> {
         let token = form.get("token").ok_or(Denial::TokenRequest(OauthFault::InvalidRequest))?;
-        let now = self.draft.time();
+        let now = self.caller.draft.time();
         let Some(session) = self.service.taken.tokens.of_token(token, now)? else { return Ok(json!({})) };
-        self.draft.authenticated(&session.principal);
+        self.caller.draft.authenticated(&session.principal);
         let lasts = session.until.duration_since(now).unwrap_or_default();
         let (of, by) = (Revoked::Session(session.stay.id), session.principal.name());
         let revocation = Revocation::new(of, "ended by its caller".to_owned(), by, now, Some(lasts));
-        let sessions = Arc::clone(self.services.engines.authenticators.sessions());
+        let sessions = Arc::clone(self.caller.services.engines.authenticators.sessions());
         let written = tokio::task::spawn_blocking(move || sessions.revoke(&revocation)).await;
         written.map_err(|_| Denial::Internal)?.map_err(|fault| grant::denial(&fault))?;
         // Answered once it holds: the store is looked at every few milliseconds.
         let held = async {
-            while !self.is_revoked(&session.principal, SystemTime::now()) {
+            while !self.caller.is_revoked(&session.principal, SystemTime::now()) {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
@@ -150,78 +130,10 @@ impl Call<'_> {
         Ok(json!({}))
     }
 
-    /// Proves who asks, by what stands in the head or by the token that is handed in; tells also what a token for them is to be bound to.
-    async fn prove(
-        &mut self,
-        headers: &HeaderMap,
-        handed_in: Option<&str>,
-        body: &[u8],
-        now: SystemTime,
-    ) -> Result<(Proved, crate::domain::Confirmation), Denial> {
-        let request = identify(self.arrival)?;
-        let certificates = ClientCertificates::of(self.connection, self.snapshot, &request.host, self.arrival.headers)?;
-        let view = RequestView {
-            method: self.arrival.method,
-            host: &request.host,
-            path: &request.path,
-            headers,
-            client: self.draft.client(),
-            peer: self.connection.peer.ip(),
-            is_tls: self.connection.tls,
-            authority: request.authority,
-            asked: &request.path,
-            query: request.query,
-            certificates: certificates.get()?,
-            target: request.target,
-            has_body: !body.is_empty(),
-        };
-        let chain = &self.service.authn;
-        lockout::check(self.services, self.snapshot, chain, &view)?;
-        self.draft.lap();
-        let proved = self.prove_by(handed_in, &view, body, now).await;
-        if let Err(denial) = &proved {
-            lockout::failed(self.services, self.snapshot, chain, &view, denial);
-        }
-        let proved = proved?;
-        self.draft.authenticated(&proved.principal);
-        if self.is_revoked(&proved.principal, now) {
-            return Err(Denial::Unauthenticated(AuthnFault::Revoked));
-        }
-        let who = || self.services.engines.limits.keyer().key(&proved.principal.key_parts());
-        let mut slots = Slots::default();
-        slots.take(&self.service.limits, LimitBy::Principal, who).map_err(|refusal| refusal.denial)?;
-        slots.take(&self.service.limits, LimitBy::Route, || Key::EVERYBODY).map_err(|refusal| refusal.denial)?;
-        let bound = chain.bind(&proved.principal, proved.was_presented, &view, now)?;
-        Ok((proved, bound))
-    }
-
-    async fn prove_by(
-        &self,
-        handed_in: Option<&str>,
-        view: &RequestView<'_>,
-        body: &[u8],
-        now: SystemTime,
-    ) -> Result<Proved, Denial> {
-        let chain = &self.service.authn;
-        if let Some(token) = handed_in {
-            let principal = chain.authenticate_token(token, view, now).await?;
-            return Ok(Proved { principal, was_presented: false });
-        }
-        let proof = chain.authenticate(view, now).await?;
-        if let Some(signed) = proof.body {
-            let mut check = signed.begin();
-            check.update(body);
-            if !check.is_right() {
-                return Err(Denial::Unauthenticated(AuthnFault::Digest));
-            }
-        }
-        Ok(Proved { principal: proof.principal, was_presented: true })
-    }
-
     /// The head, with the client's credential where authenticators look for it. OAuth's clients encode name and password before they put
     /// them into the head, or have them in the form (RFC 6749 §2.3.1); and an API key stands where a password belongs.
     fn headers(&self, form: &Form) -> Result<HeaderMap, Denial> {
-        let mut headers = self.arrival.headers.clone();
+        let mut headers = self.caller.arrival.headers.clone();
         if let Some(secret) = form.get("client_secret") {
             if headers.contains_key(AUTHORIZATION) {
                 return Err(Denial::Unauthenticated(AuthnFault::Several));
@@ -240,14 +152,8 @@ impl Call<'_> {
         Ok(headers)
     }
 
-    fn is_revoked(&self, principal: &Arc<Principal>, now: SystemTime) -> bool {
-        let carried = Carried { principal: Arc::clone(principal), role: None, until: None };
-        let revocations = self.services.revocations.as_ref();
-        revocations.is_some_and(|revocations| revocations.revoked_since(&carried, now).is_some())
-    }
-
     fn refused(&self, denial: Denial, is_exchange: bool) -> Refused {
-        let refusal = Refusal::with_challenge(denial, &self.service.authn, self.draft.time());
+        let refusal = Refusal::with_challenge(denial, &self.service.authn, self.caller.draft.time());
         let (error, status) = match denial {
             Denial::TokenRequest(fault) => (fault.text(), denial.status()),
             Denial::Unauthenticated(AuthnFault::Nonce) => ("use_dpop_nonce", 400),
@@ -259,7 +165,7 @@ impl Call<'_> {
             | Denial::TooManyInFlight
             | Denial::TooManySessions
             | Denial::Unavailable(_) => ("temporarily_unavailable", denial.status()),
-            Denial::NotAllowed => ("unauthorized_client", denial.status()),
+            Denial::NotAllowed | Denial::ApprovalNeeded | Denial::Access(_) => ("unauthorized_client", denial.status()),
             Denial::Internal => ("server_error", denial.status()),
             Denial::Malformed(_)
             | Denial::HeadTooLarge

@@ -1,5 +1,6 @@
 //! Builds everything once and hands it to Pingora: listeners, TLS, background work, shutdown and upgrade.
 
+mod access;
 mod background;
 mod handover;
 mod listeners;
@@ -22,12 +23,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::audit;
 use crate::config::{self, LoadError, Plan, Process, Reloader};
 use crate::domain::Name;
-use crate::session::{Revocations, Store, StoreError};
+use crate::session::{Access, Revocations, Store, StoreError};
 use crate::state::{Engines, Services};
 
 use handover::Handover;
 
-pub use process::harden;
+pub use process::{harden, install_crypto};
 
 /// What a gateway is started with.
 #[derive(Debug, Clone)]
@@ -116,9 +117,12 @@ pub fn run(options: Options) -> Result<(), StartError> {
     let Plan { snapshot, process, .. } = plan?;
     let settings = audit::Settings { path: process.audit.clone(), ..audit::Settings::default() };
     let log = audit::Log::open(settings, engines.metrics.audit.clone()).map_err(StartError::Audit)?;
-    let revocations = process.store.as_deref().map(|path| open(path, &engines)).transpose();
-    let revocations = revocations.map_err(StartError::Store)?.map(Arc::new);
-    let services = Arc::new(Services::new(engines, log, snapshot).with_revocations(revocations));
+    let kept = process.store.as_deref().map(|path| open(path, &engines)).transpose().map_err(StartError::Store)?;
+    let services = Services::new(engines, log, snapshot);
+    let services = Arc::new(match kept {
+        Some((revocations, access)) => services.with_store(revocations, access),
+        None => services,
+    });
     prime(&services)?;
     sessions::keep_keys(&services);
 
@@ -137,6 +141,7 @@ pub fn run(options: Options) -> Result<(), StartError> {
     server.add_service(background::service(Arc::clone(&services), reloader, gates));
     server.add_service(handover::Sockets { handover: Arc::clone(&handover), services: Arc::clone(&services) });
     revocations::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
+    access::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     tell(&process, &services);
     let signals = shutdown::Signals::new(Arc::clone(&services), handover);
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
@@ -145,10 +150,13 @@ pub fn run(options: Options) -> Result<(), StartError> {
 }
 
 /// The store, for all that is kept in it.
-fn open(path: &Path, engines: &Engines) -> Result<Revocations, StoreError> {
+fn open(path: &Path, engines: &Engines) -> Result<(Arc<Revocations>, Arc<Access>), StoreError> {
     let store = Store::open(path)?;
     engines.authenticators.sessions().open(store.again()?)?;
-    Revocations::new(store)
+    let for_access = store.again()?;
+    let revocations = Revocations::new(store)?;
+    let access = Access::new(for_access, Arc::clone(revocations.lines()))?;
+    Ok((Arc::new(revocations), Arc::new(access)))
 }
 
 fn tell(process: &Process, services: &Services) {

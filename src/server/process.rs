@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit};
 
 /// Makes aws-lc-rs the process's only source of cryptography, before anything asks for another.
-pub(super) fn install_crypto() {
+pub fn install_crypto() {
     // An error says that a provider is there already: ours, from an earlier call.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }

@@ -72,6 +72,7 @@ impl Watcher<'_> {
             log::warn!(of = act.of.as_str(), by = act.by.as_str(), id = act.id.as_str(); "{}", match act.deed {
                 Deed::Revoked => "access is ended",
                 Deed::Lifted => "a revocation is lifted",
+                Deed::Access(deed) => deed.text(),
             });
             self.services.audit.submit(act);
             self.told.push((Instant::now(), change));
@@ -125,5 +126,7 @@ fn act(change: &Change) -> Act {
         by: by.clone(),
         since: one.since,
         until: one.until,
+        approval: None,
+        ticket: None,
     }
 }

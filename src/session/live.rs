@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::domain::{AuthnFault, Principal};
+use crate::domain::{AuthnFault, Id, Principal};
 
 /// All lines of a process: one for each HTTP/1 connection, which carries one exchange after another, and one for each HTTP/2 stream.
 #[derive(Debug)]
@@ -37,8 +37,10 @@ pub struct Carried {
     pub principal: Arc<Principal>,
     /// The role that allowed the exchange; none where a scope or the principal's own id did.
     pub role: Option<Arc<str>>,
-    /// When it ends, whatever is under way then: with its session. None where it may go on.
+    /// When it ends, whatever is under way then: with its session or its grant. None where it may go on.
     pub until: Option<SystemTime>,
+    /// The grant that allowed it, where one had to.
+    pub grant: Option<Id>,
 }
 
 /// What ended an exchange in the middle.
@@ -230,7 +232,7 @@ mod tests {
     fn carried(id: &str) -> Carried {
         let authenticator = Name::parse("corp").expect("a name");
         let principal = Arc::new(Principal::new(authenticator, PrincipalKind::Human, id.to_owned()));
-        Carried { principal, role: None, until: None }
+        Carried { principal, role: None, until: None, grant: None }
     }
 
     #[test]

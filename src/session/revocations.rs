@@ -81,6 +81,11 @@ impl Revocations {
         self.lines.touch(now);
     }
 
+    /// The lines.
+    pub fn lines(&self) -> &Arc<Lines> {
+        &self.lines
+    }
+
     /// How many are in force.
     pub fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)

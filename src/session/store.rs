@@ -10,6 +10,7 @@ use crate::domain::Id;
 
 use super::{Change, Revocation, Revoked};
 
+mod access;
 mod sessions;
 
 pub(super) use sessions::KeptKey;
@@ -120,7 +121,11 @@ impl Store {
     }
 
     fn create(&self) -> Result<(), StoreError> {
-        let text = format!("BEGIN IMMEDIATE; {TABLES} {} PRAGMA user_version = {FORM}; COMMIT;", sessions::TABLES);
+        let text = format!(
+            "BEGIN IMMEDIATE; {TABLES} {} {} PRAGMA user_version = {FORM}; COMMIT;",
+            sessions::TABLES,
+            access::TABLES
+        );
         self.connection.execute_batch(&text).map_err(|error| self.fault(&error))
     }
 
@@ -128,12 +133,17 @@ impl Store {
         self.connection.pragma_query_value(None, pragma, |row| row.get(0)).map_err(|error| self.fault(&error))
     }
 
-    /// What others have changed since this was last asked, and everything at first. Costs next to nothing where that is nothing.
-    pub(super) fn news(&mut self) -> Result<Vec<Kept>, StoreError> {
+    /// What SQLite counts the changes of others by.
+    pub(super) fn version(&self) -> Result<i64, StoreError> {
         if inode(&self.path).ok() != Some(self.inode) {
             return Err(self.broken("it is not the file any more that was opened: restart".to_owned()));
         }
-        let version = self.number("data_version")?;
+        self.number("data_version")
+    }
+
+    /// What others have changed since this was last asked, and everything at first. Costs next to nothing where that is nothing.
+    pub(super) fn news(&mut self) -> Result<Vec<Kept>, StoreError> {
+        let version = self.version()?;
         if self.version == Some(version) {
             return Ok(Vec::new());
         }

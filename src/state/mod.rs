@@ -1,12 +1,14 @@
 //! What the two planes share: the immutable [`Snapshot`], which the control plane leaves here and the data plane takes, and the [`Services`]
 //! that outlive every snapshot.
 
+mod access;
 mod route;
 mod router;
 mod services;
 mod snapshot;
 mod tokens;
 
+pub use access::{AccessCall, AccessService, AccessVerb, Approval};
 pub use route::{LimitBy, Route, RouteLimit};
 pub use router::{Overlap, Router};
 pub use services::{Engines, ReloadOutcome, Services};

@@ -9,7 +9,7 @@ use super::Snapshot;
 use crate::audit::Log;
 use crate::authn::Authenticators;
 use crate::limit::{Limits, Lockouts};
-use crate::session::Revocations;
+use crate::session::{Access, Revocations};
 use crate::target::Targets;
 use crate::telemetry::Metrics;
 use crate::vault::Vaults;
@@ -57,6 +57,8 @@ pub struct Services {
     pub audit: Log,
     /// Whose access was ended; none where there is no store that could say so.
     pub revocations: Option<Arc<Revocations>>,
+    /// Who was granted what for a time; none where there is no store that could say so.
+    pub access: Option<Arc<Access>>,
     snapshot: ArcSwap<Snapshot>,
     reload: ArcSwap<ReloadOutcome>,
     serving: AtomicBool,
@@ -81,6 +83,7 @@ impl Services {
             engines,
             audit,
             revocations: None,
+            access: None,
             snapshot: ArcSwap::from_pointee(first),
             reload,
             serving: AtomicBool::new(false),
@@ -88,10 +91,10 @@ impl Services {
         }
     }
 
-    /// The same, with revocations.
+    /// The same, with what is kept in a store.
     #[must_use]
-    pub fn with_revocations(self, revocations: Option<Arc<Revocations>>) -> Self {
-        Self { revocations, ..self }
+    pub fn with_store(self, revocations: Arc<Revocations>, access: Arc<Access>) -> Self {
+        Self { revocations: Some(revocations), access: Some(access), ..self }
     }
 
     /// The current snapshot. One call per exchange.

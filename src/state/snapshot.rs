@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Router, TokenService};
+use super::{AccessService, Router, TokenService};
 use crate::crypto::Certificates;
 use crate::domain::{Name, NetworkSet};
 use crate::inject::Issuer;
@@ -30,6 +30,8 @@ pub struct Snapshot {
     pub issuer: Option<Arc<Issuer>>,
     /// The gateway as one that begins sessions.
     pub sessions: Option<Arc<TokenService>>,
+    /// Where access is asked for.
+    pub access: Option<Arc<AccessService>>,
     /// What can change about listeners without a restart.
     pub listeners: HashMap<Name, ListenerState, ahash::RandomState>,
 }

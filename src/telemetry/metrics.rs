@@ -47,6 +47,10 @@ pub struct Metrics {
     pub revocations: IntGauge,
     /// `claviger_revocation_cut_seconds`: from the command that revoked to the end of an exchange that it cut.
     pub cut_seconds: Histogram,
+    /// `claviger_grants`: grants in force.
+    pub grants: IntGauge,
+    /// `claviger_broken_glass_total`: grants that somebody took without approval.
+    pub broken_glass: IntCounter,
     /// What the audit log counts.
     pub audit: AuditMetrics,
 }
@@ -120,6 +124,8 @@ impl Metrics {
             reloads: Labelled::new(|result| reloads.with_label_values(&[result])),
             secrets: Labelled::new(|state| secrets.with_label_values(&[state])),
             revocations: declare.gauge("revocations", "Revocations in force")?,
+            grants: declare.gauge("grants", "Grants in force")?,
+            broken_glass: declare.counter("broken_glass_total", "Grants that were taken without approval")?,
             cut_seconds: declare.histogram(
                 "revocation_cut_seconds",
                 "Time from a revocation to the end of an exchange that it cut",

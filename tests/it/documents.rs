@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use claviger::domain::{
-    AuthnFault, Denial, HostFault, HttpFault, Lockout, Methods, OauthFault, PathFault, TimedOut, Unavailable,
+    AccessFault, AuthnFault, Denial, HostFault, HttpFault, Lockout, Methods, OauthFault, PathFault, TimedOut,
+    Unavailable,
 };
 
 use crate::support::{
@@ -202,6 +203,7 @@ fn every_code_of_a_denial_is_told() {
         Denial::Unauthenticated(AuthnFault::Several),
         Denial::Unauthenticated(AuthnFault::Expired),
         Denial::NotAllowed,
+        Denial::ApprovalNeeded,
         Denial::RateExceeded(std::time::Duration::ZERO),
         Denial::LockedOut(Lockout::Address, std::time::Duration::ZERO),
         Denial::TooManyInFlight,
@@ -210,6 +212,7 @@ fn every_code_of_a_denial_is_told() {
     ];
     denials.extend(away.map(Denial::Unavailable));
     denials.extend(OauthFault::ALL.map(Denial::TokenRequest));
+    denials.extend(AccessFault::ALL.map(Denial::Access));
     denials.sort_by_key(Denial::status);
     let variants: BTreeSet<_> = named(&denials, |denial| denial).into_iter().map(|(name, _)| name).collect();
     let all: BTreeSet<_> = documented(file, "pub enum Denial").into_iter().map(|(name, _)| name).collect();
@@ -228,7 +231,7 @@ fn every_code_of_a_denial_is_told() {
     let source = read(file);
     let (_, arms) = source.split_once("pub fn code(&self)").expect("the codes");
     let (arms, _) = arms.split_once("pub fn detail(&self)").expect("their end");
-    let others = OauthFault::ALL.len();
+    let others = OauthFault::ALL.len() + AccessFault::ALL.len();
     assert_eq!(arms.matches("=> \"").count() + others, codes, "every code is in the table");
     is_told(
         "docs/requests.md",

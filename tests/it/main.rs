@@ -6,6 +6,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "whatever a test did not expect, it fails")]
 #![allow(clippy::type_complexity, clippy::result_large_err, reason = "a table's rows are typed where they stand")]
 
+mod access;
 mod asked;
 mod attacks;
 mod balance;

@@ -1,5 +1,6 @@
 //! Tables -> what they mean: names resolved, files read, rules indexed. Goes on after an error, so that all are told at once.
 
+mod access;
 mod authn;
 mod failures;
 mod identity;
@@ -113,16 +114,29 @@ impl Compiler<'_, '_> {
         let listeners = self.listener_states(file.listen);
         let told = identity::all_names(&file.route);
         let issuer = file.identity_token.and_then(|table| self.issuer(table, &vaults, &file.route));
-        let mut parts =
-            route::Parts { targets, credentials, authenticators, limits, roles, told, issuer, sessions: None };
+        let approvals = self.each("approval", file.approval, Self::approval);
+        let (sessions, is_asked) = (None, file.access.is_some());
+        let mut parts = route::Parts {
+            targets,
+            credentials,
+            authenticators,
+            limits,
+            roles,
+            told,
+            issuer,
+            sessions,
+            approvals,
+            is_asked,
+        };
         let has_store = process.store.is_some();
         let sessions = file.sessions.and_then(|table| self.sessions(&table, has_store, &vaults, &parts));
         parts.sessions = sessions.as_ref().map(|service| service.taken.clone());
+        let access = file.access.and_then(|table| self.access(&table, has_store, &parts));
         let (router, routes) = self.router(file.route, &parts);
         let vaults = vaults.by_name.into_values().flatten().collect();
         let targets = parts.targets.by_name.into_values().flatten().collect();
         let issuer = parts.issuer;
-        (Snapshot { number, router, routes, vaults, targets, failures, issuer, sessions, listeners }, process)
+        (Snapshot { number, router, routes, vaults, targets, failures, issuer, sessions, access, listeners }, process)
     }
 
     fn each<T, V>(

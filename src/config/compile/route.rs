@@ -16,7 +16,7 @@ use crate::config::values::Spanned;
 use crate::domain::{HostPattern, Methods, Name, PathPattern};
 use crate::inject::{Credential, Issuer};
 use crate::limit::{RateFields, RateSettings};
-use crate::state::{LimitBy, Route, RouteLimit, Router};
+use crate::state::{Approval, LimitBy, Route, RouteLimit, Router};
 use crate::target::Target;
 
 /// What routes are made of.
@@ -32,6 +32,10 @@ pub(super) struct Parts {
     pub(super) issuer: Option<Arc<Issuer>>,
     /// The sessions of `[sessions]`.
     pub(super) sessions: Option<TakenSessions>,
+    /// What rules may wait for.
+    pub(super) approvals: Compiled<Arc<Approval>>,
+    /// Whether there is an `[access]`.
+    pub(super) is_asked: bool,
 }
 
 impl Parts {
@@ -287,7 +291,12 @@ impl Compiler<'_, '_> {
                 return None;
             }
         };
+        let approval = match &table.approval {
+            Some(text) => Some(self.rule_approval(text, parts)?),
+            None => None,
+        };
         Some(Rule {
+            approval,
             label: label.into(),
             grantee,
             methods,

@@ -33,7 +33,7 @@ impl Compiler<'_, '_> {
             self.report.add(table.issuer.span(), "sessions are kept in the store, and there is none", cure);
         }
         let issuer = table.issuer.get_ref().trim_end_matches('/').to_owned();
-        let host = self.report.take(table.issuer.span(), host(&issuer), URL_CURE);
+        let host = self.report.take(table.issuer.span(), gateway_host(&issuer), URL_CURE);
         let seal = self.sealing_key(&table.key, vaults);
         let max = self.within(
             table.max.as_ref(),
@@ -109,7 +109,7 @@ impl Compiler<'_, '_> {
         self.report.take(written.span(), enough, "write one such as `15m`")
     }
 
-    fn within(
+    pub(super) fn within(
         &mut self,
         written: Option<&Spanned<Period>>,
         default: Duration,
@@ -124,9 +124,9 @@ impl Compiler<'_, '_> {
     }
 }
 
-/// The host of an issuer's URL, which has no path. In the clear, nobody but this machine may see a token.
-fn host(issuer: &str) -> Result<String, &'static str> {
-    let wrong = "an issuer is the URL of the gateway";
+/// The host of the gateway's own URL, which has no path. In the clear, nobody but this machine may see a token.
+pub(super) fn gateway_host(issuer: &str) -> Result<String, &'static str> {
+    let wrong = "this is not the URL of a gateway";
     let (scheme, authority) = issuer.split_once("://").ok_or(wrong)?;
     let host = Host::parse(authority).map_err(|_| wrong)?;
     let name = host.as_str().trim_matches(['[', ']']);

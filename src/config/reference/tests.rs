@@ -24,6 +24,11 @@ key = "directory:identity"
 issuer = "https://gateway.example.com"
 key = "directory:sessions"
 authn = ["jwt"]
+[access]
+url = "https://gateway.example.com"
+authn = ["jwt"]
+[approval.x]
+approvers = ["lead"]
 [role.x]
 [listen.x]
 address = "127.0.0.1:8080"

@@ -15,7 +15,7 @@ fn carried(id: &str, roles: &[&str], by: Option<&str>) -> Carried {
     let roles = roles.iter().map(|role| Arc::from(*role)).collect();
     let authenticator = Name::parse("corp").expect("a name");
     let principal = Principal { roles, ..Principal::new(authenticator, PrincipalKind::Human, id.to_owned()) };
-    Carried { principal: Arc::new(principal), role: by.map(Arc::from), until: None }
+    Carried { principal: Arc::new(principal), role: by.map(Arc::from), until: None, grant: None }
 }
 
 fn revocation(of: &str, lasts: Option<u64>) -> Revocation {

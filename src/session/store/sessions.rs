@@ -166,7 +166,7 @@ impl Store {
         self.change("DELETE FROM signing_key WHERE number <= ?1", [number]).map(drop)
     }
 
-    fn row<T>(
+    pub(super) fn row<T>(
         &self,
         query: &str,
         values: impl rusqlite::Params,

@@ -1,0 +1,69 @@
+//! `[access]`, and the `[approval.NAME]`s that rules wait for.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Compiler;
+use super::listen::or;
+use super::route::Parts;
+use super::sessions::gateway_host;
+use crate::authn::ANONYMOUS;
+use crate::config::file::{AccessTable, ApprovalTable, Text};
+use crate::domain::Name;
+use crate::state::{AccessService, Approval};
+
+const HOUR: Duration = Duration::from_secs(3600);
+/// The longest grant.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+impl Compiler<'_, '_> {
+    pub(super) fn access(&mut self, table: &AccessTable, has_store: bool, parts: &Parts) -> Option<Arc<AccessService>> {
+        if !has_store {
+            let cure = "add `[store]` with `path`";
+            self.report.add(table.url.span(), "access requests are kept in the store, and there is none", cure);
+        }
+        let url = table.url.get_ref().trim_end_matches('/').to_owned();
+        let cure = "write an https URL without a path, such as `https://gateway.example.com`";
+        let host = self.report.take(table.url.span(), gateway_host(&url), cure);
+        for text in table.authn.get_ref().iter().filter(|text| text.get_ref() == ANONYMOUS) {
+            self.report.add(text.span(), "nobody in particular cannot ask", "name `[authn.NAME]`s that prove somebody");
+        }
+        let realm = Name::parse("access").ok()?;
+        let authn = self.chain(&realm, &table.authn, parts);
+        let limits = self.route_limits(&realm, &table.limits, parts);
+        let compiled = parts.approvals.by_name.iter();
+        let approvals = compiled.filter_map(|(name, one)| Some((name.clone(), Arc::clone(one.as_ref()?))));
+        let (roles, approvals) = (Arc::clone(&parts.roles), approvals.collect());
+        Some(Arc::new(AccessService { url, host: host?, authn: authn?, limits, roles, approvals }))
+    }
+
+    pub(super) fn approval(
+        &mut self,
+        _name: &Name,
+        (_, table): (Range<usize>, ApprovalTable),
+    ) -> Option<Arc<Approval>> {
+        let rule = "a grant lasts 1s to 24h";
+        let max = self.within(table.max.as_ref(), HOUR, Duration::from_secs(1), LONGEST, rule);
+        let needed = self.positive(table.needed.as_ref()).map_or(1, std::num::NonZeroU32::get);
+        Some(Arc::new(Approval {
+            requesters: table.requesters,
+            approvers: table.approvers,
+            needed,
+            max: max?,
+            expires: or(table.expires, 24 * 3600),
+            is_ticket_needed: table.ticket,
+            break_glass: table.break_glass,
+        }))
+    }
+
+    /// What a rule waits for.
+    pub(super) fn rule_approval(&mut self, text: &Text, parts: &Parts) -> Option<Name> {
+        if !parts.is_asked {
+            let cure = "add `[access]` with `url` and `authn`";
+            self.report.add(text.span(), "nobody could ask for this", cure);
+        }
+        self.find(&parts.approvals, text)?;
+        Name::parse(text.get_ref()).ok()
+    }
+}

@@ -1,0 +1,194 @@
+//! Access requests as they are written and told.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::domain::{Bounds, Methods, Name};
+use crate::session::{AccessRequest, AccessState, NewAccess, Revocation};
+use crate::state::{Approval, Router};
+
+/// What is sent to ask.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskBody {
+    /// The `[approval.NAME]`.
+    pub(super) approval: Name,
+    /// Why it is needed.
+    reason: String,
+    /// The case that it belongs to.
+    ticket: Option<String>,
+    /// How long it is to last (`15m`); without it, as long as it may.
+    #[serde(rename = "for")]
+    lasts: Option<String>,
+    /// The routes that it is for; without it, all.
+    routes: Option<Vec<Name>>,
+    /// The methods that it is for; without it, all.
+    methods: Option<Vec<String>>,
+    /// How many requests it is for; without it, any number.
+    uses: Option<u32>,
+    /// Whether it is to be granted at once, without any approval.
+    #[serde(default)]
+    pub(super) break_glass: bool,
+}
+
+/// The longest ticket, in bytes.
+const MAX_TICKET: usize = 128;
+/// The most uses.
+const MAX_USES: u32 = 10_000;
+
+impl AskBody {
+    /// What is asked for, if it can be.
+    pub(super) fn asked(self, approval: &Approval, router: &Router, now: SystemTime) -> Option<NewAccess> {
+        let is_ticket = |text: &String| Revocation::is_reason(text) && text.len() <= MAX_TICKET;
+        let has_ticket = self.ticket.as_ref().map_or(!approval.is_ticket_needed, is_ticket);
+        let has_routes = self.routes.iter().flatten().all(|route| router.has(route));
+        let is_used = self.uses.is_none_or(|uses| (1..=MAX_USES).contains(&uses));
+        if !Revocation::is_reason(&self.reason) || !has_ticket || !has_routes || !is_used {
+            return None;
+        }
+        let lasts = match self.lasts {
+            Some(text) => humantime::parse_duration(&text).ok().filter(|lasts| !lasts.is_zero())?,
+            None => approval.max,
+        };
+        let methods = match self.methods {
+            Some(names) => Some(names.iter().try_fold(Methods::NONE, |set, name| match Methods::of(name) {
+                Methods::NONE => None,
+                one => Some(set.union(one)),
+            })?),
+            None => None,
+        };
+        if lasts > approval.max || methods == Some(Methods::NONE) {
+            return None;
+        }
+        Some(NewAccess {
+            approval: self.approval,
+            bounds: Bounds { roles: None, routes: self.routes, methods },
+            uses: self.uses,
+            lasts,
+            reason: self.reason,
+            ticket: self.ticket,
+            expires: now + approval.expires,
+        })
+    }
+}
+
+/// The state that a list is asked for, if it says one; none where it says something else.
+#[expect(clippy::option_option, reason = "wrong and absent are two things")]
+pub(super) fn state(target: &[u8]) -> Option<Option<String>> {
+    let Some(at) = target.iter().position(|byte| *byte == b'?') else { return Some(None) };
+    let mut wanted = None;
+    for (name, value) in form_urlencoded::parse(target.get(at + 1..)?) {
+        if name != "state" || wanted.replace(value.into_owned()).is_some() {
+            return None;
+        }
+    }
+    Some(wanted)
+}
+
+/// All that is told of one, in this state, of an approval that needs so many.
+pub(super) fn told(request: &AccessRequest, needed: u32, state: &str) -> Value {
+    let (since, until, used) = match request.state {
+        AccessState::Granted { since, until, used } => (Some(since), Some(until), Some(used)),
+        AccessState::Pending | AccessState::Denied | AccessState::Expired | AccessState::Ended => (None, None, None),
+    };
+    let events: Vec<_> = request
+        .events
+        .iter()
+        .map(
+            |event| json!({ "at": stamp(event.at), "deed": event.deed.text(), "by": event.by, "reason": event.reason }),
+        )
+        .collect();
+    json!({
+        "id": request.id,
+        "approval": request.approval,
+        "requester": request.requester(),
+        "state": state,
+        "reason": request.reason,
+        "ticket": request.ticket,
+        "for": duration(request.lasts),
+        "routes": request.bounds.routes,
+        "methods": request.bounds.methods.map(|methods| methods.names().collect::<Vec<_>>()),
+        "uses": request.uses,
+        "used": used.filter(|_| request.uses.is_some()),
+        "needed": needed,
+        "expires": stamp(request.expires),
+        "since": since.map(stamp),
+        "until": until.map(stamp),
+        "needs_review": request.needs_review(),
+        "events": events,
+    })
+}
+
+fn duration(time: Duration) -> String {
+    humantime::format_duration(time).to_string()
+}
+
+/// RFC 3339, to the millisecond.
+fn stamp(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn approval() -> Approval {
+        Approval {
+            requesters: vec![],
+            approvers: vec!["lead".to_owned()],
+            needed: 1,
+            max: Duration::from_secs(3600),
+            expires: Duration::from_secs(60),
+            is_ticket_needed: false,
+            break_glass: vec![],
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_asked_for_is_not_asked() {
+        let strict = Approval { is_ticket_needed: true, ..approval() };
+        for (approval, more, want) in [
+            (approval(), "", true),
+            (approval(), r#","for":"1h","uses":3,"methods":["GET","POST"],"ticket":"T-1""#, true),
+            (approval(), r#","for":"61m""#, false),
+            (approval(), r#","for":"0s""#, false),
+            (approval(), r#","for":"soon""#, false),
+            (approval(), r#","uses":0"#, false),
+            (approval(), r#","uses":10001"#, false),
+            (approval(), r#","methods":["get"]"#, false),
+            (approval(), r#","methods":[]"#, false),
+            (approval(), r#","routes":["nowhere"]"#, false),
+            (approval(), r#","ticket":"""#, false),
+            (strict, "", false),
+        ] {
+            let text = format!(r#"{{"approval":"finance","reason":"case 7"{more}}}"#);
+            let body: AskBody = serde_json::from_str(&text).expect(&text);
+            assert_eq!(body.asked(&approval, &Router::default(), SystemTime::now()).is_some(), want, "{text}");
+        }
+        for text in [
+            r#"{"approval":"finance"}"#,
+            r#"{"reason":"x"}"#,
+            r#"{"approval":"no name","reason":"x"}"#,
+            r#"{"approval":"finance","reason":"x","state":"granted"}"#,
+            r#"{"approval":"finance","reason":"x","break_glass":"yes"}"#,
+        ] {
+            assert!(serde_json::from_str::<AskBody>(text).is_err(), "{text}");
+        }
+        let empty: AskBody = serde_json::from_str(r#"{"approval":"finance","reason":" "}"#).expect("JSON");
+        assert!(empty.asked(&approval(), &Router::default(), SystemTime::now()).is_none());
+    }
+
+    #[test]
+    fn a_list_is_of_one_state_or_of_all() {
+        for (target, want) in [
+            ("/access/requests", Some(None)),
+            ("/access/requests?state=pending", Some(Some("pending"))),
+            ("/access/requests?state=a&state=b", None),
+            ("/access/requests?page=2", None),
+        ] {
+            assert_eq!(state(target.as_bytes()), want.map(|state| state.map(str::to_owned)), "{target}");
+        }
+    }
+}

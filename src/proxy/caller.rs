@@ -1,0 +1,117 @@
+//! Who asks the gateway itself for something: proved as on any route, with the body at hand.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::HeaderMap;
+
+use super::admission::Slots;
+use super::client_certificates::ClientCertificates;
+use super::identify::{Arrival, identify};
+use super::ingress::Connection;
+use super::lockout;
+use super::record::Draft;
+use crate::authn::Chain;
+use crate::domain::{AuthnFault, Confirmation, Denial, Principal, RequestView};
+use crate::limit::Key;
+use crate::session::Carried;
+use crate::state::{LimitBy, RouteLimit, Services, Snapshot};
+
+/// A request to the gateway itself.
+pub(super) struct Caller<'a> {
+    pub(super) services: &'a Services,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) connection: &'a Connection,
+    pub(super) arrival: &'a Arrival<'a>,
+    pub(super) draft: &'a mut Draft,
+    pub(super) chain: &'a Chain,
+    pub(super) limits: &'a [RouteLimit],
+}
+
+/// Whom a request stands for.
+pub(super) struct Proved {
+    pub(super) principal: Arc<Principal>,
+    /// What a token for them is to be bound to.
+    pub(super) confirmation: Confirmation,
+}
+
+/// What proves them.
+pub(super) enum Proof<'a> {
+    /// What stands in these header fields.
+    Presented(&'a HeaderMap),
+    /// A token that is handed in besides.
+    HandedIn(&'a str),
+}
+
+impl Caller<'_> {
+    /// Proves who asks.
+    pub(super) async fn prove(&mut self, proof: Proof<'_>, body: &[u8], now: SystemTime) -> Result<Proved, Denial> {
+        let request = identify(self.arrival)?;
+        let own = self.arrival.headers;
+        let certificates = ClientCertificates::of(self.connection, self.snapshot, &request.host, own)?;
+        let view = RequestView {
+            method: self.arrival.method,
+            host: &request.host,
+            path: &request.path,
+            headers: match proof {
+                Proof::Presented(headers) => headers,
+                Proof::HandedIn(_) => own,
+            },
+            client: self.draft.client(),
+            peer: self.connection.peer.ip(),
+            is_tls: self.connection.tls,
+            authority: request.authority,
+            asked: &request.path,
+            query: request.query,
+            certificates: certificates.get()?,
+            target: request.target,
+            has_body: !body.is_empty(),
+        };
+        lockout::check(self.services, self.snapshot, self.chain, &view)?;
+        self.draft.lap();
+        let proved = self.prove_by(&proof, &view, body, now).await;
+        if let Err(denial) = &proved {
+            lockout::failed(self.services, self.snapshot, self.chain, &view, denial);
+        }
+        let principal = proved?;
+        self.draft.authenticated(&principal);
+        if self.is_revoked(&principal, now) {
+            return Err(Denial::Unauthenticated(AuthnFault::Revoked));
+        }
+        let who = || self.services.engines.limits.keyer().key(&principal.key_parts());
+        let mut slots = Slots::default();
+        slots.take(self.limits, LimitBy::Principal, who).map_err(|refusal| refusal.denial)?;
+        slots.take(self.limits, LimitBy::Route, || Key::EVERYBODY).map_err(|refusal| refusal.denial)?;
+        let was_presented = matches!(proof, Proof::Presented(_));
+        let confirmation = self.chain.bind(&principal, was_presented, &view, now)?;
+        Ok(Proved { principal, confirmation })
+    }
+
+    async fn prove_by(
+        &self,
+        proof: &Proof<'_>,
+        view: &RequestView<'_>,
+        body: &[u8],
+        now: SystemTime,
+    ) -> Result<Arc<Principal>, Denial> {
+        if let Proof::HandedIn(token) = proof {
+            return self.chain.authenticate_token(token, view, now).await;
+        }
+        let proof = self.chain.authenticate(view, now).await?;
+        if let Some(signed) = proof.body {
+            let mut check = signed.begin();
+            check.update(body);
+            if !check.is_right() {
+                return Err(Denial::Unauthenticated(AuthnFault::Digest));
+            }
+        }
+        Ok(proof.principal)
+    }
+
+    /// Whether their access was ended.
+    pub(super) fn is_revoked(&self, principal: &Arc<Principal>, now: SystemTime) -> bool {
+        let carried = Carried { principal: Arc::clone(principal), role: None, until: None, grant: None };
+        let revocations = self.services.revocations.as_ref();
+        revocations.is_some_and(|revocations| revocations.revoked_since(&carried, now).is_some())
+    }
+}

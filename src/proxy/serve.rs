@@ -1,0 +1,90 @@
+//! One request to the gateway itself, from its body to the answer.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::StatusCode;
+use pingora::{Error, ErrorType, Result};
+use pingora_proxy::Session;
+
+use super::admission::{Asked, Refusal};
+use super::caller::Caller;
+use super::exchange::Exchange;
+use super::identify::Arrival;
+use super::{access, ingress, respond, tokens};
+use crate::domain::{Denial, TimedOut};
+use crate::state::Services;
+
+/// The largest body, in bytes, and how long it may take.
+const MAX_BODY: usize = 64 * 1024;
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Answers it.
+pub(super) async fn serve(
+    services: &Services,
+    session: &mut Session,
+    exchange: &mut Exchange,
+    asked: &Asked,
+) -> Result<()> {
+    let has_body = !session.is_body_empty();
+    let body = read(session).await;
+    let snapshot = Arc::clone(&exchange.snapshot);
+    let draining = services.is_draining();
+    let arrival = Arrival::of(session.req_header(), has_body);
+    let (Some(connection), Some(draft)) = (ingress::connection(session.digest()), exchange.draft()) else {
+        return Err(no_service());
+    };
+    let id = draft.id();
+    let sessions = snapshot.sessions.as_ref().ok_or_else(no_service);
+    let requests = snapshot.access.as_ref().ok_or_else(no_service);
+    let (chain, limits) = match asked {
+        Asked::Tokens(_) => sessions.as_ref().map(|service| (&service.authn, &service.limits)),
+        Asked::Access(_) => requests.as_ref().map(|service| (&service.authn, &service.limits)),
+    }
+    .map_err(|_| no_service())?;
+    let (snapshot, arrival) = (&snapshot, &arrival);
+    let caller = Caller { services, snapshot, connection, arrival, draft, chain, limits };
+    match *asked {
+        Asked::Tokens(endpoint) => {
+            let call = tokens::Call { service: sessions?, caller };
+            match Box::pin(call.answer(endpoint, body)).await {
+                Ok(json) => respond::tell(session, StatusCode::OK, json, id, draining).await,
+                Err(refused) => {
+                    exchange.refuse(refused.refusal.denial);
+                    respond::refuse_token(session, &refused, id, draining).await
+                }
+            }
+        }
+        Asked::Access(what) => {
+            let call = access::Call { service: requests?, caller };
+            match Box::pin(call.answer(what, body)).await {
+                Ok((status, json)) => respond::tell(session, status, json, id, draining).await,
+                Err(denial) => {
+                    exchange.refuse(denial);
+                    let refusal = Refusal::with_challenge(denial, chain, SystemTime::now());
+                    respond::refuse(session, &refusal, id, draining).await
+                }
+            }
+        }
+    }
+}
+
+fn no_service() -> Box<Error> {
+    Error::explain(ErrorType::InternalError, "a request that was not for the gateway itself")
+}
+
+/// Reads the body, within bounds.
+async fn read(session: &mut Session) -> Result<Vec<u8>, Denial> {
+    let reading = async {
+        let mut body = Vec::new();
+        loop {
+            match session.read_request_body().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > MAX_BODY => return Err(Denial::BodyTooLarge),
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => return Ok(body),
+                Err(_) => return Err(Denial::TimedOut(TimedOut::Body)),
+            }
+        }
+    };
+    tokio::time::timeout(BODY_TIMEOUT, reading).await.unwrap_or(Err(Denial::TimedOut(TimedOut::Body)))
+}

@@ -1,0 +1,133 @@
+//! The thread that takes over what became of access requests, and tells of it.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::audit::{Act, Deed};
+use crate::domain::{AccessDeed, Id};
+use crate::session::{Access, AccessEvent, AccessRequest, AccessState, Revocations, StoreError, Untold};
+use crate::state::Services;
+
+/// How long an event waits before it counts as written down: the audit log is far quicker.
+const WRITTEN_AFTER: Duration = Duration::from_secs(1);
+/// How often what is late or over is looked for.
+const SETTLE_EVERY: Duration = Duration::from_millis(500);
+
+/// Starts the thread, where there is a store; it ends with the process.
+///
+/// # Errors
+/// When the system gives no thread.
+pub(super) fn watch(services: &Arc<Services>) -> std::io::Result<()> {
+    let Some(access) = services.access.clone() else { return Ok(()) };
+    let services = Arc::clone(services);
+    let watch = move || {
+        let mut watcher = Watcher { services: &services, access: &access, told: Vec::new(), error: None };
+        watcher.tell(access.untold());
+        watcher.run();
+    };
+    thread::Builder::new().name("access".to_owned()).spawn(watch).map(drop)
+}
+
+struct Watcher<'a> {
+    services: &'a Services,
+    access: &'a Access,
+    /// How many events of which request went to the audit log, and when.
+    told: Vec<(Instant, Id, usize)>,
+    /// What was wrong with the store when it was last looked at.
+    error: Option<String>,
+}
+
+impl Watcher<'_> {
+    fn run(mut self) {
+        let mut settled = Instant::now();
+        loop {
+            thread::sleep(Revocations::REFRESH_EVERY);
+            let now = SystemTime::now();
+            let mut done = self.access.refresh(now).map(|untold| self.tell(untold));
+            if settled.elapsed() > SETTLE_EVERY {
+                settled = Instant::now();
+                done = done.and(self.settle(now));
+            }
+            self.note(done);
+            let grants = i64::try_from(self.access.count()).unwrap_or(i64::MAX);
+            self.services.engines.metrics.grants.set(grants);
+        }
+    }
+
+    fn tell(&mut self, untold: Vec<Untold>) {
+        for Untold { request, events } in untold {
+            let all = request.events.len();
+            let known = self.told.iter().filter(|(_, id, _)| *id == request.id).map(|(_, _, told)| *told).max();
+            let first = known.unwrap_or(0).max(all - events.len());
+            for event in request.events.get(first..).unwrap_or_default() {
+                self.tell_one(&request, event);
+            }
+            if first < all {
+                self.told.push((Instant::now(), request.id, all));
+            }
+        }
+    }
+
+    fn tell_one(&self, request: &AccessRequest, event: &AccessEvent) {
+        let (id, of, by) = (request.id.to_string(), request.requester(), event.by.clone());
+        let approval = request.approval.as_str();
+        match event.deed {
+            AccessDeed::BrokeGlass => {
+                self.services.engines.metrics.broken_glass.inc();
+                log::error!(id = id.as_str(), of = of.as_str(), approval; "somebody broke the glass: review it");
+            }
+            AccessDeed::Asked
+            | AccessDeed::Approved
+            | AccessDeed::Denied
+            | AccessDeed::Granted
+            | AccessDeed::Expired
+            | AccessDeed::Ended
+            | AccessDeed::Reviewed => {
+                let deed = event.deed.text();
+                log::info!(id = id.as_str(), of = of.as_str(), by = by.as_str(), approval; "access request: {deed}");
+            }
+        }
+        let until = match (event.deed, request.state) {
+            (AccessDeed::Granted | AccessDeed::BrokeGlass, AccessState::Granted { until, .. }) => Some(until),
+            (_, _) => None,
+        };
+        self.services.audit.submit(Act {
+            time: SystemTime::now(),
+            deed: Deed::Access(event.deed),
+            id,
+            of,
+            reason: event.reason.clone().unwrap_or_default(),
+            by,
+            since: event.at,
+            until,
+            approval: Some(request.approval.clone()),
+            ticket: request.ticket.clone(),
+        });
+    }
+
+    /// Says of what is in the audit log by now that it is, and of what is late that it has expired.
+    fn settle(&mut self, now: SystemTime) -> Result<(), StoreError> {
+        let written = self.told.iter().take_while(|(at, ..)| at.elapsed() > WRITTEN_AFTER).count();
+        if written > 0 && self.services.audit.accepts() {
+            for (_, id, events) in self.told.iter().take(written) {
+                self.access.told(*id, *events)?;
+            }
+            self.told.drain(..written);
+        }
+        self.access.settle(now)
+    }
+
+    /// Logs what is wrong with the store, once, and when it is right again.
+    fn note(&mut self, result: Result<(), StoreError>) {
+        let error = result.err().map(|error| error.to_string());
+        if error == self.error {
+            return;
+        }
+        match &error {
+            Some(error) => log::error!("no new grant takes effect: {error}"),
+            None => log::warn!("grants can be read again"),
+        }
+        self.error = error;
+    }
+}

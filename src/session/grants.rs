@@ -1,0 +1,284 @@
+//! The grants in force, as every request that needs one looks for them, and the access requests behind them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use super::access::{AccessEvent, AccessRequest, AccessState};
+use super::{Lines, Store, StoreError};
+use crate::domain::{AccessFault, Bounds, Id, Name, Principal};
+
+/// An access request that was granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Its id, that of the request.
+    pub id: Id,
+    /// The `[approval.NAME]` that it stands for.
+    pub approval: Name,
+    /// What it is confined to.
+    pub bounds: Bounds,
+    /// Whether its uses are counted.
+    pub is_counted: bool,
+    /// When it is over.
+    pub until: SystemTime,
+}
+
+/// All access requests of a process, which it shares with others through the store.
+#[derive(Debug)]
+pub struct Access {
+    writing: Mutex<Store>,
+    reading: Mutex<Reading>,
+    held: RwLock<Held>,
+    /// Looked at alone while there are none.
+    count: AtomicUsize,
+    lines: Arc<Lines>,
+    /// What nobody had written down when this began.
+    first: Mutex<Vec<Untold>>,
+}
+
+#[derive(Debug)]
+struct Reading {
+    store: Store,
+    /// What SQLite counts the changes of others by, and the number of the last change that was read.
+    version: Option<i64>,
+    seen: i64,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    of: HashMap<(Name, String), Vec<Arc<Grant>>, ahash::RandomState>,
+}
+
+/// Events that nobody wrote down yet, of one access request.
+#[derive(Debug, Clone)]
+pub struct Untold {
+    /// The request as it is now.
+    pub request: AccessRequest,
+    /// The events, in order.
+    pub events: Vec<AccessEvent>,
+}
+
+/// Why nothing became of a change.
+#[derive(Debug)]
+pub enum AccessError {
+    /// It may not be.
+    Fault(AccessFault),
+    /// The store cannot be used.
+    Store(StoreError),
+}
+
+/// How long what is over is kept, for who lists it.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl Access {
+    /// The most requests of one principal that wait at once.
+    pub const MAX_PENDING: u32 = 20;
+
+    /// What the store holds, with the lines on which grants' exchanges can be cut.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub fn new(store: Store, lines: Arc<Lines>) -> Result<Self, StoreError> {
+        let reading = Reading { store: store.again()?, version: None, seen: 0 };
+        let access = Self {
+            writing: Mutex::new(store),
+            reading: Mutex::new(reading),
+            held: RwLock::default(),
+            count: AtomicUsize::new(0),
+            lines,
+            first: Mutex::default(),
+        };
+        let first = access.refresh(SystemTime::now())?;
+        Ok(Self { first: Mutex::new(first), ..access })
+    }
+
+    /// The grant of this approval that a request by this method on this route may use. Nothing is locked while there are none.
+    pub fn find(
+        &self,
+        principal: &Principal,
+        approval: &Name,
+        route: &Name,
+        method: &str,
+        now: SystemTime,
+    ) -> Option<Arc<Grant>> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let own = held.of.get(&(principal.authenticator.clone(), principal.id.clone()))?;
+        let fits = |one: &&Arc<Grant>| one.approval == *approval && now < one.until && one.bounds.admit(route, method);
+        // One whose uses are counted is spared while there is another.
+        own.iter().filter(fits).min_by_key(|one| one.is_counted).map(Arc::clone)
+    }
+
+    /// Asks. On the disk when this returns.
+    ///
+    /// # Errors
+    /// [`AccessFault::TooMany`] where too many wait, or [`StoreError`].
+    pub fn ask(&self, request: &AccessRequest, now: SystemTime) -> Result<(), AccessError> {
+        let is_kept = self.writing().add_access(request, Self::MAX_PENDING, now)?;
+        if is_kept { Ok(()) } else { Err(AccessError::Fault(AccessFault::TooMany)) }
+    }
+
+    /// Changes one; on the disk when this returns.
+    ///
+    /// # Errors
+    /// What the change says, [`AccessFault::Unknown`], or [`StoreError`].
+    pub fn change(
+        &self,
+        id: Id,
+        change: impl FnOnce(&mut AccessRequest) -> Result<(), AccessFault>,
+    ) -> Result<AccessRequest, AccessError> {
+        self.writing().change_access(id, change)?.map_err(AccessError::Fault)
+    }
+
+    /// Uses one of the requests that a grant is for; on the disk when this returns.
+    ///
+    /// # Errors
+    /// [`AccessFault::Decided`] where none is left, or [`StoreError`].
+    pub fn spend(&self, id: Id, now: SystemTime) -> Result<(), AccessError> {
+        self.change(id, |request| request.spend(now)).map(drop)
+    }
+
+    /// The one of this id.
+    ///
+    /// # Errors
+    /// [`AccessFault::Unknown`], or [`StoreError`].
+    pub fn get(&self, id: Id) -> Result<AccessRequest, AccessError> {
+        self.reading().store.access(id)?.ok_or(AccessError::Fault(AccessFault::Unknown))
+    }
+
+    /// All that are kept.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn all(&self) -> Result<Vec<AccessRequest>, AccessError> {
+        Ok(self.reading().store.all_access()?)
+    }
+
+    /// Whether what is in force here is at least what this request says.
+    pub fn holds(&self, request: &AccessRequest, now: SystemTime) -> bool {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let own = held.of.get(&(request.authenticator.clone(), request.principal.clone()));
+        own.is_some_and(|own| own.iter().any(|one| one.id == request.id)) == request.is_granted(now)
+    }
+
+    /// Takes over what was written to the store since it was last looked at, and cuts what is under way on grants that were ended; tells the
+    /// events that nobody wrote down yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read; what is in force stays so.
+    pub fn refresh(&self, now: SystemTime) -> Result<Vec<Untold>, StoreError> {
+        let mut reading = self.reading();
+        let version = reading.store.version()?;
+        if reading.version == Some(version) {
+            return Ok(Vec::new());
+        }
+        let news = reading.store.access_since(reading.seen)?;
+        reading.seen = news.last().map_or(reading.seen, |kept| kept.number);
+        // Only now: what could not be read is read again.
+        reading.version = Some(version);
+        drop(reading);
+        let mut ended = Vec::new();
+        if !news.is_empty() {
+            let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+            for kept in &news {
+                held.put(&kept.one, now);
+                if kept.one.state == AccessState::Ended {
+                    ended.push((kept.one.id, kept.one.events.last().map_or(now, |event| event.at)));
+                }
+            }
+            self.count.store(held.of.values().map(Vec::len).sum(), Ordering::Release);
+        }
+        if !ended.is_empty() {
+            self.lines.cut(|carried| ended.iter().find(|(id, _)| carried.grant == Some(*id)).map(|(_, at)| *at));
+        }
+        let untold = news.into_iter().filter(|kept| kept.told < kept.one.events.len()).map(|kept| Untold {
+            events: kept.one.events.get(kept.told..).unwrap_or_default().to_vec(),
+            request: kept.one,
+        });
+        Ok(untold.collect())
+    }
+
+    /// The events that nobody had written down when this began; once.
+    pub fn untold(&self) -> Vec<Untold> {
+        std::mem::take(&mut self.first.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How many grants are in force.
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Notes who was not decided on in time, and forgets what has long been over.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written.
+    pub fn settle(&self, now: SystemTime) -> Result<(), StoreError> {
+        let store = self.writing();
+        for id in store.late_access(now)? {
+            let expire = |request: &mut AccessRequest| {
+                request.expire(now);
+                Ok(())
+            };
+            // Somebody else may have decided meanwhile.
+            let _ = store.change_access(id, expire)?;
+        }
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        held.end(now);
+        self.count.store(held.of.values().map(Vec::len).sum(), Ordering::Release);
+        drop(held);
+        now.checked_sub(KEPT).map_or(Ok(()), |over| store.remove_access(over))
+    }
+
+    /// Says that so many events of a request are written down.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written; then they are told again.
+    pub fn told(&self, id: Id, events: usize) -> Result<(), StoreError> {
+        self.writing().told_access(id, events)
+    }
+
+    fn reading(&self) -> MutexGuard<'_, Reading> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writing(&self) -> MutexGuard<'_, Store> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    /// Takes a request as it is now.
+    fn put(&mut self, request: &AccessRequest, now: SystemTime) {
+        let key = (request.authenticator.clone(), request.principal.clone());
+        if let Some(own) = self.of.get_mut(&key) {
+            own.retain(|one| one.id != request.id);
+        }
+        if request.is_granted(now)
+            && let AccessState::Granted { until, .. } = request.state
+        {
+            let (approval, bounds) = (request.approval.clone(), request.bounds.clone());
+            let grant = Grant { id: request.id, approval, bounds, is_counted: request.uses.is_some(), until };
+            self.of.entry(key).or_default().push(Arc::new(grant));
+        }
+    }
+
+    /// Forgets those that are over.
+    fn end(&mut self, now: SystemTime) {
+        self.of.retain(|_, own| {
+            own.retain(|one| now < one.until);
+            !own.is_empty()
+        });
+    }
+}
+
+impl From<StoreError> for AccessError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+#[cfg(test)]
+mod tests;

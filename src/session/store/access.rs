@@ -1,0 +1,157 @@
+//! The table of access requests, each a document with its history.
+
+use std::time::SystemTime;
+
+use rusqlite::params;
+
+use super::{Store, StoreError, millis};
+use crate::domain::{AccessFault, Id};
+use crate::session::access::{AccessRequest, AccessState};
+
+pub(super) const TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS access (
+        id       TEXT PRIMARY KEY,
+        of       TEXT NOT NULL,
+        pending  INTEGER,
+        ends     INTEGER NOT NULL,
+        document TEXT NOT NULL,
+        change   INTEGER NOT NULL,
+        told     INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX IF NOT EXISTS access_change ON access (change);
+    CREATE INDEX IF NOT EXISTS access_of ON access (of, pending);
+    CREATE INDEX IF NOT EXISTS access_pending ON access (pending);
+    CREATE INDEX IF NOT EXISTS access_ends ON access (ends);
+";
+/// The number of the next change.
+const NEXT: &str = "(SELECT coalesce(max(change), 0) + 1 FROM access)";
+
+/// An access request as it lies in the store.
+pub(in crate::session) struct KeptAccess {
+    pub(in crate::session) one: AccessRequest,
+    /// The number of its last change.
+    pub(in crate::session) number: i64,
+    /// How many of its events are written down.
+    pub(in crate::session) told: usize,
+}
+
+impl Store {
+    /// Keeps a new request, unless who asks has this many that wait; tells whether it did. On the disk when this returns.
+    pub(in crate::session) fn add_access(
+        &self,
+        one: &AccessRequest,
+        most: u32,
+        now: SystemTime,
+    ) -> Result<bool, StoreError> {
+        let begun = self.begin_change()?;
+        let of = one.requester();
+        let count = "SELECT count(*) FROM access WHERE of = ?1 AND pending > ?2";
+        let count: u32 = self.row(count, params![of, millis(now)], |row| row.get(0))?.unwrap_or_default();
+        if count >= most {
+            return Ok(false);
+        }
+        let insert =
+            format!("INSERT INTO access (id, of, pending, ends, document, change) VALUES (?1, ?2, ?3, ?4, ?5, {NEXT})");
+        let values = params![one.id.to_string(), of, pending(one), ends(one), document(one)];
+        self.change(&insert, values)?;
+        self.end_change(begun)?;
+        Ok(true)
+    }
+
+    /// Changes one, alone; what is refused changes nothing but that a request has expired meanwhile. On the disk when this returns.
+    pub(in crate::session) fn change_access(
+        &self,
+        id: Id,
+        change: impl FnOnce(&mut AccessRequest) -> Result<(), AccessFault>,
+    ) -> Result<Result<AccessRequest, AccessFault>, StoreError> {
+        let begun = self.begin_change()?;
+        let Some(mut one) = self.access(id)? else { return Ok(Err(AccessFault::Unknown)) };
+        let was = one.clone();
+        let done = change(&mut one);
+        if one != was {
+            let update =
+                format!("UPDATE access SET pending = ?2, ends = ?3, document = ?4, change = {NEXT} WHERE id = ?1");
+            self.change(&update, params![id.to_string(), pending(&one), ends(&one), document(&one)])?;
+        }
+        self.end_change(begun)?;
+        Ok(done.map(|()| one))
+    }
+
+    /// The access request of this id.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub fn access(&self, id: Id) -> Result<Option<AccessRequest>, StoreError> {
+        Ok(self.read_access("WHERE id = ?1", [id.to_string()])?.pop().map(|kept| kept.one))
+    }
+
+    /// All access requests, the latest change last.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub fn all_access(&self) -> Result<Vec<AccessRequest>, StoreError> {
+        Ok(self.read_access("", [])?.into_iter().map(|kept| kept.one).collect())
+    }
+
+    /// Those that changed after this one, in the order of their changes.
+    pub(in crate::session) fn access_since(&self, number: i64) -> Result<Vec<KeptAccess>, StoreError> {
+        self.read_access("WHERE change > ?1", [number])
+    }
+
+    /// Those on which nobody decided in time.
+    pub(in crate::session) fn late_access(&self, now: SystemTime) -> Result<Vec<Id>, StoreError> {
+        let late = self.read_access("WHERE pending <= ?1", [millis(now)])?;
+        Ok(late.into_iter().map(|kept| kept.one.id).collect())
+    }
+
+    /// Says that so many events of this one are written down.
+    pub(in crate::session) fn told_access(&self, id: Id, told: usize) -> Result<(), StoreError> {
+        let told = i64::try_from(told).unwrap_or(i64::MAX);
+        self.change("UPDATE access SET told = max(told, ?2) WHERE id = ?1", params![id.to_string(), told]).map(drop)
+    }
+
+    /// Forgets what was over at this time. The last change stays: the numbers of the next go on from it.
+    pub(in crate::session) fn remove_access(&self, over: SystemTime) -> Result<(), StoreError> {
+        let condition = "ends <= ?1 AND change < (SELECT max(change) FROM access)";
+        if self.row(&format!("SELECT 1 FROM access WHERE {condition} LIMIT 1"), [millis(over)], |_| Ok(()))?.is_some() {
+            self.change(&format!("DELETE FROM access WHERE {condition}"), [millis(over)])?;
+        }
+        Ok(())
+    }
+
+    fn read_access(&self, condition: &str, values: impl rusqlite::Params) -> Result<Vec<KeptAccess>, StoreError> {
+        let query = format!("SELECT document, change, told FROM access {condition} ORDER BY change");
+        let mut all = Vec::new();
+        let mut query = self.connection.prepare_cached(&query).map_err(|error| self.fault(&error))?;
+        let mut rows = query.query(values).map_err(|error| self.fault(&error))?;
+        while let Some(row) = rows.next().map_err(|error| self.fault(&error))? {
+            let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?));
+            let (document, number, told): (String, _, _) = read(row).map_err(|error| self.fault(&error))?;
+            let one = serde_json::from_str(&document)
+                .map_err(|error| self.broken(format!("an access request in it cannot be read: {error}")))?;
+            all.push(KeptAccess { one, number, told: usize::try_from(told).unwrap_or_default() });
+        }
+        Ok(all)
+    }
+}
+
+/// Until when it waits, if it does.
+fn pending(one: &AccessRequest) -> Option<i64> {
+    (one.state == AccessState::Pending).then(|| millis(one.expires))
+}
+
+/// When nothing more becomes of it by itself.
+fn ends(one: &AccessRequest) -> i64 {
+    match one.state {
+        AccessState::Granted { until, .. } => millis(until),
+        AccessState::Pending => millis(one.expires),
+        AccessState::Denied | AccessState::Expired | AccessState::Ended => {
+            one.events.last().map_or(0, |event| millis(event.at))
+        }
+    }
+}
+
+fn document(one: &AccessRequest) -> String {
+    // Of texts, numbers and lists alone.
+    serde_json::to_string(one).unwrap_or_else(|error| unreachable!("{error}"))
+}

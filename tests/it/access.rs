@@ -1,0 +1,335 @@
+//! Access for a time: denied with a hint, asked for, approved by others, used, ended; and no way around.
+
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    eventually,
+    gateway::{Gateway, program},
+    http1::Message,
+    raw::{self, Client, request},
+    scene::{Extra, Scene, code},
+    upstream::Upstream,
+};
+
+const TABLES: &str = r#"
+[access]
+url = "http://127.0.0.1"
+authn = ["corp"]
+[approval.finance]
+approvers = ["lead"]
+max = "10m"
+requesters = ["reader"]
+break_glass = ["on-call"]
+[approval.payroll]
+approvers = ["lead", "chief"]
+needed = 2
+ticket = true
+[route.pay]
+path = "/pay/**"
+target = "api"
+credential = "api"
+authn = ["corp"]
+allow = [
+  { role = "reader", methods = ["GET"], paths = ["/free"] },
+  { role = "reader", approval = "finance", paths = ["/refunds", "/events", "/free"] },
+  { role = "reader", approval = "payroll", paths = ["/salaries"] },
+]
+[route.other]
+path = "/other/**"
+target = "api"
+authn = ["corp"]
+allow = [{ role = "reader", approval = "finance" }]
+"#;
+
+/// How long a gateway's own answers may take to be seen.
+fn scene() -> Scene {
+    Scene::with(upstream(), &Extra { tables: TABLES, ..Extra::default() })
+}
+
+fn upstream() -> Upstream {
+    Upstream::start(|request, wire| match request.path() {
+        "/events" => {
+            wire.begin(200, "text/event-stream")?;
+            wire.event("first")?;
+            wire.until_closed()
+        }
+        _ => wire.echo(request),
+    })
+}
+
+struct Person<'a> {
+    scene: &'a Scene,
+    bearer: String,
+}
+
+impl<'a> Person<'a> {
+    fn new(scene: &'a Scene, name: &str, roles: &[&str]) -> Self {
+        Self { scene, bearer: format!("Bearer {}", scene.token_of(name, roles)) }
+    }
+
+    fn send(&self, method: &str, path: &str, body: &Value) -> Message {
+        let headers = [("Host", "127.0.0.1"), ("Authorization", &*self.bearer), ("Content-Type", "application/json")];
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let headers = [&headers[..], &[("Connection", "close")]].concat();
+        raw::parse(&raw::exchange(self.scene.gateway.public(), &request(method, path, &headers, body.as_bytes())))
+    }
+
+    fn use_it(&self, path: &str) -> u16 {
+        self.send("GET", path, &Value::Null).status()
+    }
+
+    fn ask(&self, approval: &str, more: Value) -> Message {
+        let mut body = json!({"approval": approval, "reason": "case 7"});
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        self.send("POST", "/access/requests", &body)
+    }
+
+    fn asked(&self, approval: &str, more: Value) -> String {
+        let answer = self.ask(approval, more);
+        assert_eq!(answer.status(), 201, "{}", answer.text());
+        answer.json()["id"].as_str().expect("an id").to_owned()
+    }
+
+    fn decide(&self, id: &str, verb: &str) -> Message {
+        self.send("POST", &format!("/access/requests/{id}/{verb}"), &json!({"reason": "looked at"}))
+    }
+
+    fn sees(&self, query: &str) -> Vec<String> {
+        let told = self.send("GET", &format!("/access/requests{query}"), &Value::Null).json();
+        let all = told["requests"].as_array().expect("a list");
+        all.iter().map(|one| one["id"].as_str().expect("an id").to_owned()).collect()
+    }
+}
+
+#[test]
+fn what_is_denied_with_a_hint_is_asked_for_approved_used_and_ended() {
+    let scene = scene();
+    let (ada, bob) = (Person::new(&scene, "ada", &["reader"]), Person::new(&scene, "bob", &["lead"]));
+    let denied = ada.send("POST", "/pay/refunds", &Value::Null);
+    assert_eq!((denied.status(), code(&denied)), (403, "approval_needed".to_owned()));
+    let hint = json!({"name": "finance", "request": "http://127.0.0.1/access/requests"});
+    assert_eq!(denied.json()["approval"], hint);
+    assert_eq!(ada.use_it("/pay/free"), 200, "what another rule allows needs no approval");
+
+    let id = ada.asked("finance", json!({"for": "5m"}));
+    assert_eq!(ada.use_it("/pay/refunds"), 403, "it waits");
+    assert_eq!((ada.sees("?state=pending"), bob.sees("")), (vec![id.clone()], vec![id.clone()]));
+    let approved = bob.decide(&id, "approve");
+    assert_eq!(approved.status(), 200, "{}", approved.text());
+    assert_eq!(approved.json()["state"], "granted");
+    let used = ada.send("GET", "/pay/refunds", &Value::Null);
+    assert_eq!(used.status(), 200, "from the answer on");
+    let record = scene.record_of(&used);
+    assert_eq!((&record["grant"], &record["rule"]), (&json!(id), &json!("route.pay.allow[1]")));
+    assert_eq!([ada.use_it("/other/x"), ada.use_it("/pay/salaries")], [200, 403]);
+    assert_eq!(bob.use_it("/pay/refunds"), 403, "a grant is its requester's alone");
+
+    let mut events = Client::connect(scene.gateway.public());
+    events.send(&request("GET", "/pay/events", &[("Host", "api.test"), ("Authorization", &ada.bearer)], b""));
+    events.reader().until(b"data: first\n\n").expect("the first event");
+    assert_eq!(bob.decide(&id, "end").json()["state"], "ended");
+    let rest = events.rest();
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "it is cut: {rest:?}");
+    assert_eq!(ada.use_it("/pay/refunds"), 403);
+    for deed in ["asked", "approved", "granted", "ended"] {
+        let line = scene.gateway.audited(deed, |entry| entry["kind"] == "access" && entry["act"] == deed);
+        assert_eq!((&line["id"], &line["of"], &line["approval"]), (&json!(id), &json!("corp:ada"), &json!("finance")));
+        assert_eq!(line["by"], if deed == "asked" { "corp:ada" } else { "corp:bob" });
+    }
+}
+
+#[test]
+fn nobody_comes_to_a_grant_past_those_who_have_to_approve() {
+    let scene = scene();
+    let person = |name, roles: &[&str]| Person::new(&scene, name, roles);
+    let (ada, bob) = (person("ada", &["reader", "lead"]), person("bob", &["lead"]));
+    let (eve, mallory) = (person("eve", &["chief"]), person("mallory", &["reader", "admin"]));
+    let id = ada.asked("payroll", json!({"ticket": "T-1"}));
+    let refused = |answer: Message, status: u16, want: &str| {
+        assert_eq!((answer.status(), code(&answer)), (status, want.to_owned()), "{}", answer.text());
+        assert_eq!(scene.record_of(&answer)["outcome"], "denied");
+    };
+    refused(ada.decide(&id, "approve"), 403, "self_approval");
+    refused(mallory.decide(&id, "approve"), 403, "not_allowed");
+    refused(person("joe", &["reader"]).decide(&id, "approve"), 404, "access_request_unknown");
+    assert_eq!(bob.decide(&id, "approve").json()["state"], "pending");
+    refused(bob.decide(&id, "approve"), 409, "already_approved");
+    assert_eq!(ada.use_it("/pay/salaries"), 403, "one of two");
+    assert_eq!(eve.decide(&id, "approve").json()["state"], "granted");
+    assert_eq!(ada.use_it("/pay/salaries"), 200);
+    refused(bob.decide(&id, "deny"), 409, "access_request_decided");
+    refused(eve.decide(&id, "approve"), 409, "access_request_decided");
+    refused(eve.decide(&id, "review"), 409, "access_request_decided");
+
+    let denied = ada.asked("payroll", json!({"ticket": "T-2"}));
+    assert_eq!(eve.decide(&denied, "deny").json()["state"], "denied");
+    refused(bob.decide(&denied, "approve"), 409, "access_request_decided");
+    let withdrawn = ada.asked("payroll", json!({"ticket": "T-3"}));
+    assert_eq!(ada.decide(&withdrawn, "end").json()["state"], "ended");
+    refused(bob.decide(&withdrawn, "approve"), 409, "access_request_decided");
+
+    for (who, approval, more, status, want) in [
+        (&ada, "payroll", json!({}), 400, "access_request_invalid"),
+        (&ada, "nothing", json!({}), 400, "access_request_invalid"),
+        (&ada, "finance", json!({"for": "11m"}), 400, "access_request_invalid"),
+        (&ada, "finance", json!({"routes": ["nowhere"]}), 400, "access_request_invalid"),
+        (&ada, "finance", json!({"state": "granted"}), 400, "access_request_invalid"),
+        (&ada, "finance", json!({"reason": ""}), 400, "access_request_invalid"),
+        (&ada, "finance", json!({"break_glass": true}), 403, "not_allowed"),
+        (&bob, "finance", json!({}), 403, "not_allowed"),
+    ] {
+        refused(who.ask(approval, more), status, want);
+    }
+    // A page elsewhere can have a browser send a form, and says where it comes from.
+    let headers = |kind, site| [("Host", "127.0.0.1"), ("Authorization", &*bob.bearer), ("Content-Type", kind), site];
+    let path = format!("/access/requests/{withdrawn}/approve");
+    for (kind, site) in [
+        ("text/plain", ("Connection", "close")),
+        ("application/x-www-form-urlencoded", ("Connection", "close")),
+        ("application/json", ("Sec-Fetch-Site", "cross-site")),
+    ] {
+        let answer = scene.gateway.send(&request("POST", &path, &headers(kind, site), b"{}"));
+        refused(answer, 400, "access_request_invalid");
+    }
+    // By another name, as after rebinding, there is nothing.
+    let answer = scene.gateway.get("/access/requests", &[("Host", "evil.test"), ("Authorization", &bob.bearer)]);
+    refused(answer, 404, "no_route");
+    let answer = scene.gateway.get("/access/requests", &[("Host", "127.0.0.1")]);
+    refused(answer, 401, "credential_missing");
+}
+
+#[test]
+fn a_grant_is_for_no_more_than_was_asked_for() {
+    let scene = scene();
+    let (ada, bob) = (Person::new(&scene, "ada", &["reader"]), Person::new(&scene, "bob", &["lead"]));
+    let granted = |more| {
+        let id = ada.asked("finance", more);
+        assert_eq!(bob.decide(&id, "approve").json()["state"], "granted");
+        id
+    };
+    let id = granted(json!({"routes": ["pay"], "methods": ["POST"]}));
+    let post = |path: &str| ada.send("POST", path, &Value::Null).status();
+    assert_eq!([post("/pay/refunds"), ada.use_it("/pay/refunds"), post("/other/x")], [200, 403, 403]);
+    bob.decide(&id, "end");
+
+    granted(json!({"uses": 3}));
+    let got: Vec<_> = (0..5).map(|_| ada.use_it("/pay/refunds")).collect();
+    assert_eq!(got, [200, 200, 200, 403, 403]);
+    assert_eq!(ada.use_it("/pay/free"), 200, "and needs none of them");
+
+    let short = granted(json!({"for": "1s"}));
+    assert_eq!(ada.use_it("/pay/refunds"), 200);
+    let mut events = Client::connect(scene.gateway.public());
+    events.send(&request("GET", "/pay/events", &[("Host", "api.test"), ("Authorization", &ada.bearer)], b""));
+    events.reader().until(b"data: first\n\n").expect("the first event");
+    let rest = events.rest();
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "it ends with its grant: {rest:?}");
+    assert_eq!(ada.use_it("/pay/refunds"), 403);
+    let shown = ada.send("GET", &format!("/access/requests/{short}"), &Value::Null).json();
+    assert_eq!(shown["state"], "over");
+}
+
+#[test]
+fn uses_are_counted_once_however_many_ask_at_once() {
+    let scene = scene();
+    let (ada, bob) = (Person::new(&scene, "ada", &["reader"]), Person::new(&scene, "bob", &["lead"]));
+    let id = ada.asked("finance", json!({"uses": 10}));
+    bob.decide(&id, "approve");
+    let allowed: usize = std::thread::scope(|scope| {
+        let send = |_| scope.spawn(|| (0..5).filter(|_| ada.use_it("/pay/refunds") == 200).count());
+        let threads: Vec<_> = (0..8).map(send).collect();
+        threads.into_iter().map(|thread| thread.join().expect("done")).sum()
+    });
+    assert_eq!(allowed, 10);
+    assert_eq!(scene.upstream.requests().len(), 10);
+}
+
+#[test]
+fn broken_glass_opens_at_once_and_is_told_loudly() {
+    let scene = scene();
+    let (ada, bob) = (Person::new(&scene, "ada", &["reader", "on-call"]), Person::new(&scene, "bob", &["lead"]));
+    let answer = ada.ask("finance", json!({"break_glass": true, "for": "1m"}));
+    assert_eq!(answer.status(), 201, "{}", answer.text());
+    let told = answer.json();
+    assert_eq!((&told["state"], &told["needs_review"]), (&json!("granted"), &json!(true)));
+    assert_eq!(ada.use_it("/pay/refunds"), 200);
+    let id = told["id"].as_str().expect("an id");
+    scene.gateway.audited("broken glass", |entry| entry["act"] == "broke_glass" && entry["id"] == id);
+    eventually("it is counted", || scene.gateway.metric("claviger_broken_glass_total", &[]).filter(|&n| n == 1.0));
+    assert!(scene.gateway.log().contains("somebody broke the glass"));
+    assert_eq!(code(&ada.decide(id, "review")), "self_approval");
+    assert_eq!(bob.decide(id, "review").json()["needs_review"], false);
+    assert_eq!(ada.use_it("/pay/refunds"), 200, "it goes on until it ends");
+}
+
+#[test]
+fn grants_outlive_every_kind_of_end_of_the_process() {
+    let mut scene = scene();
+    let id = {
+        let (ada, bob) = (Person::new(&scene, "ada", &["reader"]), Person::new(&scene, "bob", &["lead"]));
+        let id = ada.asked("finance", json!({}));
+        bob.decide(&id, "approve");
+        id
+    };
+    scene.gateway.kill_and_restart();
+    scene.gateway.wait_until_ready();
+    assert_eq!(Person::new(&scene, "ada", &["reader"]).use_it("/pay/refunds"), 200);
+    assert_eq!(scene.gateway.upgrade().code(), Some(0));
+    scene.gateway.wait_until_ready();
+    let (ada, bob) = (Person::new(&scene, "ada", &["reader"]), Person::new(&scene, "bob", &["lead"]));
+    assert_eq!(ada.use_it("/pay/refunds"), 200);
+    bob.decide(&id, "end");
+    assert_eq!(ada.use_it("/pay/refunds"), 403);
+    assert_eq!(scene.gateway.metric("claviger_grants", &[]), Some(0.0));
+}
+
+fn command(gateway: &Gateway, bearer: &str, arguments: &[&str]) -> Output {
+    let token = bearer.trim_start_matches("Bearer ");
+    program()
+        .arg("access")
+        .args(arguments)
+        .env("CLAVIGER_GATEWAY", format!("http://{}", gateway.public()))
+        .env("CLAVIGER_TOKEN", token)
+        .output()
+        .expect("the program")
+}
+
+#[test]
+fn commands_ask_and_decide_as_whoever_their_token_proves() {
+    let scene = scene();
+    let (ada, bob) = (Person::new(&scene, "ada", &["reader"]), Person::new(&scene, "bob", &["lead"]));
+    let run = |who: &Person<'_>, arguments: &[&str]| {
+        let output = command(&scene.gateway, &who.bearer, arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let ask = ["request", "finance", "--reason", "case 7", "--for", "5m", "--method", "GET", "--json"];
+    let asked: Value = serde_json::from_str(&run(&ada, &ask)).expect("JSON");
+    let id = asked["id"].as_str().expect("an id");
+    assert!(run(&bob, &["list"]).contains("pending, 0 of 1 approvals"));
+    let waiting = std::thread::scope(|scope| {
+        let more = ["request", "finance", "--reason", "case 8", "--wait"];
+        let (gateway, bearer) = (&scene.gateway, &*ada.bearer);
+        let waiting = scope.spawn(move || command(gateway, bearer, &more));
+        let other =
+            eventually("the second is there", || bob.sees("?state=pending").into_iter().find(|other| *other != id));
+        assert!(run(&bob, &["deny", &other, "--reason", "not today"]).contains("denied"));
+        waiting.join().expect("done")
+    });
+    assert_eq!(waiting.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&waiting.stderr).contains("not granted: denied"));
+    assert!(run(&bob, &["approve", id]).contains("granted until"));
+    assert_eq!(ada.use_it("/pay/refunds"), 200);
+    assert!(run(&ada, &["show", id]).contains("approved by corp:bob"));
+    let refused = command(&scene.gateway, &ada.bearer, &["approve", id]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("self_approval"));
+    assert!(run(&ada, &["end", id]).contains("ended"));
+    let mut nobody = program();
+    let nobody = nobody.args(["access", "list", "--gateway", "http://127.0.0.1:1"]).env_remove("CLAVIGER_TOKEN");
+    let nobody = nobody.output().expect("the program");
+    assert_eq!(nobody.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("CLAVIGER_TOKEN"));
+}
