@@ -51,6 +51,8 @@ impl Story<'_> {
         self.expired()?;
         self.reloaded()?;
         self.rotated()?;
+        let alice = self.approved()?;
+        self.revoked(&alice)?;
         self.recorded()
     }
 
@@ -102,25 +104,68 @@ impl Story<'_> {
         })
     }
 
+    /// Tells the token that came so far.
+    fn approved(&mut self) -> Result<String, Failure> {
+        self.title("A payout waits for somebody's approval")?;
+        let (alice, bob) = (self.stage.token("alice", "billing", 600), self.stage.token("bob", "lead", 600));
+        let denied = self.call("POST", "/payments/v1/payouts", Some(&alice))?;
+        writeln!(self.out, "     {}", denied.body.trim_end())?;
+        self.expect(denied.status == 403 && denied.body.contains("approval_needed"), "403, which says where to ask")?;
+        let wish = r#"{"approval":"payouts","reason":"the courier waits","for":"5m"}"#;
+        let asked = self.send("alice", "/access/requests", &alice, wish)?;
+        let told: Value = serde_json::from_str(&asked.body).unwrap_or_default();
+        self.expect(asked.status == 201 && told["state"] == "pending", "her request waits")?;
+        let approve = format!("/access/requests/{}/approve", told["id"].as_str().unwrap_or_default());
+        let own = self.send("alice", &approve, &alice, "{}")?;
+        self.expect(own.status == 403, "she cannot approve it herself")?;
+        let approved = self.send("bob", &approve, &bob, "{}")?;
+        self.expect(approved.status == 200 && approved.body.contains("granted"), "Bob can: the clock begins")?;
+        let answer = self.call("POST", "/payments/v1/payouts", Some(&alice))?;
+        self.expect(answer.status == 200, "the payout goes through, for five minutes")?;
+        Ok(alice)
+    }
+
+    fn revoked(&mut self, alice: &str) -> Result<(), Failure> {
+        self.title("Her laptop is stolen while she listens to a stream that says nothing")?;
+        let mut stream = self.stage.listen("/payments/v1/payouts/events", alice)?;
+        writeln!(self.out, "     > GET /payments/v1/payouts/events\n     < 200, one event, then silence")?;
+        let command = ["revocation", "add", "principal:corp:alice", "--reason", "laptop stolen"];
+        writeln!(self.out, "     $ claviger {}", command.join(" "))?;
+        self.stage.operate(&command)?;
+        let told = Instant::now();
+        let mut rest = Vec::new();
+        // However it ends, it has ended.
+        let _ = io::Read::read_to_end(&mut stream, &mut rest);
+        let took = told.elapsed();
+        self.expect(
+            took < PATIENCE / 4,
+            &format!("the stream is cut {:.0} ms after the command", took.as_secs_f64() * 1e3),
+        )?;
+        let answer = self.call("GET", "/payments/v1/charges", Some(alice))?;
+        self.expect(answer.status == 401, "and her token is worth nothing any more")
+    }
+
     fn recorded(&mut self) -> Result<(), Failure> {
         self.title("Who did what")?;
         self.until("every exchange has its record", |story| {
             let lines = story.stage.audit()?;
             let is_denial = |line: &&Value| line["code"] == "not_allowed";
-            let is_refund = |line: &&Value| line["rule"] == "route.payments.allow[1]";
-            Ok(lines.iter().any(|l| is_denial(&l)) && lines.iter().any(|l| is_refund(&l)))
+            let is_cut = |line: &&Value| line["detail"] == "revoked" && line["status"] == 200;
+            Ok(lines.iter().any(|l| is_denial(&l)) && lines.iter().any(|l| is_cut(&l)))
         })?;
         let lines = self.stage.audit()?;
-        for line in lines.iter().take(5) {
+        let exchanges = || lines.iter().filter(|line| line["kind"] == "exchange");
+        let last = exchanges().count().saturating_sub(9);
+        for line in exchanges().skip(last) {
             let text = |key: &str| line[key].as_str().unwrap_or("-").to_owned();
-            let why = if line["rule"].is_string() { text("rule") } else { text("code") };
+            let why = if line["code"].is_string() { text("code") } else { text("rule") };
             writeln!(
                 self.out,
-                "     {}  {:<6} {:<5} {:<24} {:>3}  {:<9}  {}",
+                "     {}  {:<6} {:<5} {:<34} {:>3}  {:<9}  {}",
                 &text("time").get(11..19).unwrap_or_default(),
                 text("principal"),
                 text("method"),
-                text("path"),
+                text("path").chars().take(34).collect::<String>(),
                 line["status"],
                 text("outcome"),
                 why
@@ -138,6 +183,13 @@ impl Story<'_> {
     fn call(&mut self, method: &str, path: &str, token: Option<&str>) -> Result<Answer, Failure> {
         writeln!(self.out, "     > {method} {path}")?;
         let answer = self.stage.call(method, path, token)?;
+        writeln!(self.out, "     < {}", answer.status)?;
+        Ok(answer)
+    }
+
+    fn send(&mut self, who: &str, path: &str, token: &str, body: &str) -> Result<Answer, Failure> {
+        writeln!(self.out, "     > {who}: POST {path}")?;
+        let answer = self.stage.send("POST", path, token, body)?;
         writeln!(self.out, "     < {}", answer.status)?;
         Ok(answer)
     }

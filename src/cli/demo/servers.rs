@@ -14,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-use super::http::{Asked, answer, read_head};
+use super::http::{Asked, answer, read_head, stream};
 
 /// The audience that the demo's tokens are for.
 pub(super) const AUDIENCE: &str = "https://api.demo.test";
@@ -36,7 +36,8 @@ impl Upstream {
         serve_on(listener, move |asked| {
             count.fetch_add(1, Ordering::SeqCst);
             let headers: BTreeMap<_, _> = asked.fields.iter().cloned().collect();
-            Some(json!({ "request": asked.line.trim_end_matches(" HTTP/1.1"), "headers": headers }).to_string())
+            let told = json!({ "request": asked.line.trim_end_matches(" HTTP/1.1"), "headers": headers });
+            if asked.line.contains("/events ") { Reply::Events } else { Reply::Json(told.to_string()) }
         });
         Ok(Self { address, heard })
     }
@@ -65,7 +66,8 @@ impl Issuer {
         let discovery = json!({ "issuer": format!("http://{address}"), "jwks_uri": format!("http://{address}/jwks") });
         let documents = [(" /.well-known/openid-configuration ", discovery), (" /jwks ", jwks)];
         serve_on(listener, move |asked| {
-            documents.iter().find(|(path, _)| asked.line.contains(path)).map(|(_, document)| document.to_string())
+            let found = documents.iter().find(|(path, _)| asked.line.contains(path));
+            found.map_or(Reply::Nothing, |(_, document)| Reply::Json(document.to_string()))
         });
         Ok(Self { address, key: EncodingKey::from_ed_der(pkcs8.as_ref()) })
     }
@@ -84,19 +86,30 @@ impl Issuer {
     }
 }
 
+/// What is answered.
+enum Reply {
+    Json(String),
+    /// One event, and no end.
+    Events,
+    Nothing,
+}
+
 /// Serves until the process ends. What goes wrong with one connection is that connection's end.
-fn serve_on(listener: TcpListener, respond: impl Fn(&Asked) -> Option<String> + Send + 'static) {
+fn serve_on(listener: TcpListener, respond: impl Fn(&Asked) -> Reply + Send + Sync + 'static) {
+    let respond = Arc::new(respond);
     std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let _ = exchange(stream, &respond);
+        for mut stream in listener.incoming().flatten() {
+            let respond = Arc::clone(&respond);
+            std::thread::spawn(move || exchange(&mut stream, &*respond));
         }
     });
 }
 
-fn exchange(mut stream: TcpStream, respond: &impl Fn(&Asked) -> Option<String>) -> io::Result<()> {
-    let asked = read_head(&mut stream)?;
+fn exchange(connection: &mut TcpStream, respond: &impl Fn(&Asked) -> Reply) -> io::Result<()> {
+    let asked = read_head(connection)?;
     match respond(&asked) {
-        Some(body) => answer(&mut stream, &body),
-        None => Ok(()),
+        Reply::Json(body) => answer(connection, &body),
+        Reply::Events => stream(connection),
+        Reply::Nothing => Ok(()),
     }
 }

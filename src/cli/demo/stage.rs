@@ -23,6 +23,7 @@ pub(super) const FIRST_KEY: &str = "sk_demo_5f3759df";
 pub(super) const SECOND_KEY: &str = "sk_demo_2b992ddf";
 pub(super) const REFUND_RULE: &str = r#"{ role = "billing", methods = ["POST"], paths = ["/v1/refunds"] }"#;
 const READ_RULE: &str = r#"{ role = "billing", methods = ["GET"], paths = ["/v1/charges/**"] }"#;
+const PAYOUT_RULE: &str = r#"{ role = "billing", paths = ["/v1/payouts/**"], approval = "payouts" }"#;
 const SECRET: &str = "payments/api-key";
 
 /// Everything that plays. Dropping it ends the gateway and removes the folder.
@@ -89,6 +90,24 @@ impl Stage {
 
     pub(super) fn call(&self, method: &str, path: &str, token: Option<&str>) -> io::Result<Answer> {
         http::ask(self.address, method, path, token)
+    }
+
+    pub(super) fn send(&self, method: &str, path: &str, token: &str, body: &str) -> io::Result<Answer> {
+        http::send(self.address, method, path, Some(token), body)
+    }
+
+    /// A stream of events through the gateway, of which one has come.
+    pub(super) fn listen(&self, path: &str, token: &str) -> io::Result<std::net::TcpStream> {
+        http::listen(self.address, path, token)
+    }
+
+    /// Does what an operator would type; tells what that prints.
+    pub(super) fn operate(&self, arguments: &[&str]) -> Result<String, Failure> {
+        let output = Command::new(std::env::current_exe()?).args(arguments).current_dir(&self.folder).output()?;
+        if !output.status.success() {
+            return Err(failed(String::from_utf8_lossy(&output.stderr)));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     pub(super) fn allow_refunds(&self) -> io::Result<()> {
@@ -198,6 +217,17 @@ address = "{admin}"
 [audit]
 path = "audit.jsonl"
 
+[store]
+path = "claviger.db"
+
+[access]                           # what the rules with `approval` wait for
+url   = "http://{address}"
+authn = ["corp"]
+
+[approval.payouts]
+approvers = ["lead"]
+max       = "10m"
+
 [authn.corp.jwt]
 issuer   = "http://{issuer}"
 audience = "{AUDIENCE}"
@@ -221,6 +251,7 @@ credential = "payments"
 authn      = ["corp"]
 allow = [
   {rules},
+  {PAYOUT_RULE},
 ]
 "#,
         issuer = issuer.address
