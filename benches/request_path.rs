@@ -69,7 +69,10 @@ fn decide(criterion: &mut Criterion) {
                 let route = plan.snapshot.router.find(&host, black_box(&path), &Method::GET).expect("a route");
                 let path = route.check_form(&path, false, None).expect("a form");
                 let view = view(&host, &path, &headers);
-                route.policy.authorize(Arc::clone(&principal), &view, |_, _| None).expect("a permit")
+                route
+                    .policy
+                    .authorize(Arc::clone(&principal), &view, std::time::SystemTime::now(), |_, _| None)
+                    .expect("a permit")
             });
         });
     }

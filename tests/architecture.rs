@@ -33,6 +33,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain",
             "crypto",
             "telemetry",
+            "net",
             "target",
             "session",
             "vault",

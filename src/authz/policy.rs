@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use super::Roles;
+use super::{Circumstances, Roles};
 use crate::domain::{Methods, Name, NetworkSet, PathPattern, PatternMap, Principal, RequestView};
 use crate::session::Grant;
 
@@ -143,25 +144,26 @@ impl Policy {
         &self,
         principal: Arc<Principal>,
         request: &RequestView<'_>,
+        now: SystemTime,
         granted: impl Fn(&Principal, &Name) -> Option<Arc<Grant>>,
     ) -> Result<Permit, Unauthorized> {
         let permit = |principal: Arc<Principal>, rule: &Rule, grant| {
             let (rule, grantee) = (Arc::clone(&rule.label), rule.grantee.clone());
             Permit { principal, rule, grantee, grant }
         };
-        if let Some(rule) = self.rule_for(&principal, request, &|rule| rule.approval.is_none()) {
+        if let Some(rule) = self.rule_for(&principal, request, now, &|rule| rule.approval.is_none()) {
             return Ok(permit(principal, rule, None));
         }
         if !self.has_approvals {
             return Err(Unauthorized { approval: None });
         }
         let found = |rule: &Rule| granted(&principal, rule.approval.as_ref()?);
-        if let Some(rule) = self.rule_for(&principal, request, &|rule| found(rule).is_some()) {
+        if let Some(rule) = self.rule_for(&principal, request, now, &|rule| found(rule).is_some()) {
             // Looked for again, it may be over by now.
             let grant = found(rule).ok_or(Unauthorized { approval: rule.approval.clone() })?;
             return Ok(permit(principal, rule, Some(grant)));
         }
-        let wanting = self.rule_for(&principal, request, &|rule| rule.approval.is_some());
+        let wanting = self.rule_for(&principal, request, now, &|rule| rule.approval.is_some());
         Err(Unauthorized { approval: wanting.and_then(|rule| rule.approval.clone()) })
     }
 
@@ -169,15 +171,17 @@ impl Policy {
         &self,
         principal: &Principal,
         request: &RequestView<'_>,
+        now: SystemTime,
         counts: &dyn Fn(&Rule) -> bool,
     ) -> Option<&Rule> {
+        let when = Circumstances { client: request.client, time: now };
         let methods = Methods::of(request.method.as_str());
         let counts = |rule: &Rule| rule.holds(principal, methods, request) && counts(rule);
         let decide = |ids: &HashMap<Arc<str>, u32, ahash::RandomState>, name: &str| {
             let grantee = *ids.get(name)?;
             self.places.find(request.path, |place| self.rule_at(*place, grantee, counts))
         };
-        if let Some(rule) = self.roles.find(principal, |role| decide(&self.role_ids, role)) {
+        if let Some(rule) = self.roles.find(principal, &when, |role| decide(&self.role_ids, role)) {
             return Some(rule);
         }
         if let Some(rule) = principal.scopes.iter().find_map(|scope| decide(&self.scope_ids, scope)) {
@@ -263,7 +267,10 @@ mod tests {
             has_body: false,
             certificates: None,
         };
-        policy.authorize(Arc::clone(who), &request, |_, _| None).ok().map(|permit| permit.rule().to_string())
+        policy
+            .authorize(Arc::clone(who), &request, SystemTime::now(), |_, _| None)
+            .ok()
+            .map(|permit| permit.rule().to_string())
     }
 
     fn policy() -> Policy {

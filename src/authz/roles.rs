@@ -1,10 +1,12 @@
 //! Roles that configuration gives to principals, beside those that their claims name.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use crate::domain::Principal;
+use super::Hours;
+use crate::domain::{Name, NetworkSet, Principal};
 
 /// Who has which role by configuration (`[role.NAME]`). Compiled once per snapshot.
 #[derive(Debug, Default)]
@@ -12,6 +14,40 @@ pub struct Roles {
     by_member: HashMap<String, Vec<Arc<str>>>,
     by_claim: HashMap<String, Vec<Arc<str>>>,
     times: HashMap<Arc<str>, RoleTimes>,
+    conditions: HashMap<Arc<str>, RoleConditions>,
+}
+
+/// Under which circumstances a role counts.
+#[derive(Debug, Clone, Default)]
+pub struct RoleConditions {
+    /// The authenticators one of which has to prove the caller; empty for any.
+    pub requires: Vec<Name>,
+    /// The client's networks; empty for all.
+    pub networks: NetworkSet,
+    /// The hours; none for always.
+    pub hours: Option<Hours>,
+}
+
+/// Where a request comes from, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances {
+    /// The client's address.
+    pub client: IpAddr,
+    /// When its head had come.
+    pub time: SystemTime,
+}
+
+impl RoleConditions {
+    /// Whether there is one.
+    pub fn are_any(&self) -> bool {
+        !self.requires.is_empty() || !self.networks.is_empty() || self.hours.is_some()
+    }
+
+    fn hold(&self, principal: &Principal, when: &Circumstances) -> bool {
+        (self.requires.is_empty() || self.requires.contains(&principal.authenticator))
+            && (self.networks.is_empty() || self.networks.contains(when.client))
+            && self.hours.as_ref().is_none_or(|hours| hours.contain(when.time))
+    }
 }
 
 /// How long a session may have a role.
@@ -45,15 +81,20 @@ impl Roles {
         RoleTimes { max: all().filter_map(|times| times.max).min(), idle: all().filter_map(|times| times.idle).min() }
     }
 
-    /// Whether a principal has a role.
-    pub fn has(&self, principal: &Principal, role: &str) -> bool {
-        self.find(principal, |one| (one == role).then_some(())).is_some()
+    /// Lets a role count under these circumstances alone.
+    pub fn add_conditions(&mut self, role: &Arc<str>, conditions: RoleConditions) {
+        self.conditions.insert(Arc::clone(role), conditions);
     }
 
-    /// Every role of a principal, each once.
+    /// Whether a principal has a role now.
+    pub fn has(&self, principal: &Principal, role: &str, when: &Circumstances) -> bool {
+        self.find(principal, when, |one| (one == role).then_some(())).is_some()
+    }
+
+    /// Every role of a principal, each once, also those that do not count now.
     pub fn of(&self, principal: &Principal) -> Vec<Arc<str>> {
         let mut all: Vec<Arc<str>> = Vec::new();
-        let none = self.find(principal, |role| {
+        let none = self.find_any(principal, |role| {
             if !all.iter().any(|known| **known == *role) {
                 all.push(role.into());
             }
@@ -63,8 +104,22 @@ impl Roles {
         all
     }
 
-    /// Calls `each` with every role of a principal until it answers: roles from claims, then those that configuration gives.
-    pub(super) fn find<R>(&self, principal: &Principal, mut each: impl FnMut(&str) -> Option<R>) -> Option<R> {
+    /// Calls `each` with every role of a principal that counts now, until it answers: roles from claims, then those that configuration
+    /// gives.
+    pub(super) fn find<R>(
+        &self,
+        principal: &Principal,
+        when: &Circumstances,
+        mut each: impl FnMut(&str) -> Option<R>,
+    ) -> Option<R> {
+        if self.conditions.is_empty() {
+            return self.find_any(principal, each);
+        }
+        let counts = |role: &str| self.conditions.get(role).is_none_or(|conditions| conditions.hold(principal, when));
+        self.find_any(principal, |role| if counts(role) { each(role) } else { None })
+    }
+
+    fn find_any<R>(&self, principal: &Principal, mut each: impl FnMut(&str) -> Option<R>) -> Option<R> {
         // What a session is not confined to, nothing gives.
         let bounds = principal.session.as_ref().map(|session| &session.bounds);
         let mut each = |role: &str| if bounds.is_none_or(|bounds| bounds.has_role(role)) { each(role) } else { None };

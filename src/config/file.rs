@@ -132,6 +132,18 @@ pub(super) struct AccessTable {
     /// The `[limit.NAME]`s that apply there. Default: none.
     #[serde(default)]
     pub(super) limits: Vec<Text>,
+    /// A service that is told of everything that is done with access requests, by POST. Default: none.
+    pub(super) webhook: Option<WebhookTable>,
+}
+
+/// Who is told.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WebhookTable {
+    /// An `https` URL, or `http` on loopback.
+    pub(super) url: Text,
+    /// A secret that signs what is sent, as `vault:path`: `X-Claviger-Signature` is `sha256=` and the HMAC-SHA-256 of the body in hexadecimal.
+    pub(super) secret: Text,
 }
 
 /// `[approval.NAME]`: what rules with `approval = "NAME"` wait for: a grant that somebody asked for, and others approved.
@@ -225,10 +237,34 @@ pub(super) struct RoleTable {
     /// Other names that confer it, where claims or keys name them as a role. Default: none.
     #[serde(default)]
     pub(super) claims: Vec<String>,
+    /// The `[authn.NAME]`s one of which has to prove who has it. Default: any.
+    #[serde(default, deserialize_with = "named")]
+    pub(super) requires: Vec<Text>,
+    /// Client networks from which it counts. Default: all.
+    #[serde(default, deserialize_with = "named_networks")]
+    pub(super) networks: Networks,
+    /// The hours in which it counts, such as `{ days = ["mon", "fri"], from = "08:00", to = "18:00", zone = "Europe/Berlin" }`. What is under way
+    /// at their end goes on. Default: always.
+    pub(super) hours: Option<Spanned<HoursTable>>,
     /// The longest that a session with this role lasts. Default: as `[sessions]` says.
     pub(super) max: Option<Period>,
     /// How long a session with this role may go without a request, 1m or more. Default: as `[sessions]` says.
     pub(super) idle: Option<Spanned<Period>>,
+}
+
+/// The hours of a role.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HoursTable {
+    /// The days on which they begin: `mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`. Default: every day.
+    #[serde(default, deserialize_with = "named")]
+    pub(super) days: Vec<String>,
+    /// When they begin, such as `08:00`.
+    pub(super) from: String,
+    /// When they are over; on the next day where that is not later than `from`.
+    pub(super) to: String,
+    /// The time zone, such as `Europe/Berlin`, as the system knows it. Default `UTC`.
+    pub(super) zone: Option<String>,
 }
 
 /// `[limit.NAME]`: a rate, a concurrency, or both.

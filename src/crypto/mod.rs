@@ -87,6 +87,13 @@ impl Fingerprints {
     }
 }
 
+/// HMAC-SHA-256 (FIPS 198-1) of the bytes under this key.
+pub fn hmac_sha256(key: &[u8], bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), bytes).as_ref());
+    out
+}
+
 /// A tag of what is looked up with each request: GMAC (NIST SP 800-38D §3) under a random key of this process, a quarter of the time of a
 /// SHA-256. With one nonce for all, it is a universal hash: whoever does not see tags finds two byte strings with the same one no more often
 /// than by chance, about once in 2^120 tries. So tags are compared and never shown, and nothing is ever sealed under their key.
@@ -118,6 +125,13 @@ mod tests {
     #[test]
     fn digests_are_sha_256() {
         assert_eq!(sha256(b"abc")[..4], [0xba, 0x78, 0x16, 0xbf]);
+    }
+
+    /// The second test case of RFC 4231.
+    #[test]
+    fn messages_are_authenticated_as_others_do_it() {
+        let mac = hmac_sha256(b"Jefe", b"what do ya want for nothing?");
+        assert_eq!(mac[..4], [0x5b, 0xdc, 0xc1, 0x46]);
     }
 
     #[test]

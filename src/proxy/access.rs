@@ -144,7 +144,8 @@ impl Call<'_> {
     }
 
     fn has_any(&self, principal: &Principal, roles: &[String]) -> bool {
-        roles.iter().any(|role| self.service.roles.has(principal, role))
+        let when = self.caller.circumstances();
+        roles.iter().any(|role| self.service.roles.has(principal, role, &when))
     }
 
     fn access(&self) -> Result<Arc<Access>, Denial> {

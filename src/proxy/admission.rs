@@ -113,7 +113,7 @@ pub(super) struct Refusal {
     pub(super) denial: Denial,
     pub(super) fields: Vec<(HeaderName, HeaderValue)>,
     /// What approval would allow it, and where to ask for that.
-    pub(super) approval: Option<(Name, String)>,
+    pub(super) approval: Option<Box<(Name, String)>>,
 }
 
 impl From<Denial> for Refusal {

@@ -12,6 +12,7 @@ use super::ingress::Connection;
 use super::lockout;
 use super::record::Draft;
 use crate::authn::Chain;
+use crate::authz::Circumstances;
 use crate::domain::{AuthnFault, Confirmation, Denial, Principal, RequestView};
 use crate::limit::Key;
 use crate::session::Carried;
@@ -106,6 +107,11 @@ impl Caller<'_> {
             }
         }
         Ok(proof.principal)
+    }
+
+    /// Where they ask from, and when.
+    pub(super) fn circumstances(&self) -> Circumstances {
+        Circumstances { client: self.draft.client(), time: self.draft.time() }
     }
 
     /// Whether their access was ended.

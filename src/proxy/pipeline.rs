@@ -114,11 +114,11 @@ fn authorize(
     let granted = |principal: &Principal, approval: &Name| {
         services.access.as_ref()?.find(principal, approval, &route.name, view.method.as_str(), now)
     };
-    route.policy.authorize(principal, view, granted).map_err(|Unauthorized { approval }| match approval {
+    route.policy.authorize(principal, view, now, granted).map_err(|Unauthorized { approval }| match approval {
         None => Denial::NotAllowed.into(),
         Some(approval) => {
             let url = snapshot.access.as_ref().map(|service| format!("{}{}", service.url, AccessService::PATH));
-            Refusal { approval: url.map(|url| (approval, url)), ..Denial::ApprovalNeeded.into() }
+            Refusal { approval: url.map(|url| Box::new((approval, url))), ..Denial::ApprovalNeeded.into() }
         }
     })
 }

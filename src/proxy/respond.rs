@@ -30,8 +30,10 @@ pub(super) async fn refuse(session: &mut Session, refusal: &Refusal, id: Request
     let status = status(denial);
     // Both are ours: a name, and a URL that was looked at.
     let approval = refusal.approval.as_ref();
-    let approval =
-        approval.map(|(name, url)| format!(r#""approval":{{"name":"{name}","request":"{url}"}},"#)).unwrap_or_default();
+    let approval = approval
+        .map(|told| (&told.0, &told.1))
+        .map(|(name, url)| format!(r#""approval":{{"name":"{name}","request":"{url}"}},"#))
+        .unwrap_or_default();
     answer(session, status, &fields, document(denial, status, &approval, id), id, draining || closes(denial)).await
 }
 

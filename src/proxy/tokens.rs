@@ -99,7 +99,7 @@ impl Call<'_> {
         let Some(session) = self.service.taken.tokens.of_token(token, now)? else { return inactive };
         let roles = &self.service.roles;
         let may_know = session.principal.name() == asks.principal.name()
-            || ["auditor", "admin"].iter().any(|role| roles.has(&asks.principal, role));
+            || ["auditor", "admin"].iter().any(|role| roles.has(&asks.principal, role, &self.caller.circumstances()));
         if !may_know || self.caller.is_revoked(&session.principal, now) {
             return inactive;
         }

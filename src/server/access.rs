@@ -9,6 +9,8 @@ use crate::domain::{AccessDeed, Id};
 use crate::session::{Access, AccessEvent, AccessRequest, AccessState, Revocations, StoreError, Untold};
 use crate::state::Services;
 
+use super::webhooks::Webhooks;
+
 /// How long an event waits before it counts as written down: the audit log is far quicker.
 const WRITTEN_AFTER: Duration = Duration::from_secs(1);
 /// How often what is late or over is looked for.
@@ -21,8 +23,9 @@ const SETTLE_EVERY: Duration = Duration::from_millis(500);
 pub(super) fn watch(services: &Arc<Services>) -> std::io::Result<()> {
     let Some(access) = services.access.clone() else { return Ok(()) };
     let services = Arc::clone(services);
+    let webhooks = Webhooks::start(&services)?;
     let watch = move || {
-        let mut watcher = Watcher { services: &services, access: &access, told: Vec::new(), error: None };
+        let mut watcher = Watcher { services: &services, access: &access, webhooks, told: Vec::new(), error: None };
         watcher.tell(access.untold());
         watcher.run();
     };
@@ -32,6 +35,7 @@ pub(super) fn watch(services: &Arc<Services>) -> std::io::Result<()> {
 struct Watcher<'a> {
     services: &'a Services,
     access: &'a Access,
+    webhooks: Webhooks,
     /// How many events of which request went to the audit log, and when.
     told: Vec<(Instant, Id, usize)>,
     /// What was wrong with the store when it was last looked at.
@@ -92,7 +96,7 @@ impl Watcher<'_> {
             (AccessDeed::Granted | AccessDeed::BrokeGlass, AccessState::Granted { until, .. }) => Some(until),
             (_, _) => None,
         };
-        self.services.audit.submit(Act {
+        let act = Act {
             time: SystemTime::now(),
             deed: Deed::Access(event.deed),
             id,
@@ -103,7 +107,9 @@ impl Watcher<'_> {
             until,
             approval: Some(request.approval.clone()),
             ticket: request.ticket.clone(),
-        });
+        };
+        self.webhooks.tell(|| told(&act));
+        self.services.audit.submit(act);
     }
 
     /// Says of what is in the audit log by now that it is, and of what is late that it has expired.
@@ -130,4 +136,25 @@ impl Watcher<'_> {
         }
         self.error = error;
     }
+}
+
+/// The record of an act, as a webhook is told it.
+fn told(act: &Act) -> String {
+    let stamp = |time| jiff::Timestamp::try_from(time).map_or_else(|_| String::new(), |time| format!("{time:.3}"));
+    let deed = match act.deed {
+        Deed::Access(deed) => deed.text(),
+        Deed::Revoked | Deed::Lifted => "",
+    };
+    serde_json::json!({
+        "id": act.id,
+        "act": deed,
+        "of": act.of,
+        "approval": act.approval,
+        "reason": act.reason,
+        "ticket": act.ticket,
+        "by": act.by,
+        "since": stamp(act.since),
+        "until": act.until.map(stamp),
+    })
+    .to_string()
 }

@@ -9,6 +9,7 @@ mod revocations;
 mod sessions;
 mod shutdown;
 mod tls;
+mod webhooks;
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -7,7 +7,9 @@ use std::time::Duration;
 use crate::authn::Chain;
 use crate::authz::Roles;
 use crate::domain::{Id, Name};
+use crate::net::Client;
 use crate::state::RouteLimit;
+use crate::vault::Slot;
 
 /// A compiled `[access]`, with every `[approval.NAME]`.
 #[derive(Debug)]
@@ -24,6 +26,19 @@ pub struct AccessService {
     pub roles: Arc<Roles>,
     /// What can be asked for.
     pub approvals: HashMap<Name, Arc<Approval>, ahash::RandomState>,
+    /// Who is told of all that is done.
+    pub webhook: Option<Webhook>,
+}
+
+/// A service that is told what is done with access requests.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// Where it is.
+    pub url: String,
+    /// What it is called with.
+    pub client: Arc<Client>,
+    /// What signs.
+    pub secret: Arc<Slot>,
 }
 
 /// A compiled `[approval.NAME]`.

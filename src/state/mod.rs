@@ -8,7 +8,7 @@ mod services;
 mod snapshot;
 mod tokens;
 
-pub use access::{AccessCall, AccessService, AccessVerb, Approval};
+pub use access::{AccessCall, AccessService, AccessVerb, Approval, Webhook};
 pub use route::{LimitBy, Route, RouteLimit};
 pub use router::{Overlap, Router};
 pub use services::{Engines, ReloadOutcome, Services};

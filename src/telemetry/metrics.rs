@@ -51,6 +51,8 @@ pub struct Metrics {
     pub grants: IntGauge,
     /// `claviger_broken_glass_total`: grants that somebody took without approval.
     pub broken_glass: IntCounter,
+    /// `claviger_webhook_failures_total`: events that the webhook of access requests was not told.
+    pub webhook_failures: IntCounter,
     /// What the audit log counts.
     pub audit: AuditMetrics,
 }
@@ -125,6 +127,7 @@ impl Metrics {
             secrets: Labelled::new(|state| secrets.with_label_values(&[state])),
             revocations: declare.gauge("revocations", "Revocations in force")?,
             grants: declare.gauge("grants", "Grants in force")?,
+            webhook_failures: declare.counter("webhook_failures_total", "Events that the webhook was not told")?,
             broken_glass: declare.counter("broken_glass_total", "Grants that were taken without approval")?,
             cut_seconds: declare.histogram(
                 "revocation_cut_seconds",

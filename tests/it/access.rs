@@ -1,7 +1,15 @@
 //! Access for a time: denied with a hint, asked for, approved by others, used, ended; and no way around.
 
-use std::process::Output;
+use std::{
+    process::Output,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+};
 
+use aws_lc_rs::hmac;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -9,7 +17,7 @@ use crate::support::{
     gateway::{Gateway, program},
     http1::Message,
     raw::{self, Client, request},
-    scene::{Extra, Scene, code},
+    scene::{Extra, OTHER_SECRET, Scene, code},
     upstream::Upstream,
 };
 
@@ -332,4 +340,41 @@ fn commands_ask_and_decide_as_whoever_their_token_proves() {
     let nobody = nobody.output().expect("the program");
     assert_eq!(nobody.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&nobody.stderr).contains("CLAVIGER_TOKEN"));
+}
+
+#[test]
+fn a_webhook_is_told_each_step_in_order_and_again_where_it_failed() {
+    let failures = Arc::new(AtomicUsize::new(1));
+    let (told, steps) = mpsc::channel::<(String, Value)>();
+    let told = Mutex::new(told);
+    let left = Arc::clone(&failures);
+    let hook = Upstream::start(move |request, wire| {
+        if left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            return wire.respond(503, &[], b"");
+        }
+        let signature = request.header("x-claviger-signature").unwrap_or_default().to_owned();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, OTHER_SECRET.as_bytes());
+        let hex: String = hmac::sign(&key, &request.body).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(signature, format!("sha256={hex}"));
+        told.lock().expect("no panic").send((signature, request.json())).expect("the test waits");
+        wire.respond(204, &[], b"")
+    });
+    let webhook = format!("webhook = {{ url = \"{}/hook\", secret = \"dir:other-key\" }}", hook.url());
+    let tables = TABLES.replace(
+        "authn = [\"corp\"]\n[approval.finance]",
+        &format!("authn = [\"corp\"]\n{webhook}\n[approval.finance]"),
+    );
+    let scene = Scene::with(upstream(), &Extra { tables: &tables, ..Extra::default() });
+    let (ada, bob) = (Person::new(&scene, "ada", &["reader"]), Person::new(&scene, "bob", &["lead"]));
+    let id = ada.asked("finance", json!({}));
+    bob.decide(&id, "approve");
+    bob.decide(&id, "end");
+    let mut acts = Vec::new();
+    for _ in 0..4 {
+        let (_, step) = steps.recv_timeout(std::time::Duration::from_secs(20)).expect("a step");
+        assert_eq!((&step["id"], &step["of"], &step["approval"]), (&json!(id), &json!("corp:ada"), &json!("finance")));
+        acts.push(step["act"].as_str().expect("an act").to_owned());
+    }
+    assert_eq!(acts, ["asked", "approved", "granted", "ended"]);
+    assert_eq!(scene.gateway.metric("claviger_webhook_failures_total", &[]), Some(0.0));
 }

@@ -27,6 +27,7 @@ mod provider;
 mod reload;
 mod resources;
 mod revocation;
+mod roles;
 mod samples;
 mod sessions;
 mod shutdown;

@@ -4,21 +4,28 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Compiler;
 use super::listen::or;
 use super::route::Parts;
 use super::sessions::gateway_host;
+use super::{Compiled, Compiler};
 use crate::authn::ANONYMOUS;
-use crate::config::file::{AccessTable, ApprovalTable, Text};
+use crate::config::file::{AccessTable, ApprovalTable, Text, WebhookTable};
 use crate::domain::Name;
-use crate::state::{AccessService, Approval};
+use crate::state::{AccessService, Approval, Webhook};
+use crate::vault::Vault;
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// The longest grant.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 impl Compiler<'_, '_> {
-    pub(super) fn access(&mut self, table: &AccessTable, has_store: bool, parts: &Parts) -> Option<Arc<AccessService>> {
+    pub(super) fn access(
+        &mut self,
+        table: &AccessTable,
+        has_store: bool,
+        vaults: &Compiled<Arc<Vault>>,
+        parts: &Parts,
+    ) -> Option<Arc<AccessService>> {
         if !has_store {
             let cure = "add `[store]` with `path`";
             self.report.add(table.url.span(), "access requests are kept in the store, and there is none", cure);
@@ -35,7 +42,19 @@ impl Compiler<'_, '_> {
         let compiled = parts.approvals.by_name.iter();
         let approvals = compiled.filter_map(|(name, one)| Some((name.clone(), Arc::clone(one.as_ref()?))));
         let (roles, approvals) = (Arc::clone(&parts.roles), approvals.collect());
-        Some(Arc::new(AccessService { url, host: host?, authn: authn?, limits, roles, approvals }))
+        let webhook = match &table.webhook {
+            Some(webhook) => Some(self.webhook(webhook, vaults)?),
+            None => None,
+        };
+        Some(Arc::new(AccessService { url, host: host?, authn: authn?, limits, roles, approvals, webhook }))
+    }
+
+    fn webhook(&mut self, table: &WebhookTable, vaults: &Compiled<Arc<Vault>>) -> Option<Webhook> {
+        let secret = self.secret(&table.secret, vaults);
+        let client = self.client(table.url.span())?;
+        let url = table.url.get_ref();
+        self.report.take(table.url.span(), client.check(url), "write an https URL, or http on loopback")?;
+        Some(Webhook { url: url.clone(), client, secret: secret? })
     }
 
     pub(super) fn approval(

@@ -83,7 +83,7 @@ impl Compiler<'_, '_> {
         self.report.take(table.issuer.span(), made, cure).map(Authenticator::Jwt)
     }
 
-    fn client(&mut self, span: Range<usize>) -> Option<Arc<Client>> {
+    pub(super) fn client(&mut self, span: Range<usize>) -> Option<Arc<Client>> {
         let settings = ClientSettings { egress: self.egress.clone(), ..ClientSettings::default() };
         self.report.take(span, Client::new(settings), "check the system's certificates").map(Arc::new)
     }

@@ -6,6 +6,7 @@ mod failures;
 mod identity;
 mod identity_token;
 mod listen;
+mod role;
 mod route;
 mod sessions;
 mod target;
@@ -131,7 +132,7 @@ impl Compiler<'_, '_> {
         let has_store = process.store.is_some();
         let sessions = file.sessions.and_then(|table| self.sessions(&table, has_store, &vaults, &parts));
         parts.sessions = sessions.as_ref().map(|service| service.taken.clone());
-        let access = file.access.and_then(|table| self.access(&table, has_store, &parts));
+        let access = file.access.and_then(|table| self.access(&table, has_store, &vaults, &parts));
         let (router, routes) = self.router(file.route, &parts);
         let vaults = vaults.by_name.into_values().flatten().collect();
         let targets = parts.targets.by_name.into_values().flatten().collect();

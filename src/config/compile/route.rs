@@ -9,8 +9,8 @@ use http::{HeaderName, header};
 use super::listen::or;
 use super::{Compiled, Compiler};
 use crate::authn::{ANONYMOUS, Authenticator, Chain, SESSIONS, TakenSessions};
-use crate::authz::{Grantee, Policy, RoleTimes, Roles, Rule};
-use crate::config::file::{LimitTable, RoleTable, RouteTable, RuleTable, Text};
+use crate::authz::{Grantee, Policy, Roles, Rule};
+use crate::config::file::{LimitTable, RouteTable, RuleTable, Text};
 use crate::config::read::Entries;
 use crate::config::values::Spanned;
 use crate::domain::{HostPattern, Methods, Name, PathPattern};
@@ -54,39 +54,6 @@ pub(super) struct Limit {
 }
 
 impl Compiler<'_, '_> {
-    pub(super) fn roles(&mut self, tables: Entries<RoleTable>, authenticators: &Compiled<Authenticator>) -> Arc<Roles> {
-        let mut roles = Roles::default();
-        for (name, entry) in tables {
-            let role: Arc<str> = name.as_str().into();
-            for member in &entry.table.members {
-                if self.member(member, authenticators).is_some() {
-                    roles.add_member(&role, member.get_ref());
-                }
-            }
-            for claim in &entry.table.claims {
-                roles.add_claim(&role, claim);
-            }
-            let idle = entry.table.idle.as_ref().and_then(|idle| self.idle(idle));
-            roles.add_times(&role, RoleTimes { max: entry.table.max.map(|max| max.0), idle });
-        }
-        Arc::new(roles)
-    }
-
-    /// Checks `AUTHENTICATOR:ID`.
-    fn member(&mut self, text: &Text, authenticators: &Compiled<Authenticator>) -> Option<()> {
-        let known = |(authenticator, id): (&str, &str)| match authenticator {
-            ANONYMOUS => id == ANONYMOUS,
-            _ => !id.is_empty() && authenticators.by_name.contains_key(authenticator),
-        };
-        if !text.get_ref().split_once(':').is_some_and(known) {
-            let cure =
-                "write `AUTHENTICATOR:ID`, where `[authn.AUTHENTICATOR]` is there: an id alone could be anybody's";
-            self.report.add(text.span(), "this names no principal", cure);
-            return None;
-        }
-        Some(())
-    }
-
     pub(super) fn limit(&mut self, name: &Name, (span, table): (Range<usize>, LimitTable)) -> Option<Limit> {
         let by = match table.by.get_ref().as_str() {
             "client" => Ok(LimitBy::Client),

@@ -29,7 +29,9 @@ url = "https://gateway.example.com"
 authn = ["jwt"]
 [approval.x]
 approvers = ["lead"]
-[role.x]
+[role.x.hours]
+from = "00:00"
+to = "00:00"
 [listen.x]
 address = "127.0.0.1:8080"
 [authn.jwt.jwt]
