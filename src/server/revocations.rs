@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::audit::{Act, Deed};
-use crate::session::{Change, Revocations, StoreError};
+use crate::session::{Change, Revocations, Revoked, StoreError};
 use crate::state::Services;
 
 /// How long a change waits before it counts as written down: the audit log is far quicker.
@@ -69,7 +69,14 @@ impl Watcher<'_> {
                 continue;
             }
             let act = act(&change);
-            log::warn!(of = act.of.as_str(), by = act.by.as_str(), id = act.id.as_str(); "{}", match act.deed {
+            // Sessions are ended by their own callers too, as often as they like.
+            let level = match change.revocation().of {
+                Revoked::Session(_) => log::Level::Info,
+                Revoked::All | Revoked::Authenticator(_) | Revoked::Role(_) | Revoked::Principal(..) => {
+                    log::Level::Warn
+                }
+            };
+            log::log!(level, of = act.of.as_str(), by = act.by.as_str(), id = act.id.as_str(); "{}", match act.deed {
                 Deed::Revoked => "access is ended",
                 Deed::Lifted => "a revocation is lifted",
                 Deed::Access(deed) => deed.text(),

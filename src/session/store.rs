@@ -62,6 +62,7 @@ const TABLES: &str = "
         told      INTEGER NOT NULL DEFAULT 0
     ) STRICT, WITHOUT ROWID;
     CREATE UNIQUE INDEX IF NOT EXISTS revocation_change ON revocation (change);
+    CREATE INDEX IF NOT EXISTS revocation_of ON revocation (of);
     CREATE INDEX IF NOT EXISTS revocation_until ON revocation (until);
     CREATE INDEX IF NOT EXISTS revocation_told ON revocation (told);
 ";

@@ -3,6 +3,10 @@
 use std::{
     path::Path,
     process::{Command, Output},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -543,4 +547,107 @@ fn a_stock_client_of_another_language_obtains_uses_and_ends_sessions() {
         "refused": {"error": "invalid_scope", "status": 400},
     });
     assert_eq!(told, want, "{complaint}");
+}
+
+#[test]
+fn nothing_that_was_acknowledged_is_lost_when_the_process_is_killed_in_the_middle() {
+    let tables = tables().replace("per_principal = 20", "per_principal = 2000");
+    let mut scene = Scene::with(Upstream::echo(), &Extra { tables: &tables, ..Extra::default() });
+    let (begun, ended, tried) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()), AtomicUsize::new(0));
+    let form = exchange(&scene.token(), "");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while tried.fetch_add(1, Ordering::Relaxed) < 1000 {
+                    let Some(answer) = try_ask(&scene.gateway, "/oauth/token", &form) else { return };
+                    let session = token(&answer);
+                    let nth = tried.load(Ordering::Relaxed);
+                    if nth % 5 == 0 {
+                        let Some(answer) = try_ask(&scene.gateway, "/oauth/revoke", &format!("token={session}")) else {
+                            return;
+                        };
+                        assert_eq!(answer.status(), 200);
+                        ended.lock().expect("no panic").push(session);
+                    } else {
+                        begun.lock().expect("no panic").push(session);
+                    }
+                }
+            });
+        }
+        // In the middle of it, wherever that is.
+        eventually("half of it is done", || (tried.load(Ordering::Relaxed) > 500).then_some(()));
+        scene.gateway.signal(rustix::process::Signal::KILL);
+    });
+    scene.gateway.kill_and_restart();
+    scene.gateway.wait_until_ready();
+    let (begun, ended) = (begun.into_inner().expect("done"), ended.into_inner().expect("done"));
+    assert!(begun.len() > 200 && ended.len() > 50, "{} begun, {} ended", begun.len(), ended.len());
+    for (sessions, want) in [(&begun, 200), (&ended, 401)] {
+        let lost = sessions.iter().filter(|session| get(&scene.gateway, "/stay/x", session).status() != want).count();
+        assert_eq!(lost, 0, "of {} that are to be answered {want}", sessions.len());
+    }
+}
+
+/// The same while somebody may end the process.
+fn try_ask(gateway: &Gateway, path: &str, form: &str) -> Option<Message> {
+    let mut client = Client::try_connect(gateway.public()).ok()?;
+    let headers =
+        [("Host", "auth.test"), ("Content-Type", "application/x-www-form-urlencoded"), ("Connection", "close")];
+    client.send(&request("POST", path, &headers, form.as_bytes()));
+    client.try_response().ok().flatten()
+}
+
+#[test]
+fn sessions_go_on_through_an_upgrade_under_load() {
+    let mut scene = scene();
+    let sessions: Vec<_> = (0..8).map(|_| begin(&scene, "")).collect();
+    let (public, stop, done) = (scene.gateway.public(), AtomicBool::new(false), AtomicUsize::new(0));
+    let form = exchange(&scene.token_of("bob", &["reader"]), "");
+    std::thread::scope(|scope| {
+        for session in &sessions {
+            let (stop, done) = (&stop, &done);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let bearer = format!("Bearer {session}");
+                    let headers = [("Host", "api.test"), ("Authorization", &*bearer), ("Connection", "close")];
+                    let answer = raw::parse(&raw::exchange(public, &request("GET", "/stay/x", &headers, b"")));
+                    assert_eq!(answer.status(), 200, "{}", answer.text());
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        // What one process begins, the other knows at once.
+        let (stop, done) = (&stop, &done);
+        let ask = move || {
+            let headers = [("Host", "auth.test"), ("Content-Type", "application/x-www-form-urlencoded")];
+            let headers = [&headers[..], &[("Connection", "close")]].concat();
+            let sent = request("POST", "/oauth/token", &headers, form.as_bytes());
+            let session = token(&raw::parse(&raw::exchange(public, &sent)));
+            let bearer = format!("Bearer {session}");
+            let headers = [("Host", "api.test"), ("Authorization", &*bearer), ("Connection", "close")];
+            let used = raw::parse(&raw::exchange(public, &request("GET", "/stay/x", &headers, b"")));
+            assert_eq!(used.status(), 200, "{}", used.text());
+            let ended = request(
+                "POST",
+                "/oauth/revoke",
+                &[
+                    ("Host", "auth.test"),
+                    ("Content-Type", "application/x-www-form-urlencoded"),
+                    ("Connection", "close"),
+                ],
+                format!("token={session}").as_bytes(),
+            );
+            assert_eq!(raw::parse(&raw::exchange(public, &ended)).status(), 200);
+        };
+        scope.spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                ask();
+            }
+        });
+        eventually("the load runs", || (done.load(Ordering::Relaxed) > 100).then_some(()));
+        assert_eq!(scene.gateway.upgrade().code(), Some(0));
+        let before = done.load(Ordering::Relaxed);
+        eventually("the new process serves", || (done.load(Ordering::Relaxed) > before + 100).then_some(()));
+        stop.store(true, Ordering::Relaxed);
+    });
 }

@@ -86,7 +86,11 @@ fn a_principal_has_no_more_sessions_than_it_may() {
     let mut other = new(until);
     other.principal.id = "bob".to_owned();
     begin(other, now).expect("another principal");
+    let (one, _) = sessions.begin(new(until + Duration::from_secs(100)), "https://x.test", 2, until).expect("over");
     begin(new(until + Duration::from_secs(100)), until).expect("those before are over");
+    let ended = Revocation::new(crate::session::Revoked::Session(one.stay.id), "x".into(), "x".into(), until, None);
+    sessions.revoke(&ended).expect("written");
+    begin(new(until + Duration::from_secs(100)), until).expect("one that was ended makes room");
 }
 
 #[test]

@@ -59,7 +59,9 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let begun = self.begin_change()?;
         let principal = &one.principal;
-        let count = "SELECT count(*) FROM session WHERE authenticator = ?1 AND principal = ?2 AND until > ?3";
+        // One that was ended makes room.
+        let count = "SELECT count(*) FROM session WHERE authenticator = ?1 AND principal = ?2 AND until > ?3
+                     AND NOT EXISTS (SELECT 1 FROM revocation WHERE of = 'session:' || session.id AND lifted_by IS NULL)";
         let values = params![principal.authenticator.as_str(), principal.id, millis(now)];
         let count: u32 = self.row(count, values, |row| row.get(0))?.unwrap_or_default();
         if count >= most {
