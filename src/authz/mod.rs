@@ -5,5 +5,5 @@ mod policy;
 mod roles;
 
 pub use hours::Hours;
-pub use policy::{Grantee, Permit, Policy, Rule, Unauthorized};
+pub use policy::{Grantee, Permit, Policy, Rule, RuleApproval, Unauthorized};
 pub use roles::{Circumstances, RoleConditions, RoleTimes, Roles};

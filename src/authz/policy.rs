@@ -23,8 +23,17 @@ pub struct Rule {
     pub scopes: Vec<Arc<str>>,
     /// Client networks it holds for; empty for all.
     pub networks: NetworkSet,
-    /// The `[approval.NAME]` of which the principal has to hold a grant.
-    pub approval: Option<Name>,
+    /// What the principal has to hold a grant of.
+    pub approval: Option<RuleApproval>,
+}
+
+/// What a rule waits for.
+#[derive(Debug, Clone)]
+pub struct RuleApproval {
+    /// The `[approval.NAME]`.
+    pub name: Name,
+    /// Whether its grants are for single requests, body and all.
+    pub is_exact: bool,
 }
 
 /// Whom a rule allows.
@@ -83,6 +92,7 @@ pub struct Policy {
     roles: Arc<Roles>,
     rules: Vec<Rule>,
     has_approvals: bool,
+    needs_body: bool,
     places: PatternMap<Place>,
     role_ids: HashMap<Arc<str>, u32, ahash::RandomState>,
     scope_ids: HashMap<Arc<str>, u32, ahash::RandomState>,
@@ -103,6 +113,7 @@ impl Policy {
         let mut policy = Self {
             roles,
             has_approvals: rules.iter().any(|rule| rule.approval.is_some()),
+            needs_body: rules.iter().any(|rule| rule.approval.as_ref().is_some_and(|approval| approval.is_exact)),
             rules: Vec::with_capacity(rules.len()),
             places: PatternMap::default(),
             role_ids: HashMap::default(),
@@ -117,6 +128,11 @@ impl Policy {
             policy.add(rule, &mut grantees, &mut places);
         }
         policy
+    }
+
+    /// Whether a decision may need the request's body.
+    pub fn needs_body(&self) -> bool {
+        self.needs_body
     }
 
     fn add(&mut self, rule: Rule, grantees: &mut u32, places: &mut u32) {
@@ -145,7 +161,7 @@ impl Policy {
         principal: Arc<Principal>,
         request: &RequestView<'_>,
         now: SystemTime,
-        granted: impl Fn(&Principal, &Name) -> Option<Arc<Grant>>,
+        granted: impl Fn(&Principal, &RuleApproval) -> Option<Arc<Grant>>,
     ) -> Result<Permit, Unauthorized> {
         let permit = |principal: Arc<Principal>, rule: &Rule, grant| {
             let (rule, grantee) = (Arc::clone(&rule.label), rule.grantee.clone());
@@ -160,11 +176,12 @@ impl Policy {
         let found = |rule: &Rule| granted(&principal, rule.approval.as_ref()?);
         if let Some(rule) = self.rule_for(&principal, request, now, &|rule| found(rule).is_some()) {
             // Looked for again, it may be over by now.
-            let grant = found(rule).ok_or(Unauthorized { approval: rule.approval.clone() })?;
+            let grant = found(rule)
+                .ok_or(Unauthorized { approval: rule.approval.as_ref().map(|approval| approval.name.clone()) })?;
             return Ok(permit(principal, rule, Some(grant)));
         }
         let wanting = self.rule_for(&principal, request, now, &|rule| rule.approval.is_some());
-        Err(Unauthorized { approval: wanting.and_then(|rule| rule.approval.clone()) })
+        Err(Unauthorized { approval: wanting.and_then(|rule| Some(rule.approval.as_ref()?.name.clone())) })
     }
 
     fn rule_for(

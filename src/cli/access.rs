@@ -3,13 +3,15 @@
 mod remote;
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::Failure;
-use crate::domain::{Id, Name};
+use crate::crypto::sha256;
+use crate::domain::{ExactRequest, Id, Name};
 use remote::Gateway;
 
 /// Ask for access, and decide on what others ask for.
@@ -55,6 +57,15 @@ pub struct RequestArgs {
     /// Only for so many requests.
     #[arg(long)]
     uses: Option<u32>,
+    /// The method of the one request that it is for, where the approval is for single ones.
+    #[arg(long, value_name = "METHOD", requires = "exact_url")]
+    exact_method: Option<String>,
+    /// Its URL, as you will ask the gateway for it.
+    #[arg(long, value_name = "URL", requires = "exact_method")]
+    exact_url: Option<String>,
+    /// A file with its body; without it, it has none.
+    #[arg(long, value_name = "FILE", requires = "exact_url")]
+    exact_body: Option<PathBuf>,
     /// Take it at once, without approval: where that is allowed, it is told as an alert and reviewed.
     #[arg(long)]
     break_glass: bool,
@@ -144,6 +155,15 @@ impl RequestArgs {
             say("methods", self.methods.into());
         }
         self.uses.map(|uses| say("uses", uses.into()));
+        if let (Some(method), Some(url)) = (self.exact_method, self.exact_url) {
+            let mut request = json!({ "method": method, "url": url });
+            if let Some(path) = self.exact_body {
+                let content = std::fs::read(&path)
+                    .map_err(|error| Failure::new(2, format!("claviger: {}: {error}", path.display())))?;
+                request["body_sha256"] = ExactRequest::hex(&sha256(&content)).into();
+            }
+            say("request", request);
+        }
         if self.break_glass {
             say("break_glass", true.into());
         }

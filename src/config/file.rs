@@ -165,6 +165,10 @@ pub(super) struct ApprovalTable {
     /// Whether a ticket has to be named, besides the reason. Default `false`.
     #[serde(default)]
     pub(super) ticket: bool,
+    /// Whether each grant is for one request alone: method, host, path, query and body are what was approved, to the letter. The routes whose
+    /// rules wait for it take bodies of less than 64 KiB, and read them before they decide. Default `false`.
+    #[serde(default)]
+    pub(super) exact: bool,
     /// Roles that may use it at once without any approval, which is told as an alert and to be reviewed. Default: none.
     #[serde(default, deserialize_with = "named")]
     pub(super) break_glass: Vec<String>,

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{HeaderName, HeaderValue, header};
 
 pub(super) use super::body::Body;
-use crate::authn::Chain;
+use crate::authn::{Chain, Proof};
 use crate::authz::Permit;
-use crate::domain::{Denial, HttpFault, Methods, Name, NormalPath};
+use crate::domain::{Denial, Host, HttpFault, Methods, Name, NormalPath};
 use crate::inject::Injection;
 use crate::limit::{Key, Slot, retry_after};
 use crate::session::{Cut, Line};
@@ -84,6 +84,8 @@ impl Admission {
 pub(super) enum Decision {
     /// It may be forwarded.
     Forward(Box<Admission>),
+    /// Its body is needed before anything more is decided.
+    Hold(Box<Proven>),
     /// It asked for what the gateway publishes.
     Publish(Document),
     /// It asks something of the gateway itself; with the limits that it counts in.
@@ -97,6 +99,18 @@ pub(super) enum Asked {
     Tokens(Endpoint),
     /// Access, or a decision on that.
     Access(AccessCall),
+}
+
+/// A request whose caller is proved, while its body comes.
+#[derive(Debug)]
+pub(super) struct Proven {
+    pub(super) route: Arc<Route>,
+    pub(super) host: Host,
+    /// The path as it was asked for, and as the rules judge it.
+    pub(super) asked: NormalPath,
+    pub(super) path: NormalPath,
+    pub(super) proof: Proof,
+    pub(super) slots: Slots,
 }
 
 /// What the gateway publishes.

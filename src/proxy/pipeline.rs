@@ -4,16 +4,17 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::authz::{Permit, Unauthorized};
-use crate::domain::{Denial, Name, Principal, RequestView, Unavailable};
+use crate::authn::Proof;
+use crate::authz::{Permit, RuleApproval, Unauthorized};
+use crate::domain::{Denial, ExactRequest, Principal, RequestView, Unavailable};
 use crate::limit::Key;
-use crate::proxy::admission::{Admission, Body, Decision, Refusal, Slots};
+use crate::proxy::admission::{Admission, Body, Decision, Proven, Refusal, Slots};
 use crate::proxy::client_certificates::ClientCertificates;
 use crate::proxy::identify::{Arrival, identify};
 use crate::proxy::ingress::Connection;
 use crate::proxy::record::Draft;
 use crate::proxy::{line, lockout, own};
-use crate::session::AccessError;
+use crate::session::{AccessError, Use, digest};
 use crate::state::{AccessService, LimitBy, Route, Services, Snapshot};
 
 /// Decides whether a request may be forwarded, and gets what forwarding it needs. Nothing is sent anywhere yet.
@@ -74,7 +75,68 @@ pub(super) async fn admit(
         return Err(Denial::NotAllowed.into());
     }
 
-    let permit = authorize(services, snapshot, route, proof.principal, &view, draft.time())?;
+    let (route, websocket) = (Arc::clone(route), request.websocket);
+    if route.policy.needs_body() && view.has_body {
+        // Only now, and only of those who are known: whoever likes could have it keep bodies otherwise.
+        let proven = Proven { route, host: request.host, asked: request.path, path, proof, slots };
+        return Ok(Decision::Hold(Box::new(proven)));
+    }
+    let proven = Candidate { route, view, proof, slots, websocket };
+    permit(services, snapshot, connection, draft, proven, None).await
+}
+
+/// Goes on where [`admit`] stopped for the body, of which this is the digest.
+pub(super) async fn go_on(
+    proven: Proven,
+    body: [u8; 32],
+    arrival: &Arrival<'_>,
+    connection: &Connection,
+    services: &Services,
+    snapshot: &Snapshot,
+    draft: &mut Draft,
+) -> Result<Decision, Refusal> {
+    let request = identify(arrival)?;
+    let Proven { route, host, asked, path, proof, slots } = proven;
+    let view = RequestView {
+        method: arrival.method,
+        host: &host,
+        path: &path,
+        headers: arrival.headers,
+        client: draft.client(),
+        peer: connection.peer.ip(),
+        is_tls: connection.tls,
+        authority: request.authority,
+        asked: &asked,
+        query: request.query,
+        certificates: None,
+        target: request.target,
+        has_body: true,
+    };
+    draft.lap();
+    let candidate = Candidate { route, view, proof, slots, websocket: false };
+    permit(services, snapshot, connection, draft, candidate, Some(body)).await
+}
+
+/// A request whose caller is proved.
+struct Candidate<'a> {
+    route: Arc<Route>,
+    view: RequestView<'a>,
+    proof: Proof,
+    slots: Slots,
+    websocket: bool,
+}
+
+/// Decides whether somebody who is proved may have what they ask for, and gets what forwarding it needs.
+async fn permit(
+    services: &Services,
+    snapshot: &Snapshot,
+    connection: &Connection,
+    draft: &mut Draft,
+    candidate: Candidate<'_>,
+    body: Option<[u8; 32]>,
+) -> Result<Decision, Refusal> {
+    let Candidate { route, view, proof, mut slots, websocket } = candidate;
+    let permit = authorize(services, snapshot, &route, proof.principal, &view, body, draft.time())?;
     draft.authorized(&permit);
     let line = line::carry(services, connection, &permit, draft.time())
         .map_err(|denial| Refusal::with_challenge(denial, &route.authn, draft.time()))?;
@@ -96,7 +158,7 @@ pub(super) async fn admit(
         own.map(|own| own.mint(&permit, draft.time()).map(|value| (own.header().clone(), value))).transpose()?;
 
     let body = Body::new(proof.body, draft.lapped() + route.body_timeout);
-    let mut admission = Admission::new(route.clone(), permit, path, injection, slots, request.websocket, body);
+    let mut admission = Admission::new(route, permit, view.path.clone(), injection, slots, websocket, body);
     admission.identity_token = token;
     admission.line = line;
     Ok(Decision::Forward(Box::new(admission)))
@@ -109,10 +171,14 @@ fn authorize(
     route: &Route,
     principal: Arc<Principal>,
     view: &RequestView<'_>,
+    body: Option<[u8; 32]>,
     now: SystemTime,
 ) -> Result<Permit, Refusal> {
-    let granted = |principal: &Principal, approval: &Name| {
-        services.access.as_ref()?.find(principal, approval, &route.name, view.method.as_str(), now)
+    let granted = |principal: &Principal, approval: &RuleApproval| {
+        let exact = approval.is_exact.then(|| exact(view, body));
+        let wanted =
+            Use { approval: &approval.name, route: &route.name, method: view.method.as_str(), exact: exact.as_ref() };
+        services.access.as_ref()?.find(principal, &wanted, now)
     };
     route.policy.authorize(principal, view, now, granted).map_err(|Unauthorized { approval }| match approval {
         None => Denial::NotAllowed.into(),
@@ -121,6 +187,17 @@ fn authorize(
             Refusal { approval: url.map(|url| Box::new((approval, url))), ..Denial::ApprovalNeeded.into() }
         }
     })
+}
+
+/// The request, body and all, as somebody may have approved it.
+fn exact(view: &RequestView<'_>, body: Option<[u8; 32]>) -> ExactRequest {
+    ExactRequest {
+        method: view.method.as_str().to_owned(),
+        host: view.host.as_str().to_owned(),
+        path: view.asked.as_str().to_owned(),
+        query: view.query.map(str::to_owned),
+        body: ExactRequest::hex(&body.unwrap_or_else(|| digest(b""))),
+    }
 }
 
 /// Uses up one of the requests that a grant is for: the one thing that a decision waits for the store with.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::StatusCode;
+use http::{StatusCode, header};
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
@@ -27,7 +27,7 @@ pub(super) async fn serve(
     asked: &Asked,
 ) -> Result<()> {
     let has_body = !session.is_body_empty();
-    let body = read(session).await;
+    let body = read(session, MAX_BODY, BODY_TIMEOUT).await;
     let snapshot = Arc::clone(&exchange.snapshot);
     let draining = services.is_draining();
     let arrival = Arrival::of(session.req_header(), has_body);
@@ -74,17 +74,20 @@ fn no_service() -> Box<Error> {
 }
 
 /// Reads the body, within bounds.
-async fn read(session: &mut Session) -> Result<Vec<u8>, Denial> {
+pub(super) async fn read(session: &mut Session, limit: usize, within: Duration) -> Result<Vec<u8>, Denial> {
     let reading = async {
+        if session.req_header().headers.contains_key(header::EXPECT) {
+            session.write_continue_response().await.map_err(|_| Denial::TimedOut(TimedOut::Body))?;
+        }
         let mut body = Vec::new();
         loop {
             match session.read_request_body().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > MAX_BODY => return Err(Denial::BodyTooLarge),
+                Ok(Some(chunk)) if body.len() + chunk.len() > limit => return Err(Denial::BodyTooLarge),
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) => return Ok(body),
                 Err(_) => return Err(Denial::TimedOut(TimedOut::Body)),
             }
         }
     };
-    tokio::time::timeout(BODY_TIMEOUT, reading).await.unwrap_or(Err(Denial::TimedOut(TimedOut::Body)))
+    tokio::time::timeout(within, reading).await.unwrap_or(Err(Denial::TimedOut(TimedOut::Body)))
 }

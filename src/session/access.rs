@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::random;
-use crate::domain::{AccessDeed, AccessFault, Bounds, Id, Name, Principal};
+use crate::domain::{AccessDeed, AccessFault, Bounds, ExactRequest, Id, Name, Principal};
 
 /// A principal's ask for a temporary grant, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub struct AccessRequest {
     pub bounds: Bounds,
     /// How many requests the grant is for; none for any number.
     pub uses: Option<u32>,
+    /// The one request that the grant is for, where it is for one.
+    pub exact: Option<ExactRequest>,
     /// How long the grant is to last.
     pub lasts: Duration,
     /// Why it is needed.
@@ -87,6 +89,8 @@ pub struct NewAccess {
     pub bounds: Bounds,
     /// How many requests it is for.
     pub uses: Option<u32>,
+    /// The one request that it is for.
+    pub exact: Option<ExactRequest>,
     /// How long it is to last.
     pub lasts: Duration,
     /// Why.
@@ -100,7 +104,7 @@ pub struct NewAccess {
 impl AccessRequest {
     /// One that waits.
     pub fn new(asked: NewAccess, by: &Principal, now: SystemTime) -> Self {
-        let NewAccess { approval, bounds, uses, lasts, reason, ticket, expires } = asked;
+        let NewAccess { approval, bounds, uses, exact, lasts, reason, ticket, expires } = asked;
         let mut request = Self {
             id: Id(random()),
             approval,
@@ -108,6 +112,7 @@ impl AccessRequest {
             principal: by.id.clone(),
             bounds,
             uses,
+            exact,
             lasts,
             reason: reason.clone(),
             ticket,

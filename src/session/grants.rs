@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::access::{AccessEvent, AccessRequest, AccessState};
 use super::{Lines, Store, StoreError};
-use crate::domain::{AccessFault, Bounds, Id, Name, Principal};
+use crate::domain::{AccessFault, Bounds, ExactRequest, Id, Name, Principal};
 
 /// An access request that was granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Grant {
     pub approval: Name,
     /// What it is confined to.
     pub bounds: Bounds,
+    /// The one request that it is for, where it is for one.
+    pub exact: Option<ExactRequest>,
     /// Whether its uses are counted.
     pub is_counted: bool,
     /// When it is over.
@@ -48,6 +50,27 @@ struct Reading {
 #[derive(Debug, Default)]
 struct Held {
     of: HashMap<(Name, String), Vec<Arc<Grant>>, ahash::RandomState>,
+}
+
+/// What a grant is to be used for.
+#[derive(Debug, Clone, Copy)]
+pub struct Use<'a> {
+    /// The `[approval.NAME]`.
+    pub approval: &'a Name,
+    /// The route.
+    pub route: &'a Name,
+    /// The method.
+    pub method: &'a str,
+    /// The request itself, where the approval is for single ones: then a grant for more does not do.
+    pub exact: Option<&'a ExactRequest>,
+}
+
+impl Use<'_> {
+    fn fits(&self, grant: &Grant) -> bool {
+        grant.approval == *self.approval
+            && grant.bounds.admit(self.route, self.method)
+            && grant.exact.as_ref() == self.exact
+    }
 }
 
 /// Events that nobody wrote down yet, of one access request.
@@ -93,21 +116,14 @@ impl Access {
         Ok(Self { first: Mutex::new(first), ..access })
     }
 
-    /// The grant of this approval that a request by this method on this route may use. Nothing is locked while there are none.
-    pub fn find(
-        &self,
-        principal: &Principal,
-        approval: &Name,
-        route: &Name,
-        method: &str,
-        now: SystemTime,
-    ) -> Option<Arc<Grant>> {
+    /// The grant that a request may use. Nothing is locked while there are none.
+    pub fn find(&self, principal: &Principal, wanted: &Use<'_>, now: SystemTime) -> Option<Arc<Grant>> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         let own = held.of.get(&(principal.authenticator.clone(), principal.id.clone()))?;
-        let fits = |one: &&Arc<Grant>| one.approval == *approval && now < one.until && one.bounds.admit(route, method);
+        let fits = |one: &&Arc<Grant>| now < one.until && wanted.fits(one);
         // One whose uses are counted is spared while there is another.
         own.iter().filter(fits).min_by_key(|one| one.is_counted).map(Arc::clone)
     }
@@ -260,7 +276,8 @@ impl Held {
             && let AccessState::Granted { until, .. } = request.state
         {
             let (approval, bounds) = (request.approval.clone(), request.bounds.clone());
-            let grant = Grant { id: request.id, approval, bounds, is_counted: request.uses.is_some(), until };
+            let exact = request.exact.clone();
+            let grant = Grant { id: request.id, approval, bounds, exact, is_counted: request.uses.is_some(), until };
             self.of.entry(key).or_default().push(Arc::new(grant));
         }
     }

@@ -11,10 +11,15 @@ mod signers;
 mod store;
 
 pub use access::{AccessEvent, AccessRequest, AccessState, NewAccess};
-pub use grants::{Access, AccessError, Grant, Untold};
+pub use grants::{Access, AccessError, Grant, Untold, Use};
 pub use live::{Carried, Cut, Line, Lines};
 pub use revocation::{Revocation, Revoked, RevokedError};
 pub use revocations::{Change, Revocations};
 pub use sessions::{NewSession, Session, SessionFault, Sessions};
 pub use signers::{Signers, SignersFault};
 pub use store::{Store, StoreError};
+
+/// The digest of a body, by which the request that it belongs to can be approved (SHA-256).
+pub fn digest(body: &[u8]) -> [u8; 32] {
+    crate::crypto::sha256(body)
+}

@@ -54,6 +54,8 @@ pub struct Approval {
     pub max: Duration,
     /// How long a request waits.
     pub expires: Duration,
+    /// Whether each grant is for one request alone.
+    pub is_exact: bool,
     /// Whether a ticket has to be named.
     pub is_ticket_needed: bool,
     /// Roles that may use it at once, without any approval.

@@ -9,11 +9,12 @@ use std::{
     },
 };
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::{digest, hmac};
 use serde_json::{Value, json};
 
 use crate::support::{
     eventually,
+    frames::{self, Ending},
     gateway::{Gateway, program},
     http1::Message,
     raw::{self, Client, request},
@@ -34,6 +35,9 @@ break_glass = ["on-call"]
 approvers = ["lead", "chief"]
 needed = 2
 ticket = true
+[approval.single]
+approvers = ["lead"]
+exact = true
 [route.pay]
 path = "/pay/**"
 target = "api"
@@ -43,6 +47,7 @@ allow = [
   { role = "reader", methods = ["GET"], paths = ["/free"] },
   { role = "reader", approval = "finance", paths = ["/refunds", "/events", "/free"] },
   { role = "reader", approval = "payroll", paths = ["/salaries"] },
+  { role = "reader", approval = "single", paths = ["/wires"] },
 ]
 [route.other]
 path = "/other/**"
@@ -340,6 +345,77 @@ fn commands_ask_and_decide_as_whoever_their_token_proves() {
     let nobody = nobody.output().expect("the program");
     assert_eq!(nobody.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&nobody.stderr).contains("CLAVIGER_TOKEN"));
+}
+
+fn sha256(body: &[u8]) -> String {
+    digest::digest(&digest::SHA256, body).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn what_was_approved_for_one_request_is_for_that_request_alone() {
+    let scene = scene();
+    let (ada, bob) = (Person::new(&scene, "ada", &["reader"]), Person::new(&scene, "bob", &["lead"]));
+    let (url, body) = ("https://API.test/pay/wires?to=7", b"{\"amount\":100}");
+    let wire = |method: &str, path: &str, body: &[u8]| {
+        let headers = [("Host", "api.test"), ("Authorization", &*ada.bearer), ("Connection", "close")];
+        scene.gateway.send(&request(method, path, &headers, body))
+    };
+    assert_eq!(code(&wire("POST", "/pay/wires?to=7", body)), "approval_needed");
+    assert_eq!(ada.ask("single", json!({})).status(), 400, "which one?");
+    assert_eq!(ada.ask("finance", json!({"request": {"method": "GET", "url": url}})).status(), 400, "not a single one");
+    let exact = json!({"method": "POST", "url": url, "body_sha256": sha256(body)});
+    let id = ada.asked("single", json!({"uses": 2, "request": exact}));
+    let shown = bob.send("GET", &format!("/access/requests/{id}"), &Value::Null).json();
+    let seen =
+        json!({"method": "POST", "host": "api.test", "path": "/pay/wires", "query": "to=7", "body": sha256(body)});
+    assert_eq!(shown["request"], seen, "who approves sees what");
+    assert_eq!(bob.decide(&id, "approve").json()["state"], "granted");
+    for (method, path, body, want) in [
+        ("POST", "/pay/wires?to=7", &b"{\"amount\":900}"[..], 403),
+        ("POST", "/pay/wires?to=8", body, 403),
+        ("POST", "/pay/wires", body, 403),
+        ("PUT", "/pay/wires?to=7", body, 403),
+        ("POST", "/pay/wires?to=7", b"", 403),
+        ("POST", "/pay/refunds?to=7", body, 403),
+        ("POST", "/pay/wires?to=7", &[b'x'; 65_536], 413),
+        ("POST", "/pay/wires?to=7", body, 200),
+    ] {
+        let answer = wire(method, path, body);
+        assert_eq!(answer.status(), want, "{method} {path}: {}", answer.text());
+    }
+    let sent = scene.upstream.requests();
+    assert_eq!(sent.len(), 1);
+    assert_eq!((&sent[0].body[..], sent[0].path()), (&body[..], "/wires?to=7"));
+    // Over HTTP/2, and for the last time.
+    let block = frames::block(&[
+        (":method", b"POST"),
+        (":scheme", b"http"),
+        (":authority", b"api.test"),
+        (":path", b"/pay/wires?to=7"),
+        ("authorization", ada.bearer.as_bytes()),
+    ]);
+    let mut client = Client::connect(scene.gateway.public());
+    client.send(&frames::opening_without_table());
+    for (stream, want) in [(1, 200), (3, 403)] {
+        client.send(&frames::frame(frames::HEADERS, frames::END_HEADERS, stream, &block));
+        client.send(&frames::frame(frames::DATA, 0, stream, &body[..5]));
+        client.send(&frames::frame(frames::DATA, frames::END_STREAM, stream, &body[5..]));
+        let ending = frames::ending(&mut client, stream);
+        assert!(matches!(ending, Ending::Response { status, .. } if status == want), "{ending:?}");
+    }
+    let sent = scene.upstream.requests();
+    assert_eq!((sent.len(), &sent[1].body[..]), (2, &body[..]));
+    // Whoever is not known has no body kept, and one that does not come in whole is not waited for.
+    let stranger = scene.gateway.send(&request("POST", "/pay/wires", &[("Host", "api.test")], body));
+    assert_eq!(stranger.status(), 401);
+    let mut waiting = Client::connect(scene.gateway.public());
+    let head = format!(
+        "POST /pay/wires HTTP/1.1\r\nHost: api.test\r\nAuthorization: {}\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+        ada.bearer
+    );
+    waiting.send(head.as_bytes());
+    assert_eq!(waiting.reader().head().expect("an answer").expect("a head").status(), 100);
+    assert_eq!(waiting.send(b"hello").response().status(), 403);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::route::Parts;
 use super::sessions::gateway_host;
 use super::{Compiled, Compiler};
 use crate::authn::ANONYMOUS;
+use crate::authz::RuleApproval;
 use crate::config::file::{AccessTable, ApprovalTable, Text, WebhookTable};
 use crate::domain::Name;
 use crate::state::{AccessService, Approval, Webhook};
@@ -71,18 +72,19 @@ impl Compiler<'_, '_> {
             needed,
             max: max?,
             expires: or(table.expires, 24 * 3600),
+            is_exact: table.exact,
             is_ticket_needed: table.ticket,
             break_glass: table.break_glass,
         }))
     }
 
     /// What a rule waits for.
-    pub(super) fn rule_approval(&mut self, text: &Text, parts: &Parts) -> Option<Name> {
+    pub(super) fn rule_approval(&mut self, text: &Text, parts: &Parts) -> Option<RuleApproval> {
         if !parts.is_asked {
             let cure = "add `[access]` with `url` and `authn`";
             self.report.add(text.span(), "nobody could ask for this", cure);
         }
-        self.find(&parts.approvals, text)?;
-        Name::parse(text.get_ref()).ok()
+        let is_exact = self.find(&parts.approvals, text)?.is_exact;
+        Some(RuleApproval { name: Name::parse(text.get_ref()).ok()?, is_exact })
     }
 }

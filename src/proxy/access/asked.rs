@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::domain::{Bounds, Methods, Name};
+use crate::domain::{Bounds, ExactRequest, Host, Methods, Name, NormalPath};
+use crate::proxy::identify::split_target;
 use crate::session::{AccessRequest, AccessState, NewAccess, Revocation};
 use crate::state::{Approval, Router};
 
@@ -28,9 +29,47 @@ pub(super) struct AskBody {
     methods: Option<Vec<String>>,
     /// How many requests it is for; without it, any number.
     uses: Option<u32>,
+    /// The one request that it is for, where the approval is for single ones.
+    request: Option<RequestBody>,
     /// Whether it is to be granted at once, without any approval.
     #[serde(default)]
     pub(super) break_glass: bool,
+}
+
+/// The one request that access is asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestBody {
+    /// The method.
+    method: String,
+    /// The URL, as the client asks the gateway for it.
+    url: String,
+    /// The SHA-256 of its body in hexadecimal; without it, it has none.
+    body_sha256: Option<String>,
+}
+
+/// The SHA-256 of nothing.
+const NO_BODY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+impl RequestBody {
+    /// The request in normal form, if it is one.
+    fn exact(self) -> Option<ExactRequest> {
+        let (_, rest) = self.url.split_once("://")?;
+        let at = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, target) = rest.split_at(at);
+        let (path, query) = split_target(if target.is_empty() { b"/" } else { target.as_bytes() }).ok()?;
+        let body = self.body_sha256.unwrap_or_else(|| NO_BODY.to_owned());
+        let is_digest = body.len() == 64 && body.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let is_known = Methods::of(&self.method) != Methods::NONE;
+        (is_digest && is_known).then_some(())?;
+        Some(ExactRequest {
+            method: self.method,
+            host: Host::parse(authority).ok()?.as_str().to_owned(),
+            path: NormalPath::parse(path).ok()?.as_str().to_owned(),
+            query: query.map(str::to_owned),
+            body,
+        })
+    }
 }
 
 /// The longest ticket, in bytes.
@@ -59,13 +98,18 @@ impl AskBody {
             })?),
             None => None,
         };
-        if lasts > approval.max || methods == Some(Methods::NONE) {
+        let exact = match self.request {
+            Some(request) => Some(request.exact()?),
+            None => None,
+        };
+        if lasts > approval.max || methods == Some(Methods::NONE) || exact.is_some() != approval.is_exact {
             return None;
         }
         Some(NewAccess {
             approval: self.approval,
             bounds: Bounds { roles: None, routes: self.routes, methods },
             uses: self.uses,
+            exact,
             lasts,
             reason: self.reason,
             ticket: self.ticket,
@@ -111,6 +155,7 @@ pub(super) fn told(request: &AccessRequest, needed: u32, state: &str) -> Value {
         "routes": request.bounds.routes,
         "methods": request.bounds.methods.map(|methods| methods.names().collect::<Vec<_>>()),
         "uses": request.uses,
+        "request": request.exact,
         "used": used.filter(|_| request.uses.is_some()),
         "needed": needed,
         "expires": stamp(request.expires),
@@ -141,6 +186,7 @@ mod tests {
             needed: 1,
             max: Duration::from_secs(3600),
             expires: Duration::from_secs(60),
+            is_exact: false,
             is_ticket_needed: false,
             break_glass: vec![],
         }
@@ -178,6 +224,39 @@ mod tests {
         }
         let empty: AskBody = serde_json::from_str(r#"{"approval":"finance","reason":" "}"#).expect("JSON");
         assert!(empty.asked(&approval(), &Router::default(), SystemTime::now()).is_none());
+    }
+
+    #[test]
+    fn one_request_is_read_in_the_form_in_which_it_will_be_judged() {
+        let exact = |method: &str, url: &str, digest: Option<&str>| {
+            let (method, url, body_sha256) = (method.to_owned(), url.to_owned(), digest.map(str::to_owned));
+            RequestBody { method, url, body_sha256 }.exact()
+        };
+        let digest = "0123456789abcdef".repeat(4);
+        let got = exact("POST", "https://API.test:8443/pay/%7Eme?b=1&a=2", Some(&digest)).expect("a request");
+        assert_eq!((&*got.host, &*got.path, got.query.as_deref()), ("api.test", "/pay/~me", Some("b=1&a=2")));
+        assert_eq!(exact("GET", "https://api.test", None).expect("a request").path, "/");
+        for (method, url, digest) in [
+            ("get", "https://api.test/", None),
+            ("GET", "/pay", None),
+            ("GET", "https://api.test/../x", None),
+            ("GET", "https://api.test/a#b", None),
+            ("GET", "https://user@api.test/", None),
+            ("GET", "https://api.test/", Some("0123")),
+            ("GET", "https://api.test/", Some(&*digest.to_uppercase())),
+        ] {
+            assert_eq!(exact(method, url, digest), None, "{method} {url} {digest:?}");
+        }
+        let single = Approval { is_exact: true, ..approval() };
+        for (text, of_single, of_any) in [
+            (r#"{"approval":"finance","reason":"x"}"#, false, true),
+            (r#"{"approval":"finance","reason":"x","request":{"method":"GET","url":"https://a.test/"}}"#, true, false),
+        ] {
+            for (approval, want) in [(&single, of_single), (&approval(), of_any)] {
+                let body: AskBody = serde_json::from_str(text).expect(text);
+                assert_eq!(body.asked(approval, &Router::default(), SystemTime::now()).is_some(), want, "{text}");
+            }
+        }
     }
 
     #[test]

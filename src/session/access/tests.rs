@@ -20,6 +20,7 @@ fn request(uses: Option<u32>) -> AccessRequest {
         approval: Name::parse("finance").expect("a name"),
         bounds: Bounds::default(),
         uses,
+        exact: None,
         lasts: Duration::from_secs(100),
         reason: "case 7".to_owned(),
         ticket: None,

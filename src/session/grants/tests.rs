@@ -22,7 +22,11 @@ fn access(path: &Path) -> (Access, Arc<Lines>) {
 fn asked(uses: Option<u32>, bounds: Bounds, now: SystemTime) -> AccessRequest {
     let lasts = Duration::from_secs(100);
     let (approval, reason, expires) = (name("finance"), "case 7".to_owned(), now + Duration::from_secs(50));
-    AccessRequest::new(NewAccess { approval, bounds, uses, lasts, reason, ticket: None, expires }, &ada(), now)
+    AccessRequest::new(
+        NewAccess { approval, bounds, uses, exact: None, lasts, reason, ticket: None, expires },
+        &ada(),
+        now,
+    )
 }
 
 #[test]
@@ -36,7 +40,8 @@ fn a_grant_is_found_by_every_process_where_it_fits_until_it_ends() {
     one.ask(&request, now).expect("asked");
     let find = |of: &Access, approval: &str, route: &str, method: &str, now| {
         of.refresh(now).expect("read");
-        of.find(&ada(), &name(approval), &name(route), method, now).map(|grant| grant.id)
+        of.find(&ada(), &Use { approval: &name(approval), route: &name(route), method, exact: None }, now)
+            .map(|grant| grant.id)
     };
     assert_eq!(find(&other, "finance", "stripe", "POST", now), None, "it waits");
     let vote = |by: &'static str| move |request: &mut AccessRequest| request.vote(by, true, None, 1, now);
@@ -51,7 +56,11 @@ fn a_grant_is_found_by_every_process_where_it_fits_until_it_ends() {
     }
     let mut bob = ada();
     bob.id = "bob".to_owned();
-    assert!(other.find(&bob, &name("finance"), &name("stripe"), "POST", now).is_none());
+    assert!(
+        other
+            .find(&bob, &Use { approval: &name("finance"), route: &name("stripe"), method: "POST", exact: None }, now)
+            .is_none()
+    );
     assert_eq!(find(&other, "finance", "stripe", "POST", now + Duration::from_secs(100)), None, "over");
     let line = lines.add();
     line.carry(Carried { principal: Arc::new(ada()), role: None, until: None, grant: Some(request.id) });
@@ -82,7 +91,12 @@ fn no_use_is_given_twice_whoever_asks_for_it() {
     let spent: usize = threads.into_iter().map(|thread| thread.join().expect("done")).sum();
     assert_eq!(spent, 10);
     first.refresh(now).expect("read");
-    assert!(first.find(&ada(), &name("finance"), &name("x"), "GET", now).is_none(), "none is left");
+    assert!(
+        first
+            .find(&ada(), &Use { approval: &name("finance"), route: &name("x"), method: "GET", exact: None }, now)
+            .is_none(),
+        "none is left"
+    );
 }
 
 #[test]
