@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwapOption;
 use serde_json::Value;
 
-use crate::domain::{AuthnFault, Denial, Name, Principal, Unavailable};
+use crate::domain::{AuthnFault, Denial, Name, Principal, Unavailable, steady};
 use crate::session::{Session, Sessions, Signers};
 
 use super::alg::{Alg, Algs};
@@ -51,6 +51,7 @@ impl SessionTokens {
 
     /// The principal of a token that was verified before, by its tag, unless its session may have become idle.
     pub(super) fn recall(&self, tag: &[u8; 16], now: SystemTime) -> Option<Arc<Principal>> {
+        let now = steady(now);
         let known = self.known()?;
         let principal = self.facts.find(tag, now, |key| known.set.holds(key))?;
         let session = principal.session.as_ref()?;
@@ -63,6 +64,7 @@ impl SessionTokens {
 
     /// Verifies a token of this tag, and finds its session.
     pub(super) fn verify(&self, token: &Token<'_>, tag: [u8; 16], now: SystemTime) -> Result<Arc<Principal>, Denial> {
+        let now = steady(now);
         let known = self.known().ok_or(Denial::Unavailable(Unavailable::Authenticator))?;
         let (id, key) = self.judge(token, &known.set, now).map_err(Denial::Unauthenticated)?;
         // By its id alone: what a session is stands in the store, and nowhere else.
@@ -131,6 +133,7 @@ impl SessionTokens {
     /// # Errors
     /// [`Unavailable::Authenticator`] while that cannot be found out.
     pub fn of_token(&self, token: &str, now: SystemTime) -> Result<Option<Session>, Denial> {
+        let now = steady(now);
         let Ok(token) = Token::parse(token) else { return Ok(None) };
         let known = self.known().ok_or(Denial::Unavailable(Unavailable::Authenticator))?;
         let Ok((id, _)) = self.judge(&token, &known.set, now) else { return Ok(None) };

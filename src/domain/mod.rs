@@ -17,6 +17,7 @@ mod request;
 mod retained;
 mod secret;
 mod stay;
+mod steady;
 
 pub use access_deed::AccessDeed;
 pub use access_fault::AccessFault;
@@ -35,3 +36,4 @@ pub use request::{Methods, PeerCertificates, RequestId, RequestView};
 pub use retained::Retained;
 pub use secret::{Secret, SecretRef, SecretRefError};
 pub use stay::{Bounds, Stay};
+pub use steady::steady;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::caller::{Caller, Proof};
-use crate::domain::{AccessFault, Denial, Id, Principal, Unavailable};
+use crate::domain::{AccessFault, Denial, Id, Principal, Unavailable, steady};
 use crate::session::{Access, AccessError, AccessRequest, AccessState, Revocation};
 use crate::state::{AccessCall, AccessService, AccessVerb, Approval};
 use asked::AskBody;
@@ -52,6 +52,8 @@ impl Call<'_> {
         }
         let now = self.caller.draft.time();
         let principal = self.caller.prove(Proof::Presented(headers), &body, now).await?.principal;
+        // From here on by the clock that nobody puts back.
+        let now = steady(now);
         let (status, json) = match what {
             AccessCall::All if writes => (StatusCode::CREATED, self.ask(&principal, &body, now).await?),
             AccessCall::All => (StatusCode::OK, self.list(&principal, now).await?),
@@ -156,7 +158,7 @@ impl Call<'_> {
     async fn until_held(&self, request: &AccessRequest) {
         let Ok(access) = self.access() else { return };
         let held = async {
-            while !access.holds(request, SystemTime::now()) {
+            while !access.holds(request, steady(SystemTime::now())) {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };

@@ -13,15 +13,16 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
-use super::admission::{Asked, Decision, Document, Proven, Refusal, Slots};
+use super::admission::{Asked, Decision, Document, Refusal, Slots};
 use super::descriptors;
 use super::exchange::{Exchange, Stage};
 use super::failure;
+use super::hold::hold;
 use super::identify::{Arrival, split_target};
 use super::ingress;
-use super::pipeline::{admit, go_on};
+use super::pipeline::admit;
 use super::record::{Draft, Ended};
-use super::serve::{read, serve};
+use super::serve::serve;
 use super::supervised::{Supervised, Watch};
 use super::{respond, upstream};
 use crate::audit::Outcome;
@@ -37,9 +38,6 @@ pub struct Gateway {
 /// What [`ProxyHttp::request_filter`] answers when the client has its response already.
 const ANSWERED: bool = true;
 const FORWARD: bool = false;
-
-/// The most of a body that is read before anything is decided, in bytes: what Pingora keeps to send it from is one byte more.
-const MAX_HELD: usize = 64 * 1024 - 1;
 
 /// What is to be done with an exchange that was not refused.
 enum Next {
@@ -70,7 +68,7 @@ impl Gateway {
         let mut is_held = false;
         if let Ok(Decision::Hold(proven)) = decided {
             is_held = true;
-            decided = Box::pin(self.hold(*proven, session, exchange, &mut draft)).await;
+            decided = Box::pin(hold(&self.services, *proven, session, &exchange.snapshot, &mut draft)).await;
         }
         let Some(connection) = ingress::connection(session.digest()) else { return Err(out_of_order()) };
         match decided {
@@ -97,26 +95,6 @@ impl Gateway {
                 Ok(Err(refusal))
             }
         }
-    }
-}
-
-impl Gateway {
-    /// Reads a body that is needed to decide, and decides. It is forwarded from where Pingora keeps it.
-    async fn hold(
-        &self,
-        proven: Proven,
-        session: &mut Session,
-        exchange: &Exchange,
-        draft: &mut Draft,
-    ) -> Result<Decision, Refusal> {
-        let limit = MAX_HELD.min(usize::try_from(proven.route.max_body).unwrap_or(usize::MAX));
-        let within = proven.route.body_timeout;
-        session.enable_retry_buffering();
-        let body = read(session, limit, within).await?;
-        let digest = crate::session::digest(&body);
-        let Some(connection) = ingress::connection(session.digest()) else { return Err(Denial::Internal.into()) };
-        let arrival = Arrival::of(session.req_header(), true);
-        go_on(proven, digest, &arrival, connection, &self.services, &exchange.snapshot, draft).await
     }
 }
 

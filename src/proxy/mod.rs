@@ -10,6 +10,7 @@ mod exchange;
 mod failure;
 mod forwarded;
 mod gateway;
+mod hold;
 mod identify;
 pub mod ingress;
 mod line;

@@ -7,7 +7,7 @@ use crate::limit::Key;
 use crate::proxy::admission::{Asked, Decision, Document, Refusal, Slots};
 use crate::proxy::identify::Identified;
 use crate::proxy::record::Draft;
-use crate::state::{AccessCall, Endpoint, LimitBy, Services, Snapshot, TokenService};
+use crate::state::{AccessCall, AccessService, Endpoint, LimitBy, Services, Snapshot, TokenService};
 
 const KEY_SET: &str = "application/jwk-set+json";
 
@@ -33,6 +33,13 @@ pub(super) fn answer(
         return tokens(services, service, endpoint, method, slots).map(Some);
     }
     let Some(service) = &snapshot.access else { return Ok(None) };
+    if service.host == host && path == AccessService::DESCRIPTION_PATH {
+        reads(method)?;
+        return Ok(Some(Decision::Publish(Document {
+            text: AccessService::DESCRIPTION.into(),
+            kind: "application/json",
+        })));
+    }
     let Some(call) = service.call(host, path) else { return Ok(None) };
     let mut slots = Slots::default();
     slots.take(&service.limits, LimitBy::Client, || Key::client(draft.client()))?;

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use crate::authn::Proof;
 use crate::authz::{Permit, RuleApproval, Unauthorized};
-use crate::domain::{Denial, ExactRequest, Principal, RequestView, Unavailable};
+use crate::domain::{Denial, ExactRequest, Principal, RequestView, Unavailable, steady};
 use crate::limit::Key;
 use crate::proxy::admission::{Admission, Body, Decision, Proven, Refusal, Slots};
 use crate::proxy::client_certificates::ClientCertificates;
@@ -178,7 +178,7 @@ fn authorize(
         let exact = approval.is_exact.then(|| exact(view, body));
         let wanted =
             Use { approval: &approval.name, route: &route.name, method: view.method.as_str(), exact: exact.as_ref() };
-        services.access.as_ref()?.find(principal, &wanted, now)
+        services.access.as_ref()?.find(principal, &wanted, steady(now))
     };
     route.policy.authorize(principal, view, now, granted).map_err(|Unauthorized { approval }| match approval {
         None => Denial::NotAllowed.into(),
@@ -204,7 +204,7 @@ fn exact(view: &RequestView<'_>, body: Option<[u8; 32]>) -> ExactRequest {
 async fn spend(services: &Services, permit: &Permit, now: SystemTime) -> Result<(), Denial> {
     let Some(grant) = permit.grant().filter(|grant| grant.is_counted) else { return Ok(()) };
     let Some(access) = services.access.clone() else { return Err(Denial::ApprovalNeeded) };
-    let id = grant.id;
+    let (id, now) = (grant.id, steady(now));
     match tokio::task::spawn_blocking(move || access.spend(id, now)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(AccessError::Fault(_))) => Err(Denial::ApprovalNeeded),

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::admission::Refusal;
 use super::caller::{Caller, Proof};
 use crate::authn::client_credential;
-use crate::domain::{AuthnFault, Denial, OauthFault, Principal};
+use crate::domain::{AuthnFault, Denial, OauthFault, Principal, steady};
 use crate::session::{Revocation, Revoked};
 use crate::state::{Endpoint, TokenService};
 use form::Form;
@@ -78,6 +78,8 @@ impl Call<'_> {
         let headers = self.headers(form)?;
         let proof = handed_in.map_or(Proof::Presented(&headers), Proof::HandedIn);
         let proved = self.caller.prove(proof, body, now).await?;
+        // From here on by the clock that nobody puts back.
+        let now = steady(now);
         let principal = Principal { confirmation: proved.confirmation, ..Principal::clone(&proved.principal) };
         let wanted = grant::wanted(form, self.service, self.caller.snapshot, principal, now)?;
         let sessions = Arc::clone(self.caller.services.engines.authenticators.sessions());

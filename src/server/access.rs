@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::audit::{Act, Deed};
-use crate::domain::{AccessDeed, Id};
+use crate::domain::{AccessDeed, Id, steady};
 use crate::session::{Access, AccessEvent, AccessRequest, AccessState, Revocations, StoreError, Untold};
 use crate::state::Services;
 
@@ -47,7 +47,7 @@ impl Watcher<'_> {
         let mut settled = Instant::now();
         loop {
             thread::sleep(Revocations::REFRESH_EVERY);
-            let now = SystemTime::now();
+            let now = steady(SystemTime::now());
             let mut done = self.access.refresh(now).map(|untold| self.tell(untold));
             if settled.elapsed() > SETTLE_EVERY {
                 settled = Instant::now();

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::audit::{Act, Deed};
+use crate::domain::steady;
 use crate::session::{Change, Revocations, Revoked, StoreError};
 use crate::state::Services;
 
@@ -47,7 +48,7 @@ impl Watcher<'_> {
         loop {
             thread::sleep(Revocations::REFRESH_EVERY);
             let refreshed = self.revocations.refresh(SystemTime::now());
-            let ended = self.revocations.end_due(SystemTime::now());
+            let ended = self.revocations.end_due(steady(SystemTime::now()));
             if ended > 0 {
                 log::info!(exchanges = ended; "exchanges were cut: their sessions have ended");
             }

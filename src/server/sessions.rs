@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::crypto::MasterKey;
+use crate::domain::steady;
 use crate::state::Services;
 
 /// How often the keys are looked at, and last uses told.
@@ -48,7 +49,7 @@ fn sessions_have_no_keys(services: &Services) -> bool {
 }
 
 fn settle(services: &Services) {
-    let now = SystemTime::now();
+    let now = steady(SystemTime::now());
     if let Some(revocations) = &services.revocations {
         revocations.touch_sessions(now);
     }

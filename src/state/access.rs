@@ -89,6 +89,10 @@ pub enum AccessVerb {
 impl AccessService {
     /// The path of all requests, below the URL.
     pub const PATH: &str = "/access/requests";
+    /// The path of its description, below the URL.
+    pub const DESCRIPTION_PATH: &str = "/access/openapi.json";
+    /// What can be asked of it, and how it answers (OpenAPI 3.1).
+    pub const DESCRIPTION: &str = include_str!("../../docs/openapi.json");
 
     /// What a request for this host and path, in normal form, asks of it; none where it is for somebody else.
     pub fn call(&self, host: &str, path: &str) -> Option<AccessCall> {

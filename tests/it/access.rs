@@ -419,6 +419,41 @@ fn what_was_approved_for_one_request_is_for_that_request_alone() {
 }
 
 #[test]
+fn the_description_is_of_what_there_is() {
+    let scene = scene();
+    let description = scene.gateway.get("/access/openapi.json", &[("Host", "127.0.0.1")]);
+    assert_eq!(description.header("content-type"), Some("application/json"));
+    let description = description.json();
+    let (ada, bob) = (Person::new(&scene, "ada", &["reader"]), Person::new(&scene, "bob", &["lead"]));
+    let id = ada.asked("finance", json!({}));
+    let paths = description["paths"].as_object().expect("paths");
+    for (path, methods) in paths {
+        for method in
+            methods.as_object().expect("methods").keys().filter(|method| *method == "get" || *method == "post")
+        {
+            let (path, method) = (path.replace("{id}", &id), method.to_uppercase());
+            let answer = bob.send(&method, &path, &if method == "POST" { json!({}) } else { Value::Null });
+            assert!(![404, 405].contains(&answer.status()), "{method} {path}: {}", answer.text());
+        }
+    }
+    assert_eq!(paths.len(), 6);
+    // What is told has the members that are described, and no other.
+    let told = ada.send("GET", &format!("/access/requests/{id}"), &Value::Null).json();
+    let names =
+        |of: &Value| of.as_object().expect("an object").keys().cloned().collect::<std::collections::BTreeSet<_>>();
+    let schemas = &description["components"]["schemas"];
+    assert_eq!(names(&told), names(&schemas["AccessRequest"]["properties"]));
+    let described = &schemas["NewAccessRequest"]["properties"];
+    let all = json!({
+        "approval": "finance", "reason": "x", "ticket": "T", "for": "1m", "routes": ["pay"], "methods": ["GET"], "uses": 1,
+        "break_glass": false, "request": null,
+    });
+    assert_eq!(names(&all), names(described));
+    let answer = ada.ask("finance", all);
+    assert_eq!(answer.status(), 201, "{}", answer.text());
+}
+
+#[test]
 fn a_webhook_is_told_each_step_in_order_and_again_where_it_failed() {
     let failures = Arc::new(AtomicUsize::new(1));
     let (told, steps) = mpsc::channel::<(String, Value)>();
