@@ -63,7 +63,7 @@ impl Call<'_> {
         Ok((status, Bytes::from(json.to_string())))
     }
 
-    async fn ask(&self, principal: &Principal, body: &[u8], now: SystemTime) -> Result<Value, Denial> {
+    async fn ask(&self, principal: &Arc<Principal>, body: &[u8], now: SystemTime) -> Result<Value, Denial> {
         let body: AskBody = serde_json::from_slice(body).map_err(|_| INVALID)?;
         let approval = self.service.approvals.get(&body.approval).ok_or(INVALID)?;
         let may_ask = approval.requesters.is_empty() || self.has_any(principal, &approval.requesters);
@@ -83,7 +83,7 @@ impl Call<'_> {
         Ok(self.told(&request, now))
     }
 
-    async fn list(&self, principal: &Principal, now: SystemTime) -> Result<Value, Denial> {
+    async fn list(&self, principal: &Arc<Principal>, now: SystemTime) -> Result<Value, Denial> {
         let wanted = asked::state(self.caller.arrival.target).ok_or(INVALID)?;
         let access = self.access()?;
         let mut all = blocking(move || access.all()).await?;
@@ -95,7 +95,7 @@ impl Call<'_> {
 
     async fn do_it(
         &self,
-        principal: &Principal,
+        principal: &Arc<Principal>,
         id: Id,
         verb: AccessVerb,
         body: &[u8],
@@ -132,22 +132,23 @@ impl Call<'_> {
     }
 
     /// The request of this id; to who may not see it, there is none.
-    async fn seen(&self, principal: &Principal, id: Id) -> Result<AccessRequest, Denial> {
+    async fn seen(&self, principal: &Arc<Principal>, id: Id) -> Result<AccessRequest, Denial> {
         let access = self.access()?;
         let found = blocking(move || access.get(id)).await?;
         if self.may_see(principal, &found) { Ok(found) } else { Err(Denial::Access(AccessFault::Unknown)) }
     }
 
-    fn may_see(&self, principal: &Principal, request: &AccessRequest) -> bool {
+    fn may_see(&self, principal: &Arc<Principal>, request: &AccessRequest) -> bool {
         let approvers = self.service.approvals.get(&request.approval).map(|approval| &approval.approvers[..]);
         request.requester() == principal.name()
             || approvers.is_some_and(|roles| self.has_any(principal, roles))
             || self.has_any(principal, &["auditor".to_owned(), "admin".to_owned()])
     }
 
-    fn has_any(&self, principal: &Principal, roles: &[String]) -> bool {
+    fn has_any(&self, principal: &Arc<Principal>, roles: &[String]) -> bool {
         let when = self.caller.circumstances();
-        roles.iter().any(|role| self.service.roles.has(principal, role, &when))
+        let counts = |role: &&String| !self.caller.is_revoked_as(principal, Some(role), when.time);
+        roles.iter().filter(|role| self.service.roles.has(principal, role, &when)).any(|role| counts(&role))
     }
 
     fn access(&self) -> Result<Arc<Access>, Denial> {

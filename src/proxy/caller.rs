@@ -13,7 +13,7 @@ use super::lockout;
 use super::record::Draft;
 use crate::authn::Chain;
 use crate::authz::Circumstances;
-use crate::domain::{AuthnFault, Confirmation, Denial, Principal, RequestView};
+use crate::domain::{AuthnFault, Confirmation, Denial, Name, Principal, RequestView};
 use crate::limit::Key;
 use crate::session::Carried;
 use crate::state::{LimitBy, RouteLimit, Services, Snapshot};
@@ -27,6 +27,8 @@ pub(super) struct Caller<'a> {
     pub(super) draft: &'a mut Draft,
     pub(super) chain: &'a Chain,
     pub(super) limits: &'a [RouteLimit],
+    /// What of the gateway is asked: a session that is confined to routes is to none of it.
+    pub(super) name: &'a Name,
 }
 
 /// Whom a request stands for.
@@ -79,6 +81,10 @@ impl Caller<'_> {
         if self.is_revoked(&principal, now) {
             return Err(Denial::Unauthenticated(AuthnFault::Revoked));
         }
+        let session = principal.session.as_ref();
+        if session.is_some_and(|session| !session.bounds.admit(self.name, self.arrival.method.as_str())) {
+            return Err(Denial::NotAllowed);
+        }
         let who = || self.services.engines.limits.keyer().key(&principal.key_parts());
         let mut slots = Slots::default();
         slots.take(self.limits, LimitBy::Principal, who).map_err(|refusal| refusal.denial)?;
@@ -116,7 +122,13 @@ impl Caller<'_> {
 
     /// Whether their access was ended.
     pub(super) fn is_revoked(&self, principal: &Arc<Principal>, now: SystemTime) -> bool {
-        let carried = Carried { principal: Arc::clone(principal), role: None, until: None, grant: None };
+        self.is_revoked_as(principal, None, now)
+    }
+
+    /// Whether it was ended by this role, whether a claim or the configuration gives it.
+    pub(super) fn is_revoked_as(&self, principal: &Arc<Principal>, role: Option<&str>, now: SystemTime) -> bool {
+        let role = role.map(Arc::from);
+        let carried = Carried { principal: Arc::clone(principal), role, until: None, grant: None };
         let revocations = self.services.revocations.as_ref();
         revocations.is_some_and(|revocations| revocations.revoked_since(&carried, now).is_some())
     }

@@ -37,13 +37,13 @@ pub(super) async fn serve(
     let id = draft.id();
     let sessions = snapshot.sessions.as_ref().ok_or_else(no_service);
     let requests = snapshot.access.as_ref().ok_or_else(no_service);
-    let (chain, limits) = match asked {
-        Asked::Tokens(_) => sessions.as_ref().map(|service| (&service.authn, &service.limits)),
-        Asked::Access(_) => requests.as_ref().map(|service| (&service.authn, &service.limits)),
+    let (chain, limits, name) = match asked {
+        Asked::Tokens(_) => sessions.as_ref().map(|service| (&service.authn, &service.limits, &service.name)),
+        Asked::Access(_) => requests.as_ref().map(|service| (&service.authn, &service.limits, &service.name)),
     }
     .map_err(|_| no_service())?;
     let (snapshot, arrival) = (&snapshot, &arrival);
-    let caller = Caller { services, snapshot, connection, arrival, draft, chain, limits };
+    let caller = Caller { services, snapshot, connection, arrival, draft, chain, limits, name };
     match *asked {
         Asked::Tokens(endpoint) => {
             let call = tokens::Call { service: sessions?, caller };

@@ -14,6 +14,8 @@ use crate::vault::Slot;
 /// A compiled `[access]`, with every `[approval.NAME]`.
 #[derive(Debug)]
 pub struct AccessService {
+    /// What sessions that are confined to routes would have to name.
+    pub name: Name,
     /// The URL that its resources stand below; it ends without a slash.
     pub url: String,
     /// Its host, in normal form.

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use crate::authn::{Chain, TakenSessions};
 use crate::authz::Roles;
+use crate::domain::Name;
 use crate::state::RouteLimit;
 use crate::vault::Slot;
 
 /// A compiled `[sessions]`.
 #[derive(Debug)]
 pub struct TokenService {
+    /// What sessions that are confined to routes would have to name.
+    pub name: Name,
     /// The `iss` and `aud` of its tokens, and the URL that its endpoints stand below; it ends without a slash.
     pub issuer: String,
     /// The issuer's host, in normal form.

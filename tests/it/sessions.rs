@@ -513,6 +513,58 @@ fn the_service_says_what_it_is() {
 }
 
 #[test]
+fn a_session_that_is_confined_to_routes_decides_nothing_elsewhere() {
+    let access = r#"
+[access]
+url = "https://auth.test"
+authn = ["corp", "sessions"]
+[approval.finance]
+approvers = ["lead"]
+[role.lead]
+members = ["corp:bob"]
+"#;
+    let tables = format!("{}{access}", tables());
+    let scene = Scene::with(Upstream::echo(), &Extra { tables: &tables, ..Extra::default() });
+    let ask = |bearer: &str, path: &str, body: &str| {
+        let headers = [
+            ("Host", "auth.test"),
+            ("Authorization", bearer),
+            ("Content-Type", "application/json"),
+            ("Connection", "close"),
+        ];
+        raw::parse(&raw::exchange(scene.gateway.public(), &request("POST", path, &headers, body.as_bytes())))
+    };
+    let asked = ask(&scene.bearer(), "/access/requests", r#"{"approval":"finance","reason":"x"}"#);
+    let path = format!("/access/requests/{}/approve", asked.json()["id"].as_str().expect("an id"));
+    let bob = scene.token_of("bob", &["reader"]);
+    for (more, want) in [("&routes=stay", 403), ("&methods=GET", 403), ("&roles=reader", 404)] {
+        let session = token(&ask_with(&scene.gateway, "/oauth/token", &[], &exchange(&bob, more)));
+        assert_eq!(ask(&format!("Bearer {session}"), &path, "{}").status(), want, "{more}");
+    }
+    // Of a role that is revoked nobody decides, whoever gave it.
+    let revoke = ["revocation", "add", "role:lead", "--reason", "incident"];
+    let output = program().current_dir(scene.gateway.site().folder()).args(revoke).output().expect("the program");
+    assert!(output.status.success());
+    let sees = |bearer: &str| {
+        let headers = [("Host", "auth.test"), ("Authorization", bearer)];
+        scene.gateway.get(path.trim_end_matches("/approve"), &headers).status()
+    };
+    let bearer = format!("Bearer {bob}");
+    eventually("it holds", || (sees(&bearer) == 404).then_some(()));
+    assert_eq!(ask(&bearer, &path, "{}").status(), 404);
+    let output = program()
+        .current_dir(scene.gateway.site().folder())
+        .args(["revocation", "lift", String::from_utf8_lossy(&output.stdout).split(' ').next().expect("an id")])
+        .output()
+        .expect("the program");
+    assert!(output.status.success());
+    let session = token(&ask_with(&scene.gateway, "/oauth/token", &[], &exchange(&bob, "&roles=lead")));
+    let bearer = format!("Bearer {session}");
+    eventually("it is lifted", || (sees(&bearer) == 200).then_some(()));
+    assert_eq!(ask(&bearer, &path, "{}").status(), 200);
+}
+
+#[test]
 fn a_stock_client_of_another_language_obtains_uses_and_ends_sessions() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join("target/provider");

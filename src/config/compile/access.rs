@@ -47,7 +47,16 @@ impl Compiler<'_, '_> {
             Some(webhook) => Some(self.webhook(webhook, vaults)?),
             None => None,
         };
-        Some(Arc::new(AccessService { url, host: host?, authn: authn?, limits, roles, approvals, webhook }))
+        Some(Arc::new(AccessService {
+            name: realm,
+            url,
+            host: host?,
+            authn: authn?,
+            limits,
+            roles,
+            approvals,
+            webhook,
+        }))
     }
 
     fn webhook(&mut self, table: &WebhookTable, vaults: &Compiled<Arc<Vault>>) -> Option<Webhook> {

@@ -52,6 +52,7 @@ impl Compiler<'_, '_> {
         let of = table.authn.get_ref().iter().filter_map(|text| Name::parse(text.get_ref()).ok()).collect();
         let tokens = self.engines.authenticators.session_tokens(&issuer);
         Some(Arc::new(TokenService {
+            name: realm,
             host: host?,
             metadata: metadata(&issuer),
             issuer,

@@ -26,6 +26,11 @@ pub(super) const TABLES: &str = "
 /// The number of the next change.
 const NEXT: &str = "(SELECT coalesce(max(change), 0) + 1 FROM access)";
 
+/// The most requests of one principal that are kept, over or not.
+const MAX_KEPT: u32 = 500;
+/// The most that are listed.
+const MAX_LISTED: u32 = 1000;
+
 /// An access request as it lies in the store.
 pub(in crate::session) struct KeptAccess {
     pub(in crate::session) one: AccessRequest,
@@ -36,7 +41,8 @@ pub(in crate::session) struct KeptAccess {
 }
 
 impl Store {
-    /// Keeps a new request, unless who asks has this many that wait; tells whether it did. On the disk when this returns.
+    /// Keeps a new request, unless who asks has this many that wait, or [`MAX_KEPT`] in all; tells whether it did. On the disk when this
+    /// returns.
     pub(in crate::session) fn add_access(
         &self,
         one: &AccessRequest,
@@ -47,7 +53,9 @@ impl Store {
         let of = one.requester();
         let count = "SELECT count(*) FROM access WHERE of = ?1 AND pending > ?2";
         let count: u32 = self.row(count, params![of, millis(now)], |row| row.get(0))?.unwrap_or_default();
-        if count >= most {
+        let all: u32 =
+            self.row("SELECT count(*) FROM access WHERE of = ?1", [&of], |row| row.get(0))?.unwrap_or_default();
+        if count >= most || all >= MAX_KEPT {
             return Ok(false);
         }
         let insert =
@@ -85,12 +93,13 @@ impl Store {
         Ok(self.read_access("WHERE id = ?1", [id.to_string()])?.pop().map(|kept| kept.one))
     }
 
-    /// All access requests, the latest change last.
+    /// The access requests that changed last, up to a thousand, the latest change last.
     ///
     /// # Errors
     /// [`StoreError`] when they cannot be read.
     pub fn all_access(&self) -> Result<Vec<AccessRequest>, StoreError> {
-        Ok(self.read_access("", [])?.into_iter().map(|kept| kept.one).collect())
+        let condition = "WHERE change IN (SELECT change FROM access ORDER BY change DESC LIMIT ?1)";
+        Ok(self.read_access(condition, [MAX_LISTED])?.into_iter().map(|kept| kept.one).collect())
     }
 
     /// Those that changed after this one, in the order of their changes.
