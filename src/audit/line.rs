@@ -45,6 +45,7 @@ impl Lines {
             line.plain("authenticator", principal.authenticator.as_str());
             line.text("principal", &principal.id);
             line.plain("principal_kind", principal.kind.text());
+            line.text_if("key", principal.key.as_deref());
             line.text_if("actor", principal.actor.as_deref());
             line.plain_if("session", principal.session.as_ref().map(|session| session.id.to_string()).as_deref());
         }

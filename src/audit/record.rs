@@ -53,7 +53,7 @@ pub struct Timings {
 ///
 /// The log has one JSON object a line, with these members in this order, those left out that say nothing: `kind` (`exchange`), `time`
 /// (RFC 3339, UTC, microseconds), `id`, `node`, `config`, `listener`, `client`, `protocol`, `method`, `host`, `path`, `query`, `route`,
-/// `authenticator`, `principal`, `principal_kind`, `actor`, `session`, `role`, `rule`, `grant`, `outcome`, `code`, `detail`, `target`, `backend`, `attempts`, `credential`,
+/// `authenticator`, `principal`, `principal_kind`, `key`, `actor`, `session`, `role`, `rule`, `grant`, `outcome`, `code`, `detail`, `target`, `backend`, `attempts`, `credential`,
 /// `status`, `request_bytes`, `response_bytes`, `authenticate_us`, `authorize_us`, `acquire_us`, `upstream_us`, `total_us`. A line of `kind`
 /// `lost` has `time`, `node` and the `count` of exchanges that have no line of their own.
 #[derive(Debug, Clone)]

@@ -126,9 +126,10 @@ impl ApiKeys {
 
 impl Known {
     fn new(entry: ApiKeyEntry, authenticator: &Name) -> Self {
-        let ApiKeyEntry { label: _, record, owner, roles, scopes, kind, expires, networks } = entry;
+        let ApiKeyEntry { label, record, owner, roles, scopes, kind, expires, networks } = entry;
         let authenticator = authenticator.clone();
-        let principal = Principal { roles, scopes, expires, ..Principal::new(authenticator, kind, owner) };
+        let key = Some(label.as_str().into());
+        let principal = Principal { roles, scopes, expires, key, ..Principal::new(authenticator, kind, owner) };
         Self { record, principal: Arc::new(principal), networks }
     }
 }

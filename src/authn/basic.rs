@@ -210,8 +210,9 @@ fn is_user(text: &str) -> bool {
 
 impl Known {
     fn new(entry: BasicUser, authenticator: &Name) -> Self {
-        let BasicUser { user: _, digest, owner, roles, scopes, kind, expires, networks } = entry;
-        let principal = Principal { roles, scopes, expires, ..Principal::new(authenticator.clone(), kind, owner) };
+        let BasicUser { user, digest, owner, roles, scopes, kind, expires, networks } = entry;
+        let key = Some(user.into());
+        let principal = Principal { roles, scopes, expires, key, ..Principal::new(authenticator.clone(), kind, owner) };
         Self { digest: Arc::new(digest), principal: Arc::new(principal), networks }
     }
 

@@ -248,7 +248,9 @@ impl Known {
         if networks.as_ref().is_some_and(NetworkSet::is_empty) {
             return Err(HttpSignatureFault::NoNetwork(id));
         }
-        let principal = Principal { roles, scopes, expires, ..Principal::new(authenticator.clone(), kind, owner) };
+        let name = Some(id.into());
+        let principal =
+            Principal { roles, scopes, expires, key: name, ..Principal::new(authenticator.clone(), kind, owner) };
         Ok(Self { key, place, nonces, principal: Arc::new(principal), networks })
     }
 }

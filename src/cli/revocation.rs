@@ -24,8 +24,8 @@ pub enum RevocationCommand {
 /// Whose access to end.
 #[derive(Debug, Args)]
 pub struct AddArgs {
-    /// `all`, `authn:NAME` (whoever this authenticator proves), `role:NAME`, or `principal:AUTHENTICATOR:ID` or
-    /// `session:ID`, as audit records name them; of several, all are revoked or none.
+    /// `all`, `authn:NAME` (whoever this authenticator proves), `role:NAME`, or `principal:AUTHENTICATOR:ID`,
+    /// `key:AUTHENTICATOR:KEY` or `session:ID`, as audit records name them; of several, all are revoked or none.
     #[arg(required = true)]
     of: Vec<Revoked>,
     /// Why; it is in the audit log.
@@ -92,7 +92,7 @@ impl AddArgs {
 /// Refuses an authenticator that there is not: it would end nobody's access.
 fn check(of: &Revoked, known: &[Name]) -> Result<(), Failure> {
     let name = match of {
-        Revoked::Authenticator(name) | Revoked::Principal(name, _) => name,
+        Revoked::Authenticator(name) | Revoked::Principal(name, _) | Revoked::Key(name, _) => name,
         Revoked::All | Revoked::Role(_) | Revoked::Session(_) => return Ok(()),
     };
     if known.contains(name) || name.as_str() == "anonymous" {

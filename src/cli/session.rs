@@ -134,9 +134,12 @@ fn goes_on(one: &Session, now: SystemTime) -> bool {
 fn revoked(all: &[Revocation], now: SystemTime) -> Vec<Id> {
     let session = |one: &Revocation| match &one.of {
         Revoked::Session(id) if one.holds(now) => Some(*id),
-        Revoked::Session(_) | Revoked::All | Revoked::Authenticator(_) | Revoked::Role(_) | Revoked::Principal(..) => {
-            None
-        }
+        Revoked::Session(_)
+        | Revoked::All
+        | Revoked::Authenticator(_)
+        | Revoked::Role(_)
+        | Revoked::Principal(..)
+        | Revoked::Key(..) => None,
     };
     all.iter().filter_map(session).collect()
 }
@@ -154,6 +157,7 @@ fn shown(one: &Session) -> Value {
         "id": one.stay.id.to_string(),
         "principal": principal.name(),
         "kind": principal.kind.text(),
+        "key": principal.key.as_deref(),
         "actor": principal.actor.as_deref(),
         "proof_roles": texts(&principal.roles),
         "scopes": texts(&principal.scopes),

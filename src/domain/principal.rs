@@ -53,6 +53,8 @@ pub struct Principal {
     pub actor: Option<Arc<str>>,
     /// What the caller must hold besides the token, where the token says so.
     pub confirmation: Confirmation,
+    /// The key by which it was proved, as its authenticator calls it: an API key's label, a signature's `keyid`, a user's name.
+    pub key: Option<Arc<str>>,
     /// The session that it came in, where it came in one.
     pub session: Option<Arc<Stay>>,
 }
@@ -78,6 +80,7 @@ impl Principal {
             expires: None,
             actor: None,
             confirmation: Confirmation::default(),
+            key: None,
             session: None,
         }
     }

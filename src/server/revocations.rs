@@ -73,9 +73,11 @@ impl Watcher<'_> {
             // Sessions are ended by their own callers too, as often as they like.
             let level = match change.revocation().of {
                 Revoked::Session(_) => log::Level::Info,
-                Revoked::All | Revoked::Authenticator(_) | Revoked::Role(_) | Revoked::Principal(..) => {
-                    log::Level::Warn
-                }
+                Revoked::All
+                | Revoked::Authenticator(_)
+                | Revoked::Role(_)
+                | Revoked::Principal(..)
+                | Revoked::Key(..) => log::Level::Warn,
             };
             log::log!(level, of = act.of.as_str(), by = act.by.as_str(), id = act.id.as_str(); "{}", match act.deed {
                 Deed::Revoked => "access is ended",

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::Carried;
 use crate::domain::{Id, Name, Principal};
 
-/// Whom a revocation ends: `all`, `authn:NAME`, `role:NAME`, `principal:AUTHENTICATOR:ID`, or `session:ID`.
+/// Whom a revocation ends: `all`, `authn:NAME`, `role:NAME`, `principal:AUTHENTICATOR:ID`, `key:AUTHENTICATOR:KEY`, or `session:ID`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Revoked {
     /// Everybody.
@@ -18,6 +18,8 @@ pub enum Revoked {
     Role(String),
     /// One principal.
     Principal(Name, String),
+    /// Whoever is proved by one key, which its authenticator calls so: an API key's label, a signature's `keyid`, a user's name.
+    Key(Name, String),
     /// One session.
     Session(Id),
 }
@@ -75,6 +77,9 @@ impl Revoked {
             Self::Authenticator(name) => principal.authenticator == *name,
             Self::Role(role) => carried.roles().any(|has| has == role),
             Self::Principal(name, id) => principal.authenticator == *name && principal.id == *id,
+            Self::Key(name, key) => {
+                principal.authenticator == *name && principal.key.as_ref().is_some_and(|own| **own == **key)
+            }
             Self::Session(id) => principal.session.as_ref().is_some_and(|session| session.id == *id),
         }
     }
@@ -89,6 +94,12 @@ impl FromStr for Revoked {
             None if text == "all" => Ok(Self::All),
             Some(("authn", of)) => name(of).map(Self::Authenticator),
             Some(("role", of)) if !of.is_empty() && !of.chars().any(char::is_control) => Ok(Self::Role(of.to_owned())),
+            Some(("key", of)) => match of.split_once(':') {
+                Some((authenticator, key)) if !key.is_empty() && !key.chars().any(char::is_control) => {
+                    Ok(Self::Key(name(authenticator)?, key.to_owned()))
+                }
+                Some(_) | None => Err(RevokedError),
+            },
             Some(("session", of)) => of.parse().map(Self::Session).map_err(|_| RevokedError),
             Some(("principal", of)) => match of.split_once(':') {
                 Some((authenticator, id)) if Principal::is_valid_id(id) => {
@@ -108,6 +119,7 @@ impl fmt::Display for Revoked {
             Self::Authenticator(name) => write!(f, "authn:{name}"),
             Self::Role(role) => write!(f, "role:{role}"),
             Self::Principal(name, id) => write!(f, "principal:{name}:{id}"),
+            Self::Key(name, key) => write!(f, "key:{name}:{key}"),
             Self::Session(id) => write!(f, "session:{id}"),
         }
     }
@@ -115,7 +127,7 @@ impl fmt::Display for Revoked {
 
 impl fmt::Display for RevokedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("write `all`, `authn:NAME`, `role:NAME`, `principal:AUTHENTICATOR:ID` or `session:ID`")
+        f.write_str("write `all`, `authn:NAME`, `role:NAME`, `principal:AUTHENTICATOR:ID`, `key:AUTHENTICATOR:KEY` or `session:ID`")
     }
 }
 

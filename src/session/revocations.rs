@@ -35,13 +35,17 @@ struct Held {
     all: Vec<Revocation>,
     authenticators: HashMap<Name, Vec<Revocation>, ahash::RandomState>,
     roles: HashMap<String, Vec<Revocation>, ahash::RandomState>,
-    principals: HashMap<Name, HashMap<String, Vec<Revocation>, ahash::RandomState>, ahash::RandomState>,
+    principals: ByName,
+    keys: ByName,
     sessions: HashMap<Id, Vec<Revocation>, ahash::RandomState>,
     /// How many there are in all of these.
     count: usize,
     /// When those that are over by themselves are.
     ends: BTreeMap<(SystemTime, Id), Revoked>,
 }
+
+/// Of one authenticator each.
+type ByName = HashMap<Name, HashMap<String, Vec<Revocation>, ahash::RandomState>, ahash::RandomState>;
 
 /// How many changes are taken over at once, while every request waits.
 const AT_ONCE: usize = 256;
@@ -202,6 +206,7 @@ impl Held {
             Revoked::Principal(name, id) => {
                 self.principals.entry(name.clone()).or_default().entry(id.clone()).or_default()
             }
+            Revoked::Key(name, key) => self.keys.entry(name.clone()).or_default().entry(key.clone()).or_default(),
             Revoked::Session(id) => self.sessions.entry(*id).or_default(),
         }
         .push(one);
@@ -214,6 +219,7 @@ impl Held {
             Revoked::Authenticator(name) => self.authenticators.get_mut(name),
             Revoked::Role(role) => self.roles.get_mut(role),
             Revoked::Principal(name, id) => self.principals.get_mut(name).and_then(|ids| ids.get_mut(id)),
+            Revoked::Key(name, key) => self.keys.get_mut(name).and_then(|keys| keys.get_mut(key)),
             Revoked::Session(id) => self.sessions.get_mut(id),
         };
         let Some(list) = list else { return };
@@ -226,6 +232,7 @@ impl Held {
         // Of principals and sessions there is no end; of the others there are few.
         match of {
             Revoked::Principal(name, id) => drop(self.principals.get_mut(name).and_then(|ids| ids.remove(id))),
+            Revoked::Key(name, key) => drop(self.keys.get_mut(name).and_then(|keys| keys.remove(key))),
             Revoked::Session(id) => drop(self.sessions.remove(id)),
             Revoked::All | Revoked::Authenticator(_) | Revoked::Role(_) => {}
         }
@@ -252,7 +259,8 @@ impl Held {
         let own = self.principals.get(&principal.authenticator).and_then(|ids| ids.get(&principal.id));
         let of_roles = carried.roles().filter_map(|role| self.roles.get(role));
         let session = principal.session.as_ref().and_then(|session| self.sessions.get(&session.id));
-        [&self.all].into_iter().chain(of_authenticator).chain(own).chain(session).chain(of_roles)
+        let key = principal.key.as_deref().and_then(|key| self.keys.get(&principal.authenticator)?.get(key));
+        [&self.all].into_iter().chain(of_authenticator).chain(own).chain(key).chain(session).chain(of_roles)
     }
 }
 

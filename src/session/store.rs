@@ -45,7 +45,7 @@ pub struct StoreError {
 }
 
 /// The form of the tables. A file of another number was written by another version of the program.
-const FORM: i64 = 3;
+const FORM: i64 = 4;
 /// How long to wait for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 

@@ -21,7 +21,7 @@ use crate::support::{
     proof::ProofKey,
     raw::{self, Client, request},
     scene::{Extra, Scene, code, config},
-    setup::alice,
+    setup::{Caller, alice},
     upstream::Upstream,
 };
 
@@ -372,6 +372,30 @@ fn whoever_loses_their_access_loses_their_sessions() {
     scene.gateway.reload(&config);
     let answer = get(&scene.gateway, "/stay/x", &session);
     assert_eq!((answer.status(), scene.record_of(&answer)["detail"].clone()), (401, json!("inactive")));
+}
+
+#[test]
+fn a_key_that_is_revoked_takes_the_sessions_with_it_that_it_began() {
+    let mut tables = tables();
+    tables.push_str(&Caller::new("phone").entry().replace("owner = \"phone\"", "owner = \"alice\""));
+    let scene = Scene::with(Upstream::echo(), &Extra { tables: &tables, ..Extra::default() });
+    let of_key = |key: &str| {
+        token(&ask(&scene.gateway, "/oauth/token", &format!("{CLIENT_CREDENTIALS}&client_id=x&client_secret={key}")))
+    };
+    let (laptop, phone) = (of_key(&alice().key), of_key(&Caller::new("phone").key));
+    assert_eq!([&laptop, &phone].map(|one| claims(one)["sub"].clone()), ["keys:alice", "keys:alice"]);
+    let revoke = ["revocation", "add", "key:keys:phone", "--reason", "lost"];
+    let output = program().current_dir(scene.gateway.site().folder()).args(revoke).output().expect("the program");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    eventually("it has ended", || (try_get(&scene.gateway, "/stay/x", &phone)?.status() == 401).then_some(()));
+    let used = get(&scene.gateway, "/stay/x", &laptop);
+    assert_eq!((used.status(), scene.record_of(&used)["key"].clone()), (200, json!("alice")), "the other key goes on");
+    let again = ask(
+        &scene.gateway,
+        "/oauth/token",
+        &format!("{CLIENT_CREDENTIALS}&client_id=x&client_secret={}", Caller::new("phone").key),
+    );
+    assert_eq!(again.status(), 401);
 }
 
 #[test]

@@ -44,7 +44,8 @@ fn gateway(path: &std::path::Path) -> Revocations {
 
 #[test]
 fn each_form_means_whom_it_names_and_is_read_as_it_is_written() {
-    let (ada, bob) = (carried("ada", &["reader"], None), carried("bob", &["reader"], Some("ops")));
+    let (ada, mut bob) = (carried("ada", &["reader"], None), carried("bob", &["reader"], Some("ops")));
+    bob.principal = Arc::new(Principal { key: Some("laptop".into()), ..Principal::clone(&bob.principal) });
     for (of, want) in [
         ("all", [true, true]),
         ("authn:corp", [true, true]),
@@ -55,6 +56,9 @@ fn each_form_means_whom_it_names_and_is_read_as_it_is_written() {
         ("principal:keys:ada", [false, false]),
         ("principal:corp:ADA", [false, false]),
         ("principal:corp:urn:x:ada", [false, false]),
+        ("key:corp:laptop", [false, true]),
+        ("key:keys:laptop", [false, false]),
+        ("key:corp:phone", [false, false]),
     ] {
         let parsed: Revoked = of.parse().expect(of);
         assert_eq!(parsed.to_string(), of);

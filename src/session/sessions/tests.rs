@@ -14,6 +14,7 @@ fn ada() -> Principal {
         roles: vec!["reader".into()],
         scopes: vec!["a:read".into(), "b c".into()],
         actor: Some("agent-7".into()),
+        key: Some("laptop".into()),
         confirmation: Confirmation { certificate: Some([1; 32]), key: Some([2; 32]) },
         ..Principal::new(name("corp"), PrincipalKind::Agent, "ada".to_owned())
     }
@@ -124,4 +125,23 @@ fn without_a_store_or_keys_nothing_is_begun_and_nothing_found() {
     assert!(matches!(sessions.begin(new(now), "x", 1, now), Err(SessionFault::Closed)));
     assert!(matches!(sessions.find(Id([0; 16]), now), Err(SessionFault::Closed)));
     sessions.settle(now).expect("nothing to do");
+}
+
+#[test]
+fn a_store_of_the_form_before_gets_what_it_lacks_and_keeps_what_it_has() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("claviger.db");
+    let now = SystemTime::now();
+    let ada = crate::session::Revoked::All;
+    Store::open(&path).expect("made").add(&[Revocation::new(ada, "x".into(), "x".into(), now, None)]).expect("written");
+    let older = "DROP TABLE session; DROP TABLE signing_key; DROP TABLE access; DROP INDEX revocation_of; PRAGMA user_version = 2;";
+    rusqlite::Connection::open(&path).and_then(|store| store.execute_batch(older)).expect("made older");
+    let sessions = sessions(&path, &MasterKey::generate());
+    sessions.begin(new(now + Duration::from_secs(100)), "https://x.test", 10, now).expect("begun");
+    assert_eq!(Store::open(&path).expect("opened").revocations().expect("read").len(), 1);
+    rusqlite::Connection::open(&path)
+        .and_then(|store| store.execute_batch("PRAGMA user_version = 99;"))
+        .expect("newer");
+    let refused = Store::open(&path).expect_err("of another version").to_string();
+    assert!(refused.contains("form 99") && refused.contains("claviger.db"), "{refused}");
 }

@@ -15,6 +15,7 @@ pub(super) const TABLES: &str = "
         authenticator TEXT NOT NULL,
         principal     TEXT NOT NULL,
         kind          TEXT NOT NULL,
+        proof_key     TEXT,
         actor         TEXT,
         roles         TEXT NOT NULL,
         scopes        TEXT NOT NULL,
@@ -37,7 +38,7 @@ pub(super) const TABLES: &str = "
     ) STRICT;
 ";
 
-const COLUMNS: &str = "id, authenticator, principal, kind, actor, roles, scopes, only_roles, only_routes, only_methods, \
+const COLUMNS: &str = "id, authenticator, principal, kind, proof_key, actor, roles, scopes, only_roles, only_routes, only_methods, \
                        certificate, key, since, until, idle, used";
 
 /// A signing key as it lies in the store.
@@ -70,13 +71,14 @@ impl Store {
         let bounds = &one.stay.bounds;
         let methods = bounds.methods.map(|methods| methods.names().collect::<Vec<_>>().join(" "));
         let insert = format!(
-            "INSERT INTO session ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+            "INSERT INTO session ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
         );
         let values = params![
             one.stay.id.to_string(),
             principal.authenticator.as_str(),
             principal.id,
             principal.kind.text(),
+            principal.key.as_deref(),
             principal.actor.as_deref(),
             list(principal.roles.iter().map(AsRef::as_ref)),
             list(principal.scopes.iter().map(AsRef::as_ref)),
@@ -222,6 +224,7 @@ fn session(row: &Row<'_>) -> Result<Session, String> {
         scopes: shared(names("scopes", text("scopes")?)?),
         expires: Some(until),
         actor: maybe("actor")?.map(Arc::from),
+        key: maybe("proof_key")?.map(Arc::from),
         confirmation: Confirmation { certificate: digest("certificate")?, key: digest("key")? },
         session: Some(Arc::clone(&stay)),
         ..Principal::new(name("authenticator", &text("authenticator")?)?, kind, text("principal")?)
