@@ -129,7 +129,14 @@ impl Known {
         let ApiKeyEntry { label, record, owner, roles, scopes, kind, expires, networks } = entry;
         let authenticator = authenticator.clone();
         let key = Some(label.as_str().into());
-        let principal = Principal { roles, scopes, expires, key, ..Principal::new(authenticator, kind, owner) };
+        let principal = Principal {
+            roles,
+            scopes,
+            expires,
+            key,
+            networks: networks.clone(),
+            ..Principal::new(authenticator, kind, owner)
+        };
         Self { record, principal: Arc::new(principal), networks }
     }
 }

@@ -212,7 +212,14 @@ impl Known {
     fn new(entry: BasicUser, authenticator: &Name) -> Self {
         let BasicUser { user, digest, owner, roles, scopes, kind, expires, networks } = entry;
         let key = Some(user.into());
-        let principal = Principal { roles, scopes, expires, key, ..Principal::new(authenticator.clone(), kind, owner) };
+        let principal = Principal {
+            roles,
+            scopes,
+            expires,
+            key,
+            networks: networks.clone(),
+            ..Principal::new(authenticator.clone(), kind, owner)
+        };
         Self { digest: Arc::new(digest), principal: Arc::new(principal), networks }
     }
 

@@ -249,8 +249,14 @@ impl Known {
             return Err(HttpSignatureFault::NoNetwork(id));
         }
         let name = Some(id.into());
-        let principal =
-            Principal { roles, scopes, expires, key: name, ..Principal::new(authenticator.clone(), kind, owner) };
+        let principal = Principal {
+            roles,
+            scopes,
+            expires,
+            key: name,
+            networks: networks.clone(),
+            ..Principal::new(authenticator.clone(), kind, owner)
+        };
         Ok(Self { key, place, nonces, principal: Arc::new(principal), networks })
     }
 }

@@ -58,7 +58,6 @@ impl SessionTokens {
         if session.is_idle(now) {
             return None;
         }
-        session.touch(now);
         Some(principal)
     }
 
@@ -77,7 +76,6 @@ impl SessionTokens {
         if session.stay.is_idle(now) {
             return Err(Denial::Unauthenticated(AuthnFault::Idle));
         }
-        session.stay.touch(now);
         let from = now.min(session.since);
         let fact = Fact { principal: Arc::clone(&session.principal), from, until: session.until, key };
         self.facts.keep(tag, fact);
@@ -154,7 +152,7 @@ pub struct TakenSessions {
 
 impl TakenSessions {
     /// Whether a session of this principal may still be begun, and so may still be used.
-    pub(super) fn takes(&self, principal: &Principal) -> bool {
+    pub fn takes(&self, principal: &Principal) -> bool {
         self.of.contains(&principal.authenticator)
     }
 }

@@ -25,6 +25,16 @@ impl NetworkSet {
         self.0.iter().any(|network| network.contains(&ip))
     }
 
+    /// The networks, as they are written.
+    pub fn texts(&self) -> Vec<String> {
+        self.0.iter().map(ToString::to_string).collect()
+    }
+
+    /// The networks that are written so; none where one is no network.
+    pub fn parse(texts: &[String]) -> Option<Self> {
+        texts.iter().map(|text| text.parse().ok()).collect::<Option<Vec<_>>>().map(Self)
+    }
+
     /// Whether the set names no network.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

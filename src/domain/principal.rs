@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Name, Stay};
+use super::{Name, NetworkSet, Stay};
 
 /// What sort of caller a principal is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub struct Principal {
     pub confirmation: Confirmation,
     /// The key by which it was proved, as its authenticator calls it: an API key's label, a signature's `keyid`, a user's name.
     pub key: Option<Arc<str>>,
+    /// The networks that its proof may be used from, where it is confined to some; a session is too that was begun with it.
+    pub networks: Option<NetworkSet>,
     /// The session that it came in, where it came in one.
     pub session: Option<Arc<Stay>>,
 }
@@ -81,6 +83,7 @@ impl Principal {
             actor: None,
             confirmation: Confirmation::default(),
             key: None,
+            networks: None,
             session: None,
         }
     }

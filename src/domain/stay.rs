@@ -70,6 +70,9 @@ impl PartialEq for Stay {
 impl Eq for Stay {}
 
 impl Bounds {
+    /// The most roles or routes that it may name.
+    pub const MAX_NAMES: usize = 64;
+
     /// Whether a role counts.
     pub fn has_role(&self, role: &str) -> bool {
         self.roles.as_ref().is_none_or(|roles| roles.iter().any(|one| **one == *role))

@@ -13,7 +13,7 @@ use super::lockout;
 use super::record::Draft;
 use crate::authn::Chain;
 use crate::authz::Circumstances;
-use crate::domain::{AuthnFault, Confirmation, Denial, Name, Principal, RequestView};
+use crate::domain::{AuthnFault, Confirmation, Denial, Name, Principal, RequestView, steady};
 use crate::limit::Key;
 use crate::session::Carried;
 use crate::state::{LimitBy, RouteLimit, Services, Snapshot};
@@ -36,6 +36,8 @@ pub(super) struct Proved {
     pub(super) principal: Arc<Principal>,
     /// What a token for them is to be bound to.
     pub(super) confirmation: Confirmation,
+    /// What they count in until they are answered.
+    _slots: Slots,
 }
 
 /// What proves them.
@@ -70,11 +72,15 @@ impl Caller<'_> {
             target: request.target,
             has_body: !body.is_empty(),
         };
-        lockout::check(self.services, self.snapshot, self.chain, &view)?;
+        let claimed = match proof {
+            Proof::Presented(_) => None,
+            Proof::HandedIn(token) => Some(token),
+        };
+        lockout::check(self.services, self.snapshot, self.chain, &view, claimed)?;
         self.draft.lap();
         let proved = self.prove_by(&proof, &view, body, now).await;
         if let Err(denial) = &proved {
-            lockout::failed(self.services, self.snapshot, self.chain, &view, denial);
+            lockout::failed(self.services, self.snapshot, self.chain, &view, claimed, denial);
         }
         let principal = proved?;
         self.draft.authenticated(&principal);
@@ -91,7 +97,10 @@ impl Caller<'_> {
         slots.take(self.limits, LimitBy::Route, || Key::EVERYBODY).map_err(|refusal| refusal.denial)?;
         let was_presented = matches!(proof, Proof::Presented(_));
         let confirmation = self.chain.bind(&principal, was_presented, &view, now)?;
-        Ok(Proved { principal, confirmation })
+        if let Some(session) = session {
+            session.touch(steady(now));
+        }
+        Ok(Proved { confirmation, _slots: slots, principal: Arc::clone(&principal) })
     }
 
     async fn prove_by(

@@ -8,31 +8,39 @@ use crate::domain::{AuthnFault, Denial, Lockout, RequestView, Unavailable, canon
 use crate::limit::Key;
 use crate::state::{Services, Snapshot};
 
-/// Lets a request pass to be proved, unless who sent it is locked out. Who presents nothing guesses nothing.
+/// Lets a request pass to be proved, by what it presents or by a token that is handed in, unless who sent it is locked out. Who presents nothing guesses nothing.
 pub(super) fn check(
     services: &Services,
     snapshot: &Snapshot,
     chain: &Chain,
     view: &RequestView<'_>,
+    handed_in: Option<&str>,
 ) -> Result<(), Denial> {
     let lockouts = &services.engines.lockouts;
-    if snapshot.failures.is_none() || lockouts.are_empty() || !chain.presents(view) {
+    if snapshot.failures.is_none() || lockouts.are_empty() || !(handed_in.is_some() || chain.presents(view)) {
         return Ok(());
     }
     let now = Instant::now();
     let by_address = lockouts.of(Lockout::Address).check(Key::client(view.client), now);
     by_address.map_err(|wait| Denial::LockedOut(Lockout::Address, wait))?;
-    let Some(key) = identity(services, chain, view) else { return Ok(()) };
+    let Some(key) = identity(services, chain, view, handed_in) else { return Ok(()) };
     lockouts.of(Lockout::Identity).check(key, now).map_err(|wait| Denial::LockedOut(Lockout::Identity, wait))
 }
 
 /// Counts a wrong credential.
-pub(super) fn failed(services: &Services, snapshot: &Snapshot, chain: &Chain, view: &RequestView<'_>, denial: &Denial) {
+pub(super) fn failed(
+    services: &Services,
+    snapshot: &Snapshot,
+    chain: &Chain,
+    view: &RequestView<'_>,
+    handed_in: Option<&str>,
+    denial: &Denial,
+) {
     let Some(settings) = &snapshot.failures else { return };
     if !is_wrong(denial) {
         return;
     }
-    let identity = identity(services, chain, view).map(|key| (Lockout::Identity, key));
+    let identity = identity(services, chain, view, handed_in).map(|key| (Lockout::Identity, key));
     if *denial == Denial::Unauthenticated(AuthnFault::UnknownKey) && identity.is_none() {
         // A token by a key that its issuer has only just begun to use, or one that was made up, which no guess comes near.
         return;
@@ -67,8 +75,8 @@ fn is_wrong(denial: &Denial) -> bool {
 }
 
 /// The key of a claimed identity, with the network that claims it: by the identity alone, anybody could lock out anybody.
-fn identity(services: &Services, chain: &Chain, view: &RequestView<'_>) -> Option<Key> {
-    let (sort, claimed) = chain.claimed(view)?;
+fn identity(services: &Services, chain: &Chain, view: &RequestView<'_>, handed_in: Option<&str>) -> Option<Key> {
+    let (sort, claimed) = handed_in.map_or_else(|| chain.claimed(view), Chain::claimed_by)?;
     let network = network(view.client);
     Some(services.engines.limits.keyer().key(&[sort.as_bytes(), claimed.as_bytes(), &network]))
 }

@@ -14,7 +14,7 @@ use crate::proxy::identify::{Arrival, identify};
 use crate::proxy::ingress::Connection;
 use crate::proxy::record::Draft;
 use crate::proxy::{line, lockout, own};
-use crate::session::{AccessError, Use, digest};
+use crate::session::{AccessError, Grant, Use, digest};
 use crate::state::{AccessService, LimitBy, Route, Services, Snapshot};
 
 /// Decides whether a request may be forwarded, and gets what forwarding it needs. Nothing is sent anywhere yet.
@@ -62,11 +62,11 @@ pub(super) async fn admit(
         has_body: arrival.has_body && !request.websocket,
     };
     // Before any costly proof too: who guesses is not listened to.
-    lockout::check(services, snapshot, &route.authn, &view)?;
+    lockout::check(services, snapshot, &route.authn, &view, None)?;
     draft.lap();
     let proof = route.authn.authenticate(&view, draft.time()).await;
     if let Err(denial) = &proof {
-        lockout::failed(services, snapshot, &route.authn, &view, denial);
+        lockout::failed(services, snapshot, &route.authn, &view, None, denial);
     }
     let proof = proof.map_err(|denial| Refusal::with_challenge(denial, &route.authn, draft.time()))?;
     draft.authenticated(&proof.principal);
@@ -140,6 +140,17 @@ async fn permit(
     draft.authorized(&permit);
     let line = line::carry(services, connection, &permit, draft.time())
         .map_err(|denial| Refusal::with_challenge(denial, &route.authn, draft.time()))?;
+
+    if let Some(session) = &permit.principal().session {
+        // By what is allowed alone: whoever only has the token keeps no session from ending.
+        session.touch(steady(draft.time()));
+    }
+    // Again, now that an end is found on the line: one that came in between was for nobody yet. A counted one is asked of the store.
+    let access = services.access.as_ref();
+    let is_in_force = |grant: &Grant| access.is_some_and(|access| access.is_in_force(permit.principal(), grant.id));
+    if permit.grant().is_some_and(|grant| !grant.is_counted && !is_in_force(grant)) {
+        return Err(Denial::ApprovalNeeded.into());
+    }
 
     let who = || services.engines.limits.keyer().key(&permit.principal().key_parts());
     slots.take(&route.limits, LimitBy::Principal, who)?;

@@ -99,10 +99,13 @@ impl Call<'_> {
         let asks = self.caller.prove(Proof::Presented(&headers), body, now).await?;
         let inactive = Ok(json!({ "active": false }));
         let Some(session) = self.service.taken.tokens.of_token(token, now)? else { return inactive };
-        let roles = &self.service.roles;
-        let may_know = session.principal.name() == asks.principal.name()
-            || ["auditor", "admin"].iter().any(|role| roles.has(&asks.principal, role, &self.caller.circumstances()));
-        if !may_know || self.caller.is_revoked(&session.principal, now) {
+        let (roles, when) = (&self.service.roles, self.caller.circumstances());
+        let has = |role: &&str| {
+            roles.has(&asks.principal, role, &when) && !self.caller.is_revoked_as(&asks.principal, Some(role), now)
+        };
+        let goes_on = self.service.taken.takes(&session.principal) && !self.caller.is_revoked(&session.principal, now);
+        let may_know = session.principal.name() == asks.principal.name() || ["auditor", "admin"].iter().any(has);
+        if !may_know || !goes_on {
             return inactive;
         }
         let mut told = grant::claims(&session, &self.service.issuer, roles);

@@ -19,6 +19,8 @@ pub struct AccessRequest {
     pub authenticator: Name,
     /// The principal's id there.
     pub principal: String,
+    /// Who acted for it, where somebody did: a grant is for the same two.
+    pub actor: Option<String>,
     /// What the grant is to be confined to.
     pub bounds: Bounds,
     /// How many requests the grant is for; none for any number.
@@ -110,6 +112,7 @@ impl AccessRequest {
             approval,
             authenticator: by.authenticator.clone(),
             principal: by.id.clone(),
+            actor: by.actor.as_deref().map(str::to_owned),
             bounds,
             uses,
             exact,
@@ -180,7 +183,9 @@ impl AccessRequest {
     /// # Errors
     /// [`AccessFault::Decided`] where there is nothing to end.
     pub fn end(&mut self, by: &str, reason: Option<String>, now: SystemTime) -> Result<(), AccessFault> {
-        if self.waits(now).is_err() && !self.is_granted(now) {
+        // Also one whose uses are all spent: the last of them may be under way yet.
+        let goes_on = matches!(self.state, AccessState::Granted { until, .. } if now < until);
+        if self.waits(now).is_err() && !goes_on {
             return Err(AccessFault::Decided);
         }
         self.note(AccessDeed::Ended, by.to_owned(), reason, now);

@@ -16,6 +16,8 @@ pub struct Grant {
     pub id: Id,
     /// The `[approval.NAME]` that it stands for.
     pub approval: Name,
+    /// Who acted for who asked, where somebody did.
+    pub actor: Option<String>,
     /// What it is confined to.
     pub bounds: Bounds,
     /// The one request that it is for, where it is for one.
@@ -30,6 +32,8 @@ pub struct Grant {
 #[derive(Debug)]
 pub struct Access {
     writing: Mutex<Store>,
+    /// For who lists: whoever takes over changes does not wait for them.
+    looking: Mutex<Store>,
     reading: Mutex<Reading>,
     held: RwLock<Held>,
     /// Looked at alone while there are none.
@@ -105,6 +109,7 @@ impl Access {
     pub fn new(store: Store, lines: Arc<Lines>) -> Result<Self, StoreError> {
         let reading = Reading { store: store.again()?, version: None, seen: 0 };
         let access = Self {
+            looking: Mutex::new(store.again()?),
             writing: Mutex::new(store),
             reading: Mutex::new(reading),
             held: RwLock::default(),
@@ -123,9 +128,18 @@ impl Access {
         }
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         let own = held.of.get(&(principal.authenticator.clone(), principal.id.clone()))?;
-        let fits = |one: &&Arc<Grant>| now < one.until && wanted.fits(one);
+        let fits = |one: &&Arc<Grant>| {
+            now < one.until && one.actor.as_deref() == principal.actor.as_deref() && wanted.fits(one)
+        };
         // One whose uses are counted is spared while there is another.
         own.iter().filter(fits).min_by_key(|one| one.is_counted).map(Arc::clone)
+    }
+
+    /// Whether a grant of this principal is still in force: to be asked once its exchange can be cut, so that no end is missed.
+    pub fn is_in_force(&self, principal: &Principal, id: Id) -> bool {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let own = held.of.get(&(principal.authenticator.clone(), principal.id.clone()));
+        own.is_some_and(|own| own.iter().any(|one| one.id == id))
     }
 
     /// Asks. On the disk when this returns.
@@ -162,7 +176,7 @@ impl Access {
     /// # Errors
     /// [`AccessFault::Unknown`], or [`StoreError`].
     pub fn get(&self, id: Id) -> Result<AccessRequest, AccessError> {
-        self.reading().store.access(id)?.ok_or(AccessError::Fault(AccessFault::Unknown))
+        self.looking().access(id)?.ok_or(AccessError::Fault(AccessFault::Unknown))
     }
 
     /// All that are kept.
@@ -170,7 +184,7 @@ impl Access {
     /// # Errors
     /// [`StoreError`].
     pub fn all(&self) -> Result<Vec<AccessRequest>, AccessError> {
-        Ok(self.reading().store.all_access()?)
+        Ok(self.looking().all_access()?)
     }
 
     /// Whether what is in force here is at least what this request says.
@@ -256,6 +270,10 @@ impl Access {
         self.writing().told_access(id, events)
     }
 
+    fn looking(&self) -> MutexGuard<'_, Store> {
+        self.looking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn reading(&self) -> MutexGuard<'_, Reading> {
         self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -277,7 +295,9 @@ impl Held {
         {
             let (approval, bounds) = (request.approval.clone(), request.bounds.clone());
             let exact = request.exact.clone();
-            let grant = Grant { id: request.id, approval, bounds, exact, is_counted: request.uses.is_some(), until };
+            let actor = request.actor.clone();
+            let grant =
+                Grant { id: request.id, approval, actor, bounds, exact, is_counted: request.uses.is_some(), until };
             self.of.entry(key).or_default().push(Arc::new(grant));
         }
     }

@@ -159,7 +159,7 @@ impl Revocations {
     /// [`StoreError`] when it cannot be written; then they are told again.
     pub fn told(&self, changes: &[Change]) -> Result<(), StoreError> {
         let store = self.store();
-        changes.iter().try_for_each(|change| store.told(change))
+        store.all_told(changes)
     }
 
     /// Forgets what is over, once it was told.

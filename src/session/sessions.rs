@@ -203,7 +203,7 @@ impl Sessions {
     /// [`SessionFault::Store`] when it cannot be written, and [`SessionFault::Closed`].
     pub fn revoke(&self, revocation: &Revocation) -> Result<(), SessionFault> {
         let store = self.writing().ok_or(SessionFault::Closed)?;
-        Ok(store.add(std::slice::from_ref(revocation))?)
+        Ok(store.add_once(revocation).map(drop)?)
     }
 
     fn reading(&self) -> Option<MutexGuard<'_, Store>> {

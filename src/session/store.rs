@@ -45,7 +45,7 @@ pub struct StoreError {
 }
 
 /// The form of the tables. A file of another number was written by another version of the program.
-const FORM: i64 = 4;
+const FORM: i64 = 5;
 /// How long to wait for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -169,8 +169,14 @@ impl Store {
         Ok(untold.iter().flat_map(Kept::untold).collect())
     }
 
-    /// Says that this change is written down.
-    pub(super) fn told(&self, change: &Change) -> Result<(), StoreError> {
+    /// Says that these changes are written down, all or none.
+    pub(super) fn all_told(&self, changes: &[Change]) -> Result<(), StoreError> {
+        let begun = self.begin_change()?;
+        changes.iter().try_for_each(|change| self.told(change))?;
+        self.end_change(begun)
+    }
+
+    fn told(&self, change: &Change) -> Result<(), StoreError> {
         let told = match change {
             Change::Revoked(_) => 1,
             Change::Lifted(_) => 2,

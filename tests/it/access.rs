@@ -195,6 +195,17 @@ fn nobody_comes_to_a_grant_past_those_who_have_to_approve() {
     ] {
         refused(who.ask(approval, more), status, want);
     }
+    // Who acts for an approver, or for who asked, is somebody else.
+    let by_bot = |name: &str, roles: &[&str]| {
+        let mut claims = scene.claims_of(name, roles);
+        claims["act"] = json!({"sub": "bot"});
+        Person { scene: &scene, bearer: format!("Bearer {}", scene.issuer.token(&claims)) }
+    };
+    let waiting = ada.asked("finance", json!({}));
+    refused(by_bot("bob", &["lead"]).decide(&waiting, "approve"), 403, "not_allowed");
+    refused(by_bot("kim", &["reader", "on-call"]).ask("finance", json!({"break_glass": true})), 403, "not_allowed");
+    assert_eq!(bob.decide(&waiting, "approve").json()["state"], "granted");
+    assert_eq!([ada.use_it("/pay/refunds"), by_bot("ada", &["reader"]).use_it("/pay/refunds")], [200, 403]);
     // A page elsewhere can have a browser send a form, and says where it comes from.
     let headers = |kind, site| [("Host", "127.0.0.1"), ("Authorization", &*bob.bearer), ("Content-Type", kind), site];
     let path = format!("/access/requests/{withdrawn}/approve");
@@ -231,6 +242,15 @@ fn a_grant_is_for_no_more_than_was_asked_for() {
     let got: Vec<_> = (0..5).map(|_| ada.use_it("/pay/refunds")).collect();
     assert_eq!(got, [200, 200, 200, 403, 403]);
     assert_eq!(ada.use_it("/pay/free"), 200, "and needs none of them");
+
+    // What the last use is for can be ended too.
+    let last = granted(json!({"uses": 1}));
+    let mut events = Client::connect(scene.gateway.public());
+    events.send(&request("GET", "/pay/events", &[("Host", "api.test"), ("Authorization", &ada.bearer)], b""));
+    events.reader().until(b"data: first\n\n").expect("the first event");
+    assert_eq!(bob.decide(&last, "end").json()["state"], "ended");
+    let rest = events.rest();
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "it is cut: {rest:?}");
 
     let short = granted(json!({"for": "1s"}));
     assert_eq!(ada.use_it("/pay/refunds"), 200);

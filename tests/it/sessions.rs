@@ -318,6 +318,13 @@ fn a_session_ends_when_its_caller_or_an_operator_says_so() {
     let ended = ask(&scene.gateway, "/oauth/revoke", &format!("token={one}"));
     assert_eq!(ended.status(), 200, "{}", ended.text());
     assert_eq!([status(&one), status(&other)], [401, 200], "from the next request on");
+    for _ in 0..5 {
+        assert_eq!(ask(&scene.gateway, "/oauth/revoke", &format!("token={one}")).status(), 200);
+    }
+    let list = ["revocation", "list", "--json"];
+    let output = program().current_dir(scene.gateway.site().folder()).args(list).output().expect("the program");
+    let listed: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(listed.as_array().map(Vec::len), Some(1), "ended once: {listed}");
     for nothing in ["x", "", &scene.token(), &one] {
         let form = if nothing.is_empty() { "x=y".to_owned() } else { format!("token={nothing}") };
         let want = if nothing.is_empty() { 400 } else { 200 };
@@ -378,6 +385,7 @@ fn whoever_loses_their_access_loses_their_sessions() {
 fn a_key_that_is_revoked_takes_the_sessions_with_it_that_it_began() {
     let mut tables = tables();
     tables.push_str(&Caller::new("phone").entry().replace("owner = \"phone\"", "owner = \"alice\""));
+    tables.push_str("networks = [\"127.0.0.0/8\"]\n");
     let scene = Scene::with(Upstream::echo(), &Extra { tables: &tables, ..Extra::default() });
     let of_key = |key: &str| {
         token(&ask(&scene.gateway, "/oauth/token", &format!("{CLIENT_CREDENTIALS}&client_id=x&client_secret={key}")))
@@ -396,6 +404,39 @@ fn a_key_that_is_revoked_takes_the_sessions_with_it_that_it_began() {
         &format!("{CLIENT_CREDENTIALS}&client_id=x&client_secret={}", Caller::new("phone").key),
     );
     assert_eq!(again.status(), 401);
+}
+
+#[test]
+fn a_session_is_for_the_networks_of_the_key_that_began_it() {
+    let tables = format!("{}networks = [\"10.0.0.0/8\"]\n", tables());
+    let extra = Extra { tables: &tables, listen: "forwarded_from = [\"127.0.0.0/8\"]", ..Extra::default() };
+    let scene = Scene::with(Upstream::echo(), &extra);
+    let bearer = alice().bearer();
+    let begin = |from: &str| {
+        let headers = [("Authorization", &*bearer), ("X-Forwarded-For", from)];
+        ask_with(&scene.gateway, "/oauth/token", &headers, CLIENT_CREDENTIALS)
+    };
+    assert_eq!(begin("192.0.2.7").status(), 401);
+    let session = format!("Bearer {}", token(&begin("10.1.2.3")));
+    let used = |from: &str| {
+        let headers = [("Host", "api.test"), ("Authorization", &*session), ("X-Forwarded-For", from)];
+        let answer = scene.gateway.get("/stay/x", &headers);
+        (answer.status(), scene.record_of(&answer)["detail"].clone())
+    };
+    for _ in 0..2 {
+        assert_eq!(used("10.9.9.9"), (200, Value::Null));
+        assert_eq!(used("192.0.2.7"), (401, json!("network")));
+    }
+}
+
+#[test]
+fn whoever_guesses_what_is_handed_in_is_not_listened_to() {
+    let tables = format!("{}\n[failures]\nfree = 3\ndelay = \"1m\"\n", tables());
+    let scene = Scene::with(Upstream::echo(), &Extra { tables: &tables, ..Extra::default() });
+    let wrong = alice().key.replace("alicex", "guess_");
+    let got: Vec<_> = (0..5).map(|_| ask(&scene.gateway, "/oauth/token", &exchange(&wrong, "")).status()).collect();
+    assert_eq!(got.last(), Some(&429), "{got:?}");
+    assert_eq!(ask(&scene.gateway, "/oauth/token", &exchange(&alice().key, "")).status(), 429, "the right one neither");
 }
 
 #[test]

@@ -26,7 +26,12 @@ impl Chain {
         if scheme.eq_ignore_ascii_case("Basic") && self.basic.is_some() {
             return claimed_user(credential).map(|user| ("basic", user));
         }
-        let (prefix, _) = api_key::parse(credential)?;
+        Self::claimed_by(credential)
+    }
+
+    /// The same of a token that is handed in.
+    pub fn claimed_by(token: &str) -> Option<(&'static str, String)> {
+        let (prefix, _) = api_key::parse(token)?;
         Some(("api_key", prefix.to_owned()))
     }
 }

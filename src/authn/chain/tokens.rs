@@ -25,6 +25,11 @@ impl Chain {
             (None, None) => return Err(Denial::Unauthenticated(self.not_ours(presented))),
         };
         self.confirm(&principal, scheme, presented, request, now)?;
+        // What began a session was held against them when it was presented, and is not presented any more.
+        let networks = principal.session.as_ref().and(principal.networks.as_ref());
+        if networks.is_some_and(|networks| !networks.contains(request.client)) {
+            return Err(Denial::Unauthenticated(AuthnFault::Network));
+        }
         Ok(principal)
     }
 

@@ -82,7 +82,8 @@ impl AskBody {
     pub(super) fn asked(self, approval: &Approval, router: &Router, now: SystemTime) -> Option<NewAccess> {
         let is_ticket = |text: &String| Revocation::is_reason(text) && text.len() <= MAX_TICKET;
         let has_ticket = self.ticket.as_ref().map_or(!approval.is_ticket_needed, is_ticket);
-        let has_routes = self.routes.iter().flatten().all(|route| router.has(route));
+        let has_routes = self.routes.as_ref().is_none_or(|routes| routes.len() <= Bounds::MAX_NAMES)
+            && self.routes.iter().flatten().all(|route| router.has(route));
         let is_used = self.uses.is_none_or(|uses| (1..=MAX_USES).contains(&uses));
         if !Revocation::is_reason(&self.reason) || !has_ticket || !has_routes || !is_used {
             return None;
@@ -148,6 +149,7 @@ pub(super) fn told(request: &AccessRequest, needed: u32, state: &str) -> Value {
         "id": request.id,
         "approval": request.approval,
         "requester": request.requester(),
+        "actor": request.actor,
         "state": state,
         "reason": request.reason,
         "ticket": request.ticket,

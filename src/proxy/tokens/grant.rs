@@ -49,6 +49,10 @@ pub(super) fn wanted(
     }
     let all = service.roles.of(&principal);
     let asked = form.words("roles");
+    let is_long = |name: &str| form.words(name).is_some_and(|words| words.len() > Bounds::MAX_NAMES);
+    if ["roles", "routes", "methods"].into_iter().any(is_long) {
+        return Err(INVALID);
+    }
     if asked.iter().flatten().any(|role| !all.iter().any(|one| **one == **role)) {
         return Err(Denial::TokenRequest(OauthFault::InvalidScope));
     }

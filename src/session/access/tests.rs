@@ -44,6 +44,10 @@ fn the_clock_of_a_grant_begins_with_the_last_approval() {
     request.spend(at(510)).expect("one");
     request.spend(at(511)).expect("two");
     assert_eq!(request.spend(at(512)), Err(AccessFault::Decided), "no use is left");
+    let mut last = request.clone();
+    last.end("corp:eve", None, at(513)).expect("what the last use is for may be under way");
+    assert_eq!(last.state, AccessState::Ended);
+    assert_eq!(request.clone().end("corp:eve", None, at(600)), Err(AccessFault::Decided), "over by itself");
     let deeds: Vec<_> = request.events.iter().map(|event| event.deed.text()).collect();
     assert_eq!(deeds, ["asked", "approved", "approved", "granted"]);
 }

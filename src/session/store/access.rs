@@ -55,7 +55,9 @@ impl Store {
         let count: u32 = self.row(count, params![of, millis(now)], |row| row.get(0))?.unwrap_or_default();
         let all: u32 =
             self.row("SELECT count(*) FROM access WHERE of = ?1", [&of], |row| row.get(0))?.unwrap_or_default();
-        if count >= most || all >= MAX_KEPT {
+        // Who breaks the glass is not to be told to wait.
+        let waits = one.state == AccessState::Pending;
+        if waits && (count >= most || all >= MAX_KEPT) {
             return Ok(false);
         }
         let insert =
@@ -93,12 +95,12 @@ impl Store {
         Ok(self.read_access("WHERE id = ?1", [id.to_string()])?.pop().map(|kept| kept.one))
     }
 
-    /// The access requests that changed last, up to a thousand, the latest change last.
+    /// The access requests that wait, and those that changed last, up to a thousand in all, the latest change last.
     ///
     /// # Errors
     /// [`StoreError`] when they cannot be read.
     pub fn all_access(&self) -> Result<Vec<AccessRequest>, StoreError> {
-        let condition = "WHERE change IN (SELECT change FROM access ORDER BY change DESC LIMIT ?1)";
+        let condition = "WHERE change IN (SELECT change FROM access ORDER BY pending IS NULL, change DESC LIMIT ?1)";
         Ok(self.read_access(condition, [MAX_LISTED])?.into_iter().map(|kept| kept.one).collect())
     }
 
@@ -152,6 +154,8 @@ fn pending(one: &AccessRequest) -> Option<i64> {
 /// When nothing more becomes of it by itself.
 fn ends(one: &AccessRequest) -> i64 {
     match one.state {
+        // Kept until somebody has looked at it.
+        _ if one.needs_review() => i64::MAX,
         AccessState::Granted { until, .. } => millis(until),
         AccessState::Pending => millis(one.expires),
         AccessState::Denied | AccessState::Expired | AccessState::Ended => {

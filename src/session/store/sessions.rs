@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{Store, StoreError, millis, time};
-use crate::domain::{Bounds, Confirmation, Id, Methods, Name, Principal, PrincipalKind, Stay};
-use crate::session::Session;
+use crate::domain::{Bounds, Confirmation, Id, Methods, Name, NetworkSet, Principal, PrincipalKind, Stay};
+use crate::session::{Revocation, Session};
 
 pub(super) const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS session (
@@ -16,6 +16,7 @@ pub(super) const TABLES: &str = "
         principal     TEXT NOT NULL,
         kind          TEXT NOT NULL,
         proof_key     TEXT,
+        networks      TEXT,
         actor         TEXT,
         roles         TEXT NOT NULL,
         scopes        TEXT NOT NULL,
@@ -38,7 +39,7 @@ pub(super) const TABLES: &str = "
     ) STRICT;
 ";
 
-const COLUMNS: &str = "id, authenticator, principal, kind, proof_key, actor, roles, scopes, only_roles, only_routes, only_methods, \
+const COLUMNS: &str = "id, authenticator, principal, kind, proof_key, networks, actor, roles, scopes, only_roles, only_routes, only_methods, \
                        certificate, key, since, until, idle, used";
 
 /// A signing key as it lies in the store.
@@ -71,7 +72,7 @@ impl Store {
         let bounds = &one.stay.bounds;
         let methods = bounds.methods.map(|methods| methods.names().collect::<Vec<_>>().join(" "));
         let insert = format!(
-            "INSERT INTO session ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+            "INSERT INTO session ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
         );
         let values = params![
             one.stay.id.to_string(),
@@ -79,6 +80,7 @@ impl Store {
             principal.id,
             principal.kind.text(),
             principal.key.as_deref(),
+            principal.networks.as_ref().map(|networks| list(networks.texts().iter().map(String::as_str))),
             principal.actor.as_deref(),
             list(principal.roles.iter().map(AsRef::as_ref)),
             list(principal.scopes.iter().map(AsRef::as_ref)),
@@ -95,6 +97,15 @@ impl Store {
         self.change(&insert, values)?;
         self.end_change(begun)?;
         Ok(true)
+    }
+
+    /// Ends what this revocation ends, unless that was ended already; tells whether it was not. On the disk when this returns.
+    pub(in crate::session) fn add_once(&self, one: &Revocation) -> Result<bool, StoreError> {
+        let ended = "SELECT 1 FROM revocation WHERE of = ?1 AND lifted_by IS NULL";
+        if self.row(ended, [one.of.to_string()], |_| Ok(()))?.is_some() {
+            return Ok(false);
+        }
+        self.add(std::slice::from_ref(one)).map(|()| true)
     }
 
     /// The session of this id, if it is not over.
@@ -219,12 +230,17 @@ fn session(row: &Row<'_>) -> Result<Session, String> {
     let stay = Arc::new(Stay::new(id, Bounds { roles, routes, methods }, idle, time(number("used")?)));
     let (since, until) = (time(number("since")?), time(number("until")?));
     let kind = PrincipalKind::parse(&text("kind")?).ok_or_else(|| wrong("kind"))?;
+    let networks = match maybe("networks")? {
+        Some(text) => Some(NetworkSet::parse(&names("networks", text)?).ok_or_else(|| wrong("networks"))?),
+        None => None,
+    };
     let principal = Principal {
         roles: shared(names("roles", text("roles")?)?),
         scopes: shared(names("scopes", text("scopes")?)?),
         expires: Some(until),
         actor: maybe("actor")?.map(Arc::from),
         key: maybe("proof_key")?.map(Arc::from),
+        networks,
         confirmation: Confirmation { certificate: digest("certificate")?, key: digest("key")? },
         session: Some(Arc::clone(&stay)),
         ..Principal::new(name("authenticator", &text("authenticator")?)?, kind, text("principal")?)
