@@ -24,6 +24,10 @@ const COUNT: usize = 100_000;
 const LOOKS: u32 = 1_000_000;
 const CUTS: usize = 500;
 
+mod figures;
+
+use figures::{resident, tell};
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -37,18 +41,6 @@ fn carried(id: &str) -> Carried {
     let roles = ["reader", "writer"].map(Arc::from).into();
     let principal = Principal { roles, ..Principal::new(authenticator, PrincipalKind::Human, id.to_owned()) };
     Carried { principal: Arc::new(principal), role: Some("reader".into()), until: None, grant: None }
-}
-
-/// Resident memory, in MB.
-fn resident() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/status").expect("this process");
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
-    line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") * 1024.0 / 1e6
-}
-
-fn tell(what: &str, got: f64, unit: &str, aim: f64) {
-    let verdict = if got <= aim { "met" } else { "MISSED" };
-    println!("{what:<66} {got:>9.3} {unit:<3} (aim {aim} {unit}: {verdict})");
 }
 
 fn main() {

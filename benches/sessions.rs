@@ -29,6 +29,10 @@ const SESSIONS: u32 = 1_000_000;
 const REVOCATIONS: u32 = 100_000;
 const LOOKS: u32 = 200_000;
 
+mod figures;
+
+use figures::{resident, tell};
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -53,18 +57,6 @@ target = "api"
 authn = ["sessions"]
 allow = [{ role = "reader" }]
 "#;
-
-/// Resident memory, in MB.
-fn resident() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/status").expect("this process");
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
-    line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") * 1024.0 / 1e6
-}
-
-fn tell(what: &str, got: f64, unit: &str, aim: f64) {
-    let verdict = if got <= aim { "met" } else { "MISSED" };
-    println!("{what:<66} {got:>9.3} {unit:<3} (aim {aim} {unit}: {verdict})");
-}
 
 /// The id of the session of this number, as SQLite makes it.
 fn id(number: u32) -> Id {

@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::mem;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
+
+use crate::domain::seconds;
 
 /// Used proofs by their digests, in segments of two generations. The old one goes when all in it have ended, so nothing is ever searched for
 /// what has. Bounded: what does not fit is not remembered, and whoever asked has to refuse it.
@@ -100,10 +102,6 @@ impl ReplayCache {
         drop(gone);
         once
     }
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 impl Generation {

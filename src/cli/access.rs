@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::Failure;
 use crate::crypto::sha256;
-use crate::domain::{ExactRequest, Id, Name};
+use crate::domain::{Id, Name, hex};
 use remote::Gateway;
 
 /// Ask for access, and decide on what others ask for.
@@ -160,7 +160,7 @@ impl RequestArgs {
             if let Some(path) = self.exact_body {
                 let content = std::fs::read(&path)
                     .map_err(|error| Failure::new(2, format!("claviger: {}: {error}", path.display())))?;
-                request["body_sha256"] = ExactRequest::hex(&sha256(&content)).into();
+                request["body_sha256"] = hex(&sha256(&content)).into();
             }
             say("request", request);
         }

@@ -1,10 +1,11 @@
 //! API keys that this proxy gives to callers: made once, shown once, kept as a digest.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use zeroize::Zeroizing;
 
 use super::{constant_time_eq, random, sha256};
+use crate::domain::hex;
 
 /// What is kept of an API key: nothing in it is secret.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -80,11 +81,7 @@ impl ApiKeyRecord {
 
     /// `sha256:` and the digest of the whole key in lower-case hexadecimal.
     pub fn digest_text(&self) -> String {
-        self.digest.iter().fold(DIGEST_MARK.to_owned(), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        format!("{DIGEST_MARK}{}", hex(&self.digest))
     }
 }
 

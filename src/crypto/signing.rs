@@ -6,6 +6,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::sha256;
@@ -78,6 +79,20 @@ impl SigningKey {
         let members = self.pair.members();
         let public = members.trim_end_matches('}');
         format!(r#"{public},"kid":"{}","alg":"{}","use":"sig"}}"#, self.kid, self.alg())
+    }
+
+    /// These claims as a token of this type (RFC 7515 §7.1), signed.
+    ///
+    /// # Errors
+    /// [`SigningKeyFault`] when the library does not sign.
+    pub fn token(&self, kind: &str, claims: Map<String, Value>) -> Result<String, SigningKeyFault> {
+        let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let head = json!({ "alg": self.alg(), "kid": self.kid(), "typ": kind });
+        let mut token = format!("{}.{}", encode(head), encode(Value::Object(claims)));
+        let signature = self.sign(token.as_bytes())?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        Ok(token)
     }
 
     /// The signature of these bytes, in the form of a JWS (RFC 7518 §3.4, RFC 8037 §3.1).

@@ -17,10 +17,3 @@ pub struct ExactRequest {
     /// The SHA-256 of the body, in hexadecimal.
     pub body: String,
 }
-
-impl ExactRequest {
-    /// A digest as it stands in [`Self::body`].
-    pub fn hex(digest: &[u8; 32]) -> String {
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Id, Methods, Name};
+use super::{Id, Methods, Name, millis};
 
 /// The session that a request came in: what it is confined to, and when it was last used.
 #[derive(Debug)]
@@ -83,11 +83,6 @@ impl Bounds {
         self.routes.as_ref().is_none_or(|routes| routes.contains(route))
             && self.methods.is_none_or(|methods| methods.intersects(Methods::of(method)))
     }
-}
-
-fn millis(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    u64::try_from(since).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -2,17 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
 use crate::authz::Permit;
 use crate::crypto::{SigningKey, tag};
-use crate::domain::{Denial, HostPattern, Principal, Recent, Secret, Unavailable};
+use crate::domain::{Denial, HostPattern, Principal, Recent, Secret, Unavailable, seconds};
 use crate::vault::Slot;
 
 /// The gateway as an issuer of tokens about its callers.
@@ -136,12 +134,7 @@ impl Issuer {
         let exp = end.map_or(exp, |end| exp.min(end));
         claims.insert("iat".to_owned(), seconds(now).into());
         claims.insert("exp".to_owned(), seconds(exp).into());
-        let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let head = json!({ "alg": signer.alg(), "kid": signer.kid(), "typ": TYPE });
-        let mut token = format!("{}.{}", encode(head), encode(Value::Object(claims)));
-        let signature = signer.sign(token.as_bytes()).map_err(|_| AWAY)?;
-        token.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        let token = signer.token(TYPE, claims).map_err(|_| AWAY)?;
         if token.len() > MAX_TOKEN {
             log::error!("a caller has too many roles for a token of {MAX_TOKEN} bytes");
             return Err(AWAY);
@@ -200,10 +193,6 @@ impl IdentityToken {
 fn read(slot: &Slot, secret: Option<&Secret>) -> Option<SigningKey> {
     let key = SigningKey::from_pem(secret?);
     key.inspect_err(|fault| log::error!("secret {}: {fault}", slot.name())).ok()
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 impl fmt::Debug for Issuer {

@@ -115,7 +115,7 @@ impl Call<'_> {
         let may = match verb {
             // In person: who acts for an approver was not trusted with that.
             AccessVerb::Approve | AccessVerb::Deny | AccessVerb::Review => is_approver && principal.actor.is_none(),
-            AccessVerb::End => is_own || is_approver || self.has_any(principal, &["admin".to_owned()]),
+            AccessVerb::End => is_own || is_approver || self.has_any(principal, &["admin"]),
         };
         if !may {
             let fault = if is_own { Denial::Access(AccessFault::SelfApproval) } else { Denial::NotAllowed };
@@ -145,13 +145,16 @@ impl Call<'_> {
         let approvers = self.service.approvals.get(&request.approval).map(|approval| &approval.approvers[..]);
         request.requester() == principal.name()
             || approvers.is_some_and(|roles| self.has_any(principal, roles))
-            || self.has_any(principal, &["auditor".to_owned(), "admin".to_owned()])
+            || self.has_any(principal, &["auditor", "admin"])
     }
 
-    fn has_any(&self, principal: &Arc<Principal>, roles: &[String]) -> bool {
+    fn has_any(&self, principal: &Arc<Principal>, roles: &[impl AsRef<str>]) -> bool {
         let when = self.caller.circumstances();
-        let counts = |role: &&String| !self.caller.is_revoked_as(principal, Some(role), when.time);
-        roles.iter().filter(|role| self.service.roles.has(principal, role, &when)).any(|role| counts(&role))
+        let has = |role: &str| {
+            self.service.roles.has(principal, role, &when)
+                && !self.caller.is_revoked_as(principal, Some(role), when.time)
+        };
+        roles.iter().any(|role| has(role.as_ref()))
     }
 
     fn access(&self) -> Result<Arc<Access>, Denial> {

@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, header};
 pub(super) use super::body::Body;
 use crate::authn::{Chain, Proof};
 use crate::authz::Permit;
-use crate::domain::{Denial, Host, HttpFault, Methods, Name, NormalPath};
+use crate::domain::{Denial, HttpFault, Methods, Name, NormalPath};
 use crate::inject::Injection;
 use crate::limit::{Key, Slot, retry_after};
 use crate::session::{Cut, Line};
@@ -105,9 +105,7 @@ pub(super) enum Asked {
 #[derive(Debug)]
 pub(super) struct Proven {
     pub(super) route: Arc<Route>,
-    pub(super) host: Host,
-    /// The path as it was asked for, and as the rules judge it.
-    pub(super) asked: NormalPath,
+    /// The path as the rules judge it.
     pub(super) path: NormalPath,
     pub(super) proof: Proof,
     pub(super) slots: Slots,

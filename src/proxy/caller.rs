@@ -54,24 +54,12 @@ impl Caller<'_> {
         let request = identify(self.arrival)?;
         let own = self.arrival.headers;
         let certificates = ClientCertificates::of(self.connection, self.snapshot, &request.host, own)?;
-        let view = RequestView {
-            method: self.arrival.method,
-            host: &request.host,
-            path: &request.path,
-            headers: match proof {
-                Proof::Presented(headers) => headers,
-                Proof::HandedIn(_) => own,
-            },
-            client: self.draft.client(),
-            peer: self.connection.peer.ip(),
-            is_tls: self.connection.tls,
-            authority: request.authority,
-            asked: &request.path,
-            query: request.query,
-            certificates: certificates.get()?,
-            target: request.target,
-            has_body: !body.is_empty(),
+        let headers = match proof {
+            Proof::Presented(headers) => headers,
+            Proof::HandedIn(_) => own,
         };
+        let view = request.view(self.arrival, &request.path, self.connection, self.draft.client(), certificates.get()?);
+        let view = RequestView { headers, has_body: !body.is_empty(), ..view };
         let claimed = match proof {
             Proof::Presented(_) => None,
             Proof::HandedIn(token) => Some(token),

@@ -1,9 +1,14 @@
 //! The head of a request in normal form, or the one rule that it breaks. Every later phase sees this form and no other.
 
+use std::net::IpAddr;
+
 use http::{HeaderMap, Method, Version, header};
 use pingora::http::RequestHeader;
 
-use crate::domain::{Denial, Host, HostFault, HttpFault, Methods, NormalPath, PathFault};
+use super::ingress::Connection;
+use crate::domain::{
+    Denial, Host, HostFault, HttpFault, Methods, NormalPath, PathFault, PeerCertificates, RequestView,
+};
 
 /// A head as it came.
 pub(super) struct Arrival<'a> {
@@ -41,6 +46,34 @@ pub(super) struct Identified<'a> {
     pub(super) websocket: bool,
     /// The body's length, where the head tells it.
     pub(super) content_length: Option<u64>,
+}
+
+impl Identified<'_> {
+    /// What engines may look at, of a request that asks for this path once the route has taken its own off.
+    pub(super) fn view<'v>(
+        &'v self,
+        arrival: &Arrival<'v>,
+        path: &'v NormalPath,
+        connection: &Connection,
+        client: IpAddr,
+        certificates: Option<&'v PeerCertificates>,
+    ) -> RequestView<'v> {
+        RequestView {
+            method: arrival.method,
+            host: &self.host,
+            path,
+            headers: arrival.headers,
+            client,
+            peer: connection.peer.ip(),
+            is_tls: connection.tls,
+            authority: self.authority,
+            asked: &self.path,
+            query: self.query,
+            target: self.target,
+            has_body: arrival.has_body && !self.websocket,
+            certificates,
+        }
+    }
 }
 
 /// Brings a head to normal form.

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use crate::authn::Proof;
 use crate::authz::{Permit, RuleApproval, Unauthorized};
-use crate::domain::{Denial, ExactRequest, Principal, RequestView, Unavailable, steady};
+use crate::domain::{Denial, ExactRequest, Principal, RequestView, Unavailable, hex, steady};
 use crate::limit::Key;
 use crate::proxy::admission::{Admission, Body, Decision, Proven, Refusal, Slots};
 use crate::proxy::client_certificates::ClientCertificates;
@@ -46,21 +46,9 @@ pub(super) async fn admit(
     let mut slots = Slots::default();
     slots.take(&route.limits, LimitBy::Client, || Key::client(draft.client()))?;
 
-    let view = RequestView {
-        method: arrival.method,
-        host: &request.host,
-        path: &path,
-        headers: arrival.headers,
-        client: draft.client(),
-        peer: connection.peer.ip(),
-        is_tls: connection.tls,
-        authority: request.authority,
-        asked: &request.path,
-        query: request.query,
-        certificates: certificates.get().map_err(|fault| Refusal::with_challenge(fault, &route.authn, draft.time()))?,
-        target: request.target,
-        has_body: arrival.has_body && !request.websocket,
-    };
+    let certificates =
+        certificates.get().map_err(|fault| Refusal::with_challenge(fault, &route.authn, draft.time()))?;
+    let view = request.view(arrival, &path, connection, draft.client(), certificates);
     // Before any costly proof too: who guesses is not listened to.
     lockout::check(services, snapshot, &route.authn, &view, None)?;
     draft.lap();
@@ -78,7 +66,7 @@ pub(super) async fn admit(
     let (route, websocket) = (Arc::clone(route), request.websocket);
     if route.policy.needs_body() && view.has_body {
         // Only now, and only of those who are known: whoever likes could have it keep bodies otherwise.
-        let proven = Proven { route, host: request.host, asked: request.path, path, proof, slots };
+        let proven = Proven { route, path, proof, slots };
         return Ok(Decision::Hold(Box::new(proven)));
     }
     let proven = Candidate { route, view, proof, slots, websocket };
@@ -96,22 +84,9 @@ pub(super) async fn go_on(
     draft: &mut Draft,
 ) -> Result<Decision, Refusal> {
     let request = identify(arrival)?;
-    let Proven { route, host, asked, path, proof, slots } = proven;
-    let view = RequestView {
-        method: arrival.method,
-        host: &host,
-        path: &path,
-        headers: arrival.headers,
-        client: draft.client(),
-        peer: connection.peer.ip(),
-        is_tls: connection.tls,
-        authority: request.authority,
-        asked: &asked,
-        query: request.query,
-        certificates: None,
-        target: request.target,
-        has_body: true,
-    };
+    let Proven { route, path, proof, slots } = proven;
+    // Certificates have proved what they can.
+    let view = request.view(arrival, &path, connection, draft.client(), None);
     draft.lap();
     let candidate = Candidate { route, view, proof, slots, websocket: false };
     permit(services, snapshot, connection, draft, candidate, Some(body)).await
@@ -207,7 +182,7 @@ fn exact(view: &RequestView<'_>, body: Option<[u8; 32]>) -> ExactRequest {
         host: view.host.as_str().to_owned(),
         path: view.asked.as_str().to_owned(),
         query: view.query.map(str::to_owned),
-        body: ExactRequest::hex(&body.unwrap_or_else(|| digest(b""))),
+        body: hex(&body.unwrap_or_else(|| digest(b""))),
     }
 }
 

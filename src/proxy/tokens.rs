@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -108,9 +108,7 @@ impl Call<'_> {
         if !may_know || !goes_on {
             return inactive;
         }
-        let mut told = grant::claims(&session, &self.service.issuer, roles);
-        told["active"] = true.into();
-        Ok(told)
+        Ok(grant::claims(&session, &self.service.issuer, roles))
     }
 
     /// Ends the session of a token. Whoever has it may, as they might use it; for what is none, there is nothing to do (RFC 7009 §2.2).
@@ -186,11 +184,6 @@ impl Call<'_> {
 
 fn authorization(id: &str, secret: &str) -> Result<HeaderValue, Denial> {
     client_credential(id, secret).ok_or(Denial::Unauthenticated(AuthnFault::Malformed))
-}
-
-/// A digest as it stands in `cnf`.
-fn encoded(digest: [u8; 32]) -> String {
-    URL_SAFE_NO_PAD.encode(digest)
 }
 
 /// The status of an answer that is not one of [`Denial`]'s own.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::complaint::Complaint;
 use crate::audit::{Act, Deed};
 use crate::domain::{AccessDeed, Id, steady};
 use crate::session::{Access, AccessEvent, AccessRequest, AccessState, Revocations, StoreError, Untold};
@@ -25,7 +26,13 @@ pub(super) fn watch(services: &Arc<Services>) -> std::io::Result<()> {
     let services = Arc::clone(services);
     let webhooks = Webhooks::start(&services)?;
     let watch = move || {
-        let mut watcher = Watcher { services: &services, access: &access, webhooks, told: Vec::new(), error: None };
+        let mut watcher = Watcher {
+            services: &services,
+            access: &access,
+            webhooks,
+            told: Vec::new(),
+            complaint: Complaint::new("no new grant takes effect", "grants can be read again"),
+        };
         watcher.tell(access.untold());
         watcher.run();
     };
@@ -38,8 +45,7 @@ struct Watcher<'a> {
     webhooks: Webhooks,
     /// How many events of which request went to the audit log, and when.
     told: Vec<(Instant, Id, usize)>,
-    /// What was wrong with the store when it was last looked at.
-    error: Option<String>,
+    complaint: Complaint,
 }
 
 impl Watcher<'_> {
@@ -53,7 +59,7 @@ impl Watcher<'_> {
                 settled = Instant::now();
                 done = done.and(self.settle(now));
             }
-            self.note(done);
+            self.complaint.note(done);
             let grants = i64::try_from(self.access.count()).unwrap_or(i64::MAX);
             self.services.engines.metrics.grants.set(grants);
         }
@@ -122,19 +128,6 @@ impl Watcher<'_> {
             self.told.drain(..written);
         }
         self.access.settle(now)
-    }
-
-    /// Logs what is wrong with the store, once, and when it is right again.
-    fn note(&mut self, result: Result<(), StoreError>) {
-        let error = result.err().map(|error| error.to_string());
-        if error == self.error {
-            return;
-        }
-        match &error {
-            Some(error) => log::error!("no new grant takes effect: {error}"),
-            None => log::warn!("grants can be read again"),
-        }
-        self.error = error;
     }
 }
 

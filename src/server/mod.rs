@@ -2,6 +2,7 @@
 
 mod access;
 mod background;
+mod complaint;
 mod handover;
 mod listeners;
 mod process;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::complaint::Complaint;
 use crate::audit::{Act, Deed};
 use crate::domain::steady;
 use crate::session::{Change, Revocations, Revoked, StoreError};
@@ -20,7 +21,12 @@ pub(super) fn watch(services: &Arc<Services>) -> std::io::Result<()> {
     let Some(revocations) = services.revocations.clone() else { return Ok(()) };
     let services = Arc::clone(services);
     let watch = move || {
-        let mut watcher = Watcher { services: &services, revocations: &revocations, told: Vec::new(), error: None };
+        let mut watcher = Watcher {
+            services: &services,
+            revocations: &revocations,
+            told: Vec::new(),
+            complaint: Complaint::new("no new revocation takes effect", "the store can be used again"),
+        };
         watcher.begin();
         watcher.run()
     };
@@ -32,15 +38,14 @@ struct Watcher<'a> {
     revocations: &'a Revocations,
     /// What went to the audit log, and when.
     told: Vec<(Instant, Change)>,
-    /// What was wrong with the store when it was last looked at.
-    error: Option<String>,
+    complaint: Complaint,
 }
 
 impl Watcher<'_> {
     /// Tells of what was done while no process ran.
     fn begin(&mut self) {
         let told = self.revocations.untold().map(|untold| self.tell(untold));
-        self.note(told);
+        self.complaint.note(told);
         self.count();
     }
 
@@ -59,7 +64,7 @@ impl Watcher<'_> {
                 }
                 self.tell(untold);
             });
-            self.note(taken.and(settled));
+            self.complaint.note(taken.and(settled));
             self.count();
         }
     }
@@ -104,19 +109,6 @@ impl Watcher<'_> {
     fn count(&self) {
         let metrics = &self.services.engines.metrics;
         metrics.revocations.set(i64::try_from(self.revocations.count()).unwrap_or(i64::MAX));
-    }
-
-    /// Logs what is wrong with the store, once, and when it is right again.
-    fn note(&mut self, result: Result<(), StoreError>) {
-        let error = result.err().map(|error| error.to_string());
-        if error == self.error {
-            return;
-        }
-        match &error {
-            Some(error) => log::error!("no new revocation takes effect: {error}"),
-            None => log::warn!("the store can be used again"),
-        }
-        self.error = error;
     }
 }
 

@@ -10,6 +10,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::crypto::hmac_sha256;
+use crate::domain::hex;
 use crate::net::Question;
 use crate::state::{Services, Webhook};
 
@@ -80,10 +81,10 @@ async fn tell_all(services: &Services, waiting: &Receiver<String>) {
 async fn tell_one(webhook: &Webhook, body: Bytes) -> Result<(), String> {
     let secret = webhook.secret.load().map_err(|error| error.to_string())?;
     let mac = hmac_sha256(secret.expose(), &body);
-    let hex: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(SIGNATURE, HeaderValue::try_from(format!("sha256={hex}")).map_err(|error| error.to_string())?);
+    headers
+        .insert(SIGNATURE, HeaderValue::try_from(format!("sha256={}", hex(&mac))).map_err(|error| error.to_string())?);
     let asked = webhook.client.ask(&webhook.url, Question { method: Method::POST, headers, body }).await;
     let status = asked.map_err(|error| error.to_string())?.status;
     if status.is_success() { Ok(()) } else { Err(format!("it answered {status}")) }

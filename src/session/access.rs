@@ -280,8 +280,7 @@ mod millis {
     use super::{Duration, SystemTime, UNIX_EPOCH};
 
     pub(super) fn serialize<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        serializer.serialize_u64(u64::try_from(since).unwrap_or(u64::MAX))
+        serializer.serialize_u64(crate::domain::millis(*time))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {

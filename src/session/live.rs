@@ -6,9 +6,9 @@ use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use crate::domain::{AuthnFault, Id, Principal};
+use crate::domain::{AuthnFault, Id, Principal, millis};
 
 /// All lines of a process: one for each HTTP/1 connection, which carries one exchange after another, and one for each HTTP/2 stream.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Lines {
 
     /// Cuts each line whose exchange was allowed until now and no longer; tells how many. Costs next to nothing until then.
     pub fn end(&self, now: SystemTime) -> usize {
-        if millis(now) < self.end.load(Ordering::Relaxed) {
+        if end_millis(now) < self.end.load(Ordering::Relaxed) {
             return 0;
         }
         // Before the look: what begins to be carried after it says so itself.
@@ -118,7 +118,7 @@ impl Lines {
     }
 
     fn ends_at(&self, time: SystemTime) {
-        self.end.fetch_min(millis(time), Ordering::SeqCst);
+        self.end.fetch_min(end_millis(time), Ordering::SeqCst);
     }
 
     fn cut_where(&self, ended: impl Fn(&Carried) -> Option<Cut>) -> usize {
@@ -215,9 +215,8 @@ impl fmt::Debug for Line {
 }
 
 /// Rounded up, so that nothing ends before its time.
-fn millis(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default() + Duration::from_micros(999);
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+fn end_millis(time: SystemTime) -> u64 {
+    millis(time + Duration::from_micros(999))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -227,6 +226,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::UNIX_EPOCH;
+
     use crate::domain::{Name, PrincipalKind};
 
     fn carried(id: &str) -> Carried {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use base64::Engine as _;
@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Revocation, Signers, SignersFault, Store, StoreError};
 use crate::crypto::{MasterKey, random};
-use crate::domain::{Bounds, Id, Principal, Stay};
+use crate::domain::{Bounds, Id, Principal, Stay, seconds};
 
 /// One session.
 #[derive(Debug, Clone)]
@@ -133,7 +133,8 @@ impl Sessions {
         let stay = Arc::new(Stay::new(Id(random()), new.bounds, new.idle, now));
         let principal = Principal { expires: Some(new.until), session: Some(Arc::clone(&stay)), ..new.principal };
         let session = Session { principal: Arc::new(principal), stay, since: now, until: new.until };
-        let token = token(&session, &new.roles, issuer, &signers, now).ok_or(SessionFault::Closed)?;
+        let signer = signers.signer(now).ok_or(SessionFault::Closed)?;
+        let token = signer.token(Self::TYPE, session.claims(&new.roles, issuer)).map_err(|_| SessionFault::Closed)?;
         let store = self.writing().ok_or(SessionFault::Closed)?;
         if !store.add_session(&session, most, now)? {
             return Err(SessionFault::TooMany);
@@ -215,66 +216,48 @@ impl Sessions {
     }
 }
 
-/// What tells of a session: an access token (RFC 9068 §2).
-fn token(session: &Session, roles: &[Arc<str>], issuer: &str, signers: &Signers, now: SystemTime) -> Option<String> {
-    let signer = signers.signer(now)?;
-    let principal = &session.principal;
-    let name = principal.name();
-    let mut claims = Map::new();
-    let mut claim = |name: &str, value: Value| claims.insert(name.to_owned(), value);
-    claim("iss", issuer.into());
-    claim("aud", issuer.into());
-    // The id alone could be somebody else's, whom another authenticator proves.
-    claim("sub", name.as_str().into());
-    claim("client_id", name.as_str().into());
-    claim("iat", seconds(session.since).into());
-    claim("exp", seconds(session.until).into());
-    claim("jti", session.stay.id.to_string().into());
-    claim("roles", roles.iter().map(|role| Value::from(&**role)).collect());
-    let scope = scope(principal);
-    if !scope.is_empty() {
-        claim("scope", scope.into());
-    }
-    if let Some(actor) = &principal.actor {
-        claim("act", json!({ "sub": &**actor }));
-    }
-    let confirmation = principal.confirmation;
-    let bound = [("x5t#S256", confirmation.certificate), ("jkt", confirmation.key)];
-    let bound: Map<_, _> = bound
-        .into_iter()
-        .filter_map(|(name, digest)| Some((name.to_owned(), URL_SAFE_NO_PAD.encode(digest?).into())))
-        .collect();
-    if !bound.is_empty() {
-        claim("cnf", Value::Object(bound));
-    }
-    let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let head = json!({ "alg": signer.alg(), "kid": signer.kid(), "typ": Sessions::TYPE });
-    let mut token = format!("{}.{}", encode(head), encode(Value::Object(claims)));
-    let signature = signer.sign(token.as_bytes()).ok()?;
-    token.push('.');
-    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-    Some(token)
-}
-
-/// The scopes as one text (RFC 6749 §3.3). One with a blank in it would be read as two.
-fn scope(principal: &Principal) -> String {
-    let scopes: Vec<_> = principal.scopes.iter().map(|scope| &**scope).filter(|scope| !scope.contains(' ')).collect();
-    scopes.join(" ")
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
 impl Session {
     /// How long it lasts from this time on, in whole seconds.
     pub fn seconds_left(&self, now: SystemTime) -> u64 {
         self.until.duration_since(now).map_or(0, |left| left.as_secs())
     }
 
-    /// Its scopes as one text (RFC 6749 §3.3).
+    /// Its scopes as one text (RFC 6749 §3.3). One with a blank in it would be read as two.
     pub fn scope(&self) -> String {
-        scope(&self.principal)
+        let scopes = self.principal.scopes.iter().map(|scope| &**scope).filter(|scope| !scope.contains(' '));
+        scopes.collect::<Vec<_>>().join(" ")
+    }
+
+    /// What is told of it by this issuer, where it has these roles (RFC 9068 §2.2, RFC 7662 §2.2, RFC 8705 §3, RFC 9449 §6).
+    pub fn claims(&self, roles: &[Arc<str>], issuer: &str) -> Map<String, Value> {
+        let principal = &self.principal;
+        let name = principal.name();
+        let mut claims = Map::new();
+        let mut claim = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+        claim("iss", issuer.into());
+        claim("aud", issuer.into());
+        // The id alone could be somebody else's, whom another authenticator proves.
+        claim("sub", name.as_str().into());
+        claim("client_id", name.as_str().into());
+        claim("iat", seconds(self.since).into());
+        claim("exp", seconds(self.until).into());
+        claim("jti", self.stay.id.to_string().into());
+        claim("roles", roles.iter().map(|role| Value::from(&**role)).collect());
+        let scope = self.scope();
+        if !scope.is_empty() {
+            claim("scope", scope.into());
+        }
+        if let Some(actor) = &principal.actor {
+            claim("act", json!({ "sub": &**actor }));
+        }
+        let bound = [("x5t#S256", principal.confirmation.certificate), ("jkt", principal.confirmation.key)];
+        let encoded = |digest: [u8; 32]| Value::from(URL_SAFE_NO_PAD.encode(digest));
+        let bound: Map<_, _> =
+            bound.into_iter().filter_map(|(name, digest)| Some((name.to_owned(), encoded(digest?)))).collect();
+        if !bound.is_empty() {
+            claim("cnf", Value::Object(bound));
+        }
+        claims
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
-use crate::domain::Id;
+use crate::domain::{self, Id};
 
 use super::{Change, Revocation, Revoked};
 
@@ -283,8 +283,7 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Kept>> {
 }
 
 fn millis(time: SystemTime) -> i64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    i64::try_from(since).unwrap_or(i64::MAX)
+    i64::try_from(domain::millis(time)).unwrap_or(i64::MAX)
 }
 
 fn time(millis: i64) -> SystemTime {

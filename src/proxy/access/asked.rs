@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::domain::{Bounds, ExactRequest, Host, Methods, Name, NormalPath};
+use crate::domain::{Bounds, ExactRequest, Host, Methods, Name, NormalPath, hex};
 use crate::proxy::identify::split_target;
-use crate::session::{AccessRequest, AccessState, NewAccess, Revocation};
+use crate::session::{AccessRequest, AccessState, NewAccess, Revocation, digest};
 use crate::state::{Approval, Router};
 
 /// What is sent to ask.
@@ -48,9 +48,6 @@ struct RequestBody {
     body_sha256: Option<String>,
 }
 
-/// The SHA-256 of nothing.
-const NO_BODY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-
 impl RequestBody {
     /// The request in normal form, if it is one.
     fn exact(self) -> Option<ExactRequest> {
@@ -58,7 +55,7 @@ impl RequestBody {
         let at = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, target) = rest.split_at(at);
         let (path, query) = split_target(if target.is_empty() { b"/" } else { target.as_bytes() }).ok()?;
-        let body = self.body_sha256.unwrap_or_else(|| NO_BODY.to_owned());
+        let body = self.body_sha256.unwrap_or_else(|| hex(&digest(b"")));
         let is_digest = body.len() == 64 && body.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         let is_known = Methods::of(&self.method) != Methods::NONE;
         (is_digest && is_known).then_some(())?;

@@ -1,11 +1,10 @@
 //! What is asked for, how much of it is granted, and how that is told.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::encoded;
 use super::form::Form;
 use crate::authz::Roles;
 use crate::domain::{Bounds, Denial, Methods, Name, OauthFault, Principal, Unavailable};
@@ -108,33 +107,13 @@ fn token_type(session: &Session) -> &'static str {
     if session.principal.confirmation.key.is_some() { "DPoP" } else { "Bearer" }
 }
 
-/// What is told of a session to who may know it (RFC 7662 §2.2, RFC 8705 §3.2, RFC 9449 §6.2).
+/// What is told of a session to who may know it (RFC 7662 §2.2).
 pub(super) fn claims(session: &Session, issuer: &str, roles: &Roles) -> Value {
-    let principal = &session.principal;
-    let name = principal.name();
-    let mut told = json!({
-        "iss": issuer,
-        "aud": issuer,
-        "sub": name,
-        "client_id": name,
-        "token_type": token_type(session),
-        "iat": seconds(session.since),
-        "exp": seconds(session.until),
-        "jti": session.stay.id.to_string(),
-        "roles": roles.of(principal).iter().map(|role| &**role).collect::<Vec<_>>(),
-        "scope": session.scope(),
-    });
-    let confirmation = principal.confirmation;
-    let bound = [("x5t#S256", confirmation.certificate), ("jkt", confirmation.key)];
-    let bound: Map<_, _> =
-        bound.into_iter().filter_map(|(name, digest)| Some((name.to_owned(), encoded(digest?).into()))).collect();
-    if !bound.is_empty() {
-        told["cnf"] = Value::Object(bound);
-    }
-    if let Some(actor) = &principal.actor {
-        told["act"] = json!({ "sub": &**actor });
-    }
-    told
+    let mut told = session.claims(&roles.of(&session.principal), issuer);
+    told.insert("active".to_owned(), true.into());
+    told.insert("token_type".to_owned(), token_type(session).into());
+    told.insert("scope".to_owned(), session.scope().into());
+    Value::Object(told)
 }
 
 /// Why there is no session, for its caller.
@@ -146,8 +125,4 @@ pub(super) fn denial(fault: &SessionFault) -> Denial {
             Denial::Unavailable(Unavailable::Authenticator)
         }
     }
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
