@@ -34,6 +34,7 @@ need_build_tools() {
 # What tests drive the program with. One that finds no wrk says so and is skipped.
 need_test_tools() {
   command -v wrk >/dev/null || (install_packages wrk) || say "wrk could not be installed: its test is skipped"
+  command -v redis-server >/dev/null || (install_packages redis-server) || say "Redis could not be installed: its tests are skipped"
   need_provider || say "the OpenID provider could not be installed: its tests are skipped"
 }
 

@@ -82,7 +82,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "state",
         ],
     ),
-    ("cluster", &["domain", "telemetry", "session", "limit"]),
+    ("cluster", &["domain", "crypto", "session", "vault", "limit"]),
     (
         "admin",
         &["domain", "telemetry", "target", "session", "vault", "authn", "authz", "audit", "monitor", "state", "config"],

@@ -35,6 +35,7 @@ struct Known {
 
 /// The most verified tokens that are remembered.
 const MAX_FACTS: usize = 100_000;
+const AWAY: Denial = Denial::Unavailable(Unavailable::Cluster);
 /// How far apart the clocks of two nodes may be: for that long, a token may be used before it was signed.
 const AHEAD: Duration = Duration::from_secs(10);
 
@@ -52,6 +53,9 @@ impl SessionTokens {
     /// The principal of a token that was verified before, by its tag, unless its session may have become idle.
     pub(super) fn recall(&self, tag: &[u8; 16], now: SystemTime) -> Option<Arc<Principal>> {
         let now = steady(now);
+        if self.sessions.is_cut_off() {
+            return None;
+        }
         let known = self.known()?;
         let principal = self.facts.find(tag, now, |key| known.set.holds(key))?;
         let session = principal.session.as_ref()?;
@@ -61,8 +65,38 @@ impl SessionTokens {
         Some(principal)
     }
 
-    /// Verifies a token of this tag, and finds its session.
-    pub(super) fn verify(&self, token: &Token<'_>, tag: [u8; 16], now: SystemTime) -> Result<Arc<Principal>, Denial> {
+    /// Verifies a token of this tag, and finds its session, also one that was begun or used at another node just now.
+    pub(super) async fn verify(
+        &self,
+        token: &Token<'_>,
+        tag: [u8; 16],
+        now: SystemTime,
+    ) -> Result<Arc<Principal>, Denial> {
+        if self.sessions.is_cut_off() {
+            return Err(AWAY);
+        }
+        let proved = self.look_up(token, tag, now);
+        let may_be_news = matches!(
+            proved,
+            Err(Denial::Unauthenticated(AuthnFault::Inactive | AuthnFault::Idle | AuthnFault::UnknownKey))
+        );
+        if !may_be_news || !self.hear().await? {
+            return proved;
+        }
+        self.look_up(token, tag, now)
+    }
+
+    /// Has everything heard that other nodes have done; tells whether there are any.
+    async fn hear(&self) -> Result<bool, Denial> {
+        if !self.sessions.is_shared() {
+            return Ok(false);
+        }
+        let sessions = Arc::clone(&self.sessions);
+        tokio::task::spawn_blocking(move || sessions.hear()).await.map_err(|_| Denial::Internal)?.map_err(|_| AWAY)
+    }
+
+    /// The same of what is known here.
+    fn look_up(&self, token: &Token<'_>, tag: [u8; 16], now: SystemTime) -> Result<Arc<Principal>, Denial> {
         let now = steady(now);
         let known = self.known().ok_or(Denial::Unavailable(Unavailable::Authenticator))?;
         let (id, key) = self.judge(token, &known.set, now).map_err(Denial::Unauthenticated)?;
@@ -130,7 +164,14 @@ impl SessionTokens {
     ///
     /// # Errors
     /// [`Unavailable::Authenticator`] while that cannot be found out.
-    pub fn of_token(&self, token: &str, now: SystemTime) -> Result<Option<Session>, Denial> {
+    pub async fn of_token(&self, token: &str, now: SystemTime) -> Result<Option<Session>, Denial> {
+        match self.known_session(token, now)? {
+            None if self.hear().await? => self.known_session(token, now),
+            found => Ok(found),
+        }
+    }
+
+    fn known_session(&self, token: &str, now: SystemTime) -> Result<Option<Session>, Denial> {
         let now = steady(now);
         let Ok(token) = Token::parse(token) else { return Ok(None) };
         let known = self.known().ok_or(Denial::Unavailable(Unavailable::Authenticator))?;

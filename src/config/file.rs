@@ -53,6 +53,32 @@ pub(super) struct StoreTable {
     pub(super) path: String,
 }
 
+/// `[cluster]`: other nodes, with which sessions, revocations, access requests and limits are shared. Needs `[store]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClusterTable {
+    /// The Redis or Valkey that all of them use.
+    pub(super) redis: RedisTable,
+}
+
+/// A Redis 6 or Valkey, or later; of several servers, the one that is written to.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RedisTable {
+    /// `rediss://[USER@]HOST[:PORT][/DATABASE]`, or `redis://` without TLS on loopback.
+    pub(super) url: Text,
+    /// The password, as `vault:path`. Default: none.
+    pub(super) password: Option<Text>,
+    /// The key that seals all that is shared, as `vault:path`, the same for all nodes; `claviger key sealing` makes one.
+    pub(super) key: Text,
+    /// A PEM file of the authorities that prove the server. Default: those of the system.
+    pub(super) ca: Option<Text>,
+    /// What its keys begin with: nodes that write the same are one cluster. Default `claviger`.
+    pub(super) name: Option<Text>,
+    /// For how long sessions that are known here go on while nothing is heard of the other nodes, 1s to 1h. Default `1m`.
+    pub(super) max_stale: Option<Spanned<Period>>,
+}
+
 /// `[egress]`: where the proxy itself may connect to.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -333,6 +359,9 @@ pub(super) struct RouteTable {
     /// Whether `%2F` may stand in a path. Default `false`.
     #[serde(default)]
     pub(super) encoded_slash: bool,
+    /// Whether requests are refused while a revocation may not be known here: with the store unreadable, or, in a `[cluster]`, after 2s without
+    /// a word of the other nodes. Needs `[store]`. Default `false`.
+    pub(super) revocation_critical: Option<Spanned<bool>>,
 }
 
 /// One `allow` entry: exactly one of `role`, `scope`, `principal`, and what it may do.

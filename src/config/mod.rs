@@ -10,7 +10,7 @@ mod schema;
 mod values;
 mod watched;
 
-pub use compile::{ClientCertificate, Listener, Plan, Process, compile};
+pub use compile::{ClientCertificate, ClusterPlace, ClusterSecrets, Listener, Plan, Process, compile};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use reference::reference;
 pub use reload::{LoadError, ReloadError, Reloader, load};

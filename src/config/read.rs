@@ -30,6 +30,7 @@ pub(super) struct File {
     pub(super) admin: Option<AdminTable>,
     pub(super) audit: AuditTable,
     pub(super) store: Option<StoreTable>,
+    pub(super) cluster: Option<ClusterTable>,
     pub(super) egress: EgressTable,
     pub(super) failures: FailuresTable,
     pub(super) identity_token: Option<IssuerTable>,
@@ -49,11 +50,12 @@ pub(super) struct File {
 }
 
 /// Every table, in the order in which the reference tells of them.
-pub(super) const TABLES: [&str; 18] = [
+pub(super) const TABLES: [&str; 19] = [
     "server",
     "admin",
     "audit",
     "store",
+    "cluster",
     "egress",
     "failures",
     "identity_token",
@@ -107,6 +109,7 @@ impl<'a> Reader<'_, 'a> {
                 "admin" => file.admin = self.single("admin", value),
                 "audit" => file.audit = self.single("audit", value).unwrap_or_default(),
                 "store" => file.store = self.single("store", value),
+                "cluster" => file.cluster = self.single("cluster", value),
                 "egress" => file.egress = self.single("egress", value).unwrap_or_default(),
                 "failures" => file.failures = self.single("failures", value).unwrap_or_default(),
                 "identity_token" => file.identity_token = self.single("identity_token", value),

@@ -60,7 +60,7 @@ impl fmt::Display for ReloadError {
         match self {
             Self::Load(error) => error.fmt(f),
             Self::NeedsRestart => f.write_str(
-                "[server], [admin], [audit], [store] and the addresses and bounds of [listen] hold for the life of a process; \
+                "[server], [admin], [audit], [store], [cluster] and the addresses and bounds of [listen] hold for the life of a process; \
                  start the new configuration with `claviger run --upgrade`",
             ),
             Self::Interrupted => f.write_str("the reload was interrupted"),

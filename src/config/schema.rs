@@ -43,12 +43,13 @@ pub fn schema() -> Value {
 }
 
 /// Every table of a file, in the order in which the reference tells of them.
-pub(super) fn tables(generator: &mut SchemaGenerator) -> [(&'static str, Shape, Schema); 18] {
+pub(super) fn tables(generator: &mut SchemaGenerator) -> [(&'static str, Shape, Schema); 19] {
     [
         ("server", Shape::Single, generator.subschema_for::<ServerTable>()),
         ("admin", Shape::Single, generator.subschema_for::<AdminTable>()),
         ("audit", Shape::Single, generator.subschema_for::<AuditTable>()),
         ("store", Shape::Single, generator.subschema_for::<StoreTable>()),
+        ("cluster", Shape::Single, generator.subschema_for::<ClusterTable>()),
         ("egress", Shape::Single, generator.subschema_for::<EgressTable>()),
         ("failures", Shape::Single, generator.subschema_for::<FailuresTable>()),
         ("identity_token", Shape::Single, generator.subschema_for::<IssuerTable>()),

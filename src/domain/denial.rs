@@ -179,6 +179,8 @@ pub enum Unavailable {
     UpstreamProtocol,
     /// The audit log takes no records.
     Audit,
+    /// What other nodes know or decide cannot be known here.
+    Cluster,
 }
 
 impl Denial {
@@ -205,7 +207,8 @@ impl Denial {
                 | Unavailable::IssuerKeys
                 | Unavailable::Authenticator
                 | Unavailable::Passwords
-                | Unavailable::Audit,
+                | Unavailable::Audit
+                | Unavailable::Cluster,
             ) => 503,
             Self::Internal => 500,
         }
@@ -241,7 +244,8 @@ impl Denial {
                 | Unavailable::IssuerKeys
                 | Unavailable::Authenticator
                 | Unavailable::Passwords
-                | Unavailable::Audit,
+                | Unavailable::Audit
+                | Unavailable::Cluster,
             ) => "unavailable",
             Self::Internal => "internal",
         }
@@ -260,6 +264,7 @@ impl Denial {
             Self::Unavailable(Unavailable::Authenticator) => "authenticator",
             Self::Unavailable(Unavailable::Passwords) => "passwords",
             Self::Unavailable(Unavailable::Audit) => "audit",
+            Self::Unavailable(Unavailable::Cluster) => "cluster",
             Self::Unavailable(Unavailable::Upstream | Unavailable::UpstreamTimeout | Unavailable::UpstreamProtocol)
             | Self::HeadTooLarge
             | Self::BodyTooLarge
@@ -307,7 +312,8 @@ impl Denial {
                 | Unavailable::IssuerKeys
                 | Unavailable::Authenticator
                 | Unavailable::Passwords
-                | Unavailable::Audit,
+                | Unavailable::Audit
+                | Unavailable::Cluster,
             ) => "Something that this request needs is not available now.",
             Self::Internal => "An internal error.",
         }

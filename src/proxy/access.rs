@@ -124,10 +124,10 @@ impl Call<'_> {
         let (by, needed, reason) = (principal.name(), approval.needed, body.reason);
         let access = self.access()?;
         let change = move |request: &mut AccessRequest| match verb {
-            AccessVerb::Approve => request.vote(&by, true, reason, needed, now),
-            AccessVerb::Deny => request.vote(&by, false, reason, needed, now),
-            AccessVerb::End => request.end(&by, reason, now),
-            AccessVerb::Review => request.review(&by, reason, now),
+            AccessVerb::Approve => request.vote(&by, true, reason.clone(), needed, now),
+            AccessVerb::Deny => request.vote(&by, false, reason.clone(), needed, now),
+            AccessVerb::End => request.end(&by, reason.clone(), now),
+            AccessVerb::Review => request.review(&by, reason.clone(), now),
         };
         let request = blocking(move || access.change(id, change)).await?;
         self.until_held(&request).await;
@@ -211,6 +211,7 @@ async fn blocking<T: Send + 'static>(
             log::error!("access requests cannot be read or written: {error}");
             Err(Denial::Unavailable(Unavailable::Authenticator))
         }
+        Ok(Err(AccessError::Away(_))) => Err(Denial::Unavailable(Unavailable::Cluster)),
         Err(_) => Err(Denial::Internal),
     }
 }

@@ -111,6 +111,9 @@ async fn permit(
     body: Option<[u8; 32]>,
 ) -> Result<Decision, Refusal> {
     let Candidate { route, view, proof, mut slots, websocket } = candidate;
+    if route.is_revocation_critical && !services.knows_revocations() {
+        return Err(Denial::Unavailable(Unavailable::Cluster).into());
+    }
     let permit = authorize(services, snapshot, &route, proof.principal, &view, body, draft.time())?;
     draft.authorized(&permit);
     let line = line::carry(services, connection, &permit, draft.time())
@@ -198,6 +201,7 @@ async fn spend(services: &Services, permit: &Permit, now: SystemTime) -> Result<
             log::error!("a use of a grant cannot be written: {error}");
             Err(Denial::Unavailable(Unavailable::Authenticator))
         }
+        Ok(Err(AccessError::Away(_))) => Err(Denial::Unavailable(Unavailable::Cluster)),
         Err(_) => Err(Denial::Internal),
     }
 }

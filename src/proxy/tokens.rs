@@ -98,7 +98,7 @@ impl Call<'_> {
         let headers = self.headers(form)?;
         let asks = self.caller.prove(Proof::Presented(&headers), body, now).await?;
         let inactive = Ok(json!({ "active": false }));
-        let Some(session) = self.service.taken.tokens.of_token(token, now)? else { return inactive };
+        let Some(session) = self.service.taken.tokens.of_token(token, now).await? else { return inactive };
         let (roles, when) = (&self.service.roles, self.caller.circumstances());
         let has = |role: &&str| {
             roles.has(&asks.principal, role, &when) && !self.caller.is_revoked_as(&asks.principal, Some(role), now)
@@ -115,7 +115,7 @@ impl Call<'_> {
     async fn revoke(&mut self, form: &Form) -> Result<Value, Denial> {
         let token = form.get("token").ok_or(Denial::TokenRequest(OauthFault::InvalidRequest))?;
         let now = self.caller.draft.time();
-        let Some(session) = self.service.taken.tokens.of_token(token, now)? else { return Ok(json!({})) };
+        let Some(session) = self.service.taken.tokens.of_token(token, now).await? else { return Ok(json!({})) };
         self.caller.draft.authenticated(&session.principal);
         let lasts = session.until.duration_since(now).unwrap_or_default();
         let (of, by) = (Revoked::Session(session.stay.id), session.principal.name());

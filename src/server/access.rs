@@ -66,11 +66,11 @@ impl Watcher<'_> {
     }
 
     fn tell(&mut self, untold: Vec<Untold>) {
-        for Untold { request, events } in untold {
+        for Untold { request, from } in untold {
             let all = request.events.len();
             let known = self.told.iter().filter(|(_, id, _)| *id == request.id).map(|(_, _, told)| *told).max();
-            let first = known.unwrap_or(0).max(all - events.len());
-            for event in request.events.get(first..).unwrap_or_default() {
+            let first = known.unwrap_or(0).max(from);
+            for event in request.events.iter().skip(first).filter(|event| self.access.tells(event)) {
                 self.tell_one(&request, event);
             }
             if first < all {

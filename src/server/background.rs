@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::sessions;
+use crate::cluster::Cluster;
 use crate::config::Reloader;
 use crate::domain::Lockout;
 use crate::proxy::ingress::Gate;
@@ -24,14 +25,16 @@ pub(super) struct Background {
     services: Arc<Services>,
     reloader: Arc<Reloader>,
     gates: Vec<Arc<Gate>>,
+    cluster: Option<Arc<Cluster>>,
 }
 
 pub(super) fn service(
     services: Arc<Services>,
     reloader: Arc<Reloader>,
     gates: Vec<Arc<Gate>>,
+    cluster: Option<Arc<Cluster>>,
 ) -> GenBackgroundService<Background> {
-    background_service("background", Background { services, reloader, gates })
+    background_service("background", Background { services, reloader, gates, cluster })
 }
 
 #[async_trait]
@@ -101,6 +104,7 @@ impl Background {
             let open: usize = self.gates.iter().map(|gate| gate.open_connections()).sum();
             metrics.connections.set(gauge(open));
             self.count_availability();
+            self.count_peers();
             for (gate, carried) in self.gates.iter().zip(&mut carried) {
                 carried.over(gate, metrics);
             }
@@ -109,6 +113,13 @@ impl Background {
 }
 
 impl Background {
+    fn count_peers(&self) {
+        let Some(cluster) = &self.cluster else { return };
+        let metrics = &self.services.engines.metrics;
+        metrics.cluster_reached.set(cluster.is_reached().into());
+        metrics.cluster_silence.set(cluster.silence().map_or(f64::INFINITY, |silence| silence.as_secs_f64()));
+    }
+
     fn count_availability(&self) {
         let metrics = &self.services.engines.metrics;
         let secrets = self.services.engines.vaults.status();

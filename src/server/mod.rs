@@ -2,6 +2,7 @@
 
 mod access;
 mod background;
+mod cluster;
 mod complaint;
 mod handover;
 mod listeners;
@@ -116,13 +117,18 @@ pub fn run(options: Options) -> Result<(), StartError> {
     process::install_crypto();
     let engines = Engines::new().map_err(|error| StartError::Internal(error.to_string()))?;
     let (watched, plan) = config::load(&options.config, 1, &engines);
-    let Plan { snapshot, process, .. } = plan?;
+    let Plan { snapshot, process, cluster, .. } = plan?;
     let settings = audit::Settings { path: process.audit.clone(), ..audit::Settings::default() };
     let log = audit::Log::open(settings, engines.metrics.audit.clone()).map_err(StartError::Audit)?;
     let kept = process.store.as_deref().map(|path| open(path, &engines)).transpose().map_err(StartError::Store)?;
     let services = Services::new(engines, log, snapshot);
-    let services = Arc::new(match kept {
+    let services = match kept {
         Some((revocations, access)) => services.with_store(revocations, access),
+        None => services,
+    };
+    let cluster = cluster::join(&process, cluster, &services)?;
+    let services = Arc::new(match &cluster {
+        Some(cluster) => services.with_peers(Arc::clone(cluster) as _),
         None => services,
     });
     prime(&services)?;
@@ -140,7 +146,7 @@ pub fn run(options: Options) -> Result<(), StartError> {
     let reloader = Arc::new(Reloader::new(options.config, Arc::clone(&services), process.clone(), watched));
     let gates = listeners::add(&mut server, &process, &services);
     shutdown::exit_when_drained(&server, Arc::clone(&services), gates.clone());
-    server.add_service(background::service(Arc::clone(&services), reloader, gates));
+    server.add_service(background::service(Arc::clone(&services), reloader, gates, cluster));
     server.add_service(handover::Sockets { handover: Arc::clone(&handover), services: Arc::clone(&services) });
     revocations::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     access::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::crypto::MasterKey;
 use crate::domain::steady;
+use crate::session::SignersFault;
 use crate::state::Services;
 
 /// How often the keys are looked at, and last uses told.
@@ -39,8 +40,10 @@ pub(super) fn keep_keys(services: &Services) {
         return;
     };
     let sessions = services.engines.authenticators.sessions();
-    if let Err(fault) = sessions.keep_keys(&seal, service.rotate, SystemTime::now()) {
-        log::error!("sessions have no new keys: {fault}");
+    match sessions.keep_keys(&seal, service.rotate, SystemTime::now()) {
+        // That the others are away is told already.
+        Ok(()) | Err(SignersFault::Away(_)) => {}
+        Err(fault) => log::error!("sessions have no new keys: {fault}"),
     }
 }
 

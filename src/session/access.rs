@@ -80,6 +80,9 @@ pub struct AccessEvent {
     pub by: String,
     /// Why, where that was said.
     pub reason: Option<String>,
+    /// At which node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<Id>,
 }
 
 /// What is asked for.
@@ -125,6 +128,11 @@ impl AccessRequest {
         };
         request.note(AccessDeed::Asked, by.name(), Some(reason), now);
         request
+    }
+
+    /// Says of what was just done that it was done at this node.
+    pub(super) fn stamp(&mut self, node: Id) {
+        self.events.iter_mut().rev().take_while(|event| event.node.is_none()).for_each(|event| event.node = Some(node));
     }
 
     /// The whole name of who asks, `AUTHENTICATOR:ID`.
@@ -256,7 +264,7 @@ impl AccessRequest {
     }
 
     fn note(&mut self, deed: AccessDeed, by: String, reason: Option<String>, at: SystemTime) {
-        self.events.push(AccessEvent { at, deed, by, reason });
+        self.events.push(AccessEvent { at, deed, by, reason, node: None });
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use super::access::{AccessEvent, AccessRequest, AccessState};
-use super::{Lines, Store, StoreError};
+use super::store::{KeptAccess, access_row};
+use super::{Away, Lines, Peers, Row, Store, StoreError};
 use crate::domain::{AccessFault, Bounds, ExactRequest, Id, Name, Principal};
 
 /// An access request that was granted.
@@ -41,6 +42,8 @@ pub struct Access {
     lines: Arc<Lines>,
     /// What nobody had written down when this began.
     first: Mutex<Vec<Untold>>,
+    peers: OnceLock<Arc<dyn Peers>>,
+    node: Id,
 }
 
 #[derive(Debug)]
@@ -82,8 +85,8 @@ impl Use<'_> {
 pub struct Untold {
     /// The request as it is now.
     pub request: AccessRequest,
-    /// The events, in order.
-    pub events: Vec<AccessEvent>,
+    /// From which of its events on.
+    pub from: usize,
 }
 
 /// Why nothing became of a change.
@@ -93,10 +96,14 @@ pub enum AccessError {
     Fault(AccessFault),
     /// The store cannot be used.
     Store(StoreError),
+    /// The other nodes cannot be told or asked.
+    Away(Away),
 }
 
 /// How long what is over is kept, for who lists it.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How often a change is tried again that another node was faster with.
+const ATTEMPTS: u32 = 10;
 
 impl Access {
     /// The most requests of one principal that wait at once.
@@ -110,15 +117,28 @@ impl Access {
         let reading = Reading { store: store.again()?, version: None, seen: 0 };
         let access = Self {
             looking: Mutex::new(store.again()?),
+            node: store.node()?,
             writing: Mutex::new(store),
             reading: Mutex::new(reading),
             held: RwLock::default(),
             count: AtomicUsize::new(0),
             lines,
             first: Mutex::default(),
+            peers: OnceLock::new(),
         };
         let first = access.refresh(SystemTime::now())?;
         Ok(Self { first: Mutex::new(first), ..access })
+    }
+
+    /// Decides together with these nodes from now on; once.
+    pub fn share_with(&self, peers: Arc<dyn Peers>) {
+        // A second time it would be with the same.
+        let _ = self.peers.set(peers);
+    }
+
+    /// Whether an event is to be told of here: each is told of at the node where it came to be.
+    pub fn tells(&self, event: &AccessEvent) -> bool {
+        event.node.is_none_or(|node| node == self.node)
     }
 
     /// The grant that a request may use. Nothing is locked while there are none.
@@ -142,25 +162,67 @@ impl Access {
         own.is_some_and(|own| own.iter().any(|one| one.id == id))
     }
 
-    /// Asks. On the disk when this returns.
+    /// Asks. On the disk when this returns, and known to the other nodes.
     ///
     /// # Errors
-    /// [`AccessFault::TooMany`] where too many wait, or [`StoreError`].
+    /// [`AccessFault::TooMany`] where too many wait, [`StoreError`], or [`Away`].
     pub fn ask(&self, request: &AccessRequest, now: SystemTime) -> Result<(), AccessError> {
-        let is_kept = self.writing().add_access(request, Self::MAX_PENDING, now)?;
-        if is_kept { Ok(()) } else { Err(AccessError::Fault(AccessFault::TooMany)) }
+        let mut request = request.clone();
+        request.stamp(self.node);
+        let Some(peers) = self.peers.get() else {
+            let is_kept = self.writing().add_access(&request, Self::MAX_PENDING, now)?;
+            return if is_kept { Ok(()) } else { Err(AccessError::Fault(AccessFault::TooMany)) };
+        };
+        if !self.looking().may_ask(&request, Self::MAX_PENDING, now)? {
+            return Err(AccessError::Fault(AccessFault::TooMany));
+        }
+        self.put(&**peers, &request, 1, now).map(drop)
     }
 
-    /// Changes one; on the disk when this returns.
+    /// Changes one; on the disk when this returns, and known to the other nodes, of which only one can change the same version of it.
     ///
     /// # Errors
-    /// What the change says, [`AccessFault::Unknown`], or [`StoreError`].
+    /// What the change says, [`AccessFault::Unknown`], [`StoreError`], or [`Away`].
     pub fn change(
         &self,
         id: Id,
-        change: impl FnOnce(&mut AccessRequest) -> Result<(), AccessFault>,
+        change: impl Fn(&mut AccessRequest) -> Result<(), AccessFault>,
     ) -> Result<AccessRequest, AccessError> {
-        self.writing().change_access(id, change)?.map_err(AccessError::Fault)
+        let change = |request: &mut AccessRequest| {
+            let done = change(request);
+            request.stamp(self.node);
+            done
+        };
+        let Some(peers) = self.peers.get() else {
+            return self.writing().change_access(id, change)?.map_err(AccessError::Fault);
+        };
+        for _ in 0..ATTEMPTS {
+            let found = self.looking().versioned_access(id)?;
+            let (was, version) = found.ok_or(AccessError::Fault(AccessFault::Unknown))?;
+            let mut one = was.clone();
+            let done = change(&mut one);
+            if one == was || self.put(&**peers, &one, version + 1, SystemTime::now())? {
+                return done.map(|()| one).map_err(AccessError::Fault);
+            }
+            peers.hear()?;
+        }
+        Err(AccessError::Away(Away::Link))
+    }
+
+    /// Tells whether this version is the one that all nodes take.
+    fn put(
+        &self,
+        peers: &dyn Peers,
+        request: &AccessRequest,
+        version: u64,
+        now: SystemTime,
+    ) -> Result<bool, AccessError> {
+        let row: Row = access_row(request, version, now);
+        if peers.put(std::slice::from_ref(&row))? == 0 {
+            return Ok(false);
+        }
+        self.writing().take(&[row], None)?;
+        Ok(true)
     }
 
     /// Uses one of the requests that a grant is for; on the disk when this returns.
@@ -176,7 +238,13 @@ impl Access {
     /// # Errors
     /// [`AccessFault::Unknown`], or [`StoreError`].
     pub fn get(&self, id: Id) -> Result<AccessRequest, AccessError> {
-        self.looking().access(id)?.ok_or(AccessError::Fault(AccessFault::Unknown))
+        let mut found = self.looking().access(id)?;
+        if let (None, Some(peers)) = (&found, self.peers.get()) {
+            // It may have been made at another node just now.
+            peers.hear()?;
+            found = self.looking().access(id)?;
+        }
+        found.ok_or(AccessError::Fault(AccessFault::Unknown))
     }
 
     /// All that are kept.
@@ -224,11 +292,9 @@ impl Access {
         if !ended.is_empty() {
             self.lines.cut(|carried| ended.iter().find(|(id, _)| carried.grant == Some(*id)).map(|(_, at)| *at));
         }
-        let untold = news.into_iter().filter(|kept| kept.told < kept.one.events.len()).map(|kept| Untold {
-            events: kept.one.events.get(kept.told..).unwrap_or_default().to_vec(),
-            request: kept.one,
-        });
-        Ok(untold.collect())
+        let is_untold = |kept: &KeptAccess| kept.one.events.iter().skip(kept.told).any(|event| self.tells(event));
+        let untold = news.into_iter().filter(is_untold);
+        Ok(untold.map(|kept| Untold { from: kept.told, request: kept.one }).collect())
     }
 
     /// The events that nobody had written down when this began; once.
@@ -246,20 +312,22 @@ impl Access {
     /// # Errors
     /// [`StoreError`] when it cannot be written.
     pub fn settle(&self, now: SystemTime) -> Result<(), StoreError> {
-        let store = self.writing();
-        for id in store.late_access(now)? {
+        let late = self.looking().late_access(now)?;
+        for id in late {
             let expire = |request: &mut AccessRequest| {
                 request.expire(now);
                 Ok(())
             };
-            // Somebody else may have decided meanwhile.
-            let _ = store.change_access(id, expire)?;
+            // Somebody else may have decided meanwhile, and while the others are away nobody can.
+            if let Err(AccessError::Store(error)) = self.change(id, expire) {
+                return Err(error);
+            }
         }
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         held.end(now);
         self.count.store(held.of.values().map(Vec::len).sum(), Ordering::Release);
         drop(held);
-        now.checked_sub(KEPT).map_or(Ok(()), |over| store.remove_access(over))
+        now.checked_sub(KEPT).map_or(Ok(()), |over| self.writing().remove_access(over))
     }
 
     /// Says that so many events of a request are written down.
@@ -314,6 +382,15 @@ impl Held {
 impl From<StoreError> for AccessError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<Away> for AccessError {
+    fn from(away: Away) -> Self {
+        match away {
+            Away::Link => Self::Away(away),
+            Away::Store(error) => Self::Store(error),
+        }
     }
 }
 

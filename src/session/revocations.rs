@@ -19,6 +19,7 @@ pub struct Revocations {
     is_current: AtomicBool,
     lines: Arc<Lines>,
     store: Mutex<Store>,
+    is_shared: AtomicBool,
 }
 
 /// What became of a revocation.
@@ -67,7 +68,13 @@ impl Revocations {
             is_current: AtomicBool::new(true),
             lines: Arc::default(),
             store: Mutex::new(store),
+            is_shared: AtomicBool::new(false),
         })
+    }
+
+    /// Says that there are other nodes, which have to hear of each end.
+    pub fn share(&self) {
+        self.is_shared.store(true, Ordering::Relaxed);
     }
 
     /// A line, on which exchanges can be cut.
@@ -167,7 +174,7 @@ impl Revocations {
     /// # Errors
     /// [`StoreError`] when it cannot be written.
     pub fn tidy(&self, now: SystemTime) -> Result<(), StoreError> {
-        self.store().remove_ended(now)
+        self.store().remove_ended(now, self.is_shared.load(Ordering::Relaxed))
     }
 
     fn store(&self) -> MutexGuard<'_, Store> {

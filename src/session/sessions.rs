@@ -10,9 +10,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dashmap::DashMap;
 use serde_json::{Map, Value, json};
 
-use super::{Revocation, Signers, SignersFault, Store, StoreError};
+use super::{Away, Peers, Revocation, Row, RowKind, Signers, SignersFault, Store, StoreError};
 use crate::crypto::{MasterKey, random};
-use crate::domain::{Bounds, Id, Principal, Stay, seconds};
+use crate::domain::{Bounds, Id, Principal, Stay, millis, seconds};
 
 /// One session.
 #[derive(Debug, Clone)]
@@ -51,12 +51,15 @@ pub enum SessionFault {
     TooMany,
     /// The store cannot be used.
     Store(StoreError),
+    /// The other nodes cannot be told or asked.
+    Away(Away),
 }
 
 /// All sessions of a process, which it shares with others through the store.
 #[derive(Debug, Default)]
 pub struct Sessions {
     store: OnceLock<Connections>,
+    peers: OnceLock<Arc<dyn Peers>>,
     signers: ArcSwapOption<Signers>,
     /// Those that were used here and may become idle.
     used: DashMap<Id, Used, ahash::RandomState>,
@@ -67,6 +70,7 @@ pub struct Sessions {
 struct Connections {
     reading: Mutex<Store>,
     writing: Mutex<Store>,
+    keeping: Mutex<Store>,
 }
 
 #[derive(Debug)]
@@ -93,10 +97,38 @@ impl Sessions {
     /// # Errors
     /// [`StoreError`] when it cannot be opened again.
     pub fn open(&self, store: Store) -> Result<(), StoreError> {
-        let connections = Connections { reading: Mutex::new(store.again()?), writing: Mutex::new(store) };
+        let connections = Connections {
+            reading: Mutex::new(store.again()?),
+            keeping: Mutex::new(store.again()?),
+            writing: Mutex::new(store),
+        };
         // A second one is of the same process, which has one.
         let _ = self.store.set(connections);
         Ok(())
+    }
+
+    /// Shares everything with these nodes from now on; once.
+    pub fn share_with(&self, peers: Arc<dyn Peers>) {
+        // A second time it would be with the same.
+        let _ = self.peers.set(peers);
+    }
+
+    /// Whether there are other nodes, of which nothing was heard for so long that an end could have been missed.
+    pub fn is_cut_off(&self) -> bool {
+        self.peers.get().is_some_and(|peers| peers.is_silent())
+    }
+
+    /// Hears what other nodes have begun, where there are any; tells whether there are. Not for threads that serve requests.
+    ///
+    /// # Errors
+    /// [`SessionFault::Away`] when they cannot be asked.
+    pub fn hear(&self) -> Result<bool, SessionFault> {
+        self.peers.get().map_or(Ok(false), |peers| peers.hear().map(|()| true).map_err(SessionFault::Away))
+    }
+
+    /// Whether there are other nodes.
+    pub fn is_shared(&self) -> bool {
+        self.peers.get().is_some()
     }
 
     /// The keys that sign; none until [`Self::keep_keys`] has worked.
@@ -109,8 +141,10 @@ impl Sessions {
     /// # Errors
     /// [`SignersFault`]; the keys that were read before serve on.
     pub fn keep_keys(&self, seal: &MasterKey, rotate: Duration, now: SystemTime) -> Result<(), SignersFault> {
-        let Some(store) = self.writing() else { return Ok(()) };
-        let signers = Signers::keep(&store, seal, rotate, now)?;
+        let Some(store) = self.store.get() else { return Ok(()) };
+        // Waiting for the network, nobody may hold what sessions are begun with.
+        let store = store.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let signers = Signers::keep(&store, self.peers.get().map(|peers| &**peers), seal, rotate, now)?;
         let is_same = self.signers().is_some_and(|old| old.key_set() == signers.key_set());
         if !is_same {
             self.signers.store(Some(Arc::new(signers)));
@@ -139,7 +173,21 @@ impl Sessions {
         if !store.add_session(&session, most, now)? {
             return Err(SessionFault::TooMany);
         }
+        drop(store);
+        self.tell(&session, now)?;
         Ok((session, token))
+    }
+
+    /// Tells the other nodes of a session; one that they do not know of is none.
+    fn tell(&self, session: &Session, now: SystemTime) -> Result<(), SessionFault> {
+        let (Some(peers), Some(store)) = (self.peers.get(), self.writing()) else { return Ok(()) };
+        let row = store.session_row(session.stay.id, now)?.ok_or(SessionFault::Closed)?;
+        drop(store);
+        let Err(away) = peers.put(&[row]) else { return Ok(()) };
+        if let Some(store) = self.writing() {
+            store.remove_session(session.stay.id)?;
+        }
+        Err(SessionFault::Away(away))
     }
 
     /// The session of this id, if it is not over.
@@ -181,7 +229,7 @@ impl Sessions {
             let every = used.stay.idle.unwrap_or_default() / Self::PARTS;
             let last = used.stay.used();
             if last > used.told + every {
-                news.push((*id, last));
+                news.push((*id, last, used.until));
             }
             now < used.until
         });
@@ -190,7 +238,16 @@ impl Sessions {
         }
         store.remove_sessions(now)?;
         drop(store);
-        for (id, last) in news {
+        if let Some(peers) = self.peers.get() {
+            let row = |(id, last, ends): &(Id, SystemTime, SystemTime)| {
+                let (version, document) = (millis(*last), String::new());
+                Row { kind: RowKind::Use, id: id.to_string(), version, ends: *ends, document }
+            };
+            let rows: Vec<_> = news.iter().map(row).collect();
+            // Those that are not told now are with their next use.
+            let _ = rows.chunks(super::ROWS_AT_ONCE as usize).try_for_each(|rows| peers.put(rows).map(drop));
+        }
+        for (id, last, _) in news {
             if let Some(mut used) = self.used.get_mut(&id) {
                 used.told = last;
             }
@@ -273,6 +330,7 @@ impl fmt::Display for SessionFault {
             Self::Closed => f.write_str("there is no store, or no key that signs"),
             Self::TooMany => f.write_str("the principal has as many sessions as it may"),
             Self::Store(error) => error.fmt(f),
+            Self::Away(away) => away.fmt(f),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::store::KeptKey;
-use super::{Sessions, Store, StoreError};
+use super::store::{KeptKey, key_row};
+use super::{Away, Peers, Sessions, Store, StoreError};
 use crate::crypto::{MasterKey, OpenError, SigningKey, SigningKeyFault};
 use crate::domain::Secret;
 
@@ -27,6 +27,8 @@ struct Signer {
 pub enum SignersFault {
     /// The store cannot be used.
     Store(StoreError),
+    /// The other nodes cannot be asked.
+    Away(Away),
     /// A key does not open.
     Sealed(OpenError),
     /// No key could be made, or what was sealed is none.
@@ -40,12 +42,13 @@ const CONTEXT: &[u8] = b"claviger session signing key";
 
 impl Signers {
     /// The keys in the store; makes the first, and the next one when the last has signed for so long, and forgets those whose tokens are
-    /// all over. Two processes that do it at once make one.
+    /// all over. Two processes, or nodes, that do it at once make one.
     ///
     /// # Errors
     /// One [`SignersFault`] per way to fail; nothing is changed then.
     pub(super) fn keep(
         store: &Store,
+        peers: Option<&dyn Peers>,
         seal: &MasterKey,
         rotate: Duration,
         now: SystemTime,
@@ -53,13 +56,13 @@ impl Signers {
         loop {
             let signers = Self::open(store.signing_keys()?, seal)?;
             let Some(last) = signers.keys.last() else {
-                signers.add(store, seal, now)?;
+                signers.add(store, peers, seal, now, now)?;
                 continue;
             };
             // A key whose time to sign came while no process ran has not been seen by anybody.
             let next = (last.from + rotate).max(now + LEAD);
             if last.from + rotate <= now + LEAD {
-                signers.add(store, seal, next)?;
+                signers.add(store, peers, seal, next, now)?;
                 continue;
             }
             signers.forget(store, now)?;
@@ -78,11 +81,27 @@ impl Signers {
         Ok(Self { set: format!(r#"{{"keys":[{}]}}"#, set.join(",")).into(), keys })
     }
 
-    fn add(&self, store: &Store, seal: &MasterKey, signs: SystemTime) -> Result<(), SignersFault> {
+    fn add(
+        &self,
+        store: &Store,
+        peers: Option<&dyn Peers>,
+        seal: &MasterKey,
+        signs: SystemTime,
+        now: SystemTime,
+    ) -> Result<(), SignersFault> {
         let last = self.keys.last().map_or(0, |last| last.number);
         let pem = SigningKey::generate().map_err(SignersFault::Key)?;
         // Where another process was first, its key is there now.
-        store.add_signing_key(last, &seal.seal(CONTEXT, pem.as_bytes()), signs)?;
+        let sealed = seal.seal(CONTEXT, pem.as_bytes());
+        let is_ours = match peers {
+            Some(peers) => peers.put(&[key_row(last + 1, &sealed, signs, now)]).map_err(SignersFault::Away)? > 0,
+            None => true,
+        };
+        if is_ours {
+            store.add_signing_key(last, &sealed, signs)?;
+        } else if let Some(peers) = peers {
+            peers.hear().map_err(SignersFault::Away)?;
+        }
         Ok(())
     }
 
@@ -123,6 +142,7 @@ impl fmt::Display for SignersFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(error) => error.fmt(f),
+            Self::Away(away) => away.fmt(f),
             Self::Sealed(error) => write!(f, "a signing key in the store does not open: {error}"),
             Self::Key(fault) => fault.fmt(f),
         }
@@ -145,7 +165,7 @@ mod tests {
         let store = Store::open(&folder.path().join("claviger.db")).expect("opened");
         let (seal, begin) = (MasterKey::generate(), UNIX_EPOCH + Duration::from_secs(1_000_000));
         let keys = |after: Duration| {
-            let signers = Signers::keep(&store, &seal, 24 * HOUR, begin + after).expect("kept");
+            let signers = Signers::keep(&store, None, &seal, 24 * HOUR, begin + after).expect("kept");
             let kid = signers.signer(begin + after).expect("a key").kid().to_owned();
             (kid, signers.key_set().matches("kid").count())
         };
@@ -166,7 +186,7 @@ mod tests {
     fn with_another_seal_there_are_no_keys_and_none_is_made() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(&folder.path().join("claviger.db")).expect("opened");
-        let keep = |seal: &MasterKey| Signers::keep(&store, seal, 24 * HOUR, SystemTime::now());
+        let keep = |seal: &MasterKey| Signers::keep(&store, None, seal, 24 * HOUR, SystemTime::now());
         let seal = MasterKey::generate();
         let set = Arc::clone(keep(&seal).expect("made").key_set());
         let fault = keep(&MasterKey::generate()).expect_err("sealed");

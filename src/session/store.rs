@@ -12,8 +12,12 @@ use super::{Change, Revocation, Revoked};
 
 mod access;
 mod sessions;
+mod shared;
 
+pub(super) use access::{KeptAccess, access_row};
 pub(super) use sessions::KeptKey;
+pub(super) use shared::key_row;
+pub use shared::{Mark, ROWS_AT_ONCE};
 
 /// What outlives a process. Every change is on the disk when it returns.
 #[derive(Debug)]
@@ -45,7 +49,7 @@ pub struct StoreError {
 }
 
 /// The form of the tables. A file of another number was written by another version of the program.
-const FORM: i64 = 5;
+const FORM: i64 = 6;
 /// How long to wait for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -59,7 +63,8 @@ const TABLES: &str = "
         until     INTEGER,
         lifted_by TEXT,
         change    INTEGER NOT NULL,
-        told      INTEGER NOT NULL DEFAULT 0
+        told      INTEGER NOT NULL DEFAULT 0,
+        sent      INTEGER NOT NULL DEFAULT 0
     ) STRICT, WITHOUT ROWID;
     CREATE UNIQUE INDEX IF NOT EXISTS revocation_change ON revocation (change);
     CREATE INDEX IF NOT EXISTS revocation_of ON revocation (of);
@@ -101,8 +106,10 @@ impl Store {
     fn begin(&self) -> Result<(), StoreError> {
         self.prepare().map_err(|error| self.fault(&error))?;
         match self.number("user_version")? {
+            0 => self.create("")?,
             // What came before had fewer tables.
-            0 | 2 => self.create()?,
+            2 => self.create(shared::SENT)?,
+            5 => self.create(&format!("{}{}", shared::SENT, shared::VERSION))?,
             FORM => {}
             form => return Err(self.broken(format!("it has form {form}, and this program knows form {FORM}"))),
         }
@@ -121,11 +128,12 @@ impl Store {
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;")
     }
 
-    fn create(&self) -> Result<(), StoreError> {
+    fn create(&self, first: &str) -> Result<(), StoreError> {
         let text = format!(
-            "BEGIN IMMEDIATE; {TABLES} {} {} PRAGMA user_version = {FORM}; COMMIT;",
+            "BEGIN IMMEDIATE; {first} {TABLES} {} {} {} PRAGMA user_version = {FORM}; COMMIT;",
             sessions::TABLES,
-            access::TABLES
+            access::TABLES,
+            shared::TABLES
         );
         self.connection.execute_batch(&text).map_err(|error| self.fault(&error))
     }
@@ -140,6 +148,15 @@ impl Store {
             return Err(self.broken("it is not the file any more that was opened: restart".to_owned()));
         }
         self.number("data_version")
+    }
+
+    /// Whether others have changed anything since this was last asked; at first they have.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub fn is_changed(&mut self) -> Result<bool, StoreError> {
+        let version = self.version()?;
+        Ok(self.version.replace(version) != Some(version))
     }
 
     /// What others have changed since this was last asked, and everything at first. Costs next to nothing where that is nothing.
@@ -212,9 +229,12 @@ impl Store {
         self.change(&update, params![id.to_string(), by]).map(|changed| changed > 0)
     }
 
-    /// Removes those that are over and told. The last change stays: the numbers of the next go on from it.
-    pub(super) fn remove_ended(&self, now: SystemTime) -> Result<(), StoreError> {
-        let over = "((until <= ?1 AND told > 0) OR told > 1) AND change < (SELECT max(change) FROM revocation)";
+    /// Removes those that are over and told, and known to the others where there are any. The last change stays: the numbers of the next go on from it.
+    pub(super) fn remove_ended(&self, now: SystemTime, is_shared: bool) -> Result<(), StoreError> {
+        // The others have to hear of one that was lifted.
+        let lifted = if is_shared { "told > 1 AND sent > 1" } else { "told > 1" };
+        let over =
+            format!("((until <= ?1 AND told > 0) OR ({lifted})) AND change < (SELECT max(change) FROM revocation)");
         let any = format!("SELECT EXISTS (SELECT 1 FROM revocation WHERE {over})");
         let any: bool = self.connection.query_row(&any, [millis(now)], |row| row.get(0)).map_err(|e| self.fault(&e))?;
         if any {

@@ -28,6 +28,8 @@ pub struct Route {
     pub prefix: String,
     /// Whether `%2F` may stand in a path.
     pub encoded_slash: bool,
+    /// Whether requests are refused while a revocation may not be known here.
+    pub is_revocation_critical: bool,
     /// Whether WebSocket handshakes are passed on.
     pub websocket: bool,
     /// The largest request body, in bytes.

@@ -9,7 +9,7 @@ use super::Snapshot;
 use crate::audit::Log;
 use crate::authn::Authenticators;
 use crate::limit::{Limits, Lockouts};
-use crate::session::{Access, Revocations};
+use crate::session::{Access, Peers, Revocations};
 use crate::target::Targets;
 use crate::telemetry::Metrics;
 use crate::vault::Vaults;
@@ -59,6 +59,8 @@ pub struct Services {
     pub revocations: Option<Arc<Revocations>>,
     /// Who was granted what for a time; none where there is no store that could say so.
     pub access: Option<Arc<Access>>,
+    /// The other nodes; none where this one is alone.
+    pub peers: Option<Arc<dyn Peers>>,
     snapshot: ArcSwap<Snapshot>,
     reload: ArcSwap<ReloadOutcome>,
     serving: AtomicBool,
@@ -84,6 +86,7 @@ impl Services {
             audit,
             revocations: None,
             access: None,
+            peers: None,
             snapshot: ArcSwap::from_pointee(first),
             reload,
             serving: AtomicBool::new(false),
@@ -95,6 +98,18 @@ impl Services {
     #[must_use]
     pub fn with_store(self, revocations: Arc<Revocations>, access: Arc<Access>) -> Self {
         Self { revocations: Some(revocations), access: Some(access), ..self }
+    }
+
+    /// The same, with other nodes.
+    #[must_use]
+    pub fn with_peers(self, peers: Arc<dyn Peers>) -> Self {
+        Self { peers: Some(peers), ..self }
+    }
+
+    /// Whether every revocation is known here, but for those of the last moment.
+    pub fn knows_revocations(&self) -> bool {
+        self.revocations.as_ref().is_some_and(|revocations| revocations.is_current())
+            && self.peers.as_ref().is_none_or(|peers| peers.is_fresh())
     }
 
     /// The current snapshot. One call per exchange.

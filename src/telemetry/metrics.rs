@@ -49,6 +49,10 @@ pub struct Metrics {
     pub cut_seconds: Histogram,
     /// `claviger_grants`: grants in force.
     pub grants: IntGauge,
+    /// `claviger_cluster_reached`: 1 while the other nodes can be reached.
+    pub cluster_reached: IntGauge,
+    /// `claviger_cluster_silence_seconds`: how long nothing was heard of the other nodes.
+    pub cluster_silence: prometheus::Gauge,
     /// `claviger_broken_glass_total`: grants that somebody took without approval.
     pub broken_glass: IntCounter,
     /// `claviger_webhook_failures_total`: events that the webhook of access requests was not told.
@@ -127,6 +131,9 @@ impl Metrics {
             secrets: Labelled::new(|state| secrets.with_label_values(&[state])),
             revocations: declare.gauge("revocations", "Revocations in force")?,
             grants: declare.gauge("grants", "Grants in force")?,
+            cluster_reached: declare.gauge("cluster_reached", "1 while the other nodes can be reached")?,
+            cluster_silence: declare
+                .number("cluster_silence_seconds", "How long nothing was heard of the other nodes")?,
             webhook_failures: declare.counter("webhook_failures_total", "Events that the webhook was not told")?,
             broken_glass: declare.counter("broken_glass_total", "Grants that were taken without approval")?,
             cut_seconds: declare.histogram(
@@ -198,6 +205,10 @@ impl Declare {
 
     fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
         self.register(IntGauge::with_opts(options(name, help))?)
+    }
+
+    fn number(&self, name: &str, help: &str) -> prometheus::Result<prometheus::Gauge> {
+        self.register(prometheus::Gauge::with_opts(options(name, help))?)
     }
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {

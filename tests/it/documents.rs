@@ -185,10 +185,11 @@ fn every_rule_by_which_requests_are_refused_is_told() {
 #[test]
 fn every_code_of_a_denial_is_told() {
     use Unavailable::{
-        Audit, Authenticator, Credential, IssuerKeys, Passwords, Upstream, UpstreamProtocol, UpstreamTimeout,
+        Audit, Authenticator, Cluster, Credential, IssuerKeys, Passwords, Upstream, UpstreamProtocol, UpstreamTimeout,
     };
     let file = "src/domain/denial.rs";
-    let away = [Credential, IssuerKeys, Authenticator, Passwords, Upstream, UpstreamTimeout, UpstreamProtocol, Audit];
+    let away =
+        [Credential, IssuerKeys, Authenticator, Passwords, Upstream, UpstreamTimeout, UpstreamProtocol, Audit, Cluster];
     assert_eq!(documented(file, "pub enum Unavailable").len(), away.len(), "this test lists every Unavailable");
     let mut denials = vec![
         Denial::Malformed(HttpFault::Field),
@@ -329,7 +330,7 @@ fn every_metric_is_told_with_its_labels() {
     }
     let declared = read("src/telemetry/metrics.rs");
     let (declared, _) = declared.split_once("#[cfg(test)]").expect("tests");
-    let calls = ["counter(", "counters(", "gauge(", "gauges(", "histogram(", "histograms("];
+    let calls = ["counter(", "counters(", "gauge(", "number(", "gauges(", "histogram(", "histograms("];
     let count: usize = calls
         .map(|call| {
             declared.matches(&format!("declare.{call}")).count()

@@ -11,6 +11,7 @@ mod asked;
 mod attacks;
 mod balance;
 mod check;
+mod cluster;
 mod demo;
 mod documents;
 mod faults;

@@ -66,7 +66,7 @@ impl Chain {
         }
         let proved = match (jwt, sessions) {
             (Some(jwt), _) => jwt.verify(&token, tag, now),
-            (None, sessions) => sessions?.tokens.verify(&token, tag, now),
+            (None, sessions) => sessions?.tokens.verify(&token, tag, now).await,
         };
         Some(proved.and_then(|principal| self.goes_on(principal)))
     }

@@ -51,12 +51,16 @@ impl Bench {
         if let Some(principal) = self.tokens.recall(&tag, now) {
             return Ok(used(principal));
         }
-        match self.tokens.verify(&Token::parse(token)?, tag, now) {
+        match block_on(self.tokens.verify(&Token::parse(token)?, tag, now)) {
             Ok(principal) => Ok(used(principal)),
             Err(Denial::Unauthenticated(fault)) => Err(fault),
             Err(other) => panic!("{other:?}"),
         }
     }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
 }
 
 fn parts(token: &str) -> (Value, Value) {
@@ -119,7 +123,7 @@ fn only_what_the_gateway_signed_as_a_session_is_one() {
     // What the token says of anything but the session's id does not matter: it may say more, and confers no more.
     let boasting = claiming("roles", json!(["admin"]));
     assert_eq!(bench.verify(&boasting, 1).as_deref(), Ok("ada"));
-    let found = bench.tokens.of_token(&boasting, bench.now).expect("looked up").expect("a session");
+    let found = block_on(bench.tokens.of_token(&boasting, bench.now)).expect("looked up").expect("a session");
     assert!(found.principal.roles.is_empty() && found.stay.id == session.stay.id);
     assert_eq!(bench.verify(&good, 601), Err(AuthnFault::Expired), "remembered or not");
 }

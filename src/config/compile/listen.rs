@@ -84,6 +84,7 @@ impl Compiler<'_, '_> {
                 Some(path) => Some(self.path(path)),
             },
             store: file.store.as_ref().map(|store| self.path(&store.path)),
+            cluster: None,
             listeners,
         }
     }

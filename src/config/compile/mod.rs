@@ -2,6 +2,7 @@
 
 mod access;
 mod authn;
+mod cluster;
 mod failures;
 mod identity;
 mod identity_token;
@@ -26,6 +27,7 @@ use crate::domain::Name;
 use crate::net::Egress;
 use crate::state::{Engines, Snapshot};
 
+pub use cluster::{ClusterPlace, ClusterSecrets};
 pub use listen::{ClientCertificate, Listener};
 
 /// A compiled configuration: what is swapped at a reload, and what holds for the life of the process.
@@ -37,6 +39,8 @@ pub struct Plan {
     pub process: Process,
     /// The names of the authenticators, for commands that name one.
     pub authenticators: Vec<Name>,
+    /// What opens and seals what the nodes of a cluster share.
+    pub cluster: Option<ClusterSecrets>,
 }
 
 /// The part of a configuration that holds for the life of the process.
@@ -54,6 +58,8 @@ pub struct Process {
     pub audit: Option<PathBuf>,
     /// The file of what outlives the process; none where nothing has to.
     pub store: Option<PathBuf>,
+    /// Where the nodes of a cluster meet; none for a node that is alone.
+    pub cluster: Option<ClusterPlace>,
     /// The listeners.
     pub listeners: Vec<Listener>,
 }
@@ -75,9 +81,9 @@ pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> (Watc
     let watched = Watched::default();
     let mut compiler = Compiler { report: &mut report, engines, base, egress, unreadable, watched };
     let authenticators = tables.authn.keys().cloned().collect();
-    let (snapshot, process) = compiler.run(tables, number);
+    let (snapshot, process, cluster) = compiler.run(tables, number);
     let watched = compiler.watched;
-    (watched, report.finish().map(|()| Plan { snapshot, process, authenticators }))
+    (watched, report.finish().map(|()| Plan { snapshot, process, authenticators, cluster }))
 }
 
 /// What compiling an entry needs besides the entry.
@@ -97,14 +103,19 @@ struct Compiled<T> {
 }
 
 impl Compiler<'_, '_> {
-    fn run(&mut self, file: File, number: u64) -> (Snapshot, Process) {
+    fn run(&mut self, file: File, number: u64) -> (Snapshot, Process, Option<ClusterSecrets>) {
         let nothing_to_do = file.listen.is_empty() || file.route.is_empty();
         if nothing_to_do && self.report.count() == 0 {
             let cure = "write at least one `[listen.NAME]` and one `[route.NAME]`";
             self.report.add(0..0, "there is nothing to serve", cure);
         }
-        let process = self.process(&file);
+        let mut process = self.process(&file);
         let vaults = self.each("vault", file.vault, Self::vault);
+        let cluster = file.cluster.and_then(|table| self.cluster(&table.redis, process.store.is_some(), &vaults));
+        let secrets = cluster.map(|(place, secrets)| {
+            process.cluster = Some(place);
+            secrets
+        });
         let targets = self.each("target", file.target, Self::target);
         let credentials =
             self.each("credential", file.credential, |c, name, entry| c.credential(name, entry, &vaults, &targets));
@@ -128,8 +139,9 @@ impl Compiler<'_, '_> {
             sessions,
             approvals,
             is_asked,
+            has_store: process.store.is_some(),
         };
-        let has_store = process.store.is_some();
+        let has_store = parts.has_store;
         let sessions = file.sessions.and_then(|table| self.sessions(&table, has_store, &vaults, &parts));
         parts.sessions = sessions.as_ref().map(|service| service.taken.clone());
         let access = file.access.and_then(|table| self.access(&table, has_store, &vaults, &parts));
@@ -137,7 +149,9 @@ impl Compiler<'_, '_> {
         let vaults = vaults.by_name.into_values().flatten().collect();
         let targets = parts.targets.by_name.into_values().flatten().collect();
         let issuer = parts.issuer;
-        (Snapshot { number, router, routes, vaults, targets, failures, issuer, sessions, access, listeners }, process)
+        let snapshot =
+            Snapshot { number, router, routes, vaults, targets, failures, issuer, sessions, access, listeners };
+        (snapshot, process, secrets)
     }
 
     fn each<T, V>(

@@ -21,6 +21,7 @@ use crate::target::Target;
 
 /// What routes are made of.
 pub(super) struct Parts {
+    pub(super) has_store: bool,
     pub(super) targets: Compiled<Arc<Target>>,
     pub(super) credentials: Compiled<Arc<Credential>>,
     pub(super) authenticators: Compiled<Authenticator>,
@@ -127,6 +128,7 @@ impl Compiler<'_, '_> {
             methods,
             prefix: prefix?,
             encoded_slash: table.encoded_slash,
+            is_revocation_critical: self.revocation_critical(table.revocation_critical.as_ref(), parts),
             websocket: table.websocket,
             max_body: table.max_body.map_or(10 * 1024 * 1024, |size| size.0),
             body_timeout: or(table.body_timeout, 60),

@@ -72,7 +72,7 @@ impl Compiler<'_, '_> {
     }
 
     /// A key that is not there yet refuses sessions, as every missing secret does; one that is there has to be a key.
-    fn sealing_key(&mut self, text: &Text, vaults: &Compiled<Arc<Vault>>) -> Option<Arc<Slot>> {
+    pub(super) fn sealing_key(&mut self, text: &Text, vaults: &Compiled<Arc<Vault>>) -> Option<Arc<Slot>> {
         let slot = self.secret(text, vaults)?;
         if let Ok(secret) = slot.load() {
             let key = std::str::from_utf8(secret.expose()).ok().and_then(|text| MasterKey::parse(text.trim_end()).ok());

@@ -14,6 +14,7 @@ const BARE: &str = r#"
 server = {}
 audit = {}
 store = { path = "claviger.db" }
+cluster = { redis = { url = "redis://127.0.0.1", key = "directory:cluster" } }
 [admin]
 address = "127.0.0.1:9901"
 [failures]

@@ -120,6 +120,7 @@ pub(super) fn claims(session: &Session, issuer: &str, roles: &Roles) -> Value {
 pub(super) fn denial(fault: &SessionFault) -> Denial {
     match fault {
         SessionFault::TooMany => Denial::TooManySessions,
+        SessionFault::Away(_) => Denial::Unavailable(Unavailable::Cluster),
         SessionFault::Closed | SessionFault::Store(_) => {
             log::error!("a session cannot be begun or ended: {fault}");
             Denial::Unavailable(Unavailable::Authenticator)

@@ -122,7 +122,11 @@ fn each_event_is_told_until_it_is_written_down() {
     let request = asked(None, Bounds::default(), now);
     let (access_one, _) = access(&path);
     let deeds = |untold: Vec<Untold>| -> Vec<_> {
-        untold.into_iter().flat_map(|one| one.events).map(|event| event.deed).collect()
+        untold
+            .into_iter()
+            .flat_map(|one| one.request.events.into_iter().skip(one.from))
+            .map(|event| event.deed)
+            .collect()
     };
     access_one.ask(&request, now).expect("asked");
     assert_eq!(deeds(access_one.refresh(now).expect("read")), [AccessDeed::Asked]);

@@ -1,12 +1,13 @@
 //! The table of access requests, each a document with its history.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rusqlite::params;
 
-use super::{Store, StoreError, millis};
+use super::{Store, StoreError, millis, shared, time};
 use crate::domain::{AccessFault, Id};
 use crate::session::access::{AccessRequest, AccessState};
+use crate::session::{Row, RowKind};
 
 pub(super) const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS access (
@@ -16,7 +17,8 @@ pub(super) const TABLES: &str = "
         ends     INTEGER NOT NULL,
         document TEXT NOT NULL,
         change   INTEGER NOT NULL,
-        told     INTEGER NOT NULL DEFAULT 0
+        told     INTEGER NOT NULL DEFAULT 0,
+        version  INTEGER NOT NULL DEFAULT 1
     ) STRICT, WITHOUT ROWID;
     CREATE UNIQUE INDEX IF NOT EXISTS access_change ON access (change);
     CREATE INDEX IF NOT EXISTS access_of ON access (of, pending);
@@ -30,6 +32,10 @@ const NEXT: &str = "(SELECT coalesce(max(change), 0) + 1 FROM access)";
 const MAX_KEPT: u32 = 500;
 /// The most that are listed.
 const MAX_LISTED: u32 = 1000;
+
+/// How long others can hear of one that is over, and of one that waits to be looked at.
+pub(super) const OVER: Duration = Duration::from_secs(8 * 24 * 3600);
+pub(super) const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// An access request as it lies in the store.
 pub(in crate::session) struct KeptAccess {
@@ -50,6 +56,21 @@ impl Store {
         now: SystemTime,
     ) -> Result<bool, StoreError> {
         let begun = self.begin_change()?;
+        if !self.may_ask(one, most, now)? {
+            return Ok(false);
+        }
+        self.take_access(one, 1)?;
+        self.end_change(begun)?;
+        Ok(true)
+    }
+
+    /// Whether there is room for one more request of who asks.
+    pub(in crate::session) fn may_ask(
+        &self,
+        one: &AccessRequest,
+        most: u32,
+        now: SystemTime,
+    ) -> Result<bool, StoreError> {
         let of = one.requester();
         let count = "SELECT count(*) FROM access WHERE of = ?1 AND pending > ?2";
         let count: u32 = self.row(count, params![of, millis(now)], |row| row.get(0))?.unwrap_or_default();
@@ -57,15 +78,21 @@ impl Store {
             self.row("SELECT count(*) FROM access WHERE of = ?1", [&of], |row| row.get(0))?.unwrap_or_default();
         // Who breaks the glass is not to be told to wait.
         let waits = one.state == AccessState::Pending;
-        if waits && (count >= most || all >= MAX_KEPT) {
-            return Ok(false);
-        }
-        let insert =
-            format!("INSERT INTO access (id, of, pending, ends, document, change) VALUES (?1, ?2, ?3, ?4, ?5, {NEXT})");
-        let values = params![one.id.to_string(), of, pending(one), ends(one), document(one)];
-        self.change(&insert, values)?;
-        self.end_change(begun)?;
-        Ok(true)
+        Ok(!waits || (count < most && all < MAX_KEPT))
+    }
+
+    /// Keeps a request as it is in this version, unless there is a later one; tells how many were changed.
+    pub(super) fn take_access(&self, one: &AccessRequest, version: u64) -> Result<usize, StoreError> {
+        let insert = format!(
+            "INSERT INTO access (id, of, pending, ends, document, version, change) VALUES (?1, ?2, ?3, ?4, ?5, ?6, {NEXT})
+             ON CONFLICT (id) DO UPDATE SET pending = excluded.pending, ends = excluded.ends, document = excluded.document,
+                    version = excluded.version, change = excluded.change WHERE version < excluded.version"
+        );
+        let version = shared::number(version);
+        self.change(
+            &insert,
+            params![one.id.to_string(), one.requester(), pending(one), ends(one), document(one), version],
+        )
     }
 
     /// Changes one, alone; what is refused changes nothing but that a request has expired meanwhile. On the disk when this returns.
@@ -75,16 +102,22 @@ impl Store {
         change: impl FnOnce(&mut AccessRequest) -> Result<(), AccessFault>,
     ) -> Result<Result<AccessRequest, AccessFault>, StoreError> {
         let begun = self.begin_change()?;
-        let Some(mut one) = self.access(id)? else { return Ok(Err(AccessFault::Unknown)) };
-        let was = one.clone();
+        let Some((was, version)) = self.versioned_access(id)? else { return Ok(Err(AccessFault::Unknown)) };
+        let mut one = was.clone();
         let done = change(&mut one);
         if one != was {
-            let update =
-                format!("UPDATE access SET pending = ?2, ends = ?3, document = ?4, change = {NEXT} WHERE id = ?1");
-            self.change(&update, params![id.to_string(), pending(&one), ends(&one), document(&one)])?;
+            self.take_access(&one, version + 1)?;
         }
         self.end_change(begun)?;
         Ok(done.map(|()| one))
+    }
+
+    /// The access request of this id, and which version of it this is.
+    pub(in crate::session) fn versioned_access(&self, id: Id) -> Result<Option<(AccessRequest, u64)>, StoreError> {
+        let Some(one) = self.access(id)? else { return Ok(None) };
+        let version = "SELECT version FROM access WHERE id = ?1";
+        let version: Option<i64> = self.row(version, [id.to_string()], |row| row.get(0))?;
+        Ok(version.map(|version| (one, version.unsigned_abs())))
     }
 
     /// The access request of this id.
@@ -144,6 +177,12 @@ impl Store {
         }
         Ok(all)
     }
+}
+
+/// An access request as others hear of it.
+pub(in crate::session) fn access_row(one: &AccessRequest, version: u64, now: SystemTime) -> Row {
+    let ends = time(ends(one)).min(now + LONGEST) + OVER;
+    Row { kind: RowKind::Access, id: one.id.to_string(), version, ends, document: document(one) }
 }
 
 /// Until when it waits, if it does.

@@ -42,6 +42,32 @@ pub(super) const TABLES: &str = "
 const COLUMNS: &str = "id, authenticator, principal, kind, proof_key, networks, actor, roles, scopes, only_roles, only_routes, only_methods, \
                        certificate, key, since, until, idle, used";
 
+/// The columns that are bytes, and so travel in hexadecimal.
+const BYTES: [&str; 2] = ["certificate", "key"];
+
+fn columns() -> impl Iterator<Item = &'static str> {
+    COLUMNS.split(',').map(str::trim)
+}
+
+/// A session as one JSON array, in SQL.
+pub(super) fn pack() -> String {
+    let packed = columns().map(|column| match column {
+        bytes if BYTES.contains(&bytes) => format!("iif({bytes} IS NULL, NULL, hex({bytes}))"),
+        other => other.to_owned(),
+    });
+    format!("json_array({})", packed.collect::<Vec<_>>().join(", "))
+}
+
+/// The opposite: one more session, unless it is there.
+pub(super) fn unpack() -> String {
+    let unpacked = columns().enumerate().map(|(place, column)| match column {
+        bytes if BYTES.contains(&bytes) => format!("unhex(?1 ->> {place})"),
+        _ => format!("?1 ->> {place}"),
+    });
+    let unpacked = unpacked.collect::<Vec<_>>().join(", ");
+    format!("INSERT OR IGNORE INTO session ({COLUMNS}) SELECT {unpacked}")
+}
+
 /// A signing key as it lies in the store.
 pub(in crate::session) struct KeptKey {
     /// Counts up; none is given twice.
@@ -99,6 +125,11 @@ impl Store {
         Ok(true)
     }
 
+    /// Forgets a session that nobody was told of.
+    pub(in crate::session) fn remove_session(&self, id: Id) -> Result<(), StoreError> {
+        self.change("DELETE FROM session WHERE id = ?1", [id.to_string()]).map(drop)
+    }
+
     /// Ends what this revocation ends, unless that was ended already; tells whether it was not. On the disk when this returns.
     pub(in crate::session) fn add_once(&self, one: &Revocation) -> Result<bool, StoreError> {
         let ended = "SELECT 1 FROM revocation WHERE of = ?1 AND lifted_by IS NULL";
@@ -134,9 +165,9 @@ impl Store {
     }
 
     /// Says when sessions were last used.
-    pub(in crate::session) fn use_sessions(&self, all: &[(Id, SystemTime)]) -> Result<(), StoreError> {
+    pub(in crate::session) fn use_sessions(&self, all: &[(Id, SystemTime, SystemTime)]) -> Result<(), StoreError> {
         let begun = self.begin_change()?;
-        for (id, used) in all {
+        for (id, used, _) in all {
             let update = "UPDATE session SET used = max(used, ?2) WHERE id = ?1";
             self.change(update, params![id.to_string(), millis(*used)])?;
         }

@@ -1,0 +1,227 @@
+//! The connection to what the nodes share, and what is said on it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError, Script,
+    TlsCertificates,
+};
+use tokio::sync::Notify;
+
+use super::{Settings, rows};
+use crate::crypto::{MasterKey, random};
+use crate::domain::{Id, millis};
+use crate::session::{ROWS_AT_ONCE, Row, StoreError};
+use crate::vault::Slot;
+
+/// Where the nodes meet.
+pub(super) struct Place {
+    info: ConnectionInfo,
+    ca: Option<Vec<u8>>,
+    password: Option<Arc<Slot>>,
+    keys: Arc<Keys>,
+}
+
+/// What everything there is called.
+struct Keys {
+    rows: String,
+    changes: String,
+    ends: String,
+    last: String,
+    epoch: String,
+    channel: String,
+    put: Script,
+    news: Script,
+}
+
+/// One connection.
+pub(super) struct Link {
+    connection: MultiplexedConnection,
+    keys: Arc<Keys>,
+    /// Which run of the server answers: a later one may have forgotten something.
+    run: String,
+    /// The life of what is shared, as it was heard first on this link.
+    epoch: std::sync::OnceLock<String>,
+}
+
+/// What is new.
+pub(super) struct News {
+    /// Which life of what is shared this is, and which run of the server.
+    pub(super) epoch: String,
+    /// The rows, and the number of the last of their changes.
+    pub(super) rows: Vec<Row>,
+    pub(super) seen: u64,
+    /// Whether there may be more.
+    pub(super) more: bool,
+}
+
+/// Why nothing was said or heard.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// It cannot be reached, or does not do what it is told.
+    Redis(RedisError),
+    /// The password cannot be had.
+    Password(String),
+    /// What is shared began anew: it has to be heard first.
+    Anew,
+    /// A row there was not written by a node with our key.
+    Forged(String),
+    /// The store here.
+    Store(StoreError),
+}
+
+/// How long one answer may take.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(1000);
+const CONNECTED_WITHIN: Duration = Duration::from_secs(2);
+
+impl Place {
+    pub(super) fn new(settings: Settings) -> Result<Self, String> {
+        let info = settings.url.as_str().into_connection_info().map_err(|error| error.to_string())?;
+        let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let info = info.set_redis_settings(redis);
+        // In braces: one slot, where the server divides its keys among several.
+        let key = |what: &str| format!("{{{}}}:{what}", settings.name);
+        let keys = Keys {
+            rows: key("rows"),
+            changes: key("changes"),
+            ends: key("ends"),
+            last: key("last"),
+            epoch: key("epoch"),
+            channel: key("news"),
+            put: Script::new(include_str!("put.lua")),
+            news: Script::new(include_str!("news.lua")),
+        };
+        let place = Self { info, ca: settings.ca, password: settings.password, keys: Arc::new(keys) };
+        place.client(None).map_err(|error| error.to_string())?;
+        Ok(place)
+    }
+
+    fn client(&self, password: Option<&str>) -> Result<Client, RedisError> {
+        let mut info = self.info.clone();
+        if let Some(password) = password {
+            info = info.clone().set_redis_settings(info.redis_settings().clone().set_password(password));
+        }
+        match &self.ca {
+            Some(ca) => Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(ca.clone()) }),
+            None => Client::open(info),
+        }
+    }
+
+    /// Connects, and has this woken when somebody says that something is new.
+    pub(super) async fn connect(&self, woken: impl Fn() + Send + Sync + 'static) -> Result<Link, Fault> {
+        let secret = self.password.as_ref().map(|slot| slot.load()).transpose();
+        let secret = secret.map_err(|error| Fault::Password(error.to_string()))?;
+        let password =
+            secret.as_ref().map(|secret| std::str::from_utf8(secret.expose()).map(str::trim_end)).transpose();
+        let client = self.client(password.map_err(|error| Fault::Password(error.to_string()))?)?;
+        let heard = move |_| {
+            woken();
+            Ok::<(), redis::aio::SendError>(())
+        };
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECTED_WITHIN))
+            .set_response_timeout(Some(ANSWERED_WITHIN))
+            .set_push_sender(heard);
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        connection.subscribe(&self.keys.channel).await?;
+        let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
+        let run = info.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap_or_default().to_owned();
+        Ok(Link { connection, keys: Arc::clone(&self.keys), run, epoch: std::sync::OnceLock::new() })
+    }
+}
+
+impl Link {
+    /// Puts rows, in as many turns as they need; tells how many were taken.
+    pub(super) async fn put(&self, seal: &MasterKey, rows: &[Row]) -> Result<usize, Fault> {
+        let mut taken = 0;
+        for some in rows.chunks(ROWS_AT_ONCE as usize) {
+            taken += self.put_some(seal, some).await?;
+        }
+        Ok(taken)
+    }
+
+    async fn put_some(&self, seal: &MasterKey, rows: &[Row]) -> Result<usize, Fault> {
+        let keys = &self.keys;
+        let mut put = keys.put.prepare_invoke();
+        for key in [&keys.rows, &keys.changes, &keys.ends, &keys.last, &keys.epoch] {
+            put.key(key);
+        }
+        put.arg(self.epoch.get().map(String::as_str).unwrap_or_default()).arg(&keys.channel);
+        for row in rows {
+            put.arg(rows::field(row)).arg(row.version).arg(millis(row.ends)).arg(rows::seal(seal, row));
+        }
+        let taken: i64 = put.invoke_async(&mut self.connection.clone()).await?;
+        usize::try_from(taken).map_err(|_| Fault::Anew)
+    }
+
+    /// What changed after this change.
+    pub(super) async fn news(&self, seal: &MasterKey, seen: u64) -> Result<News, Fault> {
+        let keys = &self.keys;
+        let mut news = keys.news.prepare_invoke();
+        for key in [&keys.rows, &keys.changes, &keys.ends, &keys.epoch] {
+            news.key(key);
+        }
+        news.arg(seen).arg(ROWS_AT_ONCE).arg(Id(random()).to_string());
+        let told: Vec<Vec<u8>> = news.invoke_async(&mut self.connection.clone()).await?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (first, rest) = told.split_first().ok_or(Fault::Anew)?;
+        let epoch = text(first);
+        if *self.epoch.get_or_init(|| epoch.clone()) != epoch {
+            return Err(Fault::Anew);
+        }
+        let (mut rows, mut last) = (Vec::new(), seen);
+        for one in rest.chunks(3) {
+            let [field, change, value] = one else { break };
+            let field = text(field);
+            last = text(change).parse().map_err(|_| Fault::Forged(field.clone()))?;
+            // What is empty was over before it could be told.
+            if !value.is_empty() {
+                rows.push(rows::open(seal, &field, value).ok_or(Fault::Forged(field))?);
+            }
+        }
+        let more = rest.len() >= 3 * ROWS_AT_ONCE as usize;
+        Ok(News { epoch: format!("{epoch} {}", self.run), rows, seen: last, more })
+    }
+}
+
+/// Something that is woken.
+pub(super) fn wake(news: &Arc<super::Shared>) -> impl Fn() + Send + Sync + 'static {
+    let shared = Arc::downgrade(news);
+    move || {
+        if let Some(shared) = shared.upgrade() {
+            Notify::notify_one(&shared.news);
+        }
+    }
+}
+
+impl From<RedisError> for Fault {
+    fn from(error: RedisError) -> Self {
+        Self::Redis(error)
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Redis(error) => error.fmt(f),
+            Self::Password(what) => write!(f, "its password: {what}"),
+            Self::Anew => f.write_str("it began anew"),
+            Self::Forged(field) => {
+                write!(
+                    f,
+                    "`{field}` was not written by a node with the key of this one: all nodes have to have the same `key`"
+                )
+            }
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+-- Tells what changed since a change, a number of rows at most. KEYS: rows, changes, ends, epoch.
+-- ARGV: the change, how many rows, and the epoch that begins where there is none.
+local epoch = redis.call('GET', KEYS[4])
+if not epoch then
+  epoch = ARGV[3]
+  redis.call('SET', KEYS[4], epoch)
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000
+for _, field in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 200)) do
+  redis.call('HDEL', KEYS[1], field)
+  redis.call('ZREM', KEYS[2], field)
+  redis.call('ZREM', KEYS[3], field)
+end
+local told = { epoch }
+local changes = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[2])
+for i = 1, #changes, 2 do
+  told[#told + 1] = changes[i]
+  told[#told + 1] = changes[i + 1]
+  told[#told + 1] = redis.call('HGET', KEYS[1], changes[i]) or ''
+end
+return told

@@ -1,0 +1,47 @@
+//! A node's part in a cluster, from its start on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::StartError;
+use crate::cluster::{Cluster, Settings};
+use crate::config::{ClusterSecrets, Process};
+use crate::session::{Peers, Store};
+use crate::state::Services;
+
+/// How long a start waits for word of the other nodes.
+const HEARD_WITHIN: Duration = Duration::from_secs(5);
+
+/// Joins the other nodes, where there are any. Where they cannot be reached in time, that is tried on: sessions wait for it, all else does
+/// not.
+///
+/// # Errors
+/// [`StartError`] when something is wrong that will not be right by itself.
+pub(super) fn join(
+    process: &Process,
+    secrets: Option<ClusterSecrets>,
+    services: &Services,
+) -> Result<Option<Arc<Cluster>>, StartError> {
+    let (Some(place), Some(secrets), Some(path)) = (&process.cluster, secrets, &process.store) else { return Ok(None) };
+    let settings = Settings {
+        url: place.url.clone(),
+        ca: place.ca.clone(),
+        name: place.name.clone(),
+        max_stale: place.max_stale,
+        password: secrets.password,
+        key: secrets.key,
+    };
+    let store = Store::open(path).map_err(StartError::Store)?;
+    let cluster = Cluster::start(settings, store).map_err(|error| StartError::Internal(error.to_string()))?;
+    let cluster = Arc::new(cluster);
+    let peers = || Arc::clone(&cluster) as Arc<dyn Peers>;
+    services.engines.authenticators.sessions().share_with(peers());
+    if let Some(access) = &services.access {
+        access.share_with(peers());
+    }
+    if let Some(revocations) = &services.revocations {
+        revocations.share();
+    }
+    cluster.wait(HEARD_WITHIN);
+    Ok(Some(cluster))
+}

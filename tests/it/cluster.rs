@@ -1,0 +1,438 @@
+//! Many nodes and one Redis: what is begun, ended or decided at one holds at all, and while they cannot agree, nothing is let through that
+//! might not be allowed.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite;
+
+use crate::support::{
+    eventually,
+    frames::{self, Ending},
+    gateway::{Gateway, program},
+    http1::Message,
+    issuer::Issuer,
+    raw::{self, Client, request},
+    redis::{PASSWORD, Redis},
+    scene::{Extra, code, config},
+    upstream::{Then, Upstream},
+};
+
+/// What seals what the nodes share.
+const SEAL: &str = "clvmk_AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI";
+
+const TABLES: &str = r#"
+[sessions]
+issuer = "https://auth.test"
+key = "dir:sessions-key"
+authn = ["corp"]
+[access]
+url = "http://127.0.0.1"
+authn = ["corp"]
+[approval.twice]
+approvers = ["lead"]
+needed = 2
+[approval.once]
+approvers = ["lead"]
+[route.stay]
+path = "/stay/**"
+target = "api"
+credential = "api"
+authn = ["sessions"]
+websocket = true
+allow = [{ role = "reader" }]
+[route.critical]
+path = "/critical/**"
+target = "api"
+authn = ["corp"]
+revocation_critical = true
+allow = [{ role = "reader" }]
+[route.pay]
+path = "/pay/**"
+target = "api"
+authn = ["corp"]
+allow = [{ role = "reader", approval = "twice", paths = ["/twice"] }, { role = "reader", approval = "once", paths = ["/once"] }]
+"#;
+
+struct Nodes {
+    redis: Redis,
+    issuer: Issuer,
+    upstream: Upstream,
+    ended: Arc<AtomicUsize>,
+    all: Vec<Gateway>,
+    more: String,
+}
+
+impl Nodes {
+    /// So many nodes around one Redis, with these lines in `[cluster.redis]`.
+    fn start(count: usize, lines: &str, tables: &str) -> Option<Self> {
+        let redis = Redis::start()?;
+        let ended = Arc::new(AtomicUsize::new(0));
+        let (issuer, upstream) = (Issuer::start(), silent(&ended));
+        let url = redis.url();
+        let more = format!(
+            "[cluster.redis]\nurl = \"{url}\"\npassword = \"dir:redis\"\nkey = \"dir:cluster\"\n{lines}\n{TABLES}{tables}"
+        );
+        let mut nodes = Self { redis, issuer, upstream, ended, all: Vec::new(), more };
+        (0..count).for_each(|_| nodes.add());
+        Some(nodes)
+    }
+
+    fn add(&mut self) {
+        let node = Gateway::start(|site| {
+            site.write("secrets/redis", PASSWORD);
+            site.write("secrets/cluster", SEAL);
+            config(site, &self.issuer, &self.upstream, &Extra { tables: &self.more, ..Extra::default() })
+        });
+        self.all.push(node);
+    }
+
+    fn token_of(&self, subject: &str, roles: &[&str]) -> String {
+        let mut claims = self.issuer.claims(subject);
+        claims["roles"] = json!(roles);
+        self.issuer.token(&claims)
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.token_of("ada", &["reader"]))
+    }
+
+    /// What a node's token service answers.
+    fn post(&self, node: usize, path: &str, form: &str) -> Message {
+        let headers =
+            [("Host", "auth.test"), ("Content-Type", "application/x-www-form-urlencoded"), ("Connection", "close")];
+        raw::parse(&raw::exchange(self.all[node].public(), &request("POST", path, &headers, form.as_bytes())))
+    }
+
+    fn try_begin(&self, node: usize) -> Message {
+        let (urn, subject) = ("urn:ietf:params:oauth", self.token_of("ada", &["reader"]));
+        let form = format!(
+            "grant_type={urn}:grant-type:token-exchange&subject_token={subject}&subject_token_type={urn}:token-type:jwt"
+        );
+        self.post(node, "/oauth/token", &form)
+    }
+
+    /// A session of hers, begun at a node.
+    fn begin(&self, node: usize) -> String {
+        let answer = self.try_begin(node);
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        answer.json()["access_token"].as_str().expect("a token").to_owned()
+    }
+
+    fn get(&self, node: usize, path: &str, authorization: &str) -> Option<Message> {
+        self.all[node].try_get(path, &[("Host", "api.test"), ("Authorization", authorization)])
+    }
+
+    /// The status that a session's request is answered with.
+    fn use_it(&self, node: usize, session: &str) -> u16 {
+        self.get(node, "/stay/x", &format!("Bearer {session}")).map_or(0, |answer| answer.status())
+    }
+
+    /// A command at a node.
+    fn command(&self, node: usize, arguments: &[&str]) -> String {
+        let output =
+            program().current_dir(self.all[node].site().folder()).args(arguments).output().expect("the program");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    fn revoke(&self, node: usize, of: &str) {
+        self.command(node, &["revocation", "add", of, "--reason", "a lost laptop"]);
+    }
+
+    fn until(&self, what: &str, node: usize, session: &str, status: u16) {
+        eventually(what, || (self.use_it(node, session) == status).then_some(()));
+    }
+
+    /// How many acts like this all nodes have recorded.
+    fn acts(&self, act: &str, id: &str) -> usize {
+        let all = self.all.iter().flat_map(Gateway::audit);
+        all.filter(|entry| entry["act"] == act && entry["id"] == id).count()
+    }
+
+    /// Something that somebody does with access requests at a node.
+    fn access(&self, node: usize, name: &str, roles: &[&str], path: &str, body: &Value) -> Message {
+        let bearer = format!("Bearer {}", self.token_of(name, roles));
+        let headers = [
+            ("Host", "127.0.0.1"),
+            ("Authorization", &*bearer),
+            ("Content-Type", "application/json"),
+            ("Connection", "close"),
+        ];
+        let bytes = request("POST", path, &headers, body.to_string().as_bytes());
+        raw::parse(&raw::exchange(self.all[node].public(), &bytes))
+    }
+
+    fn ask(&self, node: usize, body: &Value) -> String {
+        let answer = self.access(node, "ada", &["reader"], "/access/requests", body);
+        assert_eq!(answer.status(), 201, "{}", answer.text());
+        answer.json()["id"].as_str().expect("an id").to_owned()
+    }
+
+    fn approve(&self, node: usize, name: &str, id: &str) -> Message {
+        self.access(node, name, &["lead"], &format!("/access/requests/{id}/approve"), &json!({}))
+    }
+}
+
+fn silent(ended: &Arc<AtomicUsize>) -> Upstream {
+    let count = Arc::clone(ended);
+    Upstream::start(move |request, wire| {
+        let then = match request.path() {
+            "/chat" => wire.websocket_echo(request)?,
+            "/events" => {
+                wire.begin(200, "text/event-stream")?;
+                wire.event("first")?;
+                wire.until_closed()?
+            }
+            _ => return wire.echo(request),
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        Ok::<Then, _>(then)
+    })
+}
+
+#[test]
+fn a_session_of_one_node_is_one_of_all_from_its_first_moment_to_its_last() {
+    let Some(mut nodes) = Nodes::start(2, "", "") else { return };
+    let keys = |node: usize| nodes.all[node].get("/oauth/jwks.json", &[("Host", "auth.test")]).text();
+    assert_eq!(keys(0), keys(1), "one set of keys");
+    for turn in 0..20 {
+        let session = nodes.begin(turn % 2);
+        assert_eq!(nodes.use_it(1 - turn % 2, &session), 200, "at once, at the other");
+    }
+    let session = nodes.begin(0);
+    nodes.add();
+    assert_eq!(nodes.use_it(2, &session), 200, "also at one that came later");
+    assert_eq!(nodes.post(1, "/oauth/revoke", &format!("token={session}")).status(), 200);
+    assert_eq!(nodes.use_it(1, &session), 401, "where it was ended, when that is answered");
+    nodes.until("it is over at the first", 0, &session, 401);
+    nodes.until("and at the last", 2, &session, 401);
+    let listed = |node: usize| -> Value {
+        serde_json::from_str(&nodes.command(node, &["session", "list", "--json"])).expect("JSON")
+    };
+    eventually("all tell the same", || {
+        let all: Vec<_> = (0..3).map(|node| listed(node).as_array().map_or(0, Vec::len)).collect();
+        (all == [20, 20, 20]).then_some(())
+    });
+    let of_session =
+        |entry: &Value| entry["act"] == "revoked" && entry["of"].as_str().is_some_and(|of| of.starts_with("session:"));
+    let told: Vec<_> =
+        nodes.all.iter().map(|node| node.audit().iter().filter(|entry| of_session(entry)).count()).collect();
+    assert_eq!(told, [0, 1, 0], "told once, where it was done");
+    // Whoever reads what is shared learns nothing.
+    let rows = String::from_utf8_lossy(&nodes.redis.say("HGETALL {claviger}:rows")).into_owned();
+    assert!(rows.len() > 5000 && rows.contains("clvseal1"));
+    for secret in ["auth.test", "corp", "reader", SEAL, &session] {
+        assert!(!rows.contains(secret), "{secret}");
+    }
+}
+
+#[test]
+fn what_is_under_way_at_another_node_is_cut_while_no_byte_flows() {
+    let Some(nodes) = Nodes::start(2, "", "") else { return };
+    let (session, other) = (nodes.begin(0), nodes.begin(0));
+    let bearer = format!("Bearer {session}");
+    let node = nodes.all[1].public();
+
+    let mut events = Client::connect(node);
+    events.send(&request("GET", "/stay/events", &[("Host", "api.test"), ("Authorization", &bearer)], b""));
+    events.reader().until(b"data: first\n\n").expect("the first event");
+
+    let stream = std::net::TcpStream::connect(node).expect("a connection");
+    let handshake = http::Request::builder()
+        .uri("ws://api.test/stay/chat")
+        .header("Host", "api.test")
+        .header("Authorization", &bearer)
+        .header("Connection", "Upgrade")
+        .header("Upgrade", "websocket")
+        .header("Sec-WebSocket-Version", "13")
+        .header("Sec-WebSocket-Key", tungstenite::handshake::client::generate_key())
+        .body(())
+        .expect("a request");
+    let (mut socket, _) = tungstenite::client(handshake, stream).expect("a handshake");
+    socket.send(tungstenite::Message::text("hello")).expect("sent");
+    assert_eq!(socket.read().expect("an echo"), tungstenite::Message::text("hello"));
+
+    let mut http2 = Client::connect(node);
+    let fields = frames::block(&[
+        (":method", b"GET"),
+        (":scheme", b"http"),
+        (":authority", b"api.test"),
+        (":path", b"/stay/events"),
+        ("authorization", bearer.as_bytes()),
+    ]);
+    http2.send(&frames::opening_without_table());
+    http2.send(&frames::frame(frames::HEADERS, frames::END_HEADERS | frames::END_STREAM, 1, &fields));
+    while !frames::read(&mut http2).is_ok_and(|frame| frame.kind == frames::DATA) {}
+
+    let id = nodes.command(0, &["session", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&id).expect("JSON");
+    assert_eq!(listed.as_array().map(Vec::len), Some(2));
+    assert_eq!(nodes.ended.load(Ordering::Relaxed), 0);
+    nodes.post(0, "/oauth/revoke", &format!("token={session}"));
+    let revoked = Instant::now();
+    eventually("all three are ended", || (nodes.ended.load(Ordering::Relaxed) == 3).then_some(()));
+    let took = revoked.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(!events.rest().ends_with(b"0\r\n\r\n"), "it does not look whole");
+    assert!(socket.read().is_err(), "it has ended");
+    assert!(!matches!(frames::ending(&mut http2, 1), Ending::Response { status: 200, .. }));
+    assert_eq!(nodes.use_it(1, &other), 200, "her other session goes on");
+}
+
+#[test]
+fn access_is_asked_for_at_one_node_approved_at_others_and_used_at_any_as_often_as_was_granted() {
+    let Some(nodes) = Nodes::start(3, "", "") else { return };
+    let id = nodes.ask(0, &json!({"approval": "twice", "reason": "case 7", "uses": 3}));
+    let bearer = nodes.bearer();
+    let denied = nodes.get(1, "/pay/twice", &bearer).expect("an answer");
+    assert_eq!((denied.status(), code(&denied)), (403, "approval_needed".to_owned()));
+    assert_eq!(nodes.approve(1, "kim", &id).status(), 200);
+    let again = nodes.approve(2, "kim", &id);
+    assert_eq!(again.status(), 409, "twice the same, wherever: {}", again.text());
+    assert_eq!(nodes.approve(2, "eve", &id).json()["state"], "granted");
+    eventually("the grant is known everywhere", || {
+        nodes.all.iter().all(|node| node.metric("claviger_grants", &[]) == Some(1.0)).then_some(())
+    });
+    // Many at once at all nodes: three of them are let through.
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        let uses: Vec<_> = (0..30)
+            .map(|n| {
+                let (nodes, bearer) = (&nodes, &bearer);
+                scope.spawn(move || nodes.get(n % 3, "/pay/twice", bearer).map_or(0, |answer| answer.status()))
+            })
+            .collect();
+        uses.into_iter().map(|one| one.join().expect("no panic")).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 3, "{statuses:?}");
+    assert!(statuses.iter().all(|status| [200, 403, 503].contains(status)), "{statuses:?}");
+    for (act, count) in [("asked", 1), ("approved", 2), ("granted", 1)] {
+        eventually(act, || (nodes.acts(act, &id) == count).then_some(()));
+    }
+
+    // Two who decide at the same time at two nodes: both count, and none is lost.
+    for turn in 0..10 {
+        let id = nodes.ask(turn % 3, &json!({"approval": "twice", "reason": "case 8"}));
+        let answers: Vec<_> = thread::scope(|scope| {
+            let votes = [(0, "kim"), (1, "eve")].map(|(node, name)| {
+                let (nodes, id) = (&nodes, &id);
+                scope.spawn(move || nodes.approve(node, name, id))
+            });
+            votes.into_iter().map(|one| one.join().expect("no panic").status()).collect()
+        });
+        assert_eq!(answers, [200, 200], "turn {turn}");
+        eventually("it is granted once", || (nodes.acts("granted", &id) == 1).then_some(()));
+        let end = nodes.access(2, "ada", &["reader"], &format!("/access/requests/{id}/end"), &json!({}));
+        assert_eq!(end.status(), 200);
+        eventually("and over everywhere", || {
+            let over = |node| nodes.get(node, "/pay/twice", &bearer).is_some_and(|answer| answer.status() == 403);
+            (0..3).all(over).then_some(())
+        });
+    }
+}
+
+#[test]
+fn while_redis_is_away_known_sessions_go_on_for_a_stated_time_and_all_else_that_needs_it_is_refused() {
+    let Some(nodes) = Nodes::start(2, "max_stale = \"4s\"", "") else { return };
+    let (session, late) = (nodes.begin(0), nodes.begin(1));
+    assert_eq!((nodes.use_it(0, &session), nodes.use_it(1, &session), nodes.use_it(0, &late)), (200, 200, 200));
+    let bearer = nodes.bearer();
+    let status = |node: usize, path: &str| nodes.get(node, path, &bearer).map_or(0, |answer| answer.status());
+    assert_eq!((status(1, "/critical/x"), status(1, "/api/x")), (200, 200));
+
+    nodes.redis.pause();
+    let paused = Instant::now();
+    let refused = eventually("no session begins", || Some(nodes.try_begin(0)).filter(|answer| answer.status() == 503));
+    assert_eq!(refused.json()["error"], "temporarily_unavailable");
+    if paused.elapsed() < Duration::from_secs(2) {
+        assert_eq!(nodes.use_it(1, &session), 200, "a known one goes on");
+    }
+    eventually("a route on which no revocation may be missed is closed", || {
+        (status(1, "/critical/x") == 503).then_some(())
+    });
+    assert!(paused.elapsed() >= Duration::from_millis(1500), "only when nothing was heard for a while");
+    let asked = nodes.access(0, "ada", &["reader"], "/access/requests", &json!({"approval": "once", "reason": "x"}));
+    assert_eq!((asked.status(), code(&asked)), (503, "unavailable".to_owned()));
+    nodes.until("sessions are not taken any more", 1, &session, 503);
+    assert!(paused.elapsed() >= Duration::from_millis(3500), "{:?}", paused.elapsed());
+    assert_eq!(status(1, "/api/x"), 200, "who comes without a session is served");
+    eventually("it is said", || (nodes.all[1].metric("claviger_cluster_reached", &[]) == Some(0.0)).then_some(()));
+    assert!(nodes.all[1].metric("claviger_cluster_silence_seconds", &[]).is_some_and(|silence| silence > 3.0));
+    assert!(nodes.all[1].log().contains("the other nodes cannot be reached"));
+    // Ended meanwhile at one of them.
+    nodes.revoke(0, "principal:corp:ada");
+    if std::env::var_os("CLAVIGER_FULL").is_some() {
+        thread::sleep(Duration::from_secs(30).saturating_sub(paused.elapsed()));
+    }
+
+    nodes.redis.go_on();
+    nodes.until("what was revoked meanwhile is known", 1, &late, 401);
+    eventually("and everywhere", || (status(1, "/critical/x") == 401).then_some(()));
+    assert_eq!(nodes.use_it(0, &session), 401);
+    let bob = format!("Bearer {}", nodes.token_of("bob", &["reader"]));
+    eventually("all goes on as before", || nodes.get(1, "/critical/x", &bob).filter(|answer| answer.status() == 200));
+    eventually("and this is said", || {
+        (nodes.all[1].metric("claviger_cluster_reached", &[]) == Some(1.0)).then_some(())
+    });
+}
+
+#[test]
+fn a_redis_that_forgot_everything_is_told_again() {
+    let Some(mut nodes) = Nodes::start(2, "", "") else { return };
+    let (session, ended) = (nodes.begin(0), nodes.begin(1));
+    assert_eq!((nodes.use_it(1, &session), nodes.use_it(0, &ended)), (200, 200));
+    nodes.post(0, "/oauth/revoke", &format!("token={ended}"));
+    let id = nodes.ask(0, &json!({"approval": "once", "reason": "case 7"}));
+    nodes.until("it is over", 1, &ended, 401);
+    for turn in 0..2 {
+        if turn == 0 {
+            nodes.redis.say("FLUSHALL");
+        } else {
+            nodes.redis.restart();
+        }
+        // What is shared may be empty, and so nothing is begun on it before all is there again.
+        let fresh =
+            eventually("sessions begin again", || Some(nodes.try_begin(turn)).filter(|answer| answer.status() == 200));
+        let fresh = fresh.json()["access_token"].as_str().expect("a token").to_owned();
+        nodes.until("it is known elsewhere", 1 - turn, &fresh, 200);
+        nodes.add();
+        let last = nodes.all.len() - 1;
+        nodes.until("a new node knows what went on before", last, &session, 200);
+        assert_eq!(nodes.use_it(last, &ended), 401, "and what was ended");
+    }
+    assert_eq!(nodes.approve(3, "kim", &id).status(), 200, "a request from before is decided on");
+    let bearer = nodes.bearer();
+    eventually("and the grant is known", || nodes.get(0, "/pay/once", &bearer).filter(|answer| answer.status() == 200));
+    for node in &nodes.all {
+        assert!(!node.log().contains("means nothing here"), "{}", node.log());
+    }
+}
+
+#[test]
+fn a_node_with_another_key_and_what_others_wrote_are_not_believed() {
+    let Some(nodes) = Nodes::start(1, "", "") else { return };
+    let session = nodes.begin(0);
+    let stranger = Gateway::spawn(|site| {
+        site.write("secrets/redis", PASSWORD);
+        site.write("secrets/cluster", "clvmk_AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM");
+        config(site, &nodes.issuer, &nodes.upstream, &Extra { tables: &nodes.more, ..Extra::default() })
+    });
+    eventually("it says why", || stranger.log().contains("all nodes have to have the same `key`").then_some(()));
+    let bearer = format!("Bearer {session}");
+    let answer =
+        eventually("it answers", || stranger.try_get("/stay/x", &[("Host", "api.test"), ("Authorization", &bearer)]));
+    assert_eq!(answer.status(), 503, "{}", answer.text());
+    // Whoever writes to Redis makes no revocation go away: what was not sealed here stops all hearing, loudly.
+    nodes.redis.say("HSET {claviger}:rows session:0 1:forged");
+    nodes.redis.say("ZADD {claviger}:changes 1000000 session:0");
+    eventually("it is said", || {
+        nodes.all[0].log().contains("`session:0` was not written by a node with the key of this one").then_some(())
+    });
+}
