@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use super::{Settings, rows};
 use crate::crypto::{MasterKey, random};
 use crate::domain::{Id, millis};
+use crate::limit::Key;
 use crate::session::{ROWS_AT_ONCE, Row, StoreError};
 use crate::vault::Slot;
 
@@ -35,6 +36,8 @@ struct Keys {
     channel: String,
     put: Script,
     news: Script,
+    settle: Script,
+    name: String,
 }
 
 /// One connection.
@@ -93,6 +96,8 @@ impl Place {
             channel: key("news"),
             put: Script::new(include_str!("put.lua")),
             news: Script::new(include_str!("news.lua")),
+            settle: Script::new(include_str!("settle.lua")),
+            name: key("rate"),
         };
         let place = Self { info, ca: settings.ca, password: settings.password, keys: Arc::new(keys) };
         place.client(None).map_err(|error| error.to_string())?;
@@ -155,6 +160,22 @@ impl Link {
         }
         let taken: i64 = put.invoke_async(&mut self.connection.clone()).await?;
         usize::try_from(taken).map_err(|_| Fault::Anew)
+    }
+
+    /// Counts what was allowed of a limit; tells how far each key is ahead of its rate then.
+    pub(super) async fn settle(
+        &self,
+        place: &str,
+        cost: Duration,
+        spent: &[(Key, u32)],
+    ) -> Result<Vec<Duration>, Fault> {
+        let mut settle = self.keys.settle.prepare_invoke();
+        settle.arg(cost.as_secs_f64() * 1e6);
+        for (key, count) in spent {
+            settle.key(format!("{}:{place}:{}", self.keys.name, key.text())).arg(*count);
+        }
+        let ahead: Vec<u64> = settle.invoke_async(&mut self.connection.clone()).await?;
+        Ok(ahead.into_iter().map(Duration::from_micros).collect())
     }
 
     /// What changed after this change.

@@ -4,6 +4,7 @@
 //! stays known. What is shared carries a version, and of each version there is one: the first that came.
 
 mod link;
+mod rates;
 mod rows;
 mod sync;
 
@@ -16,7 +17,8 @@ use arc_swap::ArcSwapOption;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 
-use crate::crypto::MasterKey;
+use crate::crypto::{MasterKey, hmac_sha256};
+use crate::limit::Limits;
 use crate::session::{Away, Peers, Row, Store};
 use crate::vault::Slot;
 
@@ -91,10 +93,14 @@ impl Cluster {
     ///
     /// # Errors
     /// One [`ClusterError`] per way to be wrong. That the others are not reached is none: that is tried again and again.
-    pub fn start(settings: Settings, store: Store) -> Result<Self, ClusterError> {
+    pub fn start(settings: Settings, store: Store, limits: &Arc<Limits>) -> Result<Self, ClusterError> {
         let key = settings.key.load().map_err(|error| ClusterError::Key(error.to_string()))?;
         let text = std::str::from_utf8(key.expose()).unwrap_or_default();
         let seal = MasterKey::parse(text.trim_end()).map_err(|error| ClusterError::Key(error.to_string()))?;
+        // What is counted shows nobody whom, and is the same at every node.
+        let mut secret = [0; 16];
+        secret.copy_from_slice(&hmac_sha256(text.trim_end().as_bytes(), b"claviger limits")[..16]);
+        limits.share(&secret);
         let mark = store.mark().map_err(|error| ClusterError::Settings(error.to_string()))?;
         let outbox = store.again().map_err(|error| ClusterError::Settings(error.to_string()))?;
         let max_stale = settings.max_stale;
@@ -115,6 +121,7 @@ impl Cluster {
         let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("cluster").enable_all().build();
         let runtime = runtime.map_err(ClusterError::Threads)?;
         runtime.spawn(sync::run(Arc::clone(&shared)));
+        runtime.spawn(rates::run(Arc::clone(&shared), Arc::clone(limits)));
         Ok(Self { shared, runtime })
     }
 

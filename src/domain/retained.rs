@@ -31,6 +31,12 @@ impl<K: Eq + Hash, V> Retained<K, V> {
         Ok(made)
     }
 
+    /// Every instance in use, each with what is made of its settings.
+    pub fn in_use_by<N>(&self, name: impl Fn(&K) -> N) -> Vec<(N, Arc<V>)> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().filter_map(|(key, instance)| Some((name(key), instance.upgrade()?))).collect()
+    }
+
     /// Every instance in use, for background work on all of them.
     pub fn in_use(&self) -> Vec<Arc<V>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,9 @@
 //! Whom a limit counts: fixed-size keys, so that counting allocates nothing and holds no identity.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash as _, Hasher as _, RandomState};
 use std::net::IpAddr;
+
+use siphasher::sip::SipHasher13;
 
 use crate::domain::canonical_ip;
 
@@ -14,6 +16,11 @@ use crate::domain::canonical_ip;
 pub struct Key(u128);
 
 impl Key {
+    /// The key as text.
+    pub fn text(self) -> String {
+        format!("{:032x}", self.0)
+    }
+
     /// The one key of a limit that counts everybody together.
     pub const EVERYBODY: Self = Self(0);
 
@@ -28,14 +35,40 @@ impl Key {
 }
 
 /// Makes keys of byte strings, under a random key of its own: keys of two makers have nothing to do with one another.
-#[derive(Debug, Clone, Default)]
-pub struct Keyer(RandomState);
+#[derive(Debug, Clone)]
+pub struct Keyer(Seed);
+
+#[derive(Debug, Clone)]
+enum Seed {
+    Own(RandomState),
+    Shared(SipHasher13),
+}
+
+impl Default for Keyer {
+    fn default() -> Self {
+        Self(Seed::Own(RandomState::new()))
+    }
+}
 
 impl Keyer {
+    /// One whose keys are those of every maker with this secret.
+    pub fn shared(secret: &[u8; 16]) -> Self {
+        Self(Seed::Shared(SipHasher13::new_with_key(secret)))
+    }
+
     /// The key of these byte strings in this order. Each is hashed with its length, so `["ab", "c"]` and `["a", "bc"]` differ.
     pub fn key(&self, parts: &[&[u8]]) -> Key {
         // SipHash is a pseudo-random function: under one key, inputs that differ in their first byte give two independent halves.
-        let half = |first: u8| u128::from(self.0.hash_one((first, parts)));
+        let half = |first: u8| {
+            u128::from(match &self.0 {
+                Seed::Own(state) => state.hash_one((first, parts)),
+                Seed::Shared(hasher) => {
+                    let mut hasher = *hasher;
+                    (first, parts).hash(&mut hasher);
+                    hasher.finish()
+                }
+            })
+        };
         Key(half(0) << 64 | half(1))
     }
 }
@@ -62,5 +95,8 @@ mod tests {
             assert_ne!(keyer.key(&[b"corp", b"alice"]), keyer.key(other));
         }
         assert_ne!(keyer.key(&[b"a"]), Keyer::default().key(&[b"a"]), "each maker has a key of its own");
+        let shared = |secret: u8| Keyer::shared(&[secret; 16]).key(&[b"corp", b"alice"]);
+        assert_eq!(shared(1), shared(1));
+        assert_ne!(shared(1), shared(2));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ahash::RandomState;
@@ -48,6 +49,10 @@ pub struct Exceeded {
 /// state with the others of its shard that found none. So a flood of made-up keys gains nothing, since all of it is held to one key's rate
 /// per shard; it takes nothing from keys already known; and it hinders newcomers only in shards whose shared state it keeps busy, while the
 /// flood lasts. A key that gets its own state starts it where the shared one stands, so the bound above also holds for it.
+///
+/// **With other nodes.** Each decides alone, tells from time to time what it allowed ([`spent`](Self::spent)), and hears what all together did
+/// ([`settle`](Self::settle)), which counts like its own from then on. So what the nodes allow too much between two settlements is paid back:
+/// over any stretch of time, *n* nodes allow a key at most what one would, and up to *n* - 1 times what the burst leaves open at a settlement.
 #[derive(Debug)]
 pub struct Rate {
     settings: RateSettings,
@@ -58,6 +63,7 @@ pub struct Rate {
     epoch: Instant,
     keys_per_shard: usize,
     shards: Shards<Shard>,
+    is_shared: AtomicBool,
 }
 
 const SHARDS: usize = 64;
@@ -76,6 +82,7 @@ impl Rate {
             epoch: Instant::now(),
             keys_per_shard: max_keys.get() / count,
             shards: Shards::new(count, Shard::new),
+            is_shared: AtomicBool::new(false),
         }
     }
 
@@ -93,6 +100,9 @@ impl Rate {
         match self.depth.checked_sub(ahead) {
             Some(left) => {
                 *at_rest = next;
+                if self.is_shared.load(Ordering::Relaxed) {
+                    shard.spend(key, 1, self.keys_per_shard);
+                }
                 let remaining = u32::try_from(left / self.cost).unwrap_or(u32::MAX);
                 Ok(Allowed { remaining, reset: self.duration(ahead) })
             }
@@ -101,6 +111,48 @@ impl Rate {
                 reset: self.duration(ahead - self.cost),
             }),
         }
+    }
+
+    /// Keeps count for other nodes from now on.
+    pub fn share(&self) {
+        self.is_shared.store(true, Ordering::Relaxed);
+    }
+
+    /// How many requests of which keys were allowed since this was asked, of up to so many keys. They are not told again.
+    pub fn spent(&self, most: usize) -> Vec<(Key, u32)> {
+        let mut all = Vec::new();
+        self.shards.each(|shard| {
+            while all.len() < most
+                && let Some(key) = shard.spent.keys().next().copied()
+                && let Some(count) = shard.spent.remove(&key)
+            {
+                all.push((key, count));
+            }
+        });
+        all
+    }
+
+    /// Takes back what could not be told: it is told the next time.
+    pub fn unspend(&self, key: Key, count: u32) {
+        self.shards.lock(key).spend(key, count, self.keys_per_shard);
+    }
+
+    /// Takes over how far a key is ahead of its rate, all nodes taken together: nobody is allowed more by it.
+    pub fn settle(&self, key: Key, ahead: Duration, now: Instant) {
+        let now = self.ticks(now.saturating_duration_since(self.epoch));
+        let mut shard = self.shards.lock(key);
+        let now = shard.advance(now);
+        let since = u128::from(shard.spent.get(&key).copied().unwrap_or_default());
+        let together = now + self.ticks(ahead) + since * self.cost;
+        if shard.known.contains_key(&key) || shard.known.len() < self.keys_per_shard {
+            let at_rest = shard.at_rest(key, now, self.keys_per_shard);
+            *at_rest = together.max(*at_rest);
+        }
+    }
+
+    /// What one request costs: the time in which it is earned.
+    pub fn cost(&self) -> Duration {
+        self.duration(self.cost)
     }
 
     /// The settings it was made from.
@@ -131,11 +183,23 @@ struct Shard {
     shared: u128,
     /// The latest time seen.
     clock: u128,
+    /// What other nodes were not told yet.
+    spent: HashMap<Key, u32, RandomState>,
 }
 
 impl Shard {
     fn new(hasher: &RandomState) -> Self {
-        Self { known: HashMap::with_hasher(hasher.clone()), order: VecDeque::new(), shared: 0, clock: 0 }
+        let (known, spent) = (HashMap::with_hasher(hasher.clone()), HashMap::with_hasher(hasher.clone()));
+        Self { known, order: VecDeque::new(), shared: 0, clock: 0, spent }
+    }
+
+    /// Of keys without room nothing is told: what they share is of this node.
+    fn spend(&mut self, key: Key, count: u32, room: usize) {
+        let has_room = self.spent.len() < room || self.spent.contains_key(&key);
+        if has_room && self.known.contains_key(&key) {
+            let spent = self.spent.entry(key).or_default();
+            *spent = spent.saturating_add(count);
+        }
     }
 
     /// Threads read the clock before they get the lock, so times come out of order by a little. Taken as they come, an early one could find
@@ -208,6 +272,35 @@ mod tests {
             let got = got.map(|a| (a.remaining, a.reset)).map_err(|e| (e.retry_after, e.reset));
             assert_eq!(got, want, "{at} ms");
         }
+    }
+
+    #[test]
+    fn what_other_nodes_allowed_counts_and_what_was_allowed_too_much_is_paid_back() {
+        let limits = settings(1, Duration::from_secs(1), 4);
+        let nodes = [rate(limits, 100), rate(limits, 100)];
+        let (who, start) = (key(1), nodes[0].epoch.max(nodes[1].epoch));
+        nodes.iter().for_each(Rate::share);
+        let allow = |node: usize, at: u64| nodes[node].check(who, start + Duration::from_secs(at)).is_ok();
+        let settle = || {
+            let mut all = 0;
+            for node in &nodes {
+                all += node.spent(10).iter().map(|(_, count)| count).sum::<u32>();
+                assert!(node.spent(10).is_empty(), "told once");
+            }
+            all
+        };
+        assert_eq!((0..10).filter(|n| allow(n % 2, 0)).count(), 8, "each its burst, before they know of one another");
+        assert_eq!(settle(), 8);
+        for node in &nodes {
+            node.settle(who, Duration::from_secs(8), start);
+        }
+        let allowed: Vec<_> = (1..10).map(|at| allow(0, at)).collect();
+        assert_eq!(allowed.iter().position(|allowed| *allowed), Some(4), "at 5 s: eight less four and one");
+        nodes[1].settle(who, Duration::ZERO, start + Duration::from_secs(1));
+        assert!(!allow(1, 4) && allow(1, 5), "a lesser debt than the known one is none");
+        let told = nodes[1].spent(10);
+        told.iter().for_each(|(key, count)| nodes[1].unspend(*key, *count));
+        assert_eq!(nodes[1].spent(10), told);
     }
 
     #[test]

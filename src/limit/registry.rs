@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::domain::Retained;
 
@@ -14,6 +14,7 @@ use super::{Concurrency, Keyer, Rate, RateSettings};
 pub struct Limits {
     max_keys: NonZeroUsize,
     keyer: Keyer,
+    shared: OnceLock<Keyer>,
     rates: Retained<(String, RateSettings), Rate>,
     concurrencies: Retained<(String, NonZeroU32), Concurrency>,
 }
@@ -24,17 +25,45 @@ impl Limits {
 
     /// An empty registry, whose rate limits each keep state for at most `max_keys` keys.
     pub fn new(max_keys: NonZeroUsize) -> Self {
-        Self { max_keys, keyer: Keyer::default(), rates: Retained::default(), concurrencies: Retained::default() }
+        Self {
+            max_keys,
+            keyer: Keyer::default(),
+            shared: OnceLock::new(),
+            rates: Retained::default(),
+            concurrencies: Retained::default(),
+        }
     }
 
     /// The maker of this registry's keys.
     pub fn keyer(&self) -> &Keyer {
-        &self.keyer
+        self.shared.get().unwrap_or(&self.keyer)
+    }
+
+    /// Has everything counted for other nodes too, which make their keys with the same secret; once, before anything is counted.
+    pub fn share(&self, secret: &[u8; 16]) {
+        // A second time it would be the same.
+        let _ = self.shared.set(Keyer::shared(secret));
+        self.rates.in_use().iter().for_each(|rate| rate.share());
+    }
+
+    /// The rate limits in use, each with the name that it has at every node.
+    pub fn shared_rates(&self) -> Vec<(String, Arc<Rate>)> {
+        let name = |(scope, settings): &(String, RateSettings)| {
+            let RateSettings { requests, per, burst } = settings;
+            format!("{scope} {requests}/{}ns {burst}", per.as_nanos())
+        };
+        self.rates.in_use_by(name)
     }
 
     /// The running rate limit of this scope with these settings, or a new one.
     pub fn rate(&self, scope: &str, settings: RateSettings) -> Arc<Rate> {
-        let made = |_: &_| Ok::<_, Infallible>(Rate::new(settings, self.max_keys));
+        let made = |_: &_| {
+            let rate = Rate::new(settings, self.max_keys);
+            if self.shared.get().is_some() {
+                rate.share();
+            }
+            Ok::<_, Infallible>(rate)
+        };
         let Ok(rate) = self.rates.get((scope.to_owned(), settings), made);
         rate
     }

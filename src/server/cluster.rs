@@ -32,7 +32,8 @@ pub(super) fn join(
         key: secrets.key,
     };
     let store = Store::open(path).map_err(StartError::Store)?;
-    let cluster = Cluster::start(settings, store).map_err(|error| StartError::Internal(error.to_string()))?;
+    let cluster = Cluster::start(settings, store, &services.engines.limits)
+        .map_err(|error| StartError::Internal(error.to_string()))?;
     let cluster = Arc::new(cluster);
     let peers = || Arc::clone(&cluster) as Arc<dyn Peers>;
     services.engines.authenticators.sessions().share_with(peers());

@@ -24,7 +24,7 @@ pub struct Engines {
     /// Authenticators with their keys and verified facts.
     pub authenticators: Authenticators,
     /// Counters.
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
     /// Who failed to prove an identity.
     pub lockouts: Lockouts,
     /// Metrics.
@@ -41,7 +41,7 @@ impl Engines {
             vaults: Vaults::default(),
             targets: Targets::default(),
             authenticators: Authenticators::default(),
-            limits: Limits::default(),
+            limits: Arc::default(),
             lockouts: Lockouts::default(),
             metrics: Metrics::new()?,
         })

@@ -384,6 +384,44 @@ fn while_redis_is_away_known_sessions_go_on_for_a_stated_time_and_all_else_that_
 }
 
 #[test]
+fn a_rate_is_one_rate_at_all_nodes_and_what_was_too_much_is_paid_back() {
+    let tables = r#"
+[limit.few]
+by = "principal"
+requests = 20
+burst = 20
+[route.few]
+path = "/few/**"
+target = "api"
+authn = ["corp"]
+limits = ["few"]
+allow = [{ role = "reader" }]
+"#;
+    let Some(nodes) = Nodes::start(3, "", tables) else { return };
+    let bearer = nodes.bearer();
+    let allowed = AtomicUsize::new(0);
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        for node in 0..3 {
+            let (nodes, bearer, allowed) = (&nodes, &bearer, &allowed);
+            scope.spawn(move || {
+                let mut client = Client::connect(nodes.all[node].public());
+                let bytes = request("GET", "/few/x", &[("Host", "api.test"), ("Authorization", bearer)], b"");
+                while begun.elapsed() < Duration::from_secs(5) {
+                    let status = client.send(&bytes).response().status();
+                    assert!([200, 429].contains(&status), "{status}");
+                    allowed.fetch_add(usize::from(status == 200), Ordering::Relaxed);
+                    thread::sleep(Duration::from_millis(2));
+                }
+            });
+        }
+    });
+    // Alone each would allow 20 and 20 a second: 360. Together they allow what one would, and a little between settlements.
+    let (allowed, one) = (allowed.load(Ordering::Relaxed), 20.0 + 20.0 * begun.elapsed().as_secs_f64());
+    assert!((one * 0.8..one * 1.15).contains(&(allowed as f64)), "{allowed} of {one}");
+}
+
+#[test]
 fn a_redis_that_forgot_everything_is_told_again() {
     let Some(mut nodes) = Nodes::start(2, "", "") else { return };
     let (session, ended) = (nodes.begin(0), nodes.begin(1));

@@ -44,6 +44,8 @@ pub(in crate::session) struct KeptAccess {
     pub(in crate::session) number: i64,
     /// How many of its events are written down.
     pub(in crate::session) told: usize,
+    /// Which version of it this is.
+    pub(in crate::session) version: u64,
 }
 
 impl Store {
@@ -114,10 +116,9 @@ impl Store {
 
     /// The access request of this id, and which version of it this is.
     pub(in crate::session) fn versioned_access(&self, id: Id) -> Result<Option<(AccessRequest, u64)>, StoreError> {
-        let Some(one) = self.access(id)? else { return Ok(None) };
-        let version = "SELECT version FROM access WHERE id = ?1";
-        let version: Option<i64> = self.row(version, [id.to_string()], |row| row.get(0))?;
-        Ok(version.map(|version| (one, version.unsigned_abs())))
+        // In one look: between two, it could become another.
+        let found = self.read_access("WHERE id = ?1", [id.to_string()])?.pop();
+        Ok(found.map(|kept| (kept.one, kept.version)))
     }
 
     /// The access request of this id.
@@ -164,16 +165,18 @@ impl Store {
     }
 
     fn read_access(&self, condition: &str, values: impl rusqlite::Params) -> Result<Vec<KeptAccess>, StoreError> {
-        let query = format!("SELECT document, change, told FROM access {condition} ORDER BY change");
+        let query = format!("SELECT document, change, told, version FROM access {condition} ORDER BY change");
         let mut all = Vec::new();
         let mut query = self.connection.prepare_cached(&query).map_err(|error| self.fault(&error))?;
         let mut rows = query.query(values).map_err(|error| self.fault(&error))?;
         while let Some(row) = rows.next().map_err(|error| self.fault(&error))? {
-            let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?));
-            let (document, number, told): (String, _, _) = read(row).map_err(|error| self.fault(&error))?;
+            let read =
+                |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?));
+            let (document, number, told, version): (String, _, _, _) = read(row).map_err(|error| self.fault(&error))?;
             let one = serde_json::from_str(&document)
                 .map_err(|error| self.broken(format!("an access request in it cannot be read: {error}")))?;
-            all.push(KeptAccess { one, number, told: usize::try_from(told).unwrap_or_default() });
+            let told = usize::try_from(told).unwrap_or_default();
+            all.push(KeptAccess { one, number, told, version: version.unsigned_abs() });
         }
         Ok(all)
     }
