@@ -171,7 +171,7 @@ impl Chain {
         if *place == SIGNATURE_INPUT
             && let Some(signatures) = &self.signatures
         {
-            return signatures.verify(request, now);
+            return Box::pin(signatures.verify(request, now)).await;
         }
         if let Some(service) = self.services.iter().find(|service| service.places().contains(place)) {
             return Box::pin(service.verify(request, now)).await.map(Proof::of);

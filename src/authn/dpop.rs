@@ -5,6 +5,7 @@ mod nonce;
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::crypto::{constant_time_eq, sha256};
 use crate::domain::{AuthnFault, Denial, Host, NormalPath, RequestView, Unavailable};
+use crate::session::Peers;
 
 use super::alg::{Alg, Algs};
 use super::authenticator::DPOP;
@@ -71,22 +73,39 @@ impl Dpop {
 
     /// Checks the request's one `DPoP` field by every rule of RFC 9449 §4.3. A proof is good once. Only one that is sound in everything
     /// else counts as used, so that nobody without a token and its key can fill the memory of them. Tells the thumbprint of its key.
-    pub(super) fn verify(
+    pub(super) async fn verify(
         &self,
         request: &RequestView<'_>,
         wanted: &Wanted<'_>,
         now: SystemTime,
     ) -> Result<[u8; 32], Denial> {
+        let (key, proof) = self.verify_here(request, wanted, now)?;
+        self.used.claim(&proof, now).await.map(|()| key)
+    }
+
+    /// The same, as far as this node knows; with what the others have to be asked about.
+    fn verify_here(
+        &self,
+        request: &RequestView<'_>,
+        wanted: &Wanted<'_>,
+        now: SystemTime,
+    ) -> Result<([u8; 32], Single), Denial> {
         let Sound { key, jti, issued } = self.judge(request, wanted, now).map_err(Denial::Unauthenticated)?;
         let digest = sha256(&[&key[..], jti.as_bytes()].concat());
         let mut owner = [0; 16];
         owner.copy_from_slice(&key[..16]);
-        match self.used.take(&Single { digest, owner, made: issued, lasts: PAST }, now) {
-            Once::First => Ok(key),
+        let proof = Single { digest, owner, made: issued, lasts: PAST };
+        match self.used.take(&proof, now) {
+            Once::First => Ok((key, proof)),
             Once::Again => Err(Denial::Unauthenticated(AuthnFault::Replay)),
             // What cannot be remembered could be used again.
             Once::Full => Err(Denial::Unavailable(Unavailable::Authenticator)),
         }
+    }
+
+    /// Uses proofs up together with these nodes.
+    pub(super) fn share_with(&self, peers: Arc<dyn Peers>) {
+        self.used.share_with(peers, "dpop".to_owned());
     }
 
     /// The nonce that proofs made now are to hold (RFC 9449 §9).

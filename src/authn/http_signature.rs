@@ -112,6 +112,9 @@ struct Known {
     networks: Option<NetworkSet>,
 }
 
+/// A nonce that was used, and where.
+type Used = (Arc<ReplayCache>, Single);
+
 impl HttpSignature {
     /// The longest `max_age`.
     pub const MAX_AGE: Duration = Duration::from_secs(300);
@@ -141,12 +144,22 @@ impl HttpSignature {
 
     /// The principal that the request's signature proves, and the body that was signed. The nonce is used up last, so that nobody but the
     /// key's holder can use any up.
-    pub(super) fn verify(&self, request: &RequestView<'_>, now: SystemTime) -> Result<Proof, Denial> {
+    pub(super) async fn verify(&self, request: &RequestView<'_>, now: SystemTime) -> Result<Proof, Denial> {
+        let (proof, nonce) = self.verify_here(request, now)?;
+        if let Some((nonces, nonce)) = nonce {
+            nonces.claim(&nonce, now).await?;
+        }
+        Ok(proof)
+    }
+
+    /// The same, as far as this node knows; with the nonce that the others have to be asked about.
+    fn verify_here(&self, request: &RequestView<'_>, now: SystemTime) -> Result<(Proof, Option<Used>), Denial> {
         let refuse = Denial::Unauthenticated;
         let (known, presented, body) = self.prove(request, now).map_err(refuse)?;
         if !known.place.as_ref().is_none_or(LiveSecret::is_there) {
             return Err(Denial::Unavailable(Unavailable::IssuerKeys));
         }
+        let mut single = None;
         if let Some(nonce) = &presented.parameters.nonce {
             let made = created(&presented).map_err(refuse)?;
             let proof = Single { digest: sha256(nonce.as_bytes()), owner: [0; 16], made, lasts: self.max_age };
@@ -155,8 +168,9 @@ impl HttpSignature {
                 Once::Again => return Err(refuse(AuthnFault::Replay)),
                 Once::Full => return Err(Denial::RateExceeded(self.max_age)),
             }
+            single = Some((Arc::clone(&known.nonces), proof));
         }
-        Ok(Proof { principal: Arc::clone(&known.principal), body })
+        Ok((Proof { principal: Arc::clone(&known.principal), body }, single))
     }
 
     /// The `keyid` of the signature that is looked at, proved or not.

@@ -2,14 +2,14 @@
 
 use std::convert::Infallible;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use tokio::task::JoinSet;
 
 use crate::domain::{Name, Retained};
 use crate::net::Client;
-use crate::session::Sessions;
+use crate::session::{Peers, Sessions};
 
 use super::{
     AskFault, Basic, BasicFault, BasicSettings, Dpop, ForwardAuth, ForwardAuthSettings, Introspection,
@@ -32,12 +32,18 @@ pub struct Authenticators {
     /// By the issuer of their tokens.
     session_tokens: Retained<String, SessionTokens>,
     sessions: Arc<Sessions>,
+    peers: OnceLock<Arc<dyn Peers>>,
 }
 
 /// How many nonces one key of signatures may use while they are remembered, at most twice the age that a signature may have.
 const NONCES: usize = 1 << 18;
 /// Few: every key has its own.
 const NONCE_SEGMENTS: usize = 8;
+
+/// What the nonces of a key are called at every node.
+fn nonces_name((authenticator, keyid): &(Name, String)) -> String {
+    format!("nonce {authenticator} {keyid}")
+}
 
 /// Settings, and the client whose rules bind them: with other egress rules the keys are not had, and nobody is asked, the same way.
 #[derive(Debug)]
@@ -128,10 +134,26 @@ impl Authenticators {
     /// The nonces that this key of this authenticator has used: a reload does not make any of them good again.
     pub fn nonces(&self, authenticator: &Name, keyid: &str) -> Arc<ReplayCache> {
         let of = (authenticator.clone(), keyid.to_owned());
-        let Ok(nonces) = self
-            .nonces
-            .get(of, |_| Ok::<_, Infallible>(ReplayCache::new(NONCES, NONCE_SEGMENTS, 1).since(SystemTime::now())));
+        let made = |of: &(Name, String)| {
+            let nonces = ReplayCache::new(NONCES, NONCE_SEGMENTS, 1).since(SystemTime::now());
+            if let Some(peers) = self.peers.get() {
+                nonces.share_with(Arc::clone(peers), nonces_name(of));
+            }
+            Ok::<_, Infallible>(nonces)
+        };
+        let Ok(nonces) = self.nonces.get(of, made);
         nonces
+    }
+
+    /// Shares sessions, and what is good once, with these nodes from now on; once, before anybody is proved.
+    pub fn share_with(&self, peers: &Arc<dyn Peers>) {
+        // A second time it would be with the same.
+        let _ = self.peers.set(Arc::clone(peers));
+        self.sessions.share_with(Arc::clone(peers));
+        self.dpop.share_with(Arc::clone(peers));
+        for (name, nonces) in self.nonces.in_use_by(nonces_name) {
+            nonces.share_with(Arc::clone(peers), name);
+        }
     }
 
     /// The running authenticator of sessions whose tokens have this issuer, or a new one.

@@ -3,10 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::mem;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use crate::domain::seconds;
+use crate::crypto::sha256;
+use crate::domain::{AuthnFault, Denial, Unavailable, seconds};
+use crate::session::Peers;
 
 /// Used proofs by their digests, in segments of two generations. The old one goes when all in it have ended, so nothing is ever searched for
 /// what has. Bounded: what does not fit is not remembered, and whoever asked has to refuse it.
@@ -18,6 +20,8 @@ pub struct ReplayCache {
     share: usize,
     /// What was made no later may have been used before there was this cache, in seconds since 1970.
     born: u64,
+    /// The other nodes, and what tells these proofs from others there.
+    peers: OnceLock<(Arc<dyn Peers>, String)>,
 }
 
 #[derive(Default)]
@@ -59,6 +63,9 @@ pub(super) enum Once {
     Full,
 }
 
+/// How far apart the clocks of two nodes may be.
+const CLOCKS: Duration = Duration::from_secs(60);
+
 impl ReplayCache {
     /// The most segments: one byte of the digest chooses.
     pub const MAX_SEGMENTS: usize = 256;
@@ -68,7 +75,7 @@ impl ReplayCache {
     pub fn new(capacity: usize, segments: usize, shares: usize) -> Self {
         let segments: Box<[_]> = (0..segments.clamp(1, Self::MAX_SEGMENTS)).map(|_| Mutex::default()).collect();
         let room = (capacity / segments.len() / 2).max(1);
-        Self { room, share: (room / shares.max(1)).max(1), segments, born: 0 }
+        Self { room, share: (room / shares.max(1)).max(1), segments, born: 0, peers: OnceLock::new() }
     }
 
     /// The same for a process that began at this time: what was made in a second before may have been used in another process.
@@ -77,7 +84,28 @@ impl ReplayCache {
         Self { born: seconds(time).saturating_sub(1), ..self }
     }
 
-    /// Uses a proof up.
+    /// Uses proofs up together with these nodes from now on, under this name; once.
+    pub(super) fn share_with(&self, peers: Arc<dyn Peers>, name: String) {
+        // A second time it would be with the same.
+        let _ = self.peers.set((peers, name));
+    }
+
+    /// Uses up at all nodes what was taken here: where it was used at another, it is refused.
+    pub(super) async fn claim(&self, proof: &Single, now: SystemTime) -> Result<(), Denial> {
+        let Some((peers, name)) = self.peers.get() else { return Ok(()) };
+        let digest = sha256(&[name.as_bytes(), b"\0", &proof.digest].concat());
+        let (peers, made) = (Arc::clone(peers), proof.made);
+        let end = proof.made.checked_add(proof.lasts + CLOCKS).ok_or(Denial::Unauthenticated(AuthnFault::Expired))?;
+        let lasts = end.duration_since(now).unwrap_or(CLOCKS);
+        match tokio::task::spawn_blocking(move || peers.claim(&digest, made, lasts)).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(Denial::Unauthenticated(AuthnFault::Replay)),
+            Ok(Err(_)) => Err(Denial::Unavailable(Unavailable::Cluster)),
+            Err(_) => Err(Denial::Internal),
+        }
+    }
+
+    /// Uses a proof up here.
     pub(super) fn take(&self, proof: &Single, now: SystemTime) -> Once {
         let made = seconds(proof.made);
         // It is good through the second in which it ends.

@@ -1,8 +1,8 @@
 //! The connection to what the nodes share, and what is said on it.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use redis::aio::MultiplexedConnection;
 use redis::{
@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::{Settings, rows};
 use crate::crypto::{MasterKey, random};
-use crate::domain::{Id, millis};
+use crate::domain::{Id, hex, millis, seconds};
 use crate::limit::Key;
 use crate::session::{ROWS_AT_ONCE, Row, StoreError};
 use crate::vault::Slot;
@@ -37,7 +37,9 @@ struct Keys {
     put: Script,
     news: Script,
     settle: Script,
+    claim: Script,
     name: String,
+    used: String,
 }
 
 /// One connection.
@@ -46,8 +48,10 @@ pub(super) struct Link {
     keys: Arc<Keys>,
     /// Which run of the server answers: a later one may have forgotten something.
     run: String,
+    /// When it began to run, in seconds since 1970.
+    since: u64,
     /// The life of what is shared, as it was heard first on this link.
-    epoch: std::sync::OnceLock<String>,
+    epoch: OnceLock<String>,
 }
 
 /// What is new.
@@ -97,7 +101,9 @@ impl Place {
             put: Script::new(include_str!("put.lua")),
             news: Script::new(include_str!("news.lua")),
             settle: Script::new(include_str!("settle.lua")),
+            claim: Script::new(include_str!("claim.lua")),
             name: key("rate"),
+            used: key("used"),
         };
         let place = Self { info, ca: settings.ca, password: settings.password, keys: Arc::new(keys) };
         place.client(None).map_err(|error| error.to_string())?;
@@ -133,8 +139,12 @@ impl Place {
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         connection.subscribe(&self.keys.channel).await?;
         let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
-        let run = info.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap_or_default().to_owned();
-        Ok(Link { connection, keys: Arc::clone(&self.keys), run, epoch: std::sync::OnceLock::new() })
+        let said =
+            |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or_default();
+        let number = |name: &str| said(name).parse::<u64>().unwrap_or_default();
+        let since = (number("server_time_usec") / 1_000_000).saturating_sub(number("uptime_in_seconds"));
+        let keys = Arc::clone(&self.keys);
+        Ok(Link { connection, keys, run: said("run_id").to_owned(), since, epoch: OnceLock::new() })
     }
 }
 
@@ -154,12 +164,32 @@ impl Link {
         for key in [&keys.rows, &keys.changes, &keys.ends, &keys.last, &keys.epoch] {
             put.key(key);
         }
-        put.arg(self.epoch.get().map(String::as_str).unwrap_or_default()).arg(&keys.channel);
+        put.arg(self.epoch()).arg(&keys.channel);
         for row in rows {
             put.arg(rows::field(row)).arg(row.version).arg(millis(row.ends)).arg(rows::seal(seal, row));
         }
         let taken: i64 = put.invoke_async(&mut self.connection.clone()).await?;
         usize::try_from(taken).map_err(|_| Fault::Anew)
+    }
+
+    /// Uses something up; tells whether this was the first use. What was made before all that is known here may have been used.
+    pub(super) async fn claim(&self, digest: &[u8; 32], made: SystemTime, lasts: Duration) -> Result<bool, Fault> {
+        let epoch = self.epoch().rsplit(' ').next().and_then(|time| time.parse().ok()).ok_or(Fault::Anew)?;
+        if seconds(made) <= self.since.max(epoch) {
+            return Ok(false);
+        }
+        let mut claim = self.keys.claim.prepare_invoke();
+        claim.key(format!("{}:{}", self.keys.used, hex(digest))).key(&self.keys.epoch);
+        claim.arg(self.epoch()).arg(u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX).max(1));
+        match claim.invoke_async::<i64>(&mut self.connection.clone()).await? {
+            1 => Ok(true),
+            0 => Ok(false),
+            _ => Err(Fault::Anew),
+        }
+    }
+
+    fn epoch(&self) -> &str {
+        self.epoch.get().map(String::as_str).unwrap_or_default()
     }
 
     /// Counts what was allowed of a limit; tells how far each key is ahead of its rate then.

@@ -11,7 +11,7 @@ mod sync;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use tokio::runtime::{Builder, Runtime};
@@ -157,6 +157,11 @@ impl Peers for Cluster {
             Fault::Store(error) => Away::Store(error),
             fault @ (Fault::Redis(_) | Fault::Password(_) | Fault::Anew | Fault::Forged(_)) => self.shared.away(&fault),
         })
+    }
+
+    fn claim(&self, digest: &[u8; 32], made: SystemTime, lasts: Duration) -> Result<bool, Away> {
+        let link = self.shared.link.load_full().ok_or(Away::Link)?;
+        self.runtime.handle().block_on(link.claim(digest, made, lasts)).map_err(|fault| self.shared.away(&fault))
     }
 
     fn is_silent(&self) -> bool {

@@ -1,11 +1,11 @@
 -- Tells what changed since a change, a number of rows at most. KEYS: rows, changes, ends, epoch.
 -- ARGV: the change, how many rows, and the epoch that begins where there is none.
 local epoch = redis.call('GET', KEYS[4])
+local time = redis.call('TIME')
 if not epoch then
-  epoch = ARGV[3]
+  epoch = ARGV[3] .. ' ' .. time[1]
   redis.call('SET', KEYS[4], epoch)
 end
-local time = redis.call('TIME')
 local now = time[1] * 1000
 for _, field in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 200)) do
   redis.call('HDEL', KEYS[1], field)

@@ -84,7 +84,7 @@ impl Caller<'_> {
         slots.take(self.limits, LimitBy::Principal, who).map_err(|refusal| refusal.denial)?;
         slots.take(self.limits, LimitBy::Route, || Key::EVERYBODY).map_err(|refusal| refusal.denial)?;
         let was_presented = matches!(proof, Proof::Presented(_));
-        let confirmation = self.chain.bind(&principal, was_presented, &view, now)?;
+        let confirmation = self.chain.bind(&principal, was_presented, &view, now).await?;
         if let Some(session) = session {
             session.touch(steady(now));
         }

@@ -1,7 +1,7 @@
 //! A node's part in a cluster, from its start on.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::StartError;
 use crate::cluster::{Cluster, Settings};
@@ -36,7 +36,7 @@ pub(super) fn join(
         .map_err(|error| StartError::Internal(error.to_string()))?;
     let cluster = Arc::new(cluster);
     let peers = || Arc::clone(&cluster) as Arc<dyn Peers>;
-    services.engines.authenticators.sessions().share_with(peers());
+    services.engines.authenticators.share_with(&peers());
     if let Some(access) = &services.access {
         access.share_with(peers());
     }
@@ -44,5 +44,9 @@ pub(super) fn join(
         revocations.share();
     }
     cluster.wait(HEARD_WITHIN);
+    if let Some(revocations) = &services.revocations {
+        // Nobody is served before what was heard holds. What is to be told of it is found in the store.
+        revocations.refresh(SystemTime::now()).map_err(StartError::Store)?;
+    }
     Ok(Some(cluster))
 }

@@ -1,7 +1,7 @@
 //! The other nodes of a cluster, as sessions, revocations and access requests know them. `cluster` has the one that is real.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::StoreError;
 
@@ -19,6 +19,13 @@ pub trait Peers: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`Away`] when they cannot be asked.
     fn hear(&self) -> Result<(), Away>;
+
+    /// Uses something up that is good once at all nodes together, was made at this time, and is taken for so long from now on; tells whether
+    /// this was the first use.
+    ///
+    /// # Errors
+    /// [`Away`] when that cannot be known.
+    fn claim(&self, digest: &[u8; 32], made: SystemTime, lasts: Duration) -> Result<bool, Away>;
 
     /// Whether nothing was heard of them for so long that what was decided elsewhere must not be overlooked any more.
     fn is_silent(&self) -> bool;

@@ -19,6 +19,7 @@ use crate::support::{
     gateway::{Gateway, program},
     http1::Message,
     issuer::Issuer,
+    proof::ProofKey,
     raw::{self, Client, request},
     redis::{PASSWORD, Redis},
     scene::{Extra, code, config},
@@ -419,6 +420,51 @@ allow = [{ role = "reader" }]
     // Alone each would allow 20 and 20 a second: 360. Together they allow what one would, and a little between settlements.
     let (allowed, one) = (allowed.load(Ordering::Relaxed), 20.0 + 20.0 * begun.elapsed().as_secs_f64());
     assert!((one * 0.8..one * 1.15).contains(&(allowed as f64)), "{allowed} of {one}");
+}
+
+#[test]
+fn a_proof_is_good_once_at_all_nodes_together_also_when_redis_forgot_it() {
+    let Some(mut nodes) = Nodes::start(2, "", "") else { return };
+    let key = ProofKey::new();
+    let url = "http://api.test/api/x";
+    let mut claims = nodes.issuer.claims("ada");
+    claims["roles"] = json!(["reader"]);
+    claims["cnf"] = json!({ "jkt": key.thumbprint() });
+    let token = nodes.issuer.token(&claims);
+    let authorization = format!("DPoP {token}");
+    let send = |nodes: &Nodes, node: usize, proof: &str| {
+        let headers = [("Host", "api.test"), ("Authorization", &*authorization), ("DPoP", proof)];
+        let answer = nodes.all[node].get("/api/x", &headers);
+        (answer.status(), nodes.all[node].audited("a record", |entry| entry["id"] == answer.header("x-request-id").expect("an id"))["detail"].clone())
+    };
+    // Made before there was this cluster, one may have been used.
+    let proof = eventually("a first proof is taken", || {
+        let proof = key.proof("GET", url, Some(&token), None);
+        (send(&nodes, 0, &proof).0 == 200).then_some(proof)
+    });
+    for node in [0, 1] {
+        assert_eq!(send(&nodes, node, &proof), (401, json!("replay")), "{node}");
+    }
+    for turn in 0..2 {
+        let proof = key.proof("GET", url, Some(&token), None);
+        assert_eq!(send(&nodes, turn, &proof).0, 200);
+        if turn == 0 {
+            nodes.redis.say("FLUSHALL");
+        } else {
+            nodes.redis.restart();
+        }
+        let again = eventually("the other node can tell", || {
+            Some(send(&nodes, 1 - turn, &proof)).filter(|answer| answer.0 != 503)
+        });
+        assert_eq!(again, (401, json!("replay")), "turn {turn}");
+        eventually("new ones are taken", || {
+            (send(&nodes, turn, &key.proof("GET", url, Some(&token), None)).0 == 200).then_some(())
+        });
+    }
+    nodes.redis.stop();
+    eventually("nobody can tell", || {
+        (send(&nodes, 0, &key.proof("GET", url, Some(&token), None)) == (503, json!("cluster"))).then_some(())
+    });
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl Chain {
     ///
     /// # Errors
     /// [`Denial::Unauthenticated`] where the caller does not hold what the proof is bound to, or its DPoP proof is none.
-    pub fn bind(
+    pub async fn bind(
         &self,
         principal: &Principal,
         was_presented: bool,
@@ -61,7 +61,7 @@ impl Chain {
         let is_shown = was_presented && bound.key.is_some();
         if !is_shown && (bound.key.is_some() || request.headers.contains_key(DPOP)) {
             let wanted = Wanted { token: None, key: bound.key, nonce: false };
-            bound.key = Some(self.dpop.verify(request, &wanted, now)?);
+            bound.key = Some(self.dpop.verify(request, &wanted, now).await?);
         }
         if bound.key.is_none() && bound.certificate.is_none() {
             bound.certificate = certificate;

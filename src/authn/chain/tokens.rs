@@ -24,7 +24,7 @@ impl Chain {
             (None, Some(TokenService::TokenReview(service))) => Box::pin(service.verify(presented, now)).await?,
             (None, None) => return Err(Denial::Unauthenticated(self.not_ours(presented))),
         };
-        self.confirm(&principal, scheme, presented, request, now)?;
+        self.confirm(&principal, scheme, presented, request, now).await?;
         // What began a session was held against them when it was presented, and is not presented any more.
         let networks = principal.session.as_ref().and(principal.networks.as_ref());
         if networks.is_some_and(|networks| !networks.contains(request.client)) {
@@ -107,7 +107,7 @@ impl Chain {
     }
 
     /// Whether the caller holds what its token is bound to. A token that is bound to nothing must not pretend that it is (RFC 9449 §7.1).
-    fn confirm(
+    async fn confirm(
         &self,
         principal: &Principal,
         scheme: Scheme,
@@ -124,7 +124,8 @@ impl Chain {
             (Scheme::Bearer, None) => Ok(()),
             (Scheme::Dpop, Some(key)) => {
                 let nonce = self.tokens.iter().any(|jwt| *jwt.name() == principal.authenticator && jwt.needs_nonce());
-                self.dpop.verify(request, &Wanted { token: Some(token), key: Some(key), nonce }, now).map(drop)
+                let wanted = Wanted { token: Some(token), key: Some(key), nonce };
+                Box::pin(self.dpop.verify(request, &wanted, now)).await.map(drop)
             }
             (Scheme::Bearer, Some(_)) | (Scheme::Dpop, None) => Err(Denial::Unauthenticated(AuthnFault::Binding)),
         }

@@ -44,7 +44,7 @@ fn body(token: &str) -> Value {
 fn judge_at(dpop: &Dpop, proofs: &[&str], key: [u8; 32], nonce: bool, now: u64) -> Result<(), Denial> {
     let headers: Vec<_> = proofs.iter().map(|proof| ("dpop", *proof)).collect();
     with_request(&headers, |request| {
-        dpop.verify(request, &Wanted { token: Some(TOKEN), key: Some(key), nonce }, at(now)).map(drop)
+        dpop.verify_here(request, &Wanted { token: Some(TOKEN), key: Some(key), nonce }, at(now)).map(drop)
     })
 }
 
@@ -76,7 +76,7 @@ fn the_example_of_the_rfc_is_sound_once_and_in_its_time() {
     ] {
         let got = with_request(&[("dpop", proof)], |request| {
             let asked = RequestView { host: &host, asked: &path, authority: "resource.example.org", ..*request };
-            dpop.verify(&asked, &Wanted { token: Some(token), key: Some(key), nonce: false }, at(now)).map(drop)
+            dpop.verify_here(&asked, &Wanted { token: Some(token), key: Some(key), nonce: false }, at(now)).map(drop)
         });
         assert_eq!(got, want.map_err(Denial::Unauthenticated), "{now}");
     }

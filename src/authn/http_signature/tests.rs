@@ -129,7 +129,7 @@ fn signatures() -> HttpSignature {
 }
 
 fn judge(signatures: &HttpSignature, sent: &Sent) -> Result<Option<BodyDigest>, AuthnFault> {
-    match sent.look(|view| signatures.verify(view, at(NOW))) {
+    match sent.look(|view| signatures.verify_here(view, at(NOW)).map(|(proof, _)| proof)) {
         Ok(proof) => {
             assert_eq!(proof.principal.id, "owner-of-k");
             Ok(proof.body)
