@@ -180,6 +180,9 @@ struct RevokeArgs {
     /// How many streams are opened and cut.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(10..=5_000))]
     streams: u32,
+    /// Revoke at one node, cut at another: two of them and a `redis-server` are started.
+    #[arg(long)]
+    other_node: bool,
     #[command(flatten)]
     common: Common,
 }

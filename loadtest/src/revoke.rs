@@ -41,7 +41,16 @@ pub(crate) fn run(args: &RevokeArgs, out: &mut dyn Write, progress: &mut dyn Wri
     machine::allow_open_files(u64::from(args.streams) * 4 + 1024)?;
     let site = Site::new(cores, 0)?;
     let tokens = site.tokens(args.streams)?;
-    let proxy = site.claviger_with_store(&file)?;
+    let (proxy, elsewhere) = if args.other_node {
+        let other = Site::new(cores, 0)?;
+        let redis = other.redis()?;
+        let node = other.claviger_in_cluster(&file, redis.address)?;
+        (site.claviger_in_cluster(&file, redis.address)?, Some((other, node, redis)))
+    } else {
+        (site.claviger_with_store(&file)?, None)
+    };
+    // Who is revoked has the same name at both.
+    let config = elsewhere.as_ref().map_or_else(|| site.config_path(), |(other, ..)| other.config_path());
     machine::pin(cores.load)?;
     tell(progress, &format!("opening {} streams, each of a caller of its own ...", args.streams))?;
     let open = |token: &String| open(proxy.address, &site.stream_request(token)).during("opening a stream");
@@ -50,7 +59,7 @@ pub(crate) fn run(args: &RevokeArgs, out: &mut dyn Write, progress: &mut dyn Wri
     tell(progress, "revoking their callers, one after the other ...")?;
     let (mut from_start, mut from_end) = (Took::default(), Took::default());
     for ((number, stream), token) in (0..).zip(streams).zip(&tokens) {
-        let (start, end) = cut(&site, &file, number, stream)?;
+        let (start, end) = cut(&config, &file, number, stream)?;
         from_start.0.push(start);
         from_end.0.push(end);
         site.expect_refused(proxy.address, token)?;
@@ -63,6 +72,10 @@ pub(crate) fn run(args: &RevokeArgs, out: &mut dyn Write, progress: &mut dyn Wri
     // Or claviger would wait for its end.
     drop(kept);
     proxy.program.end()?;
+    if let Some((_site, node, redis)) = elsewhere {
+        node.program.end()?;
+        redis.program.end()?;
+    }
     print(args, from_start.told(), from_end.told(), out).during("printing the result")
 }
 
@@ -83,14 +96,14 @@ fn open(address: SocketAddr, request: &[u8]) -> io::Result<TcpStream> {
 }
 
 /// Revokes one caller; gives the milliseconds to the end of the stream from the command's start and from its end, which may come after it.
-fn cut(site: &Site, file: &Path, number: u32, mut stream: TcpStream) -> Result<(f64, f64), Fault> {
+fn cut(config: &Path, file: &Path, number: u32, mut stream: TcpStream) -> Result<(f64, f64), Fault> {
     let watch = thread::spawn(move || {
         let ended = io::copy(&mut stream, &mut io::sink());
         (Instant::now(), ended)
     });
     let of = format!("principal:corp:{}", subject(number));
     let mut command = Command::new(file);
-    command.args(["revocation", "add", &of, "--reason", "measured", "--config"]).arg(site.config_path());
+    command.args(["revocation", "add", &of, "--reason", "measured", "--config"]).arg(config);
     let began = Instant::now();
     let status = command.stdout(Stdio::null()).status().during("starting the command")?;
     let acknowledged = Instant::now();
@@ -115,7 +128,7 @@ impl Took {
 
 fn print(args: &RevokeArgs, from_start: Told, from_end: Told, out: &mut dyn Write) -> io::Result<()> {
     if args.common.json {
-        let text = json!({ "streams": args.streams, "from_start_ms": from_start, "from_acknowledgement_ms": from_end });
+        let text = json!({ "streams": args.streams, "other_node": args.other_node, "from_start_ms": from_start, "from_acknowledgement_ms": from_end });
         return writeln!(out, "{text:#}");
     }
     writeln!(out, "| to the end of the stream, ms | p50 | p99 | longest |\n|---|--:|--:|--:|")?;
@@ -124,6 +137,6 @@ fn print(args: &RevokeArgs, from_start: Told, from_end: Told, out: &mut dyn Writ
     {
         writeln!(out, "| {name} | {p50:.1} | {p99:.1} | {max:.1} |")?;
     }
-    let streams = args.streams;
-    writeln!(out, "\n{streams} streams cut, each caller refused afterwards; the stream of somebody else went on")
+    let (streams, place) = (args.streams, if args.other_node { " at another node" } else { "" });
+    writeln!(out, "\n{streams} streams cut{place}, each caller refused afterwards; the stream of somebody else went on")
 }

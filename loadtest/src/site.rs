@@ -23,6 +23,8 @@ use crate::upstream::{REFLECT, STREAM};
 pub(crate) const PATH: &str = "/api/v1/items/42";
 /// The upstream's key, which only the vault knows.
 const REAL_KEY: &str = "sk_live_9f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c";
+/// What seals what nodes share.
+const CLUSTER_KEY: &str = "clvmk_AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI";
 const ISSUER: &str = "https://login.example.test";
 const AUDIENCE: &str = "https://api.example.test";
 
@@ -102,6 +104,23 @@ impl Site {
     /// The same, with a store, so that callers can be revoked.
     pub(crate) fn claviger_with_store(&self, file: &Path) -> Result<Proxy, Fault> {
         self.start(file, "\n[store]\npath = \"claviger.db\"\n")
+    }
+
+    /// The same, as a node of the cluster around this Redis.
+    pub(crate) fn claviger_in_cluster(&self, file: &Path, redis: SocketAddr) -> Result<Proxy, Fault> {
+        write(&self.folder().join("secrets/cluster"), CLUSTER_KEY)?;
+        let cluster = format!("[cluster.redis]\nurl = \"redis://{redis}\"\nkey = \"local:cluster\"\n");
+        self.start(file, &format!("\n[store]\npath = \"claviger.db\"\n\n{cluster}"))
+    }
+
+    /// Starts a Redis that keeps nothing.
+    pub(crate) fn redis(&self) -> Result<Proxy, Fault> {
+        let address = free_address()?;
+        let mut command = Command::new("redis-server");
+        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"]);
+        command.arg(address.port().to_string()).current_dir(self.folder());
+        let program = Program::start("redis-server", &mut command, self.cores.load, address, self.folder())?;
+        Ok(Proxy { program, address })
     }
 
     /// Where its configuration is.

@@ -65,29 +65,18 @@ impl SessionTokens {
         Some(principal)
     }
 
-    /// Verifies a token of this tag, and finds its session, also one that was begun or used at another node just now.
-    pub(super) async fn verify(
-        &self,
-        token: &Token<'_>,
-        tag: [u8; 16],
-        now: SystemTime,
-    ) -> Result<Arc<Principal>, Denial> {
-        if self.sessions.is_cut_off() {
-            return Err(AWAY);
-        }
-        let proved = self.look_up(token, tag, now);
-        let may_be_news = matches!(
+    /// Whether what came of [`Self::verify`] could be another once the other nodes were heard: a session may have been begun, or used, at one
+    /// of them just now.
+    pub(super) fn may_be_news(&self, proved: &Result<Arc<Principal>, Denial>) -> bool {
+        let is_unknown = matches!(
             proved,
             Err(Denial::Unauthenticated(AuthnFault::Inactive | AuthnFault::Idle | AuthnFault::UnknownKey))
         );
-        if !may_be_news || !self.hear().await? {
-            return proved;
-        }
-        self.look_up(token, tag, now)
+        is_unknown && self.sessions.is_shared()
     }
 
     /// Has everything heard that other nodes have done; tells whether there are any.
-    async fn hear(&self) -> Result<bool, Denial> {
+    pub(super) async fn hear(&self) -> Result<bool, Denial> {
         if !self.sessions.is_shared() {
             return Ok(false);
         }
@@ -95,9 +84,12 @@ impl SessionTokens {
         tokio::task::spawn_blocking(move || sessions.hear()).await.map_err(|_| Denial::Internal)?.map_err(|_| AWAY)
     }
 
-    /// The same of what is known here.
-    fn look_up(&self, token: &Token<'_>, tag: [u8; 16], now: SystemTime) -> Result<Arc<Principal>, Denial> {
+    /// Verifies a token of this tag, and finds its session.
+    pub(super) fn verify(&self, token: &Token<'_>, tag: [u8; 16], now: SystemTime) -> Result<Arc<Principal>, Denial> {
         let now = steady(now);
+        if self.sessions.is_cut_off() {
+            return Err(AWAY);
+        }
         let known = self.known().ok_or(Denial::Unavailable(Unavailable::Authenticator))?;
         let (id, key) = self.judge(token, &known.set, now).map_err(Denial::Unauthenticated)?;
         // By its id alone: what a session is stands in the store, and nowhere else.

@@ -20,9 +20,10 @@ const HEARD_WITHIN: Duration = Duration::from_secs(5);
 pub(super) fn join(
     process: &Process,
     secrets: Option<ClusterSecrets>,
+    store: Option<Store>,
     services: &Services,
 ) -> Result<Option<Arc<Cluster>>, StartError> {
-    let (Some(place), Some(secrets), Some(path)) = (&process.cluster, secrets, &process.store) else { return Ok(None) };
+    let (Some(place), Some(secrets), Some(store)) = (&process.cluster, secrets, store) else { return Ok(None) };
     let settings = Settings {
         url: place.url.clone(),
         ca: place.ca.clone(),
@@ -31,7 +32,6 @@ pub(super) fn join(
         password: secrets.password,
         key: secrets.key,
     };
-    let store = Store::open(path).map_err(StartError::Store)?;
     let cluster = Cluster::start(settings, store, &services.engines.limits)
         .map_err(|error| StartError::Internal(error.to_string()))?;
     let cluster = Arc::new(cluster);

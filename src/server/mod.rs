@@ -122,11 +122,11 @@ pub fn run(options: Options) -> Result<(), StartError> {
     let log = audit::Log::open(settings, engines.metrics.audit.clone()).map_err(StartError::Audit)?;
     let kept = process.store.as_deref().map(|path| open(path, &engines)).transpose().map_err(StartError::Store)?;
     let services = Services::new(engines, log, snapshot);
-    let services = match kept {
-        Some((revocations, access)) => services.with_store(revocations, access),
-        None => services,
+    let (services, store) = match kept {
+        Some((revocations, access, store)) => (services.with_store(revocations, access), Some(store)),
+        None => (services, None),
     };
-    let cluster = cluster::join(&process, cluster, &services)?;
+    let cluster = cluster::join(&process, cluster, store, &services)?;
     let services = Arc::new(match &cluster {
         Some(cluster) => services.with_peers(Arc::clone(cluster) as _),
         None => services,
@@ -158,13 +158,13 @@ pub fn run(options: Options) -> Result<(), StartError> {
 }
 
 /// The store, for all that is kept in it.
-fn open(path: &Path, engines: &Engines) -> Result<(Arc<Revocations>, Arc<Access>), StoreError> {
+fn open(path: &Path, engines: &Engines) -> Result<(Arc<Revocations>, Arc<Access>, Store), StoreError> {
     let store = Store::open(path)?;
     engines.authenticators.sessions().open(store.again()?)?;
-    let for_access = store.again()?;
+    let (for_access, for_cluster) = (store.again()?, store.again()?);
     let revocations = Revocations::new(store)?;
     let access = Access::new(for_access, Arc::clone(revocations.lines()))?;
-    Ok((Arc::new(revocations), Arc::new(access)))
+    Ok((Arc::new(revocations), Arc::new(access), for_cluster))
 }
 
 fn tell(process: &Process, services: &Services) {

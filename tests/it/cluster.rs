@@ -233,6 +233,7 @@ fn a_session_of_one_node_is_one_of_all_from_its_first_moment_to_its_last() {
     for secret in ["auth.test", "corp", "reader", SEAL, &session] {
         assert!(!rows.contains(secret), "{secret}");
     }
+    assert!(nodes.all[2].terminate().success(), "a node leaves in order");
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl Bench {
         if let Some(principal) = self.tokens.recall(&tag, now) {
             return Ok(used(principal));
         }
-        match block_on(self.tokens.verify(&Token::parse(token)?, tag, now)) {
+        match self.tokens.verify(&Token::parse(token)?, tag, now) {
             Ok(principal) => Ok(used(principal)),
             Err(Denial::Unauthenticated(fault)) => Err(fault),
             Err(other) => panic!("{other:?}"),
