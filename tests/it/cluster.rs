@@ -2,6 +2,7 @@
 //! might not be allowed.
 
 use std::{
+    fs,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,19 +11,21 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aws_lc_rs::digest;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite;
 
 use crate::support::{
     eventually,
     frames::{self, Ending},
-    gateway::{Gateway, program},
+    gateway::{Gateway, free_address, program},
     http1::Message,
     issuer::Issuer,
     proof::ProofKey,
     raw::{self, Client, request},
     redis::{PASSWORD, Redis},
     scene::{Extra, code, config},
+    tls::{Authority, Identity},
     upstream::{Then, Upstream},
 };
 
@@ -61,6 +64,10 @@ target = "api"
 authn = ["corp"]
 allow = [{ role = "reader", approval = "twice", paths = ["/twice"] }, { role = "reader", approval = "once", paths = ["/once"] }]
 "#;
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 struct Nodes {
     redis: Redis,
@@ -497,6 +504,68 @@ fn a_redis_that_forgot_everything_is_told_again() {
     eventually("and the grant is known", || nodes.get(0, "/pay/once", &bearer).filter(|answer| answer.status() == 200));
     for node in &nodes.all {
         assert!(!node.log().contains("means nothing here"), "{}", node.log());
+    }
+}
+
+#[test]
+fn redis_is_proved_by_its_certificate_and_asked_with_no_more_rights_than_are_told() {
+    let (authority, other) = (Authority::new("redis"), Authority::new("other"));
+    let (identity, stranger) = (authority.server(&["127.0.0.1"]), authority.server(&["redis.example.com"]));
+    let start = |identity: &Identity, tls: &str| {
+        Redis::start_with(|folder| {
+            let file = |name: &str, text: String| {
+                let path = folder.join(name);
+                fs::write(&path, text).expect("written");
+                path.display().to_string()
+            };
+            let digest = hex(digest::digest(&digest::SHA256, PASSWORD.as_bytes()).as_ref());
+            let rights = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/scaling.md")).expect("the page");
+            let told = rights
+                .split_once("A user needs the commands")
+                .expect("told")
+                .1
+                .split_once(" on these keys")
+                .expect("told")
+                .0;
+            let words = told.split(|c: char| !c.is_ascii_uppercase()).filter(|word| word.len() > 2);
+            let words: Vec<_> = words.map(|word| format!("+{}", word.to_ascii_lowercase())).collect();
+            assert!(words.len() > 15, "{words:?}");
+            let user = format!("claviger on #{digest} ~{{claviger}}:* &{{claviger}}:news -@all {}", words.join(" "));
+            let mut all = vec!["--tls-port".to_owned(), tls.to_owned(), "--tls-auth-clients".into(), "no".into()];
+            all.extend(["--tls-cert-file".to_owned(), file("cert.pem", identity.certificate_pem())]);
+            all.extend(["--tls-key-file".to_owned(), file("key.pem", identity.key_pem()), "--user".to_owned()]);
+            all.extend(user.split(' ').map(str::to_owned));
+            all
+        })
+    };
+    let (issuer, upstream) = (Issuer::start(), Upstream::echo());
+    for (identity, ca, is_good) in
+        [(&identity, &authority, true), (&identity, &other, false), (&stranger, &authority, false)]
+    {
+        let tls = free_address().port().to_string();
+        let Some(_redis) = start(identity, &tls) else { return };
+        let more = format!(
+            "[cluster.redis]\nurl = \"rediss://claviger@127.0.0.1:{tls}\"\nca = \"ca.pem\"\npassword = \"dir:redis\"\nkey = \"dir:cluster\"\n{TABLES}"
+        );
+        let node = Gateway::spawn(|site| {
+            site.write("secrets/redis", PASSWORD);
+            site.write("secrets/cluster", SEAL);
+            site.write("ca.pem", ca.pem());
+            config(site, &issuer, &upstream, &Extra { tables: &more, ..Extra::default() })
+        });
+        let reached = if is_good { 1.0 } else { 0.0 };
+        eventually("it is reached, or not", || {
+            let said = is_good || node.log().contains("the other nodes cannot be reached");
+            (said && node.metric("claviger_cluster_reached", &[]) == Some(reached)).then_some(())
+        });
+        let key_set = || node.try_get("/oauth/jwks.json", &[("Host", "auth.test")]).map(|answer| answer.text());
+        if is_good {
+            eventually("keys are made", || key_set().filter(|set| set.contains("kid")));
+            assert!(!node.log().contains("NOPERM"), "{}", node.log());
+        } else {
+            assert!(eventually("it answers", key_set).contains("\"status\":503"), "{:?}", key_set());
+            assert!(node.log().contains("certificate"), "{}", node.log());
+        }
     }
 }
 

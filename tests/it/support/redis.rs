@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -19,19 +20,26 @@ pub(crate) const PASSWORD: &str = "a password for Redis";
 pub(crate) struct Redis {
     process: Child,
     folder: TempDir,
+    arguments: Vec<String>,
     pub(crate) address: SocketAddr,
 }
 
 impl Redis {
     /// Starts it. Where it is not installed that is said, and none is given.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(|_| Vec::new())
+    }
+
+    /// The same with these arguments, which may name files in its folder.
+    pub(crate) fn start_with(arguments: impl FnOnce(&Path) -> Vec<String>) -> Option<Self> {
         if Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_err() {
             println!("skipped: redis-server absent; scripts/test installs it");
             return None;
         }
         let folder = tempfile::tempdir().expect("a folder");
         let address = free_address();
-        let redis = Self { process: run(&folder, address), folder, address };
+        let arguments = arguments(folder.path());
+        let redis = Self { process: run(&folder, address, &arguments), folder, arguments, address };
         redis.wait();
         Some(redis)
     }
@@ -72,7 +80,7 @@ impl Redis {
     /// Ends it as nothing can prevent, and starts it again with nothing in it.
     pub(crate) fn restart(&mut self) {
         self.stop();
-        self.process = run(&self.folder, self.address);
+        self.process = run(&self.folder, self.address, &self.arguments);
         self.wait();
     }
 
@@ -83,10 +91,11 @@ impl Redis {
     }
 }
 
-fn run(folder: &TempDir, address: SocketAddr) -> Child {
+fn run(folder: &TempDir, address: SocketAddr, arguments: &[String]) -> Child {
     let port = address.port().to_string();
     Command::new("redis-server")
         .args(["--port", &port, "--bind", "127.0.0.1", "--requirepass", PASSWORD, "--save", "", "--appendonly", "no"])
+        .args(arguments)
         .current_dir(folder.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
