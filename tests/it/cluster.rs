@@ -393,6 +393,24 @@ fn while_redis_is_away_known_sessions_go_on_for_a_stated_time_and_all_else_that_
 }
 
 #[test]
+fn a_redis_that_takes_nothing_more_is_as_good_as_none() {
+    let Some(nodes) = Nodes::start(2, "", "") else { return };
+    let (session, ended) = (nodes.begin(0), nodes.begin(0));
+    assert_eq!((nodes.use_it(1, &session), nodes.use_it(1, &ended)), (200, 200));
+    // A replica, as after a failover to somewhere else.
+    nodes.redis.say("REPLICAOF 127.0.0.1 1");
+    assert_eq!(nodes.try_begin(0).status(), 503);
+    let asked = nodes.access(1, "ada", &["reader"], "/access/requests", &json!({"approval": "once", "reason": "x"}));
+    assert_eq!(asked.status(), 503);
+    nodes.post(0, "/oauth/revoke", &format!("token={ended}"));
+    assert_eq!((nodes.use_it(0, &ended), nodes.use_it(1, &session)), (401, 200));
+    eventually("it is said", || nodes.all[0].log().contains("the other nodes cannot be reached").then_some(()));
+    nodes.redis.say("REPLICAOF NO ONE");
+    nodes.until("what was ended meanwhile is known", 1, &ended, 401);
+    eventually("sessions begin", || (nodes.try_begin(0).status() == 200).then_some(()));
+}
+
+#[test]
 fn a_rate_is_one_rate_at_all_nodes_and_what_was_too_much_is_paid_back() {
     let tables = r#"
 [limit.few]
