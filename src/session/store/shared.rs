@@ -104,7 +104,8 @@ impl Store {
 
     fn packed(&self, query: &str, kind: RowKind, now: SystemTime) -> Result<Vec<Row>, StoreError> {
         let mut all = Vec::new();
-        let mut query = self.connection.prepare_cached(query).map_err(|error| self.fault(&error))?;
+        // Each is another text: none is worth keeping.
+        let mut query = self.connection.prepare(query).map_err(|error| self.fault(&error))?;
         let mut rows = query.query([]).map_err(|error| self.fault(&error))?;
         while let Some(row) = rows.next().map_err(|error| self.fault(&error))? {
             let packed = |row: &rusqlite::Row<'_>| {
@@ -221,7 +222,7 @@ fn select(kind: RowKind) -> String {
             "SELECT CAST(number AS TEXT), 1, NULL, json_array(number, hex(sealed), signs) FROM signing_key".to_owned()
         }
         RowKind::Session => format!("SELECT id, 1, until, {} FROM session", sessions::pack()),
-        RowKind::Use => "SELECT id, used, until, '' FROM session".to_owned(),
+        RowKind::Use => "SELECT id, used, until, '' FROM (SELECT * FROM session WHERE idle IS NOT NULL)".to_owned(),
         RowKind::Access => "SELECT id, version, ends, document FROM access".to_owned(),
     }
 }
