@@ -75,11 +75,8 @@ impl SessionTokens {
         is_unknown && self.sessions.is_shared()
     }
 
-    /// Has everything heard that other nodes have done; tells whether there are any.
-    pub(super) async fn hear(&self) -> Result<bool, Denial> {
-        if !self.sessions.is_shared() {
-            return Ok(false);
-        }
+    /// Has everything heard that other nodes have done.
+    pub(super) async fn hear(&self) -> Result<(), Denial> {
         let sessions = Arc::clone(&self.sessions);
         tokio::task::spawn_blocking(move || sessions.hear()).await.map_err(|_| Denial::Internal)?.map_err(|_| AWAY)
     }
@@ -158,7 +155,10 @@ impl SessionTokens {
     /// [`Unavailable::Authenticator`] while that cannot be found out.
     pub async fn of_token(&self, token: &str, now: SystemTime) -> Result<Option<Session>, Denial> {
         match self.known_session(token, now)? {
-            None if self.hear().await? => self.known_session(token, now),
+            None if self.sessions.is_shared() => {
+                self.hear().await?;
+                self.known_session(token, now)
+            }
             found => Ok(found),
         }
     }

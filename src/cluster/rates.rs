@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::link::{Fault, Link};
-use crate::limit::{Key, Limits, Rate};
+use crate::limit::{Limits, Rate};
 
 /// How often.
 const EVERY: Duration = Duration::from_millis(100);
@@ -24,17 +24,16 @@ pub(super) async fn run(shared: Arc<Shared>, limits: Arc<Limits>) {
         let Some(link) = shared.link.load_full() else { continue };
         for (name, rate) in limits.shared_rates() {
             // Whoever minds the link finds out what is wrong with it.
-            let _ = settle(&link, &name, &rate, |part| limits.keyer().key(part)).await;
+            let _ = settle(&link, &limits.keyer().key(&[b"rate", name.as_bytes()]).text(), &rate).await;
         }
     }
 }
 
-async fn settle(link: &Link, name: &str, rate: &Rate, keyed: impl Fn(&[&[u8]]) -> Key) -> Result<(), Fault> {
+async fn settle(link: &Link, place: &str, rate: &Rate) -> Result<(), Fault> {
     let spent = rate.spent(KEYS);
-    let place = keyed(&[b"rate", name.as_bytes()]).text();
     let mut chunks = spent.chunks(AT_ONCE);
     while let Some(some) = chunks.next() {
-        match link.settle(&place, rate.cost(), some).await {
+        match link.settle(place, rate.cost(), some).await {
             Ok(ahead) => {
                 let now = Instant::now();
                 some.iter().zip(ahead).for_each(|((key, _), ahead)| rate.settle(*key, ahead, now));

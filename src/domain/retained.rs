@@ -39,8 +39,7 @@ impl<K: Eq + Hash, V> Retained<K, V> {
 
     /// Every instance in use, for background work on all of them.
     pub fn in_use(&self) -> Vec<Arc<V>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.values().filter_map(Weak::upgrade).collect()
+        self.in_use_by(|_| ()).into_iter().map(|((), instance)| instance).collect()
     }
 }
 

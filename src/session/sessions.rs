@@ -118,12 +118,12 @@ impl Sessions {
         self.peers.get().is_some_and(|peers| peers.is_silent())
     }
 
-    /// Hears what other nodes have begun, where there are any; tells whether there are. Not for threads that serve requests.
+    /// Hears what other nodes have begun, where there are any. Not for threads that serve requests.
     ///
     /// # Errors
     /// [`SessionFault::Away`] when they cannot be asked.
-    pub fn hear(&self) -> Result<bool, SessionFault> {
-        self.peers.get().map_or(Ok(false), |peers| peers.hear().map(|()| true).map_err(SessionFault::Away))
+    pub fn hear(&self) -> Result<(), SessionFault> {
+        self.peers.get().map_or(Ok(()), |peers| peers.hear().map_err(SessionFault::Away))
     }
 
     /// Whether there are other nodes.

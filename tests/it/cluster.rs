@@ -26,7 +26,8 @@ use crate::support::{
     redis::{PASSWORD, Redis},
     scene::{Extra, code, config},
     tls::{Authority, Identity},
-    upstream::{Then, Upstream},
+    upstream::Upstream,
+    websocket,
 };
 
 /// What seals what the nodes share.
@@ -82,8 +83,7 @@ impl Nodes {
     /// So many nodes around one Redis, with these lines in `[cluster.redis]`.
     fn start(count: usize, lines: &str, tables: &str) -> Option<Self> {
         let redis = Redis::start()?;
-        let ended = Arc::new(AtomicUsize::new(0));
-        let (issuer, upstream) = (Issuer::start(), silent(&ended));
+        let (issuer, (upstream, ended)) = (Issuer::start(), Upstream::silent());
         let url = redis.url();
         let more = format!(
             "[cluster.redis]\nurl = \"{url}\"\npassword = \"dir:redis\"\nkey = \"dir:cluster\"\n{lines}\n{TABLES}{tables}"
@@ -189,23 +189,6 @@ impl Nodes {
     }
 }
 
-fn silent(ended: &Arc<AtomicUsize>) -> Upstream {
-    let count = Arc::clone(ended);
-    Upstream::start(move |request, wire| {
-        let then = match request.path() {
-            "/chat" => wire.websocket_echo(request)?,
-            "/events" => {
-                wire.begin(200, "text/event-stream")?;
-                wire.event("first")?;
-                wire.until_closed()?
-            }
-            _ => return wire.echo(request),
-        };
-        count.fetch_add(1, Ordering::Relaxed);
-        Ok::<Then, _>(then)
-    })
-}
-
 #[test]
 fn a_session_of_one_node_is_one_of_all_from_its_first_moment_to_its_last() {
     let Some(mut nodes) = Nodes::start(2, "", "") else { return };
@@ -254,18 +237,7 @@ fn what_is_under_way_at_another_node_is_cut_while_no_byte_flows() {
     events.send(&request("GET", "/stay/events", &[("Host", "api.test"), ("Authorization", &bearer)], b""));
     events.reader().until(b"data: first\n\n").expect("the first event");
 
-    let stream = std::net::TcpStream::connect(node).expect("a connection");
-    let handshake = http::Request::builder()
-        .uri("ws://api.test/stay/chat")
-        .header("Host", "api.test")
-        .header("Authorization", &bearer)
-        .header("Connection", "Upgrade")
-        .header("Upgrade", "websocket")
-        .header("Sec-WebSocket-Version", "13")
-        .header("Sec-WebSocket-Key", tungstenite::handshake::client::generate_key())
-        .body(())
-        .expect("a request");
-    let (mut socket, _) = tungstenite::client(handshake, stream).expect("a handshake");
+    let mut socket = websocket::open(node, "ws://api.test/stay/chat", &bearer);
     socket.send(tungstenite::Message::text("hello")).expect("sent");
     assert_eq!(socket.read().expect("an echo"), tungstenite::Message::text("hello"));
 

@@ -3,10 +3,7 @@
 use std::{
     io::{ErrorKind, Read},
     process::Output,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use serde_json::Value;
@@ -19,7 +16,8 @@ use crate::support::{
     http1::Message,
     raw::{Client, request},
     scene::{Extra, Scene, code},
-    upstream::{Then, Upstream, Wire},
+    upstream::Upstream,
+    websocket,
 };
 
 /// `claviger revocation` with these arguments, in the gateway's folder.
@@ -96,32 +94,6 @@ fn whoever_is_revoked_is_refused_from_the_next_request_on_until_that_is_lifted()
     assert_eq!(scene.gateway.metric("claviger_revocations", &[]), Some(1.0));
 }
 
-/// An upstream that begins what the path says and then waits, so that no byte flows; counts the connections that were ended.
-fn silent() -> (Upstream, Arc<AtomicUsize>) {
-    let ended = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&ended);
-    let answer = move |request: &Message, wire: &mut Wire<'_>| {
-        let then = match request.path() {
-            "/chat" => wire.websocket_echo(request)?,
-            "/events" => {
-                wire.begin(200, "text/event-stream")?;
-                wire.event("first")?;
-                wire.until_closed()?
-            }
-            "/flood" => {
-                wire.begin(200, "application/octet-stream")?;
-                while wire.chunk(&[7; 65_536]).is_ok() {}
-                Then::Close
-            }
-            "/silence" => wire.until_closed()?,
-            _ => return wire.echo(request),
-        };
-        count.fetch_add(1, Ordering::Relaxed);
-        Ok(then)
-    };
-    (Upstream::start(answer), ended)
-}
-
 const CHAT: &str = r#"
 [route.chat]
 path = "/chat/**"
@@ -151,7 +123,7 @@ fn http1(scene: &Scene, path: &str) -> Client {
 
 #[test]
 fn what_is_under_way_over_http1_is_cut_while_no_byte_flows() {
-    let (upstream, ended) = silent();
+    let (upstream, ended) = Upstream::silent();
     let scene = Scene::with(upstream, &Extra::default());
 
     let mut events = http1(&scene, "/api/events");
@@ -183,7 +155,7 @@ fn what_is_under_way_over_http1_is_cut_while_no_byte_flows() {
 
 #[test]
 fn an_upload_that_stalls_is_cut() {
-    let (upstream, _) = silent();
+    let (upstream, _) = Upstream::silent();
     let scene = Scene::with(upstream, &Extra::default());
     let bearer = scene.bearer();
     let mut client = Client::connect(scene.gateway.public());
@@ -204,20 +176,9 @@ fn an_upload_that_stalls_is_cut() {
 
 #[test]
 fn a_websocket_is_cut_while_nobody_says_anything() {
-    let (upstream, ended) = silent();
+    let (upstream, ended) = Upstream::silent();
     let scene = Scene::with(upstream, &Extra { tables: CHAT, ..Extra::default() });
-    let stream = std::net::TcpStream::connect(scene.gateway.public()).expect("a connection");
-    let request = http::Request::builder()
-        .uri("ws://api.test/chat/chat")
-        .header("Host", "api.test")
-        .header("Authorization", scene.bearer())
-        .header("Connection", "Upgrade")
-        .header("Upgrade", "websocket")
-        .header("Sec-WebSocket-Version", "13")
-        .header("Sec-WebSocket-Key", tungstenite::handshake::client::generate_key())
-        .body(())
-        .expect("a request");
-    let (mut socket, _) = tungstenite::client(request, stream).expect("a handshake");
+    let mut socket = websocket::open(scene.gateway.public(), "ws://api.test/chat/chat", &scene.bearer());
     socket.send(tungstenite::Message::text("hello")).expect("sent");
     assert_eq!(socket.read().expect("an echo"), tungstenite::Message::text("hello"));
     cut(&scene, &ended, "/chat/chat");
@@ -226,7 +187,7 @@ fn a_websocket_is_cut_while_nobody_says_anything() {
 
 #[test]
 fn a_stream_of_http2_is_cut_and_those_beside_it_are_not() {
-    let (upstream, ended) = silent();
+    let (upstream, ended) = Upstream::silent();
     let scene = Scene::with(upstream, &Extra::default());
     let (ada, bob) = (scene.bearer(), format!("Bearer {}", scene.token_of("bob", &["reader"])));
     let fields = |method: &'static str, path: &'static str, bearer: &str| {

@@ -73,7 +73,7 @@ impl Chain {
                     // Whoever waits for the network has no turn.
                     drop(turn);
                     proved = match sessions.hear().await {
-                        Ok(_) => {
+                        Ok(()) => {
                             let _turn = TURNS.take().await;
                             sessions.verify(&token, tag, now)
                         }

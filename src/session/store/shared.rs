@@ -66,11 +66,8 @@ impl Store {
     /// [`StoreError`] when they cannot be read.
     pub fn unsent(&self, now: SystemTime) -> Result<Vec<Row>, StoreError> {
         let unsent = "sent < 1 + (lifted_by IS NOT NULL)";
-        self.packed(
-            &format!("{} WHERE {unsent} LIMIT {ROWS_AT_ONCE}", select(RowKind::Revocation)),
-            RowKind::Revocation,
-            now,
-        )
+        let query = format!("{} WHERE {unsent} LIMIT {ROWS_AT_ONCE}", select(RowKind::Revocation));
+        self.packed(&query, [], RowKind::Revocation, now)
     }
 
     /// Says that the others were told of these revocations.
@@ -93,20 +90,24 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when they cannot be read.
     pub fn rows(&self, kind: RowKind, after: Option<&str>, now: SystemTime) -> Result<Vec<Row>, StoreError> {
-        let after = after.unwrap_or_default().replace('\'', "");
-        let (key, after) = match kind {
-            RowKind::Key => ("number", if after.is_empty() { "0".to_owned() } else { after }),
-            RowKind::Revocation | RowKind::Session | RowKind::Use | RowKind::Access => ("id", format!("'{after}'")),
+        let (key, place) = match kind {
+            RowKind::Key => ("number", "CAST(?1 AS INTEGER)"),
+            RowKind::Revocation | RowKind::Session | RowKind::Use | RowKind::Access => ("id", "?1"),
         };
-        let query = format!("{} WHERE {key} > {after} ORDER BY {key} LIMIT {ROWS_AT_ONCE}", select(kind));
-        self.packed(&query, kind, now)
+        let query = format!("{} WHERE {key} > {place} ORDER BY {key} LIMIT {ROWS_AT_ONCE}", select(kind));
+        self.packed(&query, [after.unwrap_or_default()], kind, now)
     }
 
-    fn packed(&self, query: &str, kind: RowKind, now: SystemTime) -> Result<Vec<Row>, StoreError> {
+    fn packed(
+        &self,
+        query: &str,
+        values: impl rusqlite::Params,
+        kind: RowKind,
+        now: SystemTime,
+    ) -> Result<Vec<Row>, StoreError> {
         let mut all = Vec::new();
-        // Each is another text: none is worth keeping.
-        let mut query = self.connection.prepare(query).map_err(|error| self.fault(&error))?;
-        let mut rows = query.query([]).map_err(|error| self.fault(&error))?;
+        let mut query = self.connection.prepare_cached(query).map_err(|error| self.fault(&error))?;
+        let mut rows = query.query(values).map_err(|error| self.fault(&error))?;
         while let Some(row) = rows.next().map_err(|error| self.fault(&error))? {
             let packed = |row: &rusqlite::Row<'_>| {
                 let ends = row.get::<_, Option<i64>>(2)?.map(time);
@@ -131,9 +132,8 @@ impl Store {
 
     /// A session as others hear of it.
     pub(in crate::session) fn session_row(&self, id: Id, now: SystemTime) -> Result<Option<Row>, StoreError> {
-        // An id has no quotes in it.
-        let query = format!("{} WHERE id = '{id}'", select(RowKind::Session));
-        Ok(self.packed(&query, RowKind::Session, now)?.pop())
+        let query = format!("{} WHERE id = ?1", select(RowKind::Session));
+        Ok(self.packed(&query, [id.to_string()], RowKind::Session, now)?.pop())
     }
 
     /// Takes over what others said, as far as it is news, and how far they were heard then; tells whether any was. On the disk when this

@@ -6,7 +6,7 @@ use std::{
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
 };
@@ -55,6 +55,32 @@ impl Upstream {
     /// Answers every request with 200 and [`Wire::echo`].
     pub(crate) fn echo() -> Self {
         Self::start(|request, wire| wire.echo(request))
+    }
+
+    /// Begins what the path says and then waits, so that no byte flows; counts the connections that were ended.
+    pub(crate) fn silent() -> (Self, Arc<AtomicUsize>) {
+        let ended = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&ended);
+        let answer = move |request: &Message, wire: &mut Wire<'_>| {
+            let then = match request.path() {
+                "/chat" => wire.websocket_echo(request)?,
+                "/events" => {
+                    wire.begin(200, "text/event-stream")?;
+                    wire.event("first")?;
+                    wire.until_closed()?
+                }
+                "/flood" => {
+                    wire.begin(200, "application/octet-stream")?;
+                    while wire.chunk(&[7; 65_536]).is_ok() {}
+                    Then::Close
+                }
+                "/silence" => wire.until_closed()?,
+                _ => return wire.echo(request),
+            };
+            count.fetch_add(1, Ordering::Relaxed);
+            Ok(then)
+        };
+        (Self::start(answer), ended)
     }
 
     /// Answers as the closure says; it runs on the connection's thread and may block there.
