@@ -207,6 +207,11 @@ impl Chain {
         self.challenges.of(fault)
     }
 
+    /// The value of `Accept-Signature` that goes with this fault (RFC 9421 §5.1).
+    pub fn accept_signature(&self, fault: AuthnFault) -> Option<&HeaderValue> {
+        self.challenges.accept_signature(fault)
+    }
+
     /// The value of `DPoP-Nonce` that goes with this fault (RFC 9449 §9).
     pub fn nonce(&self, fault: AuthnFault, now: SystemTime) -> Option<HeaderValue> {
         if fault == AuthnFault::Nonce { self.dpop.nonce(now) } else { None }

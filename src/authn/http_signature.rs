@@ -142,6 +142,15 @@ impl HttpSignature {
         &self.name
     }
 
+    /// What a signature has to be, as an `Accept-Signature` asks for it (RFC 9421 §5.1). A nonce cannot be asked for without giving one out.
+    pub(super) fn asked_for(&self) -> String {
+        let quoted = |text: &String| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+        let components: Vec<_> = self.components.iter().map(quoted).collect();
+        let tag = self.tag.as_ref().map(|tag| format!(";tag={}", quoted(tag))).unwrap_or_default();
+        let label = self.label.as_deref().unwrap_or("sig");
+        format!("{label}=({});created;keyid{tag}", components.join(" "))
+    }
+
     /// The principal that the request's signature proves, and the body that was signed. The nonce is used up last, so that nobody but the
     /// key's holder can use any up.
     pub(super) async fn verify(&self, request: &RequestView<'_>, now: SystemTime) -> Result<Proof, Denial> {

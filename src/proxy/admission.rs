@@ -154,6 +154,7 @@ impl From<Denial> for Refusal {
     }
 }
 
+const ACCEPT_SIGNATURE: HeaderName = HeaderName::from_static("accept-signature");
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// What a 405 has to say (RFC 9110 §15.5.6).
@@ -168,6 +169,7 @@ impl Refusal {
         if let Denial::Unauthenticated(fault) = denial {
             let challenges = chain.challenges(fault).iter();
             refusal.fields.extend(challenges.map(|challenge| (header::WWW_AUTHENTICATE, challenge.clone())));
+            refusal.fields.extend(chain.accept_signature(fault).map(|asked| (ACCEPT_SIGNATURE, asked.clone())));
             refusal.fields.extend(chain.nonce(fault, now).map(|nonce| (DPOP_NONCE, nonce)));
         }
         refusal

@@ -82,6 +82,8 @@ fn a_signed_request_passes_once_and_its_signature_stays_here() {
     let replayed = gateway.send(&bytes);
     assert_eq!((replayed.status(), code(&replayed).as_str()), (401, "credential_invalid"));
     assert!(replayed.header("www-authenticate").is_some_and(|value| value.starts_with("Signature ")));
+    let asked = r#"sig=("@method" "@authority" "@path" "@query" "content-digest");created;keyid"#;
+    assert_eq!(replayed.header("accept-signature"), Some(asked), "what a signature has to be (RFC 9421 §5.1)");
     gateway.audited("the replay", |record| record["detail"] == "replay");
     // A reload forgets no nonce.
     let config = std::fs::read_to_string(gateway.site().config_path()).expect("the configuration");

@@ -11,6 +11,7 @@ pub(super) struct Challenges {
     missing: Vec<HeaderValue>,
     refused: Vec<HeaderValue>,
     nonce: Vec<HeaderValue>,
+    accept_signature: Option<HeaderValue>,
 }
 
 /// What the challenges of one answer say is wrong.
@@ -44,7 +45,25 @@ impl Challenges {
         let all = |error: Error| schemes.iter().filter_map(|scheme| challenge(scheme, realm, error)).collect();
         // Whoever brought a proof is to make another, and not to take another scheme.
         let nonce = challenge("DPoP", realm, Error::Nonce).into_iter().collect();
-        Self { missing: all(Error::None), refused: all(Error::Token), nonce }
+        let signatures = authenticators.iter().find_map(|authenticator| match authenticator {
+            Authenticator::HttpSignature(signatures) => Some(signatures),
+            Authenticator::Jwt(_)
+            | Authenticator::Sessions(_)
+            | Authenticator::ApiKey(_)
+            | Authenticator::Introspection(_)
+            | Authenticator::TokenReview(_)
+            | Authenticator::Mtls(_)
+            | Authenticator::Basic(_)
+            | Authenticator::ForwardAuth(_)
+            | Authenticator::Anonymous => None,
+        });
+        let accept_signature = signatures.and_then(|signatures| HeaderValue::try_from(signatures.asked_for()).ok());
+        Self { missing: all(Error::None), refused: all(Error::Token), nonce, accept_signature }
+    }
+
+    /// What a signature has to look like, where one is taken (RFC 9421 §5.1).
+    pub(super) fn accept_signature(&self, fault: AuthnFault) -> Option<&HeaderValue> {
+        self.accept_signature.as_ref().filter(|_| fault != AuthnFault::Nonce)
     }
 
     pub(super) fn of(&self, fault: AuthnFault) -> &[HeaderValue] {

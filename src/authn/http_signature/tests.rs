@@ -302,6 +302,8 @@ fn a_body_is_signed_by_its_digest() {
 fn a_tag_and_a_label_are_those_that_were_asked_for() {
     let tagged =
         || HttpSignature::new(HttpSignatureSettings { tag: Some("pay".to_owned()), ..settings() }).expect("one");
+    let asked = r#"sig=("@method" "@authority" "@path" "@query" "content-digest");created;keyid;tag="pay""#;
+    assert_eq!(tagged().asked_for(), asked);
     for (tag, want) in
         [(";tag=\"pay\"", None), (";tag=\"bank\"", Some(AuthnFault::Claim)), ("", Some(AuthnFault::Claim))]
     {

@@ -174,7 +174,8 @@ fn shown(response: &Message) -> (Value, Vec<String>) {
     let mut problem = response.json();
     problem.as_object_mut().expect("an object").remove("request_id").expect("its id");
     let names = response.headers.iter().map(|(name, _)| name.to_ascii_lowercase());
-    let mut names: Vec<_> = names.filter(|name| name != "www-authenticate" && name != "dpop-nonce").collect();
+    let mut names: Vec<_> =
+        names.filter(|name| !["www-authenticate", "accept-signature", "dpop-nonce"].contains(&&**name)).collect();
     names.sort();
     (problem, names)
 }
