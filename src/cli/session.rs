@@ -169,6 +169,7 @@ fn shown(one: &Session) -> Value {
             (None, Some(_)) => Some("certificate"),
             (None, None) => None,
         },
+        "only_uses": bounds.uses,
         "since": stamp(one.since).to_string(),
         "until": stamp(one.until).to_string(),
         "idle": one.stay.idle.map(|idle| humantime::format_duration(idle).to_string()),

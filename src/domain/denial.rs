@@ -132,6 +132,8 @@ pub enum AuthnFault {
     Revoked,
     /// The session was not used for longer than it may go without.
     Idle,
+    /// As many requests came in the session as it was for.
+    Spent,
     /// The signature leaves out what it has to cover.
     Component,
     /// The body is not the one that was signed.
@@ -386,6 +388,7 @@ impl AuthnFault {
             Self::Certificate => "certificate",
             Self::Revoked => "revoked",
             Self::Idle => "idle",
+            Self::Spent => "spent",
             Self::Component => "component",
             Self::Digest => "digest",
         }

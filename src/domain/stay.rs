@@ -32,6 +32,9 @@ pub struct Bounds {
     pub routes: Option<Vec<Name>>,
     /// Methods; none for all.
     pub methods: Option<Methods>,
+    /// How many requests it is good for; none for any number.
+    #[serde(default, skip)]
+    pub uses: Option<u32>,
 }
 
 impl Stay {
@@ -72,6 +75,8 @@ impl Eq for Stay {}
 impl Bounds {
     /// The most roles or routes that it may name.
     pub const MAX_NAMES: usize = 64;
+    /// The most requests that may be counted.
+    pub const MAX_USES: u32 = 10_000;
 
     /// Whether a role counts.
     pub fn has_role(&self, role: &str) -> bool {
@@ -112,6 +117,7 @@ mod tests {
             roles: Some(vec!["reader".into()]),
             routes: Some(vec![name("stripe")]),
             methods: Some(Methods::of("GET")),
+            uses: None,
         };
         assert!(bounds.has_role("reader") && !bounds.has_role("admin") && !bounds.has_role("read"));
         for (route, method, want) in

@@ -62,13 +62,13 @@ pub(super) fn failed(
 fn is_wrong(denial: &Denial) -> bool {
     use AuthnFault::{
         Algorithm, Audience, Binding, Certificate, Claim, Component, Critical, Digest, Expired, Idle, Inactive, Issuer,
-        Malformed, Missing, Network, Nonce, NotYetValid, Replay, Revoked, Several, Signature, Type, UnknownKey,
+        Malformed, Missing, Network, Nonce, NotYetValid, Replay, Revoked, Several, Signature, Spent, Type, UnknownKey,
     };
     let Denial::Unauthenticated(fault) = denial else {
         return *denial == Denial::Unavailable(Unavailable::Passwords);
     };
     match fault {
-        Missing | Several | Expired | NotYetValid | Nonce | Replay | Inactive | Idle => false,
+        Missing | Several | Expired | NotYetValid | Nonce | Replay | Inactive | Idle | Spent => false,
         Malformed | Algorithm | UnknownKey | Signature | Issuer | Audience | Type | Critical | Claim | Network
         | Binding | Certificate | Revoked | Component | Digest => true,
     }

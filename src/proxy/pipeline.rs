@@ -13,7 +13,7 @@ use crate::proxy::client_certificates::ClientCertificates;
 use crate::proxy::identify::{Arrival, identify};
 use crate::proxy::ingress::Connection;
 use crate::proxy::record::Draft;
-use crate::proxy::{line, lockout, own};
+use crate::proxy::{line, lockout, own, tokens};
 use crate::session::{AccessError, Grant, Use, digest};
 use crate::state::{AccessService, LimitBy, Route, Services, Snapshot};
 
@@ -69,7 +69,7 @@ pub(super) async fn admit(
         let proven = Proven { route, path, proof, slots };
         return Ok(Decision::Hold(Box::new(proven)));
     }
-    let proven = Candidate { route, view, proof, slots, websocket };
+    let proven = Candidate { route, view, proof, slots, websocket, now: draft.time() };
     permit(services, snapshot, connection, draft, proven, None).await
 }
 
@@ -88,7 +88,8 @@ pub(super) async fn go_on(
     // Certificates have proved what they can.
     let view = request.view(arrival, &path, connection, draft.client(), None);
     draft.lap();
-    let candidate = Candidate { route, view, proof, slots, websocket: false };
+    // What was allowed when the head came may have ended while the body did.
+    let candidate = Candidate { route, view, proof, slots, websocket: false, now: SystemTime::now() };
     permit(services, snapshot, connection, draft, candidate, Some(body)).await
 }
 
@@ -99,6 +100,8 @@ struct Candidate<'a> {
     proof: Proof,
     slots: Slots,
     websocket: bool,
+    /// The time by which it is decided.
+    now: SystemTime,
 }
 
 /// Decides whether somebody who is proved may have what they ask for, and gets what forwarding it needs.
@@ -110,18 +113,18 @@ async fn permit(
     candidate: Candidate<'_>,
     body: Option<[u8; 32]>,
 ) -> Result<Decision, Refusal> {
-    let Candidate { route, view, proof, mut slots, websocket } = candidate;
+    let Candidate { route, view, proof, mut slots, websocket, now } = candidate;
     if route.is_revocation_critical && !services.knows_revocations() {
         return Err(Denial::Unavailable(Unavailable::Cluster).into());
     }
-    let permit = authorize(services, snapshot, &route, proof.principal, &view, body, draft.time())?;
+    let permit = authorize(services, snapshot, &route, proof.principal, &view, body, now)?;
     draft.authorized(&permit);
-    let line = line::carry(services, connection, &permit, draft.time())
-        .map_err(|denial| Refusal::with_challenge(denial, &route.authn, draft.time()))?;
+    let line = line::carry(services, connection, &permit, now)
+        .map_err(|denial| Refusal::with_challenge(denial, &route.authn, now))?;
 
     if let Some(session) = &permit.principal().session {
         // By what is allowed alone: whoever only has the token keeps no session from ending.
-        session.touch(steady(draft.time()));
+        session.touch(steady(now));
     }
     // Again, now that an end is found on the line: one that came in between was for nobody yet. A counted one is asked of the store.
     let access = services.access.as_ref();
@@ -138,13 +141,14 @@ async fn permit(
     let injection =
         route.credential.as_ref().map(|credential| credential.acquire(&permit, draft.lapped())).transpose()?;
     draft.acquired(injection.as_ref());
-    if permit.grant().is_some() {
+    let session = permit.principal().session.as_ref();
+    if permit.grant().is_some() || session.is_some_and(|session| session.bounds.uses.is_some()) {
         // Last of what may refuse: who is refused has used nothing.
-        Box::pin(spend(services, &permit, draft.time())).await?;
+        let spent = Box::pin(spend(services, &permit, now)).await;
+        spent.map_err(|denial| Refusal::with_challenge(denial, &route.authn, now))?;
     }
     let own = route.identity_token.as_ref();
-    let token =
-        own.map(|own| own.mint(&permit, draft.time()).map(|value| (own.header().clone(), value))).transpose()?;
+    let token = own.map(|own| own.mint(&permit, now).map(|value| (own.header().clone(), value))).transpose()?;
 
     let body = Body::new(proof.body, draft.lapped() + route.body_timeout);
     let mut admission = Admission::new(route, permit, view.path.clone(), injection, slots, websocket, body);
@@ -189,8 +193,13 @@ fn exact(view: &RequestView<'_>, body: Option<[u8; 32]>) -> ExactRequest {
     }
 }
 
-/// Uses up one of the requests that a grant is for: the one thing that a decision waits for the store with.
+/// Uses up one of the requests that a session and a grant are for: the one thing that a decision waits for the store with.
 async fn spend(services: &Services, permit: &Permit, now: SystemTime) -> Result<(), Denial> {
+    if let Some(session) = permit.principal().session.as_ref().filter(|session| session.bounds.uses.is_some()) {
+        let (sessions, id) = (Arc::clone(services.engines.authenticators.sessions()), session.id);
+        let spent = tokio::task::spawn_blocking(move || sessions.spend(id, steady(now))).await;
+        spent.map_err(|_| Denial::Internal)?.map_err(|fault| tokens::denial(&fault))?;
+    }
     let Some(grant) = permit.grant().filter(|grant| grant.is_counted) else { return Ok(()) };
     let Some(access) = services.access.clone() else { return Err(Denial::ApprovalNeeded) };
     let (id, now) = (grant.id, steady(now));

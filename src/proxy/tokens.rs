@@ -3,6 +3,8 @@
 mod form;
 mod grant;
 
+pub(super) use grant::denial;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +18,7 @@ use serde_json::{Value, json};
 use super::admission::Refusal;
 use super::caller::{Caller, Proof};
 use crate::authn::client_credential;
-use crate::domain::{AuthnFault, Denial, OauthFault, Principal, steady};
+use crate::domain::{AuthnFault, Denial, OauthFault, Principal, Unavailable, steady};
 use crate::session::{Revocation, Revoked};
 use crate::state::{Endpoint, TokenService};
 use form::Form;
@@ -97,6 +99,10 @@ impl Call<'_> {
         let now = self.caller.draft.time();
         let headers = self.headers(form)?;
         let asks = self.caller.prove(Proof::Presented(&headers), body, now).await?;
+        if self.caller.services.engines.authenticators.sessions().is_cut_off() {
+            // It may have been ended at a node of which nothing is heard.
+            return Err(Denial::Unavailable(Unavailable::Cluster));
+        }
         let inactive = Ok(json!({ "active": false }));
         let Some(session) = self.service.taken.tokens.of_token(token, now).await? else { return inactive };
         let (roles, when) = (&self.service.roles, self.caller.circumstances());
@@ -129,8 +135,9 @@ impl Call<'_> {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        let _ = tokio::time::timeout(ENDED_WITHIN, held).await;
-        Ok(json!({}))
+        let held = tokio::time::timeout(ENDED_WITHIN, held).await;
+        // Written, and it may not hold yet: nobody is to rely on it.
+        held.map(|()| json!({})).map_err(|_| Denial::Unavailable(Unavailable::Authenticator))
     }
 
     /// The head, with the client's credential where authenticators look for it. OAuth's clients encode name and password before they put

@@ -69,13 +69,15 @@ pub enum RowKind {
     Session,
     /// When a session was last used: the version is that time, in milliseconds since 1970.
     Use,
+    /// How many uses of a session are spent: the version is that number.
+    Spent,
     /// An access request.
     Access,
 }
 
 impl RowKind {
     /// Every one, in the order in which a node tells of all that it has: first what ends access.
-    pub const ALL: [Self; 5] = [Self::Revocation, Self::Key, Self::Session, Self::Use, Self::Access];
+    pub const ALL: [Self; 6] = [Self::Revocation, Self::Key, Self::Session, Self::Use, Self::Spent, Self::Access];
 
     /// The word for it.
     pub fn text(self) -> &'static str {
@@ -84,6 +86,7 @@ impl RowKind {
             Self::Key => "key",
             Self::Session => "session",
             Self::Use => "use",
+            Self::Spent => "spent",
             Self::Access => "access",
         }
     }

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dashmap::DashMap;
 use serde_json::{Map, Value, json};
 
+use super::store::Spent;
 use super::{Away, Peers, Revocation, Row, RowKind, Signers, SignersFault, Store, StoreError};
 use crate::crypto::{MasterKey, random};
 use crate::domain::{Bounds, Id, Principal, Stay, millis, seconds};
@@ -49,6 +50,8 @@ pub enum SessionFault {
     Closed,
     /// The principal has as many as it may.
     TooMany,
+    /// It is over, or as many requests came in it as it was for.
+    Spent,
     /// The store cannot be used.
     Store(StoreError),
     /// The other nodes cannot be told or asked.
@@ -81,6 +84,8 @@ struct Used {
     told: SystemTime,
 }
 
+/// How often a use is tried again that another node was faster with.
+const ATTEMPTS: u32 = 10;
 /// The most sessions whose last use is remembered. One that is not becomes idle too early.
 const MAX_USED: usize = 1 << 21;
 
@@ -218,6 +223,28 @@ impl Sessions {
         Session { principal: Arc::new(principal), stay, ..found }
     }
 
+    /// Spends one of the requests that a session is for; on the disk when this returns, and counted once at all nodes together.
+    ///
+    /// # Errors
+    /// [`SessionFault::Spent`] where none is left, [`SessionFault::Store`], [`SessionFault::Away`], or [`SessionFault::Closed`].
+    pub fn spend(&self, id: Id, now: SystemTime) -> Result<(), SessionFault> {
+        let Some(peers) = self.peers.get() else {
+            let is_left = self.writing().ok_or(SessionFault::Closed)?.spend(id, now)?;
+            return if is_left { Ok(()) } else { Err(SessionFault::Spent) };
+        };
+        for _ in 0..ATTEMPTS {
+            let found = self.reading().ok_or(SessionFault::Closed)?.next_use(id, now)?;
+            let Some(Spent { next: Some(version), ends }) = found else { return Err(SessionFault::Spent) };
+            let row = Row { kind: RowKind::Spent, id: id.to_string(), version, ends, document: String::new() };
+            if peers.put(std::slice::from_ref(&row)).map_err(SessionFault::Away)? > 0 {
+                self.writing().ok_or(SessionFault::Closed)?.take(&[row], None)?;
+                return Ok(());
+            }
+            peers.hear().map_err(SessionFault::Away)?;
+        }
+        Err(SessionFault::Away(Away::Link))
+    }
+
     /// Tells the store what was used, and forgets what is over.
     ///
     /// # Errors
@@ -328,6 +355,7 @@ impl fmt::Display for SessionFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed => f.write_str("there is no store, or no key that signs"),
+            Self::Spent => f.write_str("the session is used up"),
             Self::TooMany => f.write_str("the principal has as many sessions as it may"),
             Self::Store(error) => error.fmt(f),
             Self::Away(away) => away.fmt(f),

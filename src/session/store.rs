@@ -15,7 +15,7 @@ mod sessions;
 mod shared;
 
 pub(super) use access::{KeptAccess, access_row};
-pub(super) use sessions::KeptKey;
+pub(super) use sessions::{KeptKey, Spent};
 pub(super) use shared::key_row;
 pub use shared::{Mark, ROWS_AT_ONCE};
 
@@ -49,7 +49,7 @@ pub struct StoreError {
 }
 
 /// The form of the tables. A file of another number was written by another version of the program.
-const FORM: i64 = 6;
+const FORM: i64 = 7;
 /// How long to wait for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -109,7 +109,8 @@ impl Store {
             0 => self.create("")?,
             // What came before had fewer tables.
             2 => self.create(shared::SENT)?,
-            5 => self.create(&format!("{}{}", shared::SENT, shared::VERSION))?,
+            5 => self.create(&format!("{}{}{}", shared::SENT, shared::VERSION, sessions::USES))?,
+            6 => self.create(sessions::USES)?,
             FORM => {}
             form => return Err(self.broken(format!("it has form {form}, and this program knows form {FORM}"))),
         }

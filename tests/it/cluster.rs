@@ -120,16 +120,36 @@ impl Nodes {
     }
 
     fn try_begin(&self, node: usize) -> Message {
+        self.try_begin_with(node, "")
+    }
+
+    fn try_begin_with(&self, node: usize, more: &str) -> Message {
         let (urn, subject) = ("urn:ietf:params:oauth", self.token_of("ada", &["reader"]));
         let form = format!(
-            "grant_type={urn}:grant-type:token-exchange&subject_token={subject}&subject_token_type={urn}:token-type:jwt"
+            "grant_type={urn}:grant-type:token-exchange&subject_token={subject}&subject_token_type={urn}:token-type:jwt{more}"
         );
         self.post(node, "/oauth/token", &form)
     }
 
+    /// The status with which a node tells ada of a token.
+    fn introspect(&self, node: usize, token: &str) -> u16 {
+        let headers = [
+            ("Host", "auth.test"),
+            ("Authorization", &*self.bearer()),
+            ("Content-Type", "application/x-www-form-urlencoded"),
+            ("Connection", "close"),
+        ];
+        let bytes = request("POST", "/oauth/introspect", &headers, format!("token={token}").as_bytes());
+        raw::parse(&raw::exchange(self.all[node].public(), &bytes)).status()
+    }
+
     /// A session of hers, begun at a node.
     fn begin(&self, node: usize) -> String {
-        let answer = self.try_begin(node);
+        self.begin_with(node, "")
+    }
+
+    fn begin_with(&self, node: usize, more: &str) -> String {
+        let answer = self.try_begin_with(node, more);
         assert_eq!(answer.status(), 200, "{}", answer.text());
         answer.json()["access_token"].as_str().expect("a token").to_owned()
     }
@@ -157,6 +177,11 @@ impl Nodes {
 
     fn until(&self, what: &str, node: usize, session: &str, status: u16) {
         eventually(what, || (self.use_it(node, session) == status).then_some(()));
+    }
+
+    /// What a use comes to, once it comes to anything else than this.
+    fn until_not(&self, status: u16, node: usize, session: &str) -> u16 {
+        eventually("another status", || Some(self.use_it(node, session)).filter(|got| *got != status))
     }
 
     /// How many acts like this all nodes have recorded.
@@ -269,6 +294,36 @@ fn what_is_under_way_at_another_node_is_cut_while_no_byte_flows() {
 }
 
 #[test]
+fn a_session_is_good_for_as_many_requests_as_it_was_begun_for_at_all_nodes_together() {
+    let Some(nodes) = Nodes::start(3, "", "") else { return };
+    let session = nodes.begin_with(0, "&uses=5");
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        let uses: Vec<_> = (0..30)
+            .map(|n| {
+                scope.spawn({
+                    let (nodes, session) = (&nodes, &session);
+                    move || nodes.use_it(n % 3, session)
+                })
+            })
+            .collect();
+        uses.into_iter().map(|one| one.join().expect("no panic")).collect()
+    });
+    // Who was slower than others ten times over may be told to come again.
+    assert!(statuses.iter().all(|status| [200, 401, 503].contains(status)), "{statuses:?}");
+    let mut used = statuses.iter().filter(|status| **status == 200).count();
+    while nodes.use_it(used % 3, &session) == 200 {
+        used += 1;
+    }
+    assert_eq!(used, 5, "{statuses:?}");
+    // Also once Redis has forgotten it.
+    let session = nodes.begin_with(1, "&uses=2");
+    assert_eq!(nodes.use_it(0, &session), 200);
+    nodes.redis.say("FLUSHALL");
+    assert_eq!(nodes.until_not(503, 2, &session), 200);
+    assert_eq!([0, 1, 2].map(|node| nodes.until_not(503, node, &session)), [401; 3]);
+}
+
+#[test]
 fn access_is_asked_for_at_one_node_approved_at_others_and_used_at_any_as_often_as_was_granted() {
     let Some(nodes) = Nodes::start(3, "", "") else { return };
     let id = nodes.ask(0, &json!({"approval": "twice", "reason": "case 7", "uses": 3}));
@@ -344,6 +399,7 @@ fn while_redis_is_away_known_sessions_go_on_for_a_stated_time_and_all_else_that_
     nodes.until("sessions are not taken any more", 1, &session, 503);
     assert!(paused.elapsed() >= Duration::from_millis(3500), "{:?}", paused.elapsed());
     assert_eq!(status(1, "/api/x"), 200, "who comes without a session is served");
+    assert_eq!(nodes.introspect(1, &session), 503, "nor told of");
     eventually("it is said", || (nodes.all[1].metric("claviger_cluster_reached", &[]) == Some(0.0)).then_some(()));
     assert!(nodes.all[1].metric("claviger_cluster_silence_seconds", &[]).is_some_and(|silence| silence > 3.0));
     assert!(nodes.all[1].log().contains("the other nodes cannot be reached"));

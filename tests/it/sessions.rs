@@ -226,6 +226,24 @@ fn a_session_has_no_more_than_was_asked_for() {
 }
 
 #[test]
+fn a_session_is_good_for_as_many_requests_as_were_asked_for() {
+    let scene = scene();
+    for uses in ["0", "-1", "x", "10001"] {
+        let answer = ask(&scene.gateway, "/oauth/token", &exchange(&scene.token(), &format!("&uses={uses}")));
+        assert_eq!((answer.status(), &answer.json()["error"]), (400, &json!("invalid_request")), "{uses}");
+    }
+    let once = begin(&scene, "&uses=2");
+    assert_eq!(get(&scene.gateway, "/stay/ops", &once).status(), 403, "what is refused uses nothing");
+    let statuses: Vec<u16> = (0..4).map(|_| get(&scene.gateway, "/stay/x", &once).status()).collect();
+    assert_eq!(statuses, [200, 200, 401, 401]);
+    let refused = get(&scene.gateway, "/stay/x", &once);
+    assert!(refused.header("www-authenticate").is_some_and(|value| value.contains("invalid_token")));
+    assert_eq!(scene.record_of(&refused)["detail"], "spent");
+    let id = claims(&once)["jti"].as_str().expect("an id").to_owned();
+    assert!(told(&scene.gateway, &["show", &id]).contains("only_uses      2"));
+}
+
+#[test]
 fn a_session_lasts_no_longer_than_all_that_bounds_it() {
     let scene = scene();
     let lasts = |claims: &Value, more: &str| {
@@ -287,6 +305,11 @@ fn what_is_wrong_is_told_in_the_words_of_oauth() {
         );
         assert_eq!(scene.record_of(&answer)["outcome"], "denied", "{form}");
         assert!(!answer.text().contains(&proof) && !answer.text().contains(&key));
+    }
+    // A page elsewhere can have a browser send a form, with the password or the certificate that the browser knows.
+    for site in [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-site"), ("Origin", "https://evil.test")] {
+        let answer = ask_with(&scene.gateway, "/oauth/token", &[("Authorization", &bearer), site], CLIENT_CREDENTIALS);
+        assert_eq!((answer.status(), &answer.json()["error"]), (403, &json!("unauthorized_client")), "{site:?}");
     }
     let get = scene.gateway.get("/oauth/token", &[("Host", "auth.test")]);
     assert_eq!((get.status(), get.header("allow")), (405, Some("POST")));

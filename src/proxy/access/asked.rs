@@ -71,8 +71,6 @@ impl RequestBody {
 
 /// The longest ticket, in bytes.
 const MAX_TICKET: usize = 128;
-/// The most uses.
-const MAX_USES: u32 = 10_000;
 
 impl AskBody {
     /// What is asked for, if it can be.
@@ -81,7 +79,7 @@ impl AskBody {
         let has_ticket = self.ticket.as_ref().map_or(!approval.is_ticket_needed, is_ticket);
         let has_routes = self.routes.as_ref().is_none_or(|routes| routes.len() <= Bounds::MAX_NAMES)
             && self.routes.iter().flatten().all(|route| router.has(route));
-        let is_used = self.uses.is_none_or(|uses| (1..=MAX_USES).contains(&uses));
+        let is_used = self.uses.is_none_or(|uses| (1..=Bounds::MAX_USES).contains(&uses));
         if !Revocation::is_reason(&self.reason) || !has_ticket || !has_routes || !is_used {
             return None;
         }
@@ -105,7 +103,7 @@ impl AskBody {
         }
         Some(NewAccess {
             approval: self.approval,
-            bounds: Bounds { roles: None, routes: self.routes, methods },
+            bounds: Bounds { routes: self.routes, methods, ..Bounds::default() },
             uses: self.uses,
             exact,
             lasts,

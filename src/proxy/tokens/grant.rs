@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::form::Form;
 use crate::authz::Roles;
-use crate::domain::{Bounds, Denial, Methods, Name, OauthFault, Principal, Unavailable};
+use crate::domain::{AuthnFault, Bounds, Denial, Methods, Name, OauthFault, Principal, Unavailable};
 use crate::session::{NewSession, Session, SessionFault};
 use crate::state::{Snapshot, TokenService};
 
@@ -59,6 +59,7 @@ pub(super) fn wanted(
         roles: asked.map(|roles| roles.into_iter().map(Arc::from).collect()),
         routes: routes(form, snapshot)?,
         methods: methods(form)?,
+        uses: uses(form)?,
     };
     let roles = bounds.roles.clone().unwrap_or(all);
     let times = service.roles.times(&roles);
@@ -89,6 +90,11 @@ fn methods(form: &Form) -> Result<Option<Methods>, Denial> {
     Ok(Some(set))
 }
 
+fn uses(form: &Form) -> Result<Option<u32>, Denial> {
+    let Some(text) = form.get("uses") else { return Ok(None) };
+    text.parse().ok().filter(|uses| (1..=Bounds::MAX_USES).contains(uses)).map(Some).ok_or(INVALID)
+}
+
 /// What answers a request for a token (RFC 6749 §5.1, RFC 8693 §2.2.1).
 pub(super) fn response(form: &Form, session: &Session, token: String, now: SystemTime) -> Value {
     let mut told = json!({
@@ -117,10 +123,11 @@ pub(super) fn claims(session: &Session, issuer: &str, roles: &Roles) -> Value {
 }
 
 /// Why there is no session, for its caller.
-pub(super) fn denial(fault: &SessionFault) -> Denial {
+pub(in crate::proxy) fn denial(fault: &SessionFault) -> Denial {
     match fault {
         SessionFault::TooMany => Denial::TooManySessions,
         SessionFault::Away(_) => Denial::Unavailable(Unavailable::Cluster),
+        SessionFault::Spent => Denial::Unauthenticated(AuthnFault::Spent),
         SessionFault::Closed | SessionFault::Store(_) => {
             log::error!("a session cannot be begun or ended: {fault}");
             Denial::Unavailable(Unavailable::Authenticator)

@@ -35,7 +35,8 @@ fn a_grant_is_found_by_every_process_where_it_fits_until_it_ends() {
     let path = folder.path().join("claviger.db");
     let ((one, _), (other, lines)) = (access(&path), access(&path));
     let now = SystemTime::now();
-    let bounds = Bounds { routes: Some(vec![name("stripe")]), methods: Some(Methods::of("POST")), roles: None };
+    let bounds =
+        Bounds { routes: Some(vec![name("stripe")]), methods: Some(Methods::of("POST")), roles: None, uses: None };
     let request = asked(None, bounds, now);
     one.ask(&request, now).expect("asked");
     let find = |of: &Access, approval: &str, route: &str, method: &str, now| {

@@ -25,6 +25,7 @@ fn new(until: SystemTime) -> NewSession {
         roles: Some(vec!["reader".into()]),
         routes: Some(vec![name("stripe")]),
         methods: Some(Methods::of("GET").union(Methods::of("POST"))),
+        uses: Some(3),
     };
     let idle = Some(Duration::from_secs(80));
     NewSession { principal: ada(), bounds, roles: vec!["reader".into()], idle, until }
@@ -72,6 +73,28 @@ fn the_last_use_is_shared_by_all_requests_and_told_to_others() {
     assert!(find(&other).is_idle(at(81)), "not told yet");
     one.settle(at(71)).expect("written");
     assert!(!find(&other).is_idle(at(149)));
+}
+
+#[test]
+fn a_session_is_good_for_as_many_requests_as_it_was_begun_for_at_all_processes_together() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, seal) = (folder.path().join("claviger.db"), MasterKey::generate());
+    let (one, other) = (sessions(&path, &seal), sessions(&path, &seal));
+    let now = SystemTime::now();
+    let until = now + Duration::from_secs(100);
+    let id = one.begin(new(until), "https://x.test", 1, now).expect("begun").0.stay.id;
+    assert!(matches!(one.begin(new(until), "https://x.test", 1, now), Err(SessionFault::TooMany)));
+    let spent = std::thread::scope(|scope| {
+        let (one, other) = (&one, &other);
+        let uses: Vec<_> =
+            (0..12).map(|n| scope.spawn(move || if n % 2 == 0 { one } else { other }.spend(id, now).is_ok())).collect();
+        uses.into_iter().map(|one| one.join().expect("no panic")).filter(|was| *was).count()
+    });
+    assert_eq!(spent, 3);
+    assert!(matches!(other.spend(id, now), Err(SessionFault::Spent)));
+    one.begin(new(until), "https://x.test", 1, now).expect("one that is used up makes room");
+    let late = one.begin(new(until), "https://x.test", 2, now).expect("begun").0.stay.id;
+    assert!(matches!(one.spend(late, until), Err(SessionFault::Spent)), "it is over");
 }
 
 #[test]

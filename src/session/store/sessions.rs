@@ -28,7 +28,9 @@ pub(super) const TABLES: &str = "
         since         INTEGER NOT NULL,
         until         INTEGER NOT NULL,
         idle          INTEGER,
-        used          INTEGER NOT NULL
+        used          INTEGER NOT NULL,
+        uses          INTEGER,
+        spent         INTEGER NOT NULL DEFAULT 0
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS session_until ON session (until);
     CREATE INDEX IF NOT EXISTS session_of ON session (authenticator, principal, until);
@@ -39,8 +41,13 @@ pub(super) const TABLES: &str = "
     ) STRICT;
 ";
 
+/// What the table of earlier forms lacks.
+pub(super) const USES: &str = "ALTER TABLE session ADD COLUMN uses INTEGER;
+    ALTER TABLE session ADD COLUMN spent INTEGER NOT NULL DEFAULT 0;";
+
+/// What a session is; how much of it was spent is told apart.
 const COLUMNS: &str = "id, authenticator, principal, kind, proof_key, networks, actor, roles, scopes, only_roles, only_routes, only_methods, \
-                       certificate, key, since, until, idle, used";
+                       certificate, key, since, until, idle, used, uses";
 
 /// The columns that are bytes, and so travel in hexadecimal.
 const BYTES: [&str; 2] = ["certificate", "key"];
@@ -77,6 +84,14 @@ pub(in crate::session) struct KeptKey {
     pub(in crate::session) signs: SystemTime,
 }
 
+/// What the next use of a session is.
+pub(in crate::session) struct Spent {
+    /// The number of it, from 1; none where all are spent.
+    pub(in crate::session) next: Option<u64>,
+    /// When the session ends.
+    pub(in crate::session) ends: SystemTime,
+}
+
 impl Store {
     /// Keeps a session, unless its principal has this many already; tells whether it did. On the disk when this returns.
     pub(in crate::session) fn add_session(
@@ -87,8 +102,9 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let begun = self.begin_change()?;
         let principal = &one.principal;
-        // One that was ended makes room.
+        // One that was ended, or used up, makes room.
         let count = "SELECT count(*) FROM session WHERE authenticator = ?1 AND principal = ?2 AND until > ?3
+                     AND (uses IS NULL OR spent < uses)
                      AND NOT EXISTS (SELECT 1 FROM revocation WHERE of = 'session:' || session.id AND lifted_by IS NULL)";
         let values = params![principal.authenticator.as_str(), principal.id, millis(now)];
         let count: u32 = self.row(count, values, |row| row.get(0))?.unwrap_or_default();
@@ -98,7 +114,7 @@ impl Store {
         let bounds = &one.stay.bounds;
         let methods = bounds.methods.map(|methods| methods.names().collect::<Vec<_>>().join(" "));
         let insert = format!(
-            "INSERT INTO session ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
+            "INSERT INTO session ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"
         );
         let values = params![
             one.stay.id.to_string(),
@@ -119,6 +135,7 @@ impl Store {
             millis(one.until),
             one.stay.idle.map(|idle| i64::try_from(idle.as_millis()).unwrap_or(i64::MAX)),
             millis(one.stay.used()),
+            bounds.uses,
         ];
         self.change(&insert, values)?;
         self.end_change(begun)?;
@@ -137,6 +154,33 @@ impl Store {
             return Ok(false);
         }
         self.add(std::slice::from_ref(one)).map(|()| true)
+    }
+
+    /// How many of a session's uses are spent, as others hear of it once one more is; none where it is over, and no number where none is
+    /// left.
+    pub(in crate::session) fn next_use(&self, id: Id, now: SystemTime) -> Result<Option<Spent>, StoreError> {
+        let query = "SELECT spent, uses, until FROM session WHERE id = ?1 AND until > ?2";
+        let read = |row: &Row<'_>| Ok((row.get::<_, u32>(0)?, row.get::<_, Option<u32>>(1)?, row.get(2)?));
+        let found = self.row(query, params![id.to_string(), millis(now)], read)?;
+        Ok(found.map(|(spent, uses, until)| {
+            let next = uses.is_none_or(|uses| spent < uses).then(|| u64::from(spent) + 1);
+            Spent { next, ends: time(until) }
+        }))
+    }
+
+    /// Spends one of a session's uses; tells whether one was left. On the disk when this returns.
+    pub(in crate::session) fn spend(&self, id: Id, now: SystemTime) -> Result<bool, StoreError> {
+        let update = "UPDATE session SET spent = spent + 1 WHERE id = ?1 AND until > ?2 AND spent < uses";
+        self.change(update, params![id.to_string(), millis(now)]).map(|changed| changed > 0)
+    }
+
+    /// How many of a session's uses are spent.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub fn spent(&self, id: Id) -> Result<u32, StoreError> {
+        let spent = self.row("SELECT spent FROM session WHERE id = ?1", [id.to_string()], |row| row.get(0))?;
+        Ok(spent.unwrap_or_default())
     }
 
     /// The session of this id, if it is not over.
@@ -255,10 +299,11 @@ fn session(row: &Row<'_>) -> Result<Session, String> {
     };
     let methods =
         maybe("only_methods")?.map(|text| text.split(' ').fold(Methods::NONE, |set, one| set.union(Methods::of(one))));
+    let uses = row.get::<_, Option<u32>>("uses").map_err(|error| error.to_string())?;
     let idle = row.get::<_, Option<i64>>("idle").map_err(|error| error.to_string())?;
     let idle = idle.map(|millis| std::time::Duration::from_millis(u64::try_from(millis).unwrap_or_default()));
     let id = text("id")?.parse().map_err(|_| wrong("id"))?;
-    let stay = Arc::new(Stay::new(id, Bounds { roles, routes, methods }, idle, time(number("used")?)));
+    let stay = Arc::new(Stay::new(id, Bounds { roles, routes, methods, uses }, idle, time(number("used")?)));
     let (since, until) = (time(number("since")?), time(number("until")?));
     let kind = PrincipalKind::parse(&text("kind")?).ok_or_else(|| wrong("kind"))?;
     let networks = match maybe("networks")? {

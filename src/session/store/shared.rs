@@ -92,7 +92,7 @@ impl Store {
     pub fn rows(&self, kind: RowKind, after: Option<&str>, now: SystemTime) -> Result<Vec<Row>, StoreError> {
         let (key, place) = match kind {
             RowKind::Key => ("number", "CAST(?1 AS INTEGER)"),
-            RowKind::Revocation | RowKind::Session | RowKind::Use | RowKind::Access => ("id", "?1"),
+            RowKind::Revocation | RowKind::Session | RowKind::Use | RowKind::Spent | RowKind::Access => ("id", "?1"),
         };
         let query = format!("{} WHERE {key} > {place} ORDER BY {key} LIMIT {ROWS_AT_ONCE}", select(kind));
         self.packed(&query, [after.unwrap_or_default()], kind, now)
@@ -114,7 +114,7 @@ impl Store {
                 let ends = match kind {
                     RowKind::Key => now + KEY_KEPT,
                     RowKind::Revocation => ends.unwrap_or(now + 100 * KEPT).max(now + KEPT),
-                    RowKind::Session | RowKind::Use => ends.unwrap_or(now),
+                    RowKind::Session | RowKind::Use | RowKind::Spent => ends.unwrap_or(now),
                     RowKind::Access => ends.unwrap_or(now).min(now + access::LONGEST) + access::OVER,
                 };
                 Ok(Row {
@@ -175,6 +175,10 @@ impl Store {
                 "UPDATE session SET used = ?2 WHERE id = ?1 AND used < ?2",
                 params![row.id, number(row.version)],
             ),
+            RowKind::Spent => self.change(
+                "UPDATE session SET spent = ?2 WHERE id = ?1 AND spent < ?2",
+                params![row.id, number(row.version)],
+            ),
             RowKind::Access => {
                 let one: AccessRequest = serde_json::from_str(&row.document).map_err(|_| self.strange(row))?;
                 self.take_access(&one, row.version)
@@ -223,6 +227,7 @@ fn select(kind: RowKind) -> String {
         }
         RowKind::Session => format!("SELECT id, 1, until, {} FROM session", sessions::pack()),
         RowKind::Use => "SELECT id, used, until, '' FROM (SELECT * FROM session WHERE idle IS NOT NULL)".to_owned(),
+        RowKind::Spent => "SELECT id, spent, until, '' FROM (SELECT * FROM session WHERE spent > 0)".to_owned(),
         RowKind::Access => "SELECT id, version, ends, document FROM access".to_owned(),
     }
 }
