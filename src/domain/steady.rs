@@ -1,31 +1,45 @@
-//! A clock that is not put back.
+//! Clocks that nobody can put back, or put forward.
 
 use std::sync::LazyLock;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 /// The system's clock, or what it would say had nobody put it back since the process began: no end of a session or a grant comes later by
 /// that. One that is put forward ends them early.
 pub fn steady(now: SystemTime) -> SystemTime {
-    static BEGAN: LazyLock<(SystemTime, Instant)> = LazyLock::new(|| (SystemTime::now(), Instant::now()));
-    let (wall, instant) = &*BEGAN;
-    later(now, *wall, instant.elapsed())
+    uninterrupted().map_or(now, |undisturbed| undisturbed.max(now))
 }
 
-fn later(now: SystemTime, began: SystemTime, since: Duration) -> SystemTime {
-    began.checked_add(since).map_or(now, |least| least.max(now))
+/// The system's clock, or what it would say had nobody put it forward since the process began: no end of a revocation comes earlier by that,
+/// also not while the clock is wrong for a moment.
+pub fn unhurried(now: SystemTime) -> SystemTime {
+    uninterrupted().map_or(now, |undisturbed| undisturbed.min(now))
+}
+
+/// What the system's clock would say had nobody touched it since this was first asked.
+fn uninterrupted() -> Option<SystemTime> {
+    static BEGAN: LazyLock<(SystemTime, Instant)> = LazyLock::new(|| (SystemTime::now(), Instant::now()));
+    let (wall, instant) = &*BEGAN;
+    wall.checked_add(instant.elapsed())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn a_clock_that_is_put_back_gives_nobody_more_time() {
-        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        for (now, since, want) in [(1_010, 10, 1_010), (1_050, 10, 1_050), (10, 10, 1_010), (10, 60, 1_060)] {
-            assert_eq!(later(at(now), at(1_000), Duration::from_secs(since)), at(want), "{now} {since}");
-        }
         let now = SystemTime::now();
-        assert!(steady(now) >= now && steady(SystemTime::UNIX_EPOCH) >= now);
+        let day = Duration::from_secs(86_400);
+        assert!(steady(now) >= now && steady(SystemTime::UNIX_EPOCH) + day > now);
+        assert_eq!(steady(now + day), now + day, "one that is put forward ends sessions early");
+    }
+
+    #[test]
+    fn a_clock_that_is_put_forward_ends_no_revocation() {
+        let (now, day) = (SystemTime::now(), Duration::from_secs(86_400));
+        assert!(unhurried(now + day) < now + Duration::from_secs(60));
+        assert_eq!(unhurried(now - day), now - day, "one that is put back lets them go on");
     }
 }

@@ -33,7 +33,7 @@ impl Egress {
 /// The IPv4 address that an IPv6 one stands for: mapped, or behind a translator (RFC 6052 §2.1).
 fn destination(ip: IpAddr) -> IpAddr {
     match ip {
-        IpAddr::V6(v6) if v6.segments()[..6] == TRANSLATED => {
+        IpAddr::V6(v6) if v6.segments()[..6] == TRANSLATED || v6.segments()[..3] == TRANSLATED_HERE => {
             let [.., a, b, c, d] = v6.octets();
             IpAddr::from([a, b, c, d])
         }
@@ -42,18 +42,29 @@ fn destination(ip: IpAddr) -> IpAddr {
 }
 
 const TRANSLATED: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
+/// Of a translator of one's own, in the form of a /96 (RFC 8215).
+const TRANSLATED_HERE: [u16; 3] = [0x64, 0xff9b, 1];
 
-/// Unspecified, multicast, broadcast, link-local, and the IPv6 address of one cloud's metadata service.
+/// Unspecified, multicast, broadcast, link-local, and where clouds have their metadata services outside of link-local addresses.
 fn is_forbidden(ip: IpAddr) -> bool {
     match ip {
-        IpAddr::V4(v4) => v4.octets()[0] == 0 || v4.is_link_local() || v4.is_multicast() || v4.is_broadcast(),
+        IpAddr::V4(v4) => {
+            let is_metadata = METADATA_V4.contains(&v4.octets());
+            v4.octets()[0] == 0 || v4.is_link_local() || v4.is_multicast() || v4.is_broadcast() || is_metadata
+        }
         IpAddr::V6(v6) => {
-            v6.is_unspecified() || v6.is_multicast() || v6.is_unicast_link_local() || v6.segments() == METADATA_V6
+            v6.is_unspecified()
+                || v6.is_multicast()
+                || v6.is_unicast_link_local()
+                || METADATA_V6.contains(&v6.segments())
         }
     }
 }
 
-const METADATA_V6: [u16; 8] = [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254];
+/// Those of Azure, Oracle and Alibaba.
+const METADATA_V4: [[u8; 4]; 3] = [[168, 63, 129, 16], [192, 0, 0, 192], [100, 100, 100, 200]];
+/// Those of AWS and Google.
+const METADATA_V6: [[u16; 8]; 2] = [[0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254], [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254]];
 
 /// Loopback, RFC 1918, RFC 6598 (shared) and RFC 4193 (unique local) addresses.
 fn is_private(ip: IpAddr) -> bool {
@@ -90,6 +101,11 @@ mod tests {
             ("64:ff9b::93.184.216.34", true, true),
             ("0.0.0.0", false, false),
             ("fd00:ec2::254", false, false),
+            ("fd20:ce::254", false, false),
+            ("168.63.129.16", false, false),
+            ("192.0.0.192", false, false),
+            ("100.100.100.200", false, false),
+            ("64:ff9b:1::169.254.169.254", false, false),
             ("fe80::1", false, false),
             ("fd12::1", false, false),
             ("2606:4700::1", true, true),

@@ -13,7 +13,7 @@ use super::lockout;
 use super::record::Draft;
 use crate::authn::Chain;
 use crate::authz::Circumstances;
-use crate::domain::{AuthnFault, Confirmation, Denial, Name, Principal, RequestView, steady};
+use crate::domain::{AuthnFault, Confirmation, Denial, Name, Principal, RequestView, steady, unhurried};
 use crate::limit::Key;
 use crate::session::Carried;
 use crate::state::{LimitBy, RouteLimit, Services, Snapshot};
@@ -127,6 +127,6 @@ impl Caller<'_> {
         let role = role.map(Arc::from);
         let carried = Carried { principal: Arc::clone(principal), role, until: None, grant: None };
         let revocations = self.services.revocations.as_ref();
-        revocations.is_some_and(|revocations| revocations.revoked_since(&carried, now).is_some())
+        revocations.is_some_and(|revocations| revocations.revoked_since(&carried, unhurried(now)).is_some())
     }
 }

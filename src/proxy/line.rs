@@ -9,7 +9,7 @@ use pingora::Result;
 use super::failure;
 use super::ingress::Connection;
 use crate::authz::{Grantee, Permit};
-use crate::domain::{AuthnFault, Denial};
+use crate::domain::{AuthnFault, Denial, unhurried};
 use crate::session::{Carried, Line};
 use crate::state::Services;
 
@@ -40,7 +40,7 @@ pub(super) fn carry(
     let line = if connection.is_http2() { revocations.line() } else { connection.line(|| revocations.line()) };
     // Before the look: who is revoked after it is found on the line.
     line.carry(carried.clone());
-    if revocations.revoked_since(&carried, now).is_some() { Err(REVOKED) } else { Ok(Some(line)) }
+    if revocations.revoked_since(&carried, unhurried(now)).is_some() { Err(REVOKED) } else { Ok(Some(line)) }
 }
 
 /// Does the work, unless the line is cut meanwhile, which is an error of the client's side.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
@@ -27,7 +27,7 @@ pub(super) async fn serve(
     asked: &Asked,
 ) -> Result<()> {
     let has_body = !session.is_body_empty();
-    let body = read(session, MAX_BODY, BODY_TIMEOUT).await;
+    let mut body = read(session, MAX_BODY, BODY_TIMEOUT).await;
     let snapshot = Arc::clone(&exchange.snapshot);
     let draining = services.is_draining();
     let arrival = Arrival::of(session.req_header(), has_body);
@@ -42,6 +42,13 @@ pub(super) async fn serve(
         Asked::Access(_) => requests.as_ref().map(|service| (&service.authn, &service.limits, &service.name)),
     }
     .map_err(|_| no_service())?;
+    let own = match asked {
+        Asked::Tokens(_) => sessions.as_ref().map(|service| &service.issuer),
+        Asked::Access(_) => requests.as_ref().map(|service| &service.url),
+    };
+    if own.is_ok_and(|own| is_foreign(arrival.headers, own)) {
+        body = Err(Denial::NotAllowed);
+    }
     let (snapshot, arrival) = (&snapshot, &arrival);
     let caller = Caller { services, snapshot, connection, arrival, draft, chain, limits, name };
     match *asked {
@@ -69,6 +76,17 @@ pub(super) async fn serve(
     }
 }
 
+/// Whether a page elsewhere had a browser send it, with what the browser knows: its certificate, a password (Fetch, Fetch Metadata).
+fn is_foreign(headers: &HeaderMap, own: &str) -> bool {
+    let is_else = |name: &str, known: &[&str]| {
+        headers
+            .get_all(name)
+            .iter()
+            .any(|value| !known.iter().any(|one| value.as_bytes().eq_ignore_ascii_case(one.as_bytes())))
+    };
+    is_else("sec-fetch-site", &["same-origin", "none"]) || is_else("origin", &[own])
+}
+
 fn no_service() -> Box<Error> {
     Error::explain(ErrorType::InternalError, "a request that was not for the gateway itself")
 }
@@ -90,4 +108,33 @@ pub(super) async fn read(session: &mut Session, limit: usize, within: Duration) 
         }
     };
     tokio::time::timeout(within, reading).await.unwrap_or(Err(Denial::TimedOut(TimedOut::Body)))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn what_a_page_elsewhere_sends_is_told_from_all_else() {
+        for (fields, want) in [
+            (&[][..], false),
+            (&[("sec-fetch-site", "same-origin"), ("origin", "https://auth.test")], false),
+            (&[("sec-fetch-site", "none")], false),
+            (&[("sec-fetch-site", "same-site")], true),
+            (&[("sec-fetch-site", "cross-site")], true),
+            (&[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")], true),
+            (&[("origin", "https://auth.test:8443")], true),
+            (&[("origin", "http://auth.test")], true),
+            (&[("origin", "null")], true),
+            (&[("origin", "https://evil.test")], true),
+        ] {
+            let mut all = HeaderMap::new();
+            for (name, value) in fields {
+                all.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+            assert_eq!(is_foreign(&all, "https://auth.test"), want, "{fields:?}");
+        }
+    }
 }

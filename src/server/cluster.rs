@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::StartError;
 use crate::cluster::{Cluster, Settings};
 use crate::config::{ClusterSecrets, Process};
+use crate::domain::unhurried;
 use crate::session::{Peers, Store};
 use crate::state::Services;
 
@@ -46,7 +47,7 @@ pub(super) fn join(
     cluster.wait(HEARD_WITHIN);
     if let Some(revocations) = &services.revocations {
         // Nobody is served before what was heard holds. What is to be told of it is found in the store.
-        revocations.refresh(SystemTime::now()).map_err(StartError::Store)?;
+        revocations.refresh(unhurried(SystemTime::now())).map_err(StartError::Store)?;
     }
     Ok(Some(cluster))
 }

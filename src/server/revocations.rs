@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::complaint::Complaint;
 use crate::audit::{Act, Deed};
-use crate::domain::steady;
+use crate::domain::{steady, unhurried};
 use crate::session::{Change, Revocations, Revoked, StoreError};
 use crate::state::Services;
 
@@ -52,7 +52,7 @@ impl Watcher<'_> {
     fn run(&mut self) {
         loop {
             thread::sleep(Revocations::REFRESH_EVERY);
-            let refreshed = self.revocations.refresh(SystemTime::now());
+            let refreshed = self.revocations.refresh(unhurried(SystemTime::now()));
             let ended = self.revocations.end_due(steady(SystemTime::now()));
             if ended > 0 {
                 log::info!(exchanges = ended; "exchanges were cut: their sessions have ended");
@@ -103,7 +103,7 @@ impl Watcher<'_> {
         let changes: Vec<_> = self.told.iter().take(written).map(|(_, change)| change.clone()).collect();
         self.revocations.told(&changes)?;
         self.told.drain(..written);
-        self.revocations.tidy(SystemTime::now())
+        self.revocations.tidy(unhurried(SystemTime::now()))
     }
 
     fn count(&self) {

@@ -209,13 +209,15 @@ fn nobody_comes_to_a_grant_past_those_who_have_to_approve() {
     // A page elsewhere can have a browser send a form, and says where it comes from.
     let headers = |kind, site| [("Host", "127.0.0.1"), ("Authorization", &*bob.bearer), ("Content-Type", kind), site];
     let path = format!("/access/requests/{withdrawn}/approve");
-    for (kind, site) in [
-        ("text/plain", ("Connection", "close")),
-        ("application/x-www-form-urlencoded", ("Connection", "close")),
-        ("application/json", ("Sec-Fetch-Site", "cross-site")),
-    ] {
+    for (kind, site) in
+        [("text/plain", ("Connection", "close")), ("application/x-www-form-urlencoded", ("Connection", "close"))]
+    {
         let answer = scene.gateway.send(&request("POST", &path, &headers(kind, site), b"{}"));
         refused(answer, 400, "access_request_invalid");
+    }
+    for site in [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-site"), ("Origin", "http://evil.test")] {
+        let answer = scene.gateway.send(&request("POST", &path, &headers("application/json", site), b"{}"));
+        refused(answer, 403, "not_allowed");
     }
     // By another name, as after rebinding, there is nothing.
     let answer = scene.gateway.get("/access/requests", &[("Host", "evil.test"), ("Authorization", &bob.bearer)]);
