@@ -82,7 +82,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "state",
         ],
     ),
-    ("cluster", &["domain", "crypto", "session", "vault", "limit"]),
+    ("cluster", &["domain", "crypto", "net", "session", "vault", "limit"]),
     (
         "admin",
         &["domain", "telemetry", "target", "session", "vault", "authn", "authz", "audit", "monitor", "state", "config"],

@@ -105,6 +105,7 @@ impl Dpop {
 
     /// Uses proofs up together with these nodes.
     pub(super) fn share_with(&self, peers: Arc<dyn Peers>) {
+        self.nonces.share(&peers.secret("DPoP nonces"));
         self.used.share_with(peers, "dpop".to_owned());
     }
 

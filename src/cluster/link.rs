@@ -1,20 +1,22 @@
 //! The connection to what the nodes share, and what is said on it.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError, Script,
-    TlsCertificates,
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError, RedisFuture,
+    Script, TlsCertificates, io::AsyncDNSResolver,
 };
 use tokio::sync::Notify;
 
 use super::{Settings, rows};
 use crate::crypto::{MasterKey, random};
 use crate::domain::{Id, hex, millis, seconds};
-use crate::limit::Key;
+use crate::limit::{Key, Rate, Spent};
+use crate::net::Egress;
 use crate::session::{ROWS_AT_ONCE, Row, StoreError};
 use crate::vault::Slot;
 
@@ -23,6 +25,7 @@ pub(super) struct Place {
     info: ConnectionInfo,
     ca: Option<Vec<u8>>,
     password: Option<Arc<Slot>>,
+    egress: Egress,
     keys: Arc<Keys>,
 }
 
@@ -48,15 +51,15 @@ pub(super) struct Link {
     keys: Arc<Keys>,
     /// Which run of the server answers: a later one may have forgotten something.
     run: String,
-    /// When it began to run, in seconds since 1970.
-    since: u64,
     /// The life of what is shared, as it was heard first on this link.
     epoch: OnceLock<String>,
+    /// What its clock said when it was last asked, in microseconds since 2026.
+    clock: Mutex<Option<(Instant, u64)>>,
 }
 
 /// What is new.
 pub(super) struct News {
-    /// Which life of what is shared this is, and which run of the server.
+    /// Which life of what is shared this is.
     pub(super) epoch: String,
     /// The rows, and the number of the last of their changes.
     pub(super) rows: Vec<Row>,
@@ -74,6 +77,10 @@ pub(super) enum Fault {
     Password(String),
     /// What is shared began anew: it has to be heard first.
     Anew,
+    /// Somebody else has found that it cannot be reached.
+    Broken,
+    /// It does not say which run of the server it is.
+    Unnamed,
     /// A row there was not written by a node with our key.
     Forged(String),
     /// The store here.
@@ -105,7 +112,8 @@ impl Place {
             name: key("rate"),
             used: key("used"),
         };
-        let place = Self { info, ca: settings.ca, password: settings.password, keys: Arc::new(keys) };
+        let Settings { ca, password, egress, .. } = settings;
+        let place = Self { info, ca, password, egress, keys: Arc::new(keys) };
         place.client(None).map_err(|error| error.to_string())?;
         Ok(place)
     }
@@ -133,18 +141,16 @@ impl Place {
             Ok::<(), redis::aio::SendError>(())
         };
         let config = AsyncConnectionConfig::new()
+            .set_dns_resolver(Permitted(self.egress.clone()))
             .set_connection_timeout(Some(CONNECTED_WITHIN))
             .set_response_timeout(Some(ANSWERED_WITHIN))
             .set_push_sender(heard);
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         connection.subscribe(&self.keys.channel).await?;
         let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
-        let said =
-            |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or_default();
-        let number = |name: &str| said(name).parse::<u64>().unwrap_or_default();
-        let since = (number("server_time_usec") / 1_000_000).saturating_sub(number("uptime_in_seconds"));
-        let keys = Arc::clone(&self.keys);
-        Ok(Link { connection, keys, run: said("run_id").to_owned(), since, epoch: OnceLock::new() })
+        let run = info.lines().find_map(|line| line.strip_prefix("run_id:")).map(str::trim);
+        let run = run.filter(|run| !run.is_empty() && !run.contains(' ')).ok_or(Fault::Unnamed)?.to_owned();
+        Ok(Link { connection, keys: Arc::clone(&self.keys), run, epoch: OnceLock::new(), clock: Mutex::default() })
     }
 }
 
@@ -174,8 +180,8 @@ impl Link {
 
     /// Uses something up; tells whether this was the first use. What was made before all that is known here may have been used.
     pub(super) async fn claim(&self, digest: &[u8; 32], made: SystemTime, lasts: Duration) -> Result<bool, Fault> {
-        let epoch = self.epoch().rsplit(' ').next().and_then(|time| time.parse().ok()).ok_or(Fault::Anew)?;
-        if seconds(made) <= self.since.max(epoch) {
+        let began: u64 = self.epoch().rsplit(' ').next().and_then(|time| time.parse().ok()).ok_or(Fault::Anew)?;
+        if seconds(made) <= began {
             return Ok(false);
         }
         let mut claim = self.keys.claim.prepare_invoke();
@@ -196,16 +202,27 @@ impl Link {
     pub(super) async fn settle(
         &self,
         place: &str,
-        cost: Duration,
-        spent: &[(Key, u32)],
+        rate: &Rate,
+        spent: &[(Key, Spent)],
     ) -> Result<Vec<Duration>, Fault> {
         let mut settle = self.keys.settle.prepare_invoke();
-        settle.arg(cost.as_secs_f64() * 1e6);
-        for (key, count) in spent {
-            settle.key(format!("{}:{place}:{}", self.keys.name, key.text())).arg(*count);
+        let micros = |time: Duration| time.as_secs_f64() * 1e6;
+        let (asked, clock) = (Instant::now(), self.clock());
+        let sent = clock.map(|(at, told)| told + at.elapsed().as_micros() as u64);
+        settle.arg(micros(rate.cost())).arg(micros(rate.most_owed()));
+        settle.arg(sent.map(|sent| sent.to_string()).unwrap_or_default());
+        for (key, spent) in spent {
+            settle.key(format!("{}:{place}:{}", self.keys.name, key.text()));
+            settle.arg(spent.count).arg(micros(spent.since.elapsed()));
         }
-        let ahead: Vec<u64> = settle.invoke_async(&mut self.connection.clone()).await?;
-        Ok(ahead.into_iter().map(Duration::from_micros).collect())
+        let told: Vec<u64> = settle.invoke_async(&mut self.connection.clone()).await?;
+        let (now, ahead) = told.split_first().ok_or(Fault::Anew)?;
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((asked, *now));
+        Ok(ahead.iter().copied().map(Duration::from_micros).collect())
+    }
+
+    fn clock(&self) -> Option<(Instant, u64)> {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What changed after this change.
@@ -215,7 +232,7 @@ impl Link {
         for key in [&keys.rows, &keys.changes, &keys.ends, &keys.epoch] {
             news.key(key);
         }
-        news.arg(seen).arg(ROWS_AT_ONCE).arg(Id(random()).to_string());
+        news.arg(seen).arg(ROWS_AT_ONCE).arg(&self.run).arg(Id(random()).to_string());
         let told: Vec<Vec<u8>> = news.invoke_async(&mut self.connection.clone()).await?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (first, rest) = told.split_first().ok_or(Fault::Anew)?;
@@ -234,7 +251,23 @@ impl Link {
             }
         }
         let more = rest.len() >= 3 * ROWS_AT_ONCE as usize;
-        Ok(News { epoch: format!("{epoch} {}", self.run), rows, seen: last, more })
+        Ok(News { epoch, rows, seen: last, more })
+    }
+}
+
+/// The addresses of a name that the egress rules permit, asked for with each connection.
+struct Permitted(Egress);
+
+impl AsyncDNSResolver for Permitted {
+    fn resolve<'a, 'b: 'a>(
+        &'a self,
+        host: &'b str,
+        port: u16,
+    ) -> RedisFuture<'a, Box<dyn Iterator<Item = SocketAddr> + Send + 'a>> {
+        Box::pin(async move {
+            let found = self.0.resolve(host, port).await.map_err(RedisError::from)?;
+            Ok(Box::new(found.into_iter()) as Box<dyn Iterator<Item = SocketAddr> + Send>)
+        })
     }
 }
 
@@ -266,6 +299,8 @@ impl fmt::Display for Fault {
             Self::Redis(error) => error.fmt(f),
             Self::Password(what) => write!(f, "its password: {what}"),
             Self::Anew => f.write_str("it began anew"),
+            Self::Broken => f.write_str("it cannot be reached"),
+            Self::Unnamed => f.write_str("`INFO server` has no `run_id`: it has to be Redis 6 or Valkey, or later"),
             Self::Forged(field) => {
                 write!(
                     f,

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 
 use crate::crypto::{MasterKey, hmac_sha256};
 use crate::limit::Limits;
+use crate::net::Egress;
 use crate::session::{Away, Peers, Row, Store};
 use crate::vault::Slot;
 
@@ -35,6 +36,8 @@ pub struct Settings {
     pub name: String,
     /// For how long what was heard last is good enough for sessions.
     pub max_stale: Duration,
+    /// Where connections may go.
+    pub egress: Egress,
     /// The password.
     pub password: Option<Arc<Slot>>,
     /// What seals all that is shared: who reads it learns nothing, and who writes it is not believed.
@@ -61,6 +64,8 @@ pub struct Cluster {
 struct Shared {
     place: Place,
     seal: MasterKey,
+    /// What all nodes have and nobody else.
+    secret: [u8; 32],
     /// None while it cannot be reached.
     link: ArcSwapOption<Link>,
     /// Whose turn it is to hear what is new.
@@ -83,6 +88,8 @@ struct Turn {
     epoch: Option<String>,
     /// When the last time that worked began.
     begun: Option<Instant>,
+    /// When the last time that failed began.
+    failed: Option<Instant>,
 }
 
 /// With no word of the others for longer, nothing is done where a revocation must not be missed.
@@ -105,10 +112,11 @@ impl Cluster {
         let outbox = store.again().map_err(|error| ClusterError::Settings(error.to_string()))?;
         let max_stale = settings.max_stale;
         let place = Place::new(settings).map_err(ClusterError::Settings)?;
-        let turn = Turn { store, seen: mark.seen, epoch: mark.epoch, begun: None };
+        let turn = Turn { store, seen: mark.seen, epoch: mark.epoch, begun: None, failed: None };
         let shared = Arc::new(Shared {
             place,
             seal,
+            secret: hmac_sha256(text.trim_end().as_bytes(), b"claviger cluster"),
             link: ArcSwapOption::empty(),
             turn: tokio::sync::Mutex::new(turn),
             news: Notify::new(),
@@ -148,20 +156,29 @@ impl Peers for Cluster {
     fn put(&self, rows: &[Row]) -> Result<usize, Away> {
         let link = self.shared.link.load_full().ok_or(Away::Link)?;
         let put = self.runtime.handle().block_on(link.put(&self.shared.seal, rows));
-        put.map_err(|fault| self.shared.away(&fault))
+        put.map_err(|fault| self.shared.away(&link, &fault))
     }
 
     fn hear(&self) -> Result<(), Away> {
         let link = self.shared.link.load_full().ok_or(Away::Link)?;
         self.runtime.handle().block_on(self.shared.hear(&link, Instant::now())).map_err(|fault| match fault {
             Fault::Store(error) => Away::Store(error),
-            fault @ (Fault::Redis(_) | Fault::Password(_) | Fault::Anew | Fault::Forged(_)) => self.shared.away(&fault),
+            fault @ (Fault::Redis(_)
+            | Fault::Password(_)
+            | Fault::Anew
+            | Fault::Broken
+            | Fault::Unnamed
+            | Fault::Forged(_)) => self.shared.away(&link, &fault),
         })
     }
 
     fn claim(&self, digest: &[u8; 32], made: SystemTime, lasts: Duration) -> Result<bool, Away> {
         let link = self.shared.link.load_full().ok_or(Away::Link)?;
-        self.runtime.handle().block_on(link.claim(digest, made, lasts)).map_err(|fault| self.shared.away(&fault))
+        self.runtime.handle().block_on(link.claim(digest, made, lasts)).map_err(|fault| self.shared.away(&link, &fault))
+    }
+
+    fn secret(&self, purpose: &str) -> [u8; 32] {
+        hmac_sha256(&self.shared.secret, purpose.as_bytes())
     }
 
     fn is_silent(&self) -> bool {
@@ -181,8 +198,11 @@ impl Shared {
         }
     }
 
-    /// Whoever finds that the link is broken has it looked at.
-    fn away(&self, fault: &Fault) -> Away {
+    /// Whoever finds that the link is broken has it looked at, and lets nobody wait for it any more.
+    fn away(&self, link: &Arc<Link>, fault: &Fault) -> Away {
+        if matches!(fault, Fault::Redis(_)) {
+            self.link.compare_and_swap(link, None);
+        }
         log::debug!("the other nodes cannot be asked: {fault}");
         self.news.notify_one();
         Away::Link

@@ -1,11 +1,13 @@
 -- Tells what changed since a change, a number of rows at most. KEYS: rows, changes, ends, epoch.
--- ARGV: the change, how many rows, and the epoch that begins where there is none.
+-- ARGV: the change, how many rows, the run of the server, and the epoch that begins where there is none of this run: a server that began
+-- anew, or took another's place, may have forgotten something.
 local epoch = redis.call('GET', KEYS[4])
 local time = redis.call('TIME')
-if not epoch then
-  epoch = ARGV[3] .. ' ' .. time[1]
-  redis.call('SET', KEYS[4], epoch)
+if not epoch or string.match(epoch, '^%S+ (%S+) ') ~= ARGV[3] then
+  epoch = ARGV[4] .. ' ' .. ARGV[3] .. ' ' .. time[1]
 end
+-- Each time: a server that takes nothing more would go on telling what it knew.
+redis.call('SET', KEYS[4], epoch)
 local now = time[1] * 1000
 for _, field in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 200)) do
   redis.call('HDEL', KEYS[1], field)

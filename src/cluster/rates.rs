@@ -33,13 +33,12 @@ async fn settle(link: &Link, place: &str, rate: &Rate) -> Result<(), Fault> {
     let spent = rate.spent(KEYS);
     let mut chunks = spent.chunks(AT_ONCE);
     while let Some(some) = chunks.next() {
-        match link.settle(place, rate.cost(), some).await {
-            Ok(ahead) => {
-                let now = Instant::now();
-                some.iter().zip(ahead).for_each(|((key, _), ahead)| rate.settle(*key, ahead, now));
-            }
+        let asked = Instant::now();
+        match link.settle(place, rate, some).await {
+            Ok(ahead) => some.iter().zip(ahead).for_each(|((key, _), ahead)| rate.settle(*key, ahead, asked)),
             Err(fault) => {
-                some.iter().chain(chunks.flatten()).for_each(|(key, count)| rate.unspend(*key, *count));
+                // These may have been counted, and are not told twice.
+                chunks.flatten().for_each(|(key, spent)| rate.unspend(*key, *spent));
                 return Err(fault);
             }
         }

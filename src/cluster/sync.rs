@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::Shared;
 use super::link::{Fault, Link, News, wake};
+use super::{Shared, Turn};
 use crate::session::{Mark, ROWS_AT_ONCE, RowKind, Store, StoreError};
 
 /// How often it is looked whether something was revoked here.
@@ -45,12 +45,14 @@ impl Shared {
     /// Nobody is served on a link before all was heard on it.
     async fn begin(&self, shared: &Arc<Self>) -> Result<Arc<Link>, Fault> {
         let link = Arc::new(self.place.connect(wake(shared)).await?);
-        self.hear(&link, Instant::now()).await?;
+        let mut turn = self.turn.lock().await;
+        self.hear_now(&link, &mut turn).await?;
+        drop(turn);
         Ok(link)
     }
 
     /// Ends with what went wrong.
-    async fn go_on(&self, link: &Link) -> Fault {
+    async fn go_on(&self, link: &Arc<Link>) -> Fault {
         let mut heard = Instant::now();
         loop {
             let is_news = tokio::time::timeout(LOOK_EVERY, self.news.notified()).await.is_ok();
@@ -67,13 +69,33 @@ impl Shared {
     }
 
     /// Takes over all that was put before this time.
-    pub(super) async fn hear(&self, link: &Link, asked: Instant) -> Result<(), Fault> {
+    pub(super) async fn hear(&self, link: &Arc<Link>, asked: Instant) -> Result<(), Fault> {
         let mut turn = self.turn.lock().await;
-        // Who waited here has it heard by whoever was first.
+        // Who waited here has it heard by whoever was first, and fails with them: one after another, they would wait for each other.
         if turn.begun.is_some_and(|begun| begun > asked) {
             return Ok(());
         }
+        let is_current = self.link.load().as_ref().is_some_and(|now| Arc::ptr_eq(now, link));
+        if turn.failed.is_some_and(|failed| failed > asked) || !is_current {
+            return Err(Fault::Broken);
+        }
+        self.hear_now(link, &mut turn).await
+    }
+
+    async fn hear_now(&self, link: &Link, turn: &mut Turn) -> Result<(), Fault> {
         let begun = Instant::now();
+        let heard = self.hear_all(link, turn).await;
+        if heard.is_err() {
+            turn.failed = Some(begun);
+            return heard;
+        }
+        turn.begun = Some(begun);
+        let heard = begun.saturating_duration_since(self.born).as_millis();
+        self.heard.store(u64::try_from(heard).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn hear_all(&self, link: &Link, turn: &mut Turn) -> Result<(), Fault> {
         loop {
             let news = link.news(&self.seal, turn.seen).await?;
             if turn.epoch.as_ref() != Some(&news.epoch) {
@@ -89,13 +111,9 @@ impl Shared {
             }
             turn.seen = seen;
             if !more {
-                break;
+                return Ok(());
             }
         }
-        turn.begun = Some(begun);
-        let heard = begun.saturating_duration_since(self.born).as_millis();
-        self.heard.store(u64::try_from(heard).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
-        Ok(())
     }
 
     /// Tells everything that is known here: what is shared may have lost it.

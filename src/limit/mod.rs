@@ -14,5 +14,5 @@ pub use failures::{Ended, FailureSettings, Failures};
 pub use fields::{RateFields, retry_after};
 pub use key::{Key, Keyer};
 pub use lockouts::Lockouts;
-pub use rate::{Allowed, Exceeded, Rate, RateSettings};
+pub use rate::{Allowed, Exceeded, Rate, RateSettings, Spent};
 pub use registry::Limits;

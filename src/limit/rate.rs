@@ -66,7 +66,18 @@ pub struct Rate {
     is_shared: AtomicBool,
 }
 
+/// Requests that other nodes were not told of yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spent {
+    /// How many.
+    pub count: u32,
+    /// When the first of them was allowed.
+    pub since: Instant,
+}
+
 const SHARDS: usize = 64;
+/// How many bursts a key may owe.
+const MOST_OWED: u128 = 8;
 /// How many old keys each newcomer looks at. Two or more, so that a table which only grows is gone through before it has doubled.
 const LOOKED_AT: usize = 4;
 
@@ -91,6 +102,7 @@ impl Rate {
     /// # Errors
     /// [`Exceeded`], with the time after which to come again.
     pub fn check(&self, key: Key, now: Instant) -> Result<Allowed, Exceeded> {
+        let at = now;
         let now = self.ticks(now.saturating_duration_since(self.epoch));
         let mut shard = self.shards.lock(key);
         let now = shard.advance(now);
@@ -101,7 +113,7 @@ impl Rate {
             Some(left) => {
                 *at_rest = next;
                 if self.is_shared.load(Ordering::Relaxed) {
-                    shard.spend(key, 1, self.keys_per_shard);
+                    shard.spend(key, Spent { count: 1, since: at }, self.keys_per_shard);
                 }
                 let remaining = u32::try_from(left / self.cost).unwrap_or(u32::MAX);
                 Ok(Allowed { remaining, reset: self.duration(ahead) })
@@ -118,36 +130,46 @@ impl Rate {
         self.is_shared.store(true, Ordering::Relaxed);
     }
 
-    /// How many requests of which keys were allowed since this was asked, of up to so many keys. They are not told again.
-    pub fn spent(&self, most: usize) -> Vec<(Key, u32)> {
+    /// What was allowed to which keys since this was asked, of up to so many keys. It is not told again.
+    pub fn spent(&self, most: usize) -> Vec<(Key, Spent)> {
         let mut all = Vec::new();
         self.shards.each(|shard| {
             while all.len() < most
                 && let Some(key) = shard.spent.keys().next().copied()
-                && let Some(count) = shard.spent.remove(&key)
+                && let Some(spent) = shard.spent.remove(&key)
             {
-                all.push((key, count));
+                all.push((key, spent));
             }
         });
         all
     }
 
     /// Takes back what could not be told: it is told the next time.
-    pub fn unspend(&self, key: Key, count: u32) {
-        self.shards.lock(key).spend(key, count, self.keys_per_shard);
+    pub fn unspend(&self, key: Key, spent: Spent) {
+        self.shards.lock(key).spend(key, spent, self.keys_per_shard);
     }
 
-    /// Takes over how far a key is ahead of its rate, all nodes taken together: nobody is allowed more by it.
-    pub fn settle(&self, key: Key, ahead: Duration, now: Instant) {
-        let now = self.ticks(now.saturating_duration_since(self.epoch));
+    /// Takes over how far a key was ahead of its rate, all nodes taken together, when they were asked: nobody is allowed more by it.
+    pub fn settle(&self, key: Key, ahead: Duration, asked: Instant) {
+        let ticks = |at: Instant| self.ticks(at.saturating_duration_since(self.epoch));
         let mut shard = self.shards.lock(key);
-        let now = shard.advance(now);
-        let since = u128::from(shard.spent.get(&key).copied().unwrap_or_default());
-        let together = now + self.ticks(ahead) + since * self.cost;
+        let now = shard.advance(ticks(asked));
+        let known = ticks(asked) + self.ticks(ahead);
+        // What was allowed while they were asked is not in it.
+        let together = match shard.spent.get(&key) {
+            Some(spent) => known.max(ticks(spent.since)) + u128::from(spent.count) * self.cost,
+            None => known,
+        };
         if shard.known.contains_key(&key) || shard.known.len() < self.keys_per_shard {
             let at_rest = shard.at_rest(key, now, self.keys_per_shard);
             *at_rest = together.max(*at_rest);
         }
+    }
+
+    /// How far ahead of its rate a key may come to be, all nodes taken together: nobody waits for longer than that for what nodes that did
+    /// not know of one another allowed too much.
+    pub fn most_owed(&self) -> Duration {
+        self.duration(self.depth.saturating_mul(MOST_OWED))
     }
 
     /// What one request costs: the time in which it is earned.
@@ -184,7 +206,7 @@ struct Shard {
     /// The latest time seen.
     clock: u128,
     /// What other nodes were not told yet.
-    spent: HashMap<Key, u32, RandomState>,
+    spent: HashMap<Key, Spent, RandomState>,
 }
 
 impl Shard {
@@ -194,11 +216,11 @@ impl Shard {
     }
 
     /// Of keys without room nothing is told: what they share is of this node.
-    fn spend(&mut self, key: Key, count: u32, room: usize) {
+    fn spend(&mut self, key: Key, more: Spent, room: usize) {
         let has_room = self.spent.len() < room || self.spent.contains_key(&key);
         if has_room && self.known.contains_key(&key) {
-            let spent = self.spent.entry(key).or_default();
-            *spent = spent.saturating_add(count);
+            let spent = self.spent.entry(key).or_insert(Spent { count: 0, ..more });
+            *spent = Spent { count: spent.count.saturating_add(more.count), since: spent.since.min(more.since) };
         }
     }
 
@@ -284,7 +306,7 @@ mod tests {
         let settle = || {
             let mut all = 0;
             for node in &nodes {
-                all += node.spent(10).iter().map(|(_, count)| count).sum::<u32>();
+                all += node.spent(10).iter().map(|(_, spent)| spent.count).sum::<u32>();
                 assert!(node.spent(10).is_empty(), "told once");
             }
             all
@@ -299,7 +321,8 @@ mod tests {
         nodes[1].settle(who, Duration::ZERO, start + Duration::from_secs(1));
         assert!(!allow(1, 4) && allow(1, 5), "a lesser debt than the known one is none");
         let told = nodes[1].spent(10);
-        told.iter().for_each(|(key, count)| nodes[1].unspend(*key, *count));
+        assert_eq!(told[0].1.since, start + Duration::from_secs(5), "when the first of them was");
+        told.iter().for_each(|(key, spent)| nodes[1].unspend(*key, *spent));
         assert_eq!(nodes[1].spent(10), told);
     }
 

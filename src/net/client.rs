@@ -283,7 +283,7 @@ mod tests {
     async fn a_name_that_leads_to_a_forbidden_address_is_not_connected_to() {
         use reqwest::dns::Resolve;
         let resolver = Resolver::new(Arc::new(Egress::default()));
-        let name = "127.0.0.1".parse().expect("a name");
+        let name = "169.254.169.254".parse().expect("a name");
         let error = resolver.resolve(name).await.err().expect("forbidden");
         assert!(error.is::<super::super::resolver::Forbidden>());
     }

@@ -1,6 +1,7 @@
 //! Name resolution under the egress rules: an address that they forbid is never handed to the connector.
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -24,16 +25,35 @@ impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let egress = Arc::clone(&self.egress);
         Box::pin(async move {
-            if is_localhost(name.as_str()) {
-                return Ok(Box::new(LOOPBACK.map(|ip| SocketAddr::new(ip, 0)).into_iter()) as Addrs);
+            match egress.resolve(name.as_str(), 0).await {
+                Ok(found) => Ok(Box::new(found.into_iter()) as Addrs),
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Forbidden.into()),
+                Err(error) => Err(error.into()),
             }
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let permitted: Vec<SocketAddr> = found.filter(|address| egress.permits(address.ip())).collect();
-            if permitted.is_empty() {
-                return Err(Forbidden.into());
-            }
-            Ok(Box::new(permitted.into_iter()) as Addrs)
         })
+    }
+}
+
+impl Egress {
+    /// The addresses of a host that a connection may be made to. One that is an address was written by the operator.
+    ///
+    /// # Errors
+    /// When it has none, or none that is permitted ([`io::ErrorKind::PermissionDenied`]).
+    pub async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        if is_localhost(host) {
+            return Ok(LOOPBACK.map(|ip| SocketAddr::new(ip, port)).to_vec());
+        }
+        let literal = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+        if let Some(ip) = literal.filter(|ip| self.permits_literal(*ip)) {
+            return Ok(vec![SocketAddr::new(ip, port)]);
+        }
+        let found = tokio::net::lookup_host((host, port)).await?;
+        let permitted: Vec<SocketAddr> = found.filter(|address| self.permits(address.ip())).collect();
+        if permitted.is_empty() {
+            Err(io::Error::new(io::ErrorKind::PermissionDenied, Forbidden))
+        } else {
+            Ok(permitted)
+        }
     }
 }
 

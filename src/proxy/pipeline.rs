@@ -175,6 +175,10 @@ fn authorize(
     };
     route.policy.authorize(principal, view, now, granted).map_err(|Unauthorized { approval }| match approval {
         None => Denial::NotAllowed.into(),
+        // There may be a grant, and it may have been ended.
+        Some(_) if services.access.as_ref().is_some_and(|access| access.is_cut_off()) => {
+            Denial::Unavailable(Unavailable::Cluster).into()
+        }
         Some(approval) => {
             let url = snapshot.access.as_ref().map(|service| format!("{}{}", service.url, AccessService::PATH));
             Refusal { approval: url.map(|url| Box::new((approval, url))), ..Denial::ApprovalNeeded.into() }

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use super::StartError;
 use crate::cluster::{Cluster, Settings};
 use crate::config::{ClusterSecrets, Process};
-use crate::domain::unhurried;
-use crate::session::{Peers, Store};
+use crate::domain::{steady, unhurried};
+use crate::session::{Mark, Peers, Store};
 use crate::state::Services;
 
 /// How long a start waits for word of the other nodes.
@@ -24,12 +24,18 @@ pub(super) fn join(
     store: Option<Store>,
     services: &Services,
 ) -> Result<Option<Arc<Cluster>>, StartError> {
-    let (Some(place), Some(secrets), Some(store)) = (&process.cluster, secrets, store) else { return Ok(None) };
+    let Some(store) = store else { return Ok(None) };
+    let (Some(place), Some(secrets)) = (&process.cluster, secrets) else {
+        // What is written alone, the others have to be told of when there are any again.
+        store.set_mark(&Mark::default()).map_err(StartError::Store)?;
+        return Ok(None);
+    };
     let settings = Settings {
         url: place.url.clone(),
         ca: place.ca.clone(),
         name: place.name.clone(),
         max_stale: place.max_stale,
+        egress: place.egress.clone(),
         password: secrets.password,
         key: secrets.key,
     };
@@ -48,6 +54,9 @@ pub(super) fn join(
     if let Some(revocations) = &services.revocations {
         // Nobody is served before what was heard holds. What is to be told of it is found in the store.
         revocations.refresh(unhurried(SystemTime::now())).map_err(StartError::Store)?;
+    }
+    if let Some(access) = &services.access {
+        access.catch_up(steady(SystemTime::now())).map_err(StartError::Store)?;
     }
     Ok(Some(cluster))
 }

@@ -13,6 +13,9 @@ use crate::state::Services;
 /// How long a change waits before it counts as written down: the audit log is far quicker.
 const WRITTEN_AFTER: Duration = Duration::from_secs(1);
 
+/// How often what is over is forgotten, whoever wrote it.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
+
 /// Starts the thread, where there is a store; it ends with the process.
 ///
 /// # Errors
@@ -25,6 +28,7 @@ pub(super) fn watch(services: &Arc<Services>) -> std::io::Result<()> {
             services: &services,
             revocations: &revocations,
             told: Vec::new(),
+            tidied: Instant::now(),
             complaint: Complaint::new("no new revocation takes effect", "the store can be used again"),
         };
         watcher.begin();
@@ -38,6 +42,7 @@ struct Watcher<'a> {
     revocations: &'a Revocations,
     /// What went to the audit log, and when.
     told: Vec<(Instant, Change)>,
+    tidied: Instant,
     complaint: Complaint,
 }
 
@@ -96,6 +101,10 @@ impl Watcher<'_> {
 
     /// Says of what is in the audit log by now that it is, so that it is not told again.
     fn settle(&mut self) -> Result<(), StoreError> {
+        if self.tidied.elapsed() > TIDY_EVERY {
+            self.tidied = Instant::now();
+            self.revocations.tidy(unhurried(SystemTime::now()))?;
+        }
         let written = self.told.iter().take_while(|(at, _)| at.elapsed() > WRITTEN_AFTER).count();
         if written == 0 || !self.services.audit.accepts() {
             return Ok(());
@@ -103,7 +112,7 @@ impl Watcher<'_> {
         let changes: Vec<_> = self.told.iter().take(written).map(|(_, change)| change.clone()).collect();
         self.revocations.told(&changes)?;
         self.told.drain(..written);
-        self.revocations.tidy(unhurried(SystemTime::now()))
+        Ok(())
     }
 
     fn count(&self) {

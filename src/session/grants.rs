@@ -141,9 +141,14 @@ impl Access {
         event.node.is_none_or(|node| node == self.node)
     }
 
+    /// Whether there are other nodes, of which nothing was heard for so long that the end of a grant could have been missed.
+    pub fn is_cut_off(&self) -> bool {
+        self.peers.get().is_some_and(|peers| peers.is_silent())
+    }
+
     /// The grant that a request may use. Nothing is locked while there are none.
     pub fn find(&self, principal: &Principal, wanted: &Use<'_>, now: SystemTime) -> Option<Arc<Grant>> {
-        if self.count.load(Ordering::Acquire) == 0 {
+        if self.count.load(Ordering::Acquire) == 0 || self.is_cut_off() {
             return None;
         }
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
@@ -295,6 +300,16 @@ impl Access {
         let is_untold = |kept: &KeptAccess| kept.one.events.iter().skip(kept.told).any(|event| self.tells(event));
         let untold = news.into_iter().filter(is_untold);
         Ok(untold.map(|kept| Untold { from: kept.told, request: kept.one }).collect())
+    }
+
+    /// The same before anybody is served; the events are told with those from before.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub fn catch_up(&self, now: SystemTime) -> Result<(), StoreError> {
+        let untold = self.refresh(now)?;
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).extend(untold);
+        Ok(())
     }
 
     /// The events that nobody had written down when this began; once.

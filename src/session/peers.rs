@@ -27,6 +27,9 @@ pub trait Peers: fmt::Debug + Send + Sync {
     /// [`Away`] when that cannot be known.
     fn claim(&self, digest: &[u8; 32], made: SystemTime, lasts: Duration) -> Result<bool, Away>;
 
+    /// A secret that all nodes have, and nobody else; another one for each purpose.
+    fn secret(&self, purpose: &str) -> [u8; 32];
+
     /// Whether nothing was heard of them for so long that what was decided elsewhere must not be overlooked any more.
     fn is_silent(&self) -> bool;
 

@@ -46,7 +46,7 @@ pub fn init(level: LevelFilter, format: Format) -> Result<(), SetLoggerError> {
 }
 
 /// What is written of these libraries ends at WARN. `tracing` stands for the spans of some of them.
-const CAPPED: [&str; 6] = ["pingora", "h2", "hyper", "reqwest", "rustls", "tracing"];
+const CAPPED: [&str; 7] = ["pingora", "h2", "hyper", "redis", "reqwest", "rustls", "tracing"];
 
 /// What these say is about one client or one request, whom a record or a metric tells of: a client must not be able to write the log.
 const MUTED: [&str; 5] = [

@@ -381,6 +381,9 @@ fn while_redis_is_away_known_sessions_go_on_for_a_stated_time_and_all_else_that_
     assert_eq!((nodes.use_it(0, &session), nodes.use_it(1, &session), nodes.use_it(0, &late)), (200, 200, 200));
     let bearer = nodes.bearer();
     let status = |node: usize, path: &str| nodes.get(node, path, &bearer).map_or(0, |answer| answer.status());
+    let id = nodes.ask(0, &json!({"approval": "once", "reason": "case 7"}));
+    assert_eq!(nodes.approve(0, "kim", &id).status(), 200);
+    eventually("the grant is known", || (status(1, "/pay/once") == 200).then_some(()));
     assert_eq!((status(1, "/critical/x"), status(1, "/api/x")), (200, 200));
 
     nodes.redis.pause();
@@ -396,10 +399,12 @@ fn while_redis_is_away_known_sessions_go_on_for_a_stated_time_and_all_else_that_
     assert!(paused.elapsed() >= Duration::from_millis(1500), "only when nothing was heard for a while");
     let asked = nodes.access(0, "ada", &["reader"], "/access/requests", &json!({"approval": "once", "reason": "x"}));
     assert_eq!((asked.status(), code(&asked)), (503, "unavailable".to_owned()));
+    assert_eq!(status(1, "/pay/once"), 200, "a grant that is known goes on");
     nodes.until("sessions are not taken any more", 1, &session, 503);
     assert!(paused.elapsed() >= Duration::from_millis(3500), "{:?}", paused.elapsed());
     assert_eq!(status(1, "/api/x"), 200, "who comes without a session is served");
     assert_eq!(nodes.introspect(1, &session), 503, "nor told of");
+    assert_eq!(status(1, "/pay/once"), 503, "nor are grants, which may have been ended");
     eventually("it is said", || (nodes.all[1].metric("claviger_cluster_reached", &[]) == Some(0.0)).then_some(()));
     assert!(nodes.all[1].metric("claviger_cluster_silence_seconds", &[]).is_some_and(|silence| silence > 3.0));
     assert!(nodes.all[1].log().contains("the other nodes cannot be reached"));
@@ -432,6 +437,11 @@ fn a_redis_that_takes_nothing_more_is_as_good_as_none() {
     assert_eq!(asked.status(), 503);
     nodes.post(0, "/oauth/revoke", &format!("token={ended}"));
     assert_eq!((nodes.use_it(0, &ended), nodes.use_it(1, &session)), (401, 200));
+    // What the replica knew it tells on, and nobody could add to it.
+    let bearer = nodes.bearer();
+    eventually("where no revocation may be missed, nobody is served", || {
+        nodes.get(1, "/critical/x", &bearer).filter(|answer| answer.status() == 503)
+    });
     eventually("it is said", || nodes.all[0].log().contains("the other nodes cannot be reached").then_some(()));
     nodes.redis.say("REPLICAOF NO ONE");
     nodes.until("what was ended meanwhile is known", 1, &ended, 401);
@@ -474,6 +484,45 @@ allow = [{ role = "reader" }]
     // Alone each would allow 20 and 20 a second: 360. Together they allow what one would, and a little between settlements.
     let (allowed, one) = (allowed.load(Ordering::Relaxed), 20.0 + 20.0 * begun.elapsed().as_secs_f64());
     assert!((one * 0.8..one * 1.15).contains(&(allowed as f64)), "{allowed} of {one}");
+}
+
+#[test]
+fn whoever_keeps_to_a_rate_is_not_held_up_by_its_settlement_nor_after_an_outage() {
+    let tables = r#"
+[limit.even]
+by = "principal"
+requests = 20
+burst = 2
+[route.even]
+path = "/even/**"
+target = "api"
+authn = ["corp"]
+limits = ["even"]
+allow = [{ role = "reader" }]
+"#;
+    let Some(nodes) = Nodes::start(1, "", tables) else { return };
+    let bearer = nodes.bearer();
+    let begun = Instant::now();
+    let bytes = request("GET", "/even/x", &[("Host", "api.test"), ("Authorization", &bearer)], b"");
+    let mut client = Client::connect(nodes.all[0].public());
+    let (mut is_paused, mut refused) = (false, 0);
+    // Never more than two in 120 ms, and so within the rate at any time; for 2 s, then for 4 s without Redis, then for 3 s.
+    while begun.elapsed() < Duration::from_secs(9) {
+        let pauses = (2..6).contains(&begun.elapsed().as_secs());
+        if pauses != is_paused {
+            if pauses {
+                nodes.redis.pause()
+            } else {
+                nodes.redis.go_on()
+            }
+            is_paused = pauses;
+        }
+        let status = client.send(&bytes).response().status();
+        if status != 200 {}
+        refused += usize::from(status != 200);
+        thread::sleep(Duration::from_millis(60));
+    }
+    assert_eq!(refused, 0);
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn the_configuration_reference_is_what_the_types_say() {
 }
 
 /// Every reason why no identity was proved.
-const AUTHN: [AuthnFault; 23] = {
+const AUTHN: [AuthnFault; 24] = {
     use AuthnFault::*;
     [
         Missing,
@@ -124,6 +124,7 @@ const AUTHN: [AuthnFault; 23] = {
         Certificate,
         Revoked,
         Idle,
+        Spent,
         Component,
         Digest,
     ]

@@ -232,11 +232,11 @@ fn a_session_is_good_for_as_many_requests_as_were_asked_for() {
         let answer = ask(&scene.gateway, "/oauth/token", &exchange(&scene.token(), &format!("&uses={uses}")));
         assert_eq!((answer.status(), &answer.json()["error"]), (400, &json!("invalid_request")), "{uses}");
     }
-    let once = begin(&scene, "&uses=2");
-    assert_eq!(get(&scene.gateway, "/stay/ops", &once).status(), 403, "what is refused uses nothing");
-    let statuses: Vec<u16> = (0..4).map(|_| get(&scene.gateway, "/stay/x", &once).status()).collect();
+    let once = begin(&scene, "&uses=2&roles=ops");
+    assert_eq!(get(&scene.gateway, "/stay/x", &once).status(), 403, "what is refused uses nothing");
+    let statuses: Vec<u16> = (0..4).map(|_| get(&scene.gateway, "/stay/ops", &once).status()).collect();
     assert_eq!(statuses, [200, 200, 401, 401]);
-    let refused = get(&scene.gateway, "/stay/x", &once);
+    let refused = get(&scene.gateway, "/stay/ops", &once);
     assert!(refused.header("www-authenticate").is_some_and(|value| value.contains("invalid_token")));
     assert_eq!(scene.record_of(&refused)["detail"], "spent");
     let id = claims(&once)["jti"].as_str().expect("an id").to_owned();

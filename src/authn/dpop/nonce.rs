@@ -1,6 +1,7 @@
 //! Nonces that proofs have to hold, so that none can be made ahead of its time (RFC 9449 §9). Nothing is kept: each is the keyed digest of
 //! the minute in which it was given out.
 
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::hmac;
@@ -9,15 +10,25 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::crypto::{constant_time_eq, random};
 
-/// A key of this process, and the nonces that it makes. A new process takes none of those that another gave out.
-pub(super) struct Nonces(hmac::Key);
+/// A key of this process, and the nonces that it makes: a new process takes none of those that another gave out. With other nodes, it is one
+/// key, so that a proof may come to any of them.
+pub(super) struct Nonces {
+    own: hmac::Key,
+    shared: OnceLock<hmac::Key>,
+}
 
 /// For how long one nonce is given out, in seconds. It is taken for as long again.
 const WINDOW: u64 = 60;
 
 impl Nonces {
     pub(super) fn new() -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, &random::<32>()))
+        Self { own: hmac::Key::new(hmac::HMAC_SHA256, &random::<32>()), shared: OnceLock::new() }
+    }
+
+    /// Uses this key from now on; once.
+    pub(super) fn share(&self, key: &[u8; 32]) {
+        // A second time it would be the same.
+        let _ = self.shared.set(hmac::Key::new(hmac::HMAC_SHA256, key));
     }
 
     /// The nonce to give out now.
@@ -33,7 +44,7 @@ impl Nonces {
     }
 
     fn of(&self, window: u64) -> String {
-        URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, &window.to_be_bytes()))
+        URL_SAFE_NO_PAD.encode(hmac::sign(self.shared.get().unwrap_or(&self.own), &window.to_be_bytes()))
     }
 }
 
@@ -54,6 +65,10 @@ mod tests {
             assert_eq!(nonces.is_ours(&nonce, at(now)), want, "{now}");
         }
         assert!(!others.is_ours(&nonce, at(6000)));
+        [&nonces, &others].into_iter().for_each(|one| one.share(&[7; 32]));
+        assert!(!nonces.is_ours(&nonce, at(6000)), "those from before are not");
+        let nonce = nonces.current(at(6000));
+        assert!(others.is_ours(&nonce, at(6000)), "with one key, they are each other's");
         for forged in ["", "x", &nonce[1..], &format!("{nonce}="), &nonce.to_lowercase()] {
             assert!(!nonces.is_ours(forged, at(6000)), "{forged}");
         }

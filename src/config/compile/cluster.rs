@@ -8,6 +8,7 @@ use super::{Compiled, Compiler};
 use crate::config::file::{RedisTable, Text};
 use crate::config::values::Spanned;
 use crate::domain::Name;
+use crate::net::Egress;
 use crate::vault::{Slot, Vault};
 
 /// Where the nodes of a cluster meet.
@@ -21,6 +22,8 @@ pub struct ClusterPlace {
     pub name: String,
     /// For how long what was heard last is good enough for sessions.
     pub max_stale: Duration,
+    /// Where connections may go.
+    pub egress: Egress,
 }
 
 /// What a cluster's nodes have to know.
@@ -68,7 +71,10 @@ impl Compiler<'_, '_> {
             None => None,
         };
         let key = self.sealing_key(&table.key, vaults);
-        Some((ClusterPlace { url: url?, ca, name, max_stale: max_stale? }, ClusterSecrets { password, key: key? }))
+        Some((
+            ClusterPlace { url: url?, ca, name, max_stale: max_stale?, egress: self.egress.clone() },
+            ClusterSecrets { password, key: key? },
+        ))
     }
 
     pub(super) fn revocation_critical(&mut self, written: Option<&Spanned<bool>>, parts: &Parts) -> bool {

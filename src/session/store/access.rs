@@ -83,12 +83,14 @@ impl Store {
         Ok(!waits || (count < most && all < MAX_KEPT))
     }
 
-    /// Keeps a request as it is in this version, unless there is a later one; tells how many were changed.
+    /// Keeps a request as it is in this version, unless there is a later one; tells how many were changed. Of two of one version, what the
+    /// nodes share has the one that counts.
     pub(super) fn take_access(&self, one: &AccessRequest, version: u64) -> Result<usize, StoreError> {
         let insert = format!(
             "INSERT INTO access (id, of, pending, ends, document, version, change) VALUES (?1, ?2, ?3, ?4, ?5, ?6, {NEXT})
              ON CONFLICT (id) DO UPDATE SET pending = excluded.pending, ends = excluded.ends, document = excluded.document,
-                    version = excluded.version, change = excluded.change WHERE version < excluded.version"
+                    version = excluded.version, change = excluded.change WHERE version < excluded.version
+                 OR (version = excluded.version AND document <> excluded.document)"
         );
         let version = shared::number(version);
         self.change(

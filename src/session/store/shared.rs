@@ -27,6 +27,8 @@ pub(super) const VERSION: &str = "ALTER TABLE access ADD COLUMN version INTEGER 
 pub const ROWS_AT_ONCE: u32 = 500;
 /// How long others can hear of something that is over.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How far apart the clocks of two nodes may be.
+const CLOCKS: Duration = Duration::from_secs(3600);
 /// How long others can hear of a key: longer than any signs.
 const KEY_KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
 const REVOCATION: &str = "json_array(id, of, reason, by, since, until, lifted_by)";
@@ -94,8 +96,13 @@ impl Store {
             RowKind::Key => ("number", "CAST(?1 AS INTEGER)"),
             RowKind::Revocation | RowKind::Session | RowKind::Use | RowKind::Spent | RowKind::Access => ("id", "?1"),
         };
-        let query = format!("{} WHERE {key} > {place} ORDER BY {key} LIMIT {ROWS_AT_ONCE}", select(kind));
-        self.packed(&query, [after.unwrap_or_default()], kind, now)
+        let goes_on = match kind {
+            RowKind::Revocation => "(until IS NULL OR until > ?2)",
+            RowKind::Session | RowKind::Use | RowKind::Spent => "until > ?2",
+            RowKind::Key | RowKind::Access => "?2 IS NOT NULL",
+        };
+        let query = format!("{} WHERE {key} > {place} AND {goes_on} ORDER BY {key} LIMIT {ROWS_AT_ONCE}", select(kind));
+        self.packed(&query, params![after.unwrap_or_default(), millis(now)], kind, now)
     }
 
     fn packed(
@@ -113,7 +120,7 @@ impl Store {
                 let ends = row.get::<_, Option<i64>>(2)?.map(time);
                 let ends = match kind {
                     RowKind::Key => now + KEY_KEPT,
-                    RowKind::Revocation => ends.unwrap_or(now + 100 * KEPT).max(now + KEPT),
+                    RowKind::Revocation => ends.map_or(now + 100 * KEPT, |ends| ends + CLOCKS),
                     RowKind::Session | RowKind::Use | RowKind::Spent => ends.unwrap_or(now),
                     RowKind::Access => ends.unwrap_or(now).min(now + access::LONGEST) + access::OVER,
                 };
@@ -166,8 +173,10 @@ impl Store {
         match row.kind {
             RowKind::Revocation => self.take_revocation(row),
             RowKind::Key => {
-                let insert = "INSERT OR IGNORE INTO signing_key (number, sealed, signs)
-                              SELECT ?1 ->> 0, unhex(?1 ->> 1), ?1 ->> 2";
+                // A node that ran alone has made keys of its own: of each number there is one, and the others have to know it.
+                let insert = "INSERT INTO signing_key (number, sealed, signs) SELECT ?1 ->> 0, unhex(?1 ->> 1), ?1 ->> 2 WHERE true
+                              ON CONFLICT (number) DO UPDATE SET sealed = excluded.sealed, signs = excluded.signs
+                              WHERE sealed <> excluded.sealed";
                 self.change(insert, [&row.document])
             }
             RowKind::Session => self.take_session(row),
@@ -241,4 +250,65 @@ pub(super) fn number(number: u64) -> i64 {
 pub(in crate::session) fn key_row(number: i64, sealed: &[u8], signs: SystemTime, now: SystemTime) -> Row {
     let document = serde_json::json!([number, crate::domain::hex(sealed), millis(signs)]).to_string();
     Row { kind: RowKind::Key, id: number.to_string(), version: 1, ends: now + KEY_KEPT, document }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Name, Principal, PrincipalKind};
+    use crate::session::{NewAccess, Revocation, Revoked};
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("claviger.db")).expect("opened");
+        (folder, store)
+    }
+
+    #[test]
+    fn of_two_requests_of_one_version_every_node_takes_the_one_that_is_shared() {
+        let (_folder, store) = store();
+        let (now, name) = (SystemTime::now(), |text| Name::parse(text).expect("a name"));
+        let asked = NewAccess {
+            approval: name("once"),
+            bounds: crate::domain::Bounds::default(),
+            uses: None,
+            exact: None,
+            lasts: Duration::from_secs(60),
+            reason: "x".to_owned(),
+            ticket: None,
+            expires: now + Duration::from_secs(60),
+        };
+        let ours =
+            AccessRequest::new(asked, &Principal::new(name("corp"), PrincipalKind::Human, "ada".to_owned()), now);
+        let mut theirs = ours.clone();
+        theirs.end("corp:ada", None, now).expect("ended");
+        let row = |one: &AccessRequest, version| access::access_row(one, version, now);
+        assert!(store.take(&[row(&ours, 6)], None).expect("taken"));
+        assert!(store.take(&[row(&theirs, 6)], None).expect("taken"), "another one of this version");
+        assert!(!store.take(&[row(&theirs, 6)], None).expect("known"), "the same again is no news");
+        assert!(!store.take(&[row(&ours, 5)], None).expect("known"), "nor is an earlier one");
+        let kept = store.access(ours.id).expect("read").expect("there");
+        assert_eq!(kept.state, theirs.state);
+    }
+
+    #[test]
+    fn a_key_of_a_node_that_ran_alone_gives_way_to_the_one_that_all_know() {
+        let (_folder, store) = store();
+        let now = SystemTime::now();
+        assert!(store.add_signing_key(0, b"our own", now).expect("written"));
+        assert!(store.take(&[key_row(1, b"theirs", now, now)], None).expect("taken"));
+        assert_eq!(store.signing_keys().expect("read")[0].sealed, b"theirs");
+    }
+
+    #[test]
+    fn nobody_is_told_of_what_is_over() {
+        let (_folder, store) = store();
+        let now = SystemTime::now();
+        let revoked = |lasts| Revocation::new(Revoked::All, "x".into(), "x".into(), now, lasts);
+        store.add(&[revoked(Some(Duration::from_secs(60))), revoked(None)]).expect("written");
+        let told = |after| store.rows(RowKind::Revocation, None, now + Duration::from_secs(after)).expect("read");
+        assert_eq!((told(59).len(), told(61).len()), (2, 1));
+        let soon = now + Duration::from_secs(60) + CLOCKS;
+        assert!(told(0).iter().any(|row| row.ends <= soon + Duration::from_secs(1)), "it is not kept for ever");
+    }
 }
