@@ -1,6 +1,7 @@
 //! The grants in force, as every request that needs one looks for them, and the access requests behind them.
 
-use std::collections::HashMap;
+mod held;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
@@ -9,6 +10,7 @@ use super::access::{AccessEvent, AccessRequest, AccessState};
 use super::store::{KeptAccess, access_row};
 use super::{Away, Lines, Peers, Row, Store, StoreError};
 use crate::domain::{AccessFault, Bounds, ExactRequest, Id, Name, Principal};
+use held::Held;
 
 /// An access request that was granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,11 +54,6 @@ struct Reading {
     /// What SQLite counts the changes of others by, and the number of the last change that was read.
     version: Option<i64>,
     seen: i64,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    of: HashMap<(Name, String), Vec<Arc<Grant>>, ahash::RandomState>,
 }
 
 /// What a grant is to be used for.
@@ -363,34 +360,6 @@ impl Access {
 
     fn writing(&self) -> MutexGuard<'_, Store> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Held {
-    /// Takes a request as it is now.
-    fn put(&mut self, request: &AccessRequest, now: SystemTime) {
-        let key = (request.authenticator.clone(), request.principal.clone());
-        if let Some(own) = self.of.get_mut(&key) {
-            own.retain(|one| one.id != request.id);
-        }
-        if request.is_granted(now)
-            && let AccessState::Granted { until, .. } = request.state
-        {
-            let (approval, bounds) = (request.approval.clone(), request.bounds.clone());
-            let exact = request.exact.clone();
-            let actor = request.actor.clone();
-            let grant =
-                Grant { id: request.id, approval, actor, bounds, exact, is_counted: request.uses.is_some(), until };
-            self.of.entry(key).or_default().push(Arc::new(grant));
-        }
-    }
-
-    /// Forgets those that are over.
-    fn end(&mut self, now: SystemTime) {
-        self.of.retain(|_, own| {
-            own.retain(|one| now < one.until);
-            !own.is_empty()
-        });
     }
 }
 
