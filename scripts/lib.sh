@@ -35,6 +35,7 @@ need_build_tools() {
 need_test_tools() {
   command -v wrk >/dev/null || (install_packages wrk) || say "wrk could not be installed: its test is skipped"
   command -v redis-server >/dev/null || (install_packages redis-server) || say "Redis could not be installed: its tests are skipped"
+  need_botocore || say "botocore could not be installed: its tests are skipped"
   need_provider || say "the OpenID provider could not be installed: its tests are skipped"
 }
 
@@ -47,6 +48,17 @@ need_provider() (
   say "npm ci in target/provider"
   cp ../../tests/provider/package.json ../../tests/provider/package-lock.json . &&
     npm ci --no-audit --no-fund --ignore-scripts && cp package-lock.json installed.json
+)
+
+# AWS's own signer, in target/python; installed again when the version that is asked for has changed.
+need_botocore() (
+  set +e
+  cmp -s tests/it/botocore/requirements.txt target/python/installed.txt && return 0
+  command -v python3 >/dev/null && python3 -c 'import ensurepip' 2>/dev/null || (install_packages python3 python3-venv) || return 1
+  say "pip install botocore in target/python"
+  mkdir -p target && python3 -m venv target/python &&
+    target/python/bin/pip install -q --disable-pip-version-check -r tests/it/botocore/requirements.txt &&
+    cp tests/it/botocore/requirements.txt target/python/installed.txt
 )
 
 install_packages() {

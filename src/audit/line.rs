@@ -70,6 +70,9 @@ impl Lines {
         line.number("attempts", u64::from(record.attempts));
         line.plain_if("credential", record.credential.as_ref().map(Name::as_str));
         line.number_if("status", record.status.map(u64::from));
+        if record.reflected > 0 {
+            line.number("reflected", record.reflected);
+        }
         line.number("request_bytes", record.request_bytes);
         line.number("response_bytes", record.response_bytes);
         line.number_if("authenticate_us", record.timings.authenticate.map(micros));

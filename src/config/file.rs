@@ -332,6 +332,9 @@ pub(super) struct RouteTable {
     pub(super) target: Text,
     /// The `[credential.NAME]` put on requests; one of the route's target. Default: none.
     pub(super) credential: Option<Text>,
+    /// What becomes of an answer in which the credential's secrets cannot be looked for, since it is in an unknown coding or a part of one:
+    /// `strict`, it is refused with 502, and no parts are asked for; or `lenient`, it goes on as it is. Default `strict`.
+    pub(super) scrub: Option<Text>,
     /// Headers that tell the target who the caller is, such as `{ "X-User" = "{principal.id}" }`, with the fields `principal.id`,
     /// `principal.kind`, `principal.roles`, `principal.scopes`, `principal.authenticator` and `principal.actor`. Roles are joined by commas,
     /// scopes by blanks; other commas, blanks, `%` and what is no visible ASCII are percent-encoded. A header of which a field is empty is

@@ -76,6 +76,8 @@ pub enum HttpFault {
     Upgrade,
     /// TRACE, CONNECT or an unknown method.
     Method,
+    /// A body whose parts its client has signed, with a key that is not the one that the target is sent.
+    Upload,
 }
 
 /// What the client did not send in time.
@@ -179,6 +181,8 @@ pub enum Unavailable {
     UpstreamTimeout,
     /// The upstream broke HTTP.
     UpstreamProtocol,
+    /// The upstream's answer cannot be looked through for the secrets that it was sent.
+    Scrub,
     /// The audit log takes no records.
     Audit,
     /// What other nodes know or decide cannot be known here.
@@ -202,7 +206,7 @@ impl Denial {
             Self::Access(fault) => fault.status(),
             Self::TokenRequest(_) => 400,
             Self::RateExceeded(_) | Self::LockedOut(..) | Self::TooManyInFlight | Self::TooManySessions => 429,
-            Self::Unavailable(Unavailable::Upstream | Unavailable::UpstreamProtocol) => 502,
+            Self::Unavailable(Unavailable::Upstream | Unavailable::UpstreamProtocol | Unavailable::Scrub) => 502,
             Self::Unavailable(Unavailable::UpstreamTimeout) => 504,
             Self::Unavailable(
                 Unavailable::Credential
@@ -240,15 +244,8 @@ impl Denial {
             Self::TokenRequest(fault) => fault.text(),
             Self::Unavailable(Unavailable::Upstream) => "upstream_unreachable",
             Self::Unavailable(Unavailable::UpstreamTimeout) => "upstream_timeout",
-            Self::Unavailable(Unavailable::UpstreamProtocol) => "upstream_invalid",
-            Self::Unavailable(
-                Unavailable::Credential
-                | Unavailable::IssuerKeys
-                | Unavailable::Authenticator
-                | Unavailable::Passwords
-                | Unavailable::Audit
-                | Unavailable::Cluster,
-            ) => "unavailable",
+            Self::Unavailable(Unavailable::UpstreamProtocol | Unavailable::Scrub) => "upstream_invalid",
+            Self::Unavailable(_) => "unavailable",
             Self::Internal => "internal",
         }
     }
@@ -267,6 +264,7 @@ impl Denial {
             Self::Unavailable(Unavailable::Passwords) => "passwords",
             Self::Unavailable(Unavailable::Audit) => "audit",
             Self::Unavailable(Unavailable::Cluster) => "cluster",
+            Self::Unavailable(Unavailable::Scrub) => "scrub",
             Self::Unavailable(Unavailable::Upstream | Unavailable::UpstreamTimeout | Unavailable::UpstreamProtocol)
             | Self::HeadTooLarge
             | Self::BodyTooLarge
@@ -308,15 +306,10 @@ impl Denial {
             Self::TokenRequest(fault) => fault.public_text(),
             Self::Unavailable(Unavailable::Upstream) => "The upstream could not be reached.",
             Self::Unavailable(Unavailable::UpstreamTimeout) => "The upstream did not answer in time.",
-            Self::Unavailable(Unavailable::UpstreamProtocol) => "The upstream's answer was invalid.",
-            Self::Unavailable(
-                Unavailable::Credential
-                | Unavailable::IssuerKeys
-                | Unavailable::Authenticator
-                | Unavailable::Passwords
-                | Unavailable::Audit
-                | Unavailable::Cluster,
-            ) => "Something that this request needs is not available now.",
+            Self::Unavailable(Unavailable::UpstreamProtocol | Unavailable::Scrub) => {
+                "The upstream's answer was invalid."
+            }
+            Self::Unavailable(_) => "Something that this request needs is not available now.",
             Self::Internal => "An internal error.",
         }
     }
@@ -342,6 +335,7 @@ impl HttpFault {
             Self::Expect => "expect",
             Self::Upgrade => "upgrade",
             Self::Method => "method",
+            Self::Upload => "upload",
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{HeaderName, HeaderValue, header};
 
 pub(super) use super::body::Body;
+use super::scrub::Scrubbing;
 use crate::authn::{Chain, Proof};
 use crate::authz::Permit;
 use crate::domain::{Denial, HttpFault, Methods, Name, NormalPath};
@@ -23,6 +24,10 @@ pub(super) struct Admission {
     /// The path as the rules judged it and the upstream is asked for it.
     pub(super) path: NormalPath,
     pub(super) injection: Option<Injection>,
+    /// How the response is looked through for what was injected; none before it begins, and where nothing is looked for.
+    pub(super) scrubbing: Option<Scrubbing>,
+    /// How often a secret was found in fields.
+    pub(super) reflected: u64,
     /// The header that tells the target in a token who the caller is.
     pub(super) identity_token: Option<(HeaderName, HeaderValue)>,
     pub(super) websocket: bool,
@@ -59,6 +64,8 @@ impl Admission {
             permit,
             path,
             injection,
+            scrubbing: None,
+            reflected: 0,
             identity_token: None,
             websocket,
             attempt: Attempt::default(),

@@ -9,12 +9,13 @@ use crate::telemetry::UpstreamFault;
 const CARRIED: &str = "Denial";
 
 /// The denials that callbacks carry; any other comes out as an internal one.
-const BY_PLACE: [Denial; 9] = [
+const BY_PLACE: [Denial; 10] = [
     Denial::Internal,
     Denial::BodyTooLarge,
     Denial::TimedOut(TimedOut::Body),
     Denial::Unavailable(Unavailable::Upstream),
     Denial::Unavailable(Unavailable::UpstreamProtocol),
+    Denial::Unavailable(Unavailable::Scrub),
     Denial::Malformed(HttpFault::Path(PathFault::BadCharacter)),
     Denial::Unauthenticated(AuthnFault::Digest),
     Denial::Unauthenticated(AuthnFault::Revoked),

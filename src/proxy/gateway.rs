@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
@@ -13,25 +13,23 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
-use super::admission::{Asked, Decision, Document, Refusal, Slots};
+use super::admission::Refusal;
+use super::decide::{Next, watch_over};
 use super::descriptors;
 use super::exchange::{Exchange, Stage};
 use super::failure;
-use super::hold::hold;
-use super::identify::{Arrival, split_target};
+use super::identify::split_target;
 use super::ingress;
-use super::pipeline::admit;
-use super::record::{Draft, Ended};
+use super::record::Ended;
 use super::serve::serve;
-use super::supervised::{Supervised, Watch};
-use super::{respond, upstream};
+use super::{respond, scrub, upstream};
 use crate::audit::Outcome;
 use crate::domain::{Denial, TimedOut, Unavailable};
 use crate::state::Services;
 
 /// The data plane as Pingora calls it.
 pub struct Gateway {
-    services: Arc<Services>,
+    pub(super) services: Arc<Services>,
     write_timeout: Duration,
 }
 
@@ -39,62 +37,10 @@ pub struct Gateway {
 const ANSWERED: bool = true;
 const FORWARD: bool = false;
 
-/// What is to be done with an exchange that was not refused.
-enum Next {
-    Forward,
-    Publish(Document),
-    Serve(Asked, Slots),
-}
-
 impl Gateway {
     /// A data plane on these services, behind a listener whose clients may go this long without reading.
     pub fn new(services: Arc<Services>, write_timeout: Duration) -> Self {
         Self { services, write_timeout }
-    }
-
-    /// Runs the pipeline for the head that has come.
-    async fn decide(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Result<Next, Refusal>> {
-        let has_body = !session.is_body_empty();
-        let head = session.req_header();
-        let Some(connection) = ingress::connection(session.digest()) else {
-            return Err(Error::explain(ErrorType::InternalError, "a connection that no listener took"));
-        };
-        connection.hear();
-        let mut draft =
-            Draft::begin(&self.services, &exchange.snapshot, connection, &head.method, head.version, &head.headers);
-        let arrival = Arrival::of(head, has_body);
-        draft.has_query(arrival.target.contains(&b'?'));
-        let mut decided = admit(&arrival, connection, &self.services, &exchange.snapshot, &mut draft).await;
-        let mut is_held = false;
-        if let Ok(Decision::Hold(proven)) = decided {
-            is_held = true;
-            decided = Box::pin(hold(&self.services, *proven, session, &exchange.snapshot, &mut draft)).await;
-        }
-        let Some(connection) = ingress::connection(session.digest()) else { return Err(out_of_order()) };
-        match decided {
-            // What was held once is not held again.
-            Ok(Decision::Hold(_)) => Err(out_of_order()),
-            Ok(Decision::Publish(document)) => {
-                exchange.stage = Stage::Answered(draft);
-                Ok(Ok(Next::Publish(document)))
-            }
-            Ok(Decision::Serve(asked, slots)) => {
-                exchange.stage = Stage::Answered(draft);
-                Ok(Ok(Next::Serve(asked, slots)))
-            }
-            Ok(Decision::Forward(admission)) => {
-                if has_body && !admission.websocket && !is_held {
-                    connection.begin_body(admission.route.body_timeout);
-                }
-                exchange.stage = Stage::Admitted(draft, admission);
-                Ok(Ok(Next::Forward))
-            }
-            Err(refusal) => {
-                draft.denied(refusal.denial);
-                exchange.stage = Stage::Refused(draft);
-                Ok(Err(refusal))
-            }
-        }
     }
 }
 
@@ -268,8 +214,15 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<()> {
         let (draft, admission) = exchange.admitted().ok_or_else(out_of_order)?;
-        for name in upstream::strip_response(&head.headers, admission.injection.as_ref()) {
-            head.remove_header(&name);
+        let stripped = upstream::strip_response(&head.headers, admission.injection.as_ref());
+        for name in &stripped.names {
+            head.remove_header(name);
+        }
+        admission.reflected += stripped.repeated;
+        admission.scrubbing = scrub::begin(admission, session.req_header(), head).map_err(failure::carry)?;
+        if head.get_reason_phrase() != head.status.canonical_reason() {
+            // It is a text like any other, and nobody needs it (RFC 9112 §4).
+            head.set_reason_phrase(None)?;
         }
         head.insert_header(respond::REQUEST_ID_FIELD, draft.id().encode(&mut [0; 36]) as &str)?;
         for (name, value) in admission.limit_fields() {
@@ -279,6 +232,34 @@ impl ProxyHttp for Gateway {
             session.set_keepalive(None);
         }
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        exchange: &mut Exchange,
+    ) -> Result<Option<Duration>> {
+        if let Some((_, admission)) = exchange.admitted()
+            && let Some(scrubbing) = &mut admission.scrubbing
+        {
+            scrubbing.pass(body, end_of_stream)?;
+        }
+        Ok(None)
+    }
+
+    async fn response_trailer_filter(
+        &self,
+        _session: &mut Session,
+        trailers: &mut HeaderMap,
+        exchange: &mut Exchange,
+    ) -> Result<Option<Bytes>> {
+        let (_, admission) = exchange.admitted().ok_or_else(out_of_order)?;
+        admission.reflected += scrub::strip_trailers(admission, trailers);
+        // In place of the trailers, which whoever is sent them may do without (RFC 9110 §6.5.1); nothing is kept back behind gRPC's messages.
+        let rest = admission.scrubbing.as_mut().map(|scrubbing| scrubbing.rest());
+        Ok(rest.filter(|rest| !rest.is_empty()))
     }
 
     fn error_while_proxy(
@@ -340,6 +321,9 @@ impl ProxyHttp for Gateway {
             let took = SystemTime::now().duration_since(cut.since).unwrap_or_default();
             self.services.engines.metrics.cut_seconds.observe(took.as_secs_f64());
         }
+        if let Some((draft, admission)) = exchange.admitted() {
+            draft.reflected(admission);
+        }
         if let Some(draft) = exchange.draft() {
             let outcome = outcome(refused, error, draft.denial());
             draft.end(Ended { outcome, status, request_bytes, response_bytes, upstream_began });
@@ -369,24 +353,6 @@ fn outcome(refused: bool, error: Option<&Error>, denial: Option<Denial>) -> Outc
     }
 }
 
-/// Wraps the sessions of which Pingora, or the connection's stream, does not take enough care.
-fn watch_over(session: &mut Session, exchange: &mut Exchange) {
-    let Some((_, admission)) = exchange.admitted() else { return };
-    let watch = if admission.websocket {
-        Watch::Tunnel
-    } else if !session.is_http2() {
-        // The connection's stream does it.
-        return;
-    } else if !session.is_body_empty() {
-        Watch::Body(admission.body.deadline.into())
-    } else if admission.line.is_some() {
-        Watch::Line
-    } else {
-        return;
-    };
-    Supervised::wrap(&mut session.downstream_session, watch, admission.line.clone());
-}
-
-fn out_of_order() -> Box<Error> {
+pub(super) fn out_of_order() -> Box<Error> {
     Error::explain(ErrorType::InternalError, "a phase that only admitted exchanges have")
 }

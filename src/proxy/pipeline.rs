@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use crate::authn::Proof;
 use crate::authz::{Permit, RuleApproval, Unauthorized};
 use crate::domain::{Denial, ExactRequest, Principal, RequestView, Unavailable, hex, steady};
+use crate::inject::{Content, Credential};
 use crate::limit::Key;
 use crate::proxy::admission::{Admission, Body, Decision, Proven, Refusal, Slots};
 use crate::proxy::client_certificates::ClientCertificates;
@@ -64,7 +65,8 @@ pub(super) async fn admit(
     }
 
     let (route, websocket) = (Arc::clone(route), request.websocket);
-    if route.policy.needs_body() && view.has_body {
+    let needs_body = route.policy.needs_body() || route.credential.as_ref().is_some_and(|own| own.needs_body());
+    if needs_body && view.has_body {
         // Only now, and only of those who are known: whoever likes could have it keep bodies otherwise.
         let proven = Proven { route, path, proof, slots };
         return Ok(Decision::Hold(Box::new(proven)));
@@ -138,8 +140,9 @@ async fn permit(
     slots.take(&route.limits, LimitBy::Route, || Key::EVERYBODY)?;
 
     // Before any connection to the upstream: a request without its credential must not open one.
-    let injection =
-        route.credential.as_ref().map(|credential| credential.acquire(&permit, draft.lapped())).transpose()?;
+    let content = Content { headers: view.headers, has_body: view.has_body, digest: body };
+    let acquire = |credential: &Arc<Credential>| credential.acquire(&permit, draft.lapped(), &content);
+    let injection = route.credential.as_ref().map(acquire).transpose()?;
     draft.acquired(injection.as_ref());
     let session = permit.principal().session.as_ref();
     if permit.grant().is_some() || session.is_some_and(|session| session.bounds.uses.is_some()) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderMap, Method, Version};
 
+use super::admission::Admission;
 use super::forwarded::client_address;
 use super::identify::Identified;
 use super::ingress::Connection;
@@ -79,6 +80,7 @@ impl Draft {
             attempts: 0,
             credential: None,
             status: None,
+            reflected: 0,
             request_bytes: 0,
             response_bytes: 0,
             timings: Timings::default(),
@@ -184,6 +186,25 @@ impl Draft {
         if let Some(record) = &mut self.record {
             record.backend = Some(selected.address());
             record.attempts += 1;
+        }
+    }
+
+    /// Tells of secrets that came back: in the record, a metric, and once in a while the log.
+    pub(super) fn reflected(&mut self, admission: &Admission) {
+        let found = admission.reflected + admission.scrubbing.as_ref().map_or(0, |scrubbing| scrubbing.found());
+        if found == 0 {
+            return;
+        }
+        if let Some(record) = &mut self.record {
+            record.reflected = found;
+        }
+        self.services.engines.metrics.reflections.inc();
+        let own = admission.route.credential.as_ref().filter(|credential| credential.may_warn(self.lapped));
+        if let Some(credential) = own {
+            log::warn!(
+                credential = credential.name().as_str(), target_name = credential.target().as_str(), route = admission.route.name.as_str();
+                "a target answered with a secret that it was sent; it was masked"
+            );
         }
     }
 

@@ -1,5 +1,7 @@
 //! The head that goes upstream: what was matched, without what the client presented, and with the credential.
 
+use std::time::SystemTime;
+
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header};
 use pingora::http::RequestHeader;
@@ -9,8 +11,10 @@ use zeroize::Zeroizing;
 use super::admission::Admission;
 use super::forwarded::tells_of_another;
 use super::respond::{REQUEST_ID, REQUEST_ID_FIELD};
+use super::scrub;
 use crate::domain::RequestId;
 use crate::inject::Injection;
+use crate::inject::sigv4::Head;
 
 /// Makes the head of an admitted exchange ready for its target. Repeatable: every attempt starts from the client's head.
 pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, head: &mut RequestHeader) -> Result<()> {
@@ -36,10 +40,30 @@ pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, h
     if let Some((name, value)) = &admission.identity_token {
         head.insert_header(name.clone(), value.clone())?;
     }
-    if let Some((name, value)) = admission.injection.as_ref().and_then(|injection| injection.header()) {
+    let Some(injection) = &admission.injection else {
+        head.set_uri(target(admission, query)?);
+        return Ok(());
+    };
+    for (name, value) in injection.headers() {
         head.insert_header(name.clone(), value.clone())?;
     }
+    if let Some(cookies) = injection.cookies(head.headers.get_all(header::COOKIE).iter()) {
+        head.insert_header(header::COOKIE, cookies)?;
+    }
+    scrub::prepare(admission, head)?;
     head.set_uri(target(admission, query)?);
+    sign(injection, head)
+}
+
+/// Signs the head, where the credential is a key that signs. Last: nothing is changed after it.
+fn sign(injection: &Injection, head: &mut RequestHeader) -> Result<()> {
+    let (path, query) = (head.uri.path(), head.uri.query());
+    let to_sign = Head { method: &head.method, path, query, headers: &head.headers };
+    let Some(signed) = injection.sign(&to_sign, SystemTime::now()) else { return Ok(()) };
+    let signed = signed.map_err(|_| Error::explain(ErrorType::InternalError, "a head that cannot be signed"))?;
+    for (name, value) in signed.into_headers() {
+        head.insert_header(name, value)?;
+    }
     Ok(())
 }
 
@@ -68,10 +92,28 @@ fn target(admission: &Admission, query: Option<&str>) -> Result<Uri> {
 }
 
 /// The fields of a response that do not reach the client: what would lead it past the proxy, what the proxy sets itself, and what repeats a
-/// secret that was put into the request's target, as redirects to the same place do.
-pub(super) fn strip_response(headers: &HeaderMap, injection: Option<&Injection>) -> Vec<HeaderName> {
+/// secret that was put on the request, as redirects to the same place do.
+pub(super) fn strip_response(headers: &HeaderMap, injection: Option<&Injection>) -> Stripped {
     let is_ours = |name: &HeaderName| *name == header::ALT_SVC || *name == REQUEST_ID;
-    let repeats = |value: &HeaderValue| injection.is_some_and(|injection| injection.is_repeated_in(value.as_bytes()));
-    let fields = headers.iter().filter(|(name, value)| is_ours(name) || repeats(value));
-    fields.map(|(name, _)| name.clone()).collect()
+    let needles = injection.map(Injection::needles);
+    let repeats = |value: &[u8]| needles.is_some_and(|needles| needles.is_in(value));
+    let repeated =
+        |name: &HeaderName, value: &HeaderValue| repeats(value.as_bytes()) || repeats(name.as_str().as_bytes());
+    let mut fields = Stripped::default();
+    for (name, value) in headers {
+        let is_repeated = repeated(name, value);
+        if is_repeated || is_ours(name) {
+            fields.names.push(name.clone());
+            fields.repeated += u64::from(is_repeated);
+        }
+    }
+    fields
+}
+
+/// The fields of a response that do not reach the client.
+#[derive(Default)]
+pub(super) struct Stripped {
+    pub(super) names: Vec<HeaderName>,
+    /// How many of them repeated a secret.
+    pub(super) repeated: u64,
 }

@@ -9,7 +9,7 @@ mod snapshot;
 mod tokens;
 
 pub use access::{AccessCall, AccessService, AccessVerb, Approval, Webhook};
-pub use route::{LimitBy, Route, RouteLimit};
+pub use route::{LimitBy, Route, RouteLimit, Scrub};
 pub use router::{Overlap, Router};
 pub use services::{Engines, ReloadOutcome, Services};
 pub use snapshot::{ListenerState, Snapshot};

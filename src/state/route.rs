@@ -44,6 +44,8 @@ pub struct Route {
     pub limits: Vec<RouteLimit>,
     /// What is put on requests.
     pub credential: Option<Arc<Credential>>,
+    /// What becomes of an answer in which the credential's secrets cannot be looked for.
+    pub scrub: Scrub,
     /// What the target is told of the principal.
     pub identity: Vec<IdentityHeader>,
     /// What the target is told of the principal in a token of the gateway's own.
@@ -57,6 +59,15 @@ pub struct Route {
     pub metrics: RouteMetrics,
     /// Its target's metrics, resolved.
     pub target_metrics: TargetMetrics,
+}
+
+/// What becomes of an answer that cannot be looked through for the secrets that were sent: one in an unknown coding, or a part of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scrub {
+    /// It is refused. Nobody is asked for a part.
+    Strict,
+    /// It goes on as it is.
+    Lenient,
 }
 
 /// One limit that applies to a route.

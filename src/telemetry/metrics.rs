@@ -55,6 +55,8 @@ pub struct Metrics {
     pub cluster_silence: prometheus::Gauge,
     /// `claviger_broken_glass_total`: grants that somebody took without approval.
     pub broken_glass: IntCounter,
+    /// `claviger_reflections_total`: exchanges whose response repeated a secret that the request was sent with.
+    pub reflections: IntCounter,
     /// `claviger_webhook_failures_total`: events that the webhook of access requests was not told.
     pub webhook_failures: IntCounter,
     /// What the audit log counts.
@@ -134,6 +136,7 @@ impl Metrics {
             cluster_reached: declare.gauge("cluster_reached", "1 while the other nodes can be reached")?,
             cluster_silence: declare
                 .number("cluster_silence_seconds", "How long nothing was heard of the other nodes")?,
+            reflections: declare.counter("reflections_total", "Exchanges whose response repeated a secret")?,
             webhook_failures: declare.counter("webhook_failures_total", "Events that the webhook was not told")?,
             broken_glass: declare.counter("broken_glass_total", "Grants that were taken without approval")?,
             cut_seconds: declare.histogram(

@@ -170,6 +170,7 @@ fn every_rule_by_which_requests_are_refused_is_told() {
             Expect,
             Upgrade,
             Method,
+            Upload,
         ]
     };
     let path = named(&path, |fault| Denial::Malformed(Path(fault)));
@@ -186,11 +187,22 @@ fn every_rule_by_which_requests_are_refused_is_told() {
 #[test]
 fn every_code_of_a_denial_is_told() {
     use Unavailable::{
-        Audit, Authenticator, Cluster, Credential, IssuerKeys, Passwords, Upstream, UpstreamProtocol, UpstreamTimeout,
+        Audit, Authenticator, Cluster, Credential, IssuerKeys, Passwords, Scrub, Upstream, UpstreamProtocol,
+        UpstreamTimeout,
     };
     let file = "src/domain/denial.rs";
-    let away =
-        [Credential, IssuerKeys, Authenticator, Passwords, Upstream, UpstreamTimeout, UpstreamProtocol, Audit, Cluster];
+    let away = [
+        Credential,
+        IssuerKeys,
+        Authenticator,
+        Passwords,
+        Upstream,
+        UpstreamTimeout,
+        UpstreamProtocol,
+        Scrub,
+        Audit,
+        Cluster,
+    ];
     assert_eq!(documented(file, "pub enum Unavailable").len(), away.len(), "this test lists every Unavailable");
     let mut denials = vec![
         Denial::Malformed(HttpFault::Field),

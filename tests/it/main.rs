@@ -9,7 +9,9 @@
 mod access;
 mod asked;
 mod attacks;
+mod aws;
 mod balance;
+mod botocore;
 mod check;
 mod cluster;
 mod demo;
@@ -30,6 +32,7 @@ mod resources;
 mod revocation;
 mod roles;
 mod samples;
+mod scrub;
 mod sessions;
 mod shutdown;
 mod signatures;

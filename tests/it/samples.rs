@@ -210,7 +210,7 @@ fn the_commands_of_the_readme_work_as_they_stand() {
 
     let curls = block("sh", "curl");
     let curls: Vec<_> = curls.lines().filter(|line| line.starts_with("curl")).collect();
-    let wants = [(200, "the-real-key"), (403, "not_allowed"), (401, "credential_missing")];
+    let wants = [(200, "Bearer ************"), (403, "not_allowed"), (401, "credential_missing")];
     assert_eq!(curls.len(), wants.len(), "{curls:?}");
     for (line, (status, text)) in curls.into_iter().zip(wants) {
         let line = here(line.replace("$KEY", &key).replace("curl -sS", "curl -sS -w '%{http_code}'"), &site);
@@ -218,4 +218,6 @@ fn the_commands_of_the_readme_work_as_they_stand() {
         assert!(said.ends_with(&status.to_string()) && said.contains(text), "{line}: {said}");
         assert!(!said.contains(&key), "the caller's key stays here: {said}");
     }
+    let seen = upstream.requests();
+    assert_eq!(seen.first().and_then(|one| one.header("authorization")), Some("Bearer the-real-key"));
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::SystemRandom;
@@ -20,31 +20,47 @@ use super::http::{Asked, answer, read_head, stream};
 pub(super) const AUDIENCE: &str = "https://api.demo.test";
 const KEY_ID: &str = "demo-1";
 
-/// The upstream: it answers with what it receives, and counts.
+/// The upstream: it answers with what it receives, counts, and remembers the last.
 pub(super) struct Upstream {
     pub(super) address: SocketAddr,
     heard: Arc<AtomicUsize>,
+    last: Arc<Mutex<Seen>>,
+}
+
+/// What the upstream saw of a request.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    pub(super) line: String,
+    pub(super) fields: BTreeMap<String, String>,
 }
 
 impl Upstream {
     /// Starts it.
     pub(super) fn start() -> io::Result<Self> {
         let heard = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&heard);
+        let last = Arc::new(Mutex::new(Seen::default()));
+        let (count, kept) = (Arc::clone(&heard), Arc::clone(&last));
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
         serve_on(listener, move |asked| {
             count.fetch_add(1, Ordering::SeqCst);
             let headers: BTreeMap<_, _> = asked.fields.iter().cloned().collect();
-            let told = json!({ "request": asked.line.trim_end_matches(" HTTP/1.1"), "headers": headers });
+            let line = asked.line.trim_end_matches(" HTTP/1.1");
+            let told = json!({ "request": line, "headers": headers });
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Seen { line: line.to_owned(), fields: headers };
             if asked.line.contains("/events ") { Reply::Events } else { Reply::Json(told.to_string()) }
         });
-        Ok(Self { address, heard })
+        Ok(Self { address, heard, last })
     }
 
     /// How many requests came.
     pub(super) fn heard(&self) -> usize {
         self.heard.load(Ordering::SeqCst)
+    }
+
+    /// What it saw last.
+    pub(super) fn saw(&self) -> Seen {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

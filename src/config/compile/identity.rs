@@ -94,7 +94,7 @@ pub(super) fn is_taken(name: &HeaderName, credential: Option<&Credential>, place
     TAKEN.contains(&name.as_str())
         || places.contains(name)
         || name.as_str().starts_with("sec-")
-        || credential.and_then(Credential::header).is_some_and(|own| own == *name)
+        || credential.is_some_and(|credential| credential.headers().any(|own| own == *name))
 }
 
 /// The headers in which any route tells of its principal: a client's own must reach no target, by whichever route.

@@ -3,6 +3,7 @@
 mod access;
 mod authn;
 mod cluster;
+mod credential;
 mod failures;
 mod identity;
 mod identity_token;

@@ -16,7 +16,7 @@ use crate::config::values::Spanned;
 use crate::domain::{HostPattern, Methods, Name, PathPattern};
 use crate::inject::{Credential, Issuer};
 use crate::limit::{RateFields, RateSettings};
-use crate::state::{Approval, LimitBy, Route, RouteLimit, Router};
+use crate::state::{Approval, LimitBy, Route, RouteLimit, Router, Scrub};
 use crate::target::Target;
 
 /// What routes are made of.
@@ -136,6 +136,7 @@ impl Compiler<'_, '_> {
             authn,
             policy: Policy::compile(rules, Arc::clone(&parts.roles)),
             limits,
+            scrub: self.scrub(table.scrub.as_ref())?,
             credential,
             identity: identity?,
             identity_token: identity_token?,
@@ -181,6 +182,16 @@ impl Compiler<'_, '_> {
             set = set.union(method);
         }
         set
+    }
+
+    fn scrub(&mut self, text: Option<&Text>) -> Option<Scrub> {
+        let Some(text) = text else { return Some(Scrub::Strict) };
+        let scrub = match text.get_ref().as_str() {
+            "strict" => Ok(Scrub::Strict),
+            "lenient" => Ok(Scrub::Lenient),
+            _ => Err("no such way to look for secrets"),
+        };
+        self.report.take(text.span(), scrub, "choose `strict` or `lenient`")
     }
 
     /// The outer `None` stands for an error, the inner for a route without a credential.
@@ -280,7 +291,7 @@ fn stripped(parts: &Parts, credential: Option<&Credential>) -> Vec<HeaderName> {
     let mut names = vec![header::AUTHORIZATION, header::PROXY_AUTHORIZATION];
     names.extend(parts.places());
     names.extend(parts.told.iter().cloned());
-    names.extend(credential.and_then(Credential::header));
+    names.extend(credential.into_iter().flat_map(Credential::headers));
     names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     names.dedup();
     names

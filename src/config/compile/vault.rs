@@ -1,33 +1,14 @@
-//! `[vault.NAME]` and `[credential.NAME]`.
+//! `[vault.NAME]`.
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
-
 use super::{Compiled, Compiler};
-use crate::config::file::{CredentialTable, SealedFileTable, Text, VaultTable};
+use crate::config::file::{SealedFileTable, Text, VaultTable};
 use crate::config::values::Period;
 use crate::domain::{Name, SecretRef};
-use crate::inject::{Credential, Method};
-use crate::target::Target;
 use crate::vault::{KeySource, Kind, Settings, Slot, Vault};
-
-/// Headers that decide framing, routing or the connection: no credential may be put there.
-const RESERVED_HEADERS: [&str; 11] = [
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "upgrade",
-    "te",
-    "trailer",
-    "expect",
-    "forwarded",
-    "x-forwarded-for",
-    "content-type",
-];
 
 impl Compiler<'_, '_> {
     pub(super) fn vault(&mut self, name: &Name, (span, table): (Range<usize>, VaultTable)) -> Option<Arc<Vault>> {
@@ -82,77 +63,5 @@ impl Compiler<'_, '_> {
         let cure = "add `[vault.NAME.KIND]`; if this is the secret itself, put it into a vault";
         self.report.add(text.span(), "what stands before `:` names no vault", cure);
         None
-    }
-
-    pub(super) fn credential(
-        &mut self,
-        name: &Name,
-        (_, table): (Range<usize>, CredentialTable),
-        vaults: &Compiled<Arc<Vault>>,
-        targets: &Compiled<Arc<Target>>,
-    ) -> Option<Arc<Credential>> {
-        let (target, secret, method) = match table {
-            CredentialTable::Bearer(table) => (table.target, table.secret, Some(Method::Bearer)),
-            CredentialTable::Basic(table) => {
-                let method = self.basic(&table.username);
-                (table.target, table.secret, method)
-            }
-            CredentialTable::Header(table) => {
-                let method = self.injected_header(&table.name, &table.prefix);
-                (table.target, table.secret, method)
-            }
-            CredentialTable::Query(table) => {
-                let method = self.parameter(&table.parameter);
-                (table.target, table.secret, method)
-            }
-        };
-        let target = self.find(targets, &target).map(|target| target.settings().name.clone());
-        let secret = self.secret(&secret, vaults);
-        Some(Arc::new(Credential::new(name.clone(), target?, method?, secret?)))
-    }
-
-    fn basic(&mut self, username: &Text) -> Option<Method> {
-        if username.get_ref().contains(':') || username.get_ref().chars().any(char::is_control) {
-            self.report.add(username.span(), "a user name holds no `:` and no control character (RFC 7617)", "mend it");
-            return None;
-        }
-        Some(Method::Basic { username: username.get_ref().clone() })
-    }
-
-    fn injected_header(&mut self, name: &Text, prefix: &str) -> Option<Method> {
-        let parsed = self.header_name(name)?;
-        if RESERVED_HEADERS.contains(&parsed.as_str()) {
-            self.report.add(
-                name.span(),
-                "no credential may be put in this header",
-                "name the one the upstream asks for",
-            );
-            return None;
-        }
-        if !prefix.bytes().all(|b| matches!(b, b' '..=b'~')) {
-            self.report.add(name.span(), "`prefix` holds what a header cannot", "use visible ASCII and blanks");
-            return None;
-        }
-        Some(Method::Header { name: parsed, prefix: prefix.to_owned() })
-    }
-
-    pub(super) fn header_name(&mut self, text: &Text) -> Option<HeaderName> {
-        let parsed = HeaderName::from_bytes(text.get_ref().as_bytes()).map_err(|_| "not a header name");
-        let name = self.report.take(text.span(), parsed, "a header name is letters, digits and `-`")?;
-        if name.as_str().contains(['_', '.']) {
-            let cure = "use `-`: servers take `_` and `.` for it, and requests that hold them are refused";
-            self.report.add(text.span(), "a header name with `_` or `.` is ambiguous", cure);
-            return None;
-        }
-        Some(name)
-    }
-
-    fn parameter(&mut self, text: &Text) -> Option<Method> {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
-        if text.get_ref().is_empty() || !text.get_ref().bytes().all(plain) {
-            self.report.add(text.span(), "not a plain parameter name", "use letters, digits, `-`, `_`, `.`, `~`");
-            return None;
-        }
-        Some(Method::Query { parameter: text.get_ref().clone() })
     }
 }

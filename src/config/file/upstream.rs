@@ -1,5 +1,7 @@
 //! The upstream side of a configuration file: vaults, targets and credentials.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -127,6 +129,12 @@ pub(in crate::config) enum CredentialTable {
     Header(HeaderCredential),
     /// A query parameter.
     Query(QueryCredential),
+    /// A cookie, beside the client's own.
+    Cookie(CookieCredential),
+    /// Several headers, query parameters and cookies at once.
+    Several(SeveralCredential),
+    /// AWS Signature Version 4: requests are signed, and the key's secret is never sent.
+    AwsSigv4(AwsCredential),
 }
 
 /// `[credential.NAME.bearer]`.
@@ -164,6 +172,56 @@ pub(in crate::config) struct HeaderCredential {
     pub(in crate::config) prefix: String,
     /// The secret, as `vault:path`.
     pub(in crate::config) secret: Text,
+}
+
+/// `[credential.NAME.cookie]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct CookieCredential {
+    /// The only target it is sent to.
+    pub(in crate::config) target: Text,
+    /// The cookie's name. The client's own of that name does not reach the target.
+    pub(in crate::config) name: Text,
+    /// The secret, as `vault:path`.
+    pub(in crate::config) secret: Text,
+}
+
+/// `[credential.NAME.several]`. Each secret is named as `vault:path`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct SeveralCredential {
+    /// The only target it is sent to.
+    pub(in crate::config) target: Text,
+    /// Headers by name, such as `{ "X-Key-Id" = "local:partner/id", "X-Key" = "local:partner/key" }`. Default: none.
+    #[serde(default)]
+    pub(in crate::config) headers: BTreeMap<Spanned<String>, Text>,
+    /// Query parameters by name. Default: none.
+    #[serde(default)]
+    pub(in crate::config) query: BTreeMap<Spanned<String>, Text>,
+    /// Cookies by name. Default: none.
+    #[serde(default)]
+    pub(in crate::config) cookies: BTreeMap<Spanned<String>, Text>,
+}
+
+/// `[credential.NAME.aws_sigv4]`. What the client signed with a key of its own is taken off.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct AwsCredential {
+    /// The only target it is sent to.
+    pub(in crate::config) target: Text,
+    /// The region, such as `eu-central-1`.
+    pub(in crate::config) region: Text,
+    /// The service's name in signatures, such as `dynamodb`, `execute-api` or `s3`.
+    pub(in crate::config) service: Text,
+    /// The access key's id, as `vault:path`.
+    pub(in crate::config) access_key: Text,
+    /// The access key's secret, as `vault:path`.
+    pub(in crate::config) secret: Text,
+    /// The session token of a temporary key, as `vault:path`. Default: none.
+    pub(in crate::config) session_token: Option<Text>,
+    /// What is said of bodies: `signed`, for which bodies of up to 64 KiB are taken and read before anything is sent, or `unsigned`, where the
+    /// service takes that. Default: `unsigned` for `s3`, `signed` for all others.
+    pub(in crate::config) payload: Option<Text>,
 }
 
 /// `[credential.NAME.query]`.

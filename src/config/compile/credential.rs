@@ -1,0 +1,173 @@
+//! `[credential.NAME]`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use http::HeaderName;
+
+use super::{Compiled, Compiler};
+use crate::config::file::{AwsCredential, CredentialTable, SeveralCredential, Text};
+use crate::domain::Name;
+use crate::inject::{AwsPayload, AwsSettings, Credential, Method, Piece};
+use crate::target::Target;
+use crate::vault::{Slot, Vault};
+
+/// Headers that decide framing, routing or the connection: no credential may be put there.
+const RESERVED_HEADERS: [&str; 11] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "upgrade",
+    "te",
+    "trailer",
+    "expect",
+    "forwarded",
+    "x-forwarded-for",
+    "content-type",
+];
+
+impl Compiler<'_, '_> {
+    pub(super) fn credential(
+        &mut self,
+        name: &Name,
+        (span, table): (Range<usize>, CredentialTable),
+        vaults: &Compiled<Arc<Vault>>,
+        targets: &Compiled<Arc<Target>>,
+    ) -> Option<Arc<Credential>> {
+        let (target, pieces) = match table {
+            CredentialTable::Bearer(table) => (table.target, self.piece(Some(Method::Bearer), &table.secret, vaults)),
+            CredentialTable::Basic(table) => {
+                let method = self.basic(&table.username);
+                (table.target, self.piece(method, &table.secret, vaults))
+            }
+            CredentialTable::Header(table) => {
+                let method = self.injected_header(&table.name, &table.prefix);
+                (table.target, self.piece(method, &table.secret, vaults))
+            }
+            CredentialTable::Query(table) => {
+                let method = self.parameter(&table.parameter);
+                (table.target, self.piece(method, &table.secret, vaults))
+            }
+            CredentialTable::Cookie(table) => {
+                let method = self.cookie(&table.name);
+                (table.target, self.piece(method, &table.secret, vaults))
+            }
+            CredentialTable::Several(table) => {
+                let pieces = self.several(span, &table, vaults);
+                (table.target, pieces)
+            }
+            CredentialTable::AwsSigv4(table) => {
+                let piece = self.aws(&table, vaults);
+                (table.target, piece.map(|piece| vec![piece]))
+            }
+        };
+        let target = self.find(targets, &target).map(|target| target.settings().name.clone());
+        Some(Arc::new(Credential::new(name.clone(), target?, pieces?)))
+    }
+
+    fn piece(&mut self, method: Option<Method>, secret: &Text, vaults: &Compiled<Arc<Vault>>) -> Option<Vec<Piece>> {
+        let secret = self.secret(secret, vaults);
+        Some(vec![Piece { method: method?, secrets: vec![secret?] }])
+    }
+
+    fn several(
+        &mut self,
+        span: Range<usize>,
+        table: &SeveralCredential,
+        vaults: &Compiled<Arc<Vault>>,
+    ) -> Option<Vec<Piece>> {
+        let headers = table.headers.iter().map(|(name, secret)| (self.injected_header(name, ""), secret));
+        let mut all: Vec<_> = headers.collect();
+        all.extend(table.query.iter().map(|(name, secret)| (self.parameter(name), secret)).collect::<Vec<_>>());
+        all.extend(table.cookies.iter().map(|(name, secret)| (self.cookie(name), secret)).collect::<Vec<_>>());
+        if all.is_empty() {
+            self.report.add(span, "a credential puts something on requests", "name `headers`, `query` or `cookies`");
+            return None;
+        }
+        let pieces: Vec<_> = all.into_iter().map(|(method, secret)| self.piece(method, secret, vaults)).collect();
+        Some(pieces.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    fn aws(&mut self, table: &AwsCredential, vaults: &Compiled<Arc<Vault>>) -> Option<Piece> {
+        let mut part = |text: &Text| {
+            let is_part = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+            let text_is_part = !text.get_ref().is_empty() && text.get_ref().bytes().all(is_part);
+            let checked = if text_is_part { Ok(text.get_ref().clone()) } else { Err("not a name of AWS") };
+            self.report.take(text.span(), checked, "write it as AWS does, such as `eu-central-1` or `dynamodb`")
+        };
+        let (region, service) = (part(&table.region), part(&table.service));
+        let payload = match &table.payload {
+            None if service.as_deref().is_some_and(|service| service.starts_with("s3")) => Some(AwsPayload::Unsigned),
+            None => Some(AwsPayload::Signed),
+            Some(text) => {
+                let payload = match text.get_ref().as_str() {
+                    "signed" => Ok(AwsPayload::Signed),
+                    "unsigned" => Ok(AwsPayload::Unsigned),
+                    _ => Err("no such payload"),
+                };
+                self.report.take(text.span(), payload, "choose `signed` or `unsigned`")
+            }
+        };
+        let mut secrets: Vec<Option<Arc<Slot>>> = Vec::new();
+        for text in [Some(&table.access_key), Some(&table.secret), table.session_token.as_ref()].into_iter().flatten() {
+            secrets.push(self.secret(text, vaults));
+        }
+        let secrets = secrets.into_iter().collect::<Option<Vec<_>>>()?;
+        let settings = AwsSettings { region: region?, service: service?, payload: payload? };
+        Some(Piece { method: Method::Aws(settings), secrets })
+    }
+
+    fn cookie(&mut self, name: &Text) -> Option<Method> {
+        // A token (RFC 6265 §4.1.1), as the names of headers are.
+        let is_name = HeaderName::from_bytes(name.get_ref().as_bytes()).is_ok();
+        let checked = if is_name { Ok(name.get_ref().clone()) } else { Err("not the name of a cookie") };
+        let name = self.report.take(name.span(), checked, "use letters, digits, `-` and `_`")?;
+        Some(Method::Cookie { name })
+    }
+
+    fn basic(&mut self, username: &Text) -> Option<Method> {
+        if username.get_ref().contains(':') || username.get_ref().chars().any(char::is_control) {
+            self.report.add(username.span(), "a user name holds no `:` and no control character (RFC 7617)", "mend it");
+            return None;
+        }
+        Some(Method::Basic { username: username.get_ref().clone() })
+    }
+
+    fn injected_header(&mut self, name: &Text, prefix: &str) -> Option<Method> {
+        let parsed = self.header_name(name)?;
+        if RESERVED_HEADERS.contains(&parsed.as_str()) {
+            self.report.add(
+                name.span(),
+                "no credential may be put in this header",
+                "name the one the upstream asks for",
+            );
+            return None;
+        }
+        if !prefix.bytes().all(|b| matches!(b, b' '..=b'~')) {
+            self.report.add(name.span(), "`prefix` holds what a header cannot", "use visible ASCII and blanks");
+            return None;
+        }
+        Some(Method::Header { name: parsed, prefix: prefix.to_owned() })
+    }
+
+    pub(super) fn header_name(&mut self, text: &Text) -> Option<HeaderName> {
+        let parsed = HeaderName::from_bytes(text.get_ref().as_bytes()).map_err(|_| "not a header name");
+        let name = self.report.take(text.span(), parsed, "a header name is letters, digits and `-`")?;
+        if name.as_str().contains(['_', '.']) {
+            let cure = "use `-`: servers take `_` and `.` for it, and requests that hold them are refused";
+            self.report.add(text.span(), "a header name with `_` or `.` is ambiguous", cure);
+            return None;
+        }
+        Some(name)
+    }
+
+    fn parameter(&mut self, text: &Text) -> Option<Method> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
+        if text.get_ref().is_empty() || !text.get_ref().bytes().all(plain) {
+            self.report.add(text.span(), "not a plain parameter name", "use letters, digits, `-`, `_`, `.`, `~`");
+            return None;
+        }
+        Some(Method::Query { parameter: text.get_ref().clone() })
+    }
+}

@@ -1,0 +1,149 @@
+//! How a secret is put on a request.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderName, HeaderValue, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use zeroize::Zeroizing;
+
+use super::aws::{Aws, AwsSettings};
+use super::sigv4;
+use crate::domain::Secret;
+
+/// Everything but the unreserved characters, which are to stay as they are (RFC 3986 §2.3).
+const ESCAPED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// How a secret is put on a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// `NAME: PREFIX SECRET`.
+    Header {
+        /// The field's name.
+        name: HeaderName,
+        /// What stands before the secret, blank included; often empty.
+        prefix: String,
+    },
+    /// `Authorization: Bearer SECRET` (RFC 6750 §2.1).
+    Bearer,
+    /// `Authorization: Basic base64(USERNAME:SECRET)` (RFC 7617).
+    Basic {
+        /// The user name; without `:`.
+        username: String,
+    },
+    /// A query parameter, for APIs that know nothing better.
+    Query {
+        /// The parameter's name.
+        parameter: String,
+    },
+    /// A cookie beside the client's own (RFC 6265 §4.2).
+    Cookie {
+        /// The cookie's name.
+        name: String,
+    },
+    /// The whole head is signed (AWS Signature Version 4).
+    Aws(AwsSettings),
+}
+
+/// A secret in the form in which it is sent.
+pub(super) enum Part {
+    Header(HeaderName, HeaderValue),
+    Query { parameter: String, pair: Zeroizing<String> },
+    Cookie { name: String, pair: Zeroizing<String> },
+    Aws(Box<Aws>),
+}
+
+impl Method {
+    /// The headers that are set so.
+    pub(super) fn headers(&self) -> Vec<HeaderName> {
+        match self {
+            Self::Header { name, .. } => vec![name.clone()],
+            Self::Bearer | Self::Basic { .. } => vec![header::AUTHORIZATION],
+            Self::Aws(_) => sigv4::CLIENTS_OWN.to_vec(),
+            Self::Query { .. } | Self::Cookie { .. } => Vec::new(),
+        }
+    }
+
+    pub(super) fn signs_body(&self) -> bool {
+        match self {
+            Self::Aws(settings) => settings.signs_body(),
+            Self::Header { .. } | Self::Bearer | Self::Basic { .. } | Self::Query { .. } | Self::Cookie { .. } => false,
+        }
+    }
+
+    /// Those of the secrets that must not come back: an access key's id is no secret.
+    pub(super) fn sought(&self, mut secrets: Vec<Arc<Secret>>) -> Vec<Arc<Secret>> {
+        if matches!(self, Self::Aws(_)) && !secrets.is_empty() {
+            secrets.remove(0);
+        }
+        secrets
+    }
+
+    pub(super) fn prepare(&self, secrets: &[Arc<Secret>]) -> Option<Part> {
+        if let Self::Aws(settings) = self {
+            return Aws::new(settings.clone(), secrets).map(Box::new).map(Part::Aws);
+        }
+        let [secret] = secrets else { return None };
+        let bytes = secret.expose();
+        if bytes.is_empty() {
+            return None;
+        }
+        let joined = |front: &str| Zeroizing::new([front.as_bytes(), bytes].concat());
+        match self {
+            Self::Header { name, prefix } => Some(Part::Header(name.clone(), sensitive(&joined(prefix))?)),
+            Self::Bearer => Some(Part::Header(header::AUTHORIZATION, sensitive(&joined("Bearer "))?)),
+            Self::Basic { username } => {
+                let encoded = Zeroizing::new(STANDARD.encode(&*joined(&format!("{username}:"))));
+                let value = Zeroizing::new(format!("Basic {}", *encoded));
+                Some(Part::Header(header::AUTHORIZATION, sensitive(value.as_bytes())?))
+            }
+            Self::Query { parameter } => {
+                let encoded = Zeroizing::new(percent_encode(bytes, &ESCAPED).to_string());
+                let pair = Zeroizing::new(format!("{parameter}={}", *encoded));
+                Some(Part::Query { parameter: parameter.clone(), pair })
+            }
+            Self::Cookie { name } => {
+                // What a value is made of (RFC 6265 §4.1.1).
+                let is_octet = |b: &u8| matches!(b, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e);
+                let value = std::str::from_utf8(bytes).ok().filter(|text| text.bytes().all(|b| is_octet(&b)))?;
+                Some(Part::Cookie { name: name.clone(), pair: Zeroizing::new(format!("{name}={value}")) })
+            }
+            Self::Aws(_) => None,
+        }
+    }
+}
+
+/// The client's cookies but those of these names, and these.
+pub(super) fn cookies<'a>(
+    fields: impl Iterator<Item = &'a HeaderValue>,
+    own: &[(&str, &Zeroizing<String>)],
+) -> Option<HeaderValue> {
+    let mut joined = Zeroizing::new(Vec::new());
+    for pair in fields.flat_map(|field| field.as_bytes().split(|b| *b == b';')).map(<[u8]>::trim_ascii) {
+        let name = pair.split(|b| *b == b'=').next().unwrap_or_default().trim_ascii();
+        if !pair.is_empty() && !own.iter().any(|(own, _)| own.as_bytes() == name) {
+            joined.extend_from_slice(pair);
+            joined.extend_from_slice(b"; ");
+        }
+    }
+    for (nth, (_, pair)) in own.iter().enumerate() {
+        joined.extend_from_slice(if nth > 0 { b"; " } else { b"" });
+        joined.extend_from_slice(pair.as_bytes());
+    }
+    sensitive(&joined)
+}
+
+/// A header value that is never shown by `Debug` nor indexed by HPACK.
+pub(super) fn sensitive(bytes: &[u8]) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_bytes(bytes).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Whether a raw `name=value` pair has this name once unescaped.
+pub(super) fn names(pair: &str, parameter: &str) -> bool {
+    let raw = pair.split_once('=').map_or(pair, |(name, _)| name);
+    let unescaped: Vec<u8> = percent_encoding::percent_decode_str(raw).collect();
+    unescaped.eq_ignore_ascii_case(parameter.as_bytes())
+}

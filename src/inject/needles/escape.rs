@@ -1,0 +1,194 @@
+//! How one byte may be written: what an escape says, and what the beginning of one may still come to say.
+
+/// The longest escape, in bytes: `&#x00000041;`.
+pub(super) const LONGEST: usize = 12;
+
+/// Digits that a numeric character reference may have, leading zeros included.
+const MOST_DIGITS: usize = 8;
+
+/// The characters which have an escape of two characters, and what stands behind the backslash.
+const BACKSLASHED: [(u8, u8); 9] = [
+    (b'/', b'/'),
+    (b'"', b'"'),
+    (b'\'', b'\''),
+    (b'\\', b'\\'),
+    (0x08, b'b'),
+    (0x0c, b'f'),
+    (b'\n', b'n'),
+    (b'\r', b'r'),
+    (b'\t', b't'),
+];
+
+const NAMED: [(u8, &[u8]); 5] =
+    [(b'&', b"&amp;"), (b'<', b"&lt;"), (b'>', b"&gt;"), (b'"', b"&quot;"), (b'\'', b"&apos;")];
+
+/// Whether an escape can begin with this byte.
+#[inline]
+pub(super) fn is_introducer(byte: u8) -> bool {
+    matches!(byte, b'%' | b'\\' | b'&' | b'+')
+}
+
+/// What the escape in front of the text says, and how long it is; `%25hh` says two things.
+#[inline]
+pub(super) fn read(text: &[u8]) -> impl Iterator<Item = (u8, usize)> {
+    let (one, two) = match text {
+        [b'%', b'2', b'5', high, low, ..] => (Some((b'%', 3)), with_len(hex(*high, *low), 5)),
+        [b'%', high, low, ..] => (with_len(hex(*high, *low), 3), None),
+        [b'\\', b'u', b'0', b'0', high, low, ..] => (with_len(hex(*high, *low), 6), None),
+        [b'\\', b'x', high, low, ..] => (with_len(hex(*high, *low), 4), None),
+        [b'\\', letter, ..] => (BACKSLASHED.iter().find(|(_, own)| own == letter).map(|(byte, _)| (*byte, 2)), None),
+        [b'&', b'#', number @ ..] => (numeric(number), None),
+        [b'&', ..] => {
+            (NAMED.iter().find(|(_, name)| text.starts_with(name)).map(|(byte, name)| (*byte, name.len())), None)
+        }
+        [b'+', ..] => (Some((b' ', 1)), None),
+        _ => (None, None),
+    };
+    one.into_iter().chain(two)
+}
+
+/// Whether the text, which ends too early to be read, is the beginning of an escape that says `want`.
+pub(super) fn may_become(text: &[u8], want: u8) -> bool {
+    let digits = [hex_digit(want >> 4), hex_digit(want & 15)];
+    let hexed = [&b"%"[..], b"%25", b"\\u00", b"\\x"].into_iter().any(|head| begins_hexed(text, head, digits));
+    let backslashed = || text == b"\\" && BACKSLASHED.iter().any(|(byte, _)| *byte == want);
+    let named = || NAMED.iter().any(|(byte, name)| *byte == want && text.len() < name.len() && name.starts_with(text));
+    hexed || backslashed() || named() || begins_numeric(text, want)
+}
+
+fn begins_hexed(text: &[u8], head: &[u8], digits: [u8; 2]) -> bool {
+    match text.strip_prefix(head) {
+        Some([]) => true,
+        Some([high]) => high.eq_ignore_ascii_case(&digits[0]),
+        Some(_) => false,
+        None => head.starts_with(text),
+    }
+}
+
+fn begins_numeric(text: &[u8], want: u8) -> bool {
+    let Some(number) = text.strip_prefix(b"&#") else { return b"&#".starts_with(text) };
+    let (canonical, digits) = match number {
+        [b'x' | b'X', digits @ ..] => (format!("{want:x}"), digits),
+        digits => (format!("{want}"), digits),
+    };
+    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+    let rest = digits.get(zeros..).unwrap_or_default();
+    // A zero may be among the zeros already.
+    let is_zero = want == 0 && rest.is_empty() && zeros > 0;
+    let most = if is_zero { MOST_DIGITS } else { MOST_DIGITS - canonical.len() };
+    zeros <= most && canonical.as_bytes().get(..rest.len()).is_some_and(|own| own.eq_ignore_ascii_case(rest))
+}
+
+/// What `D;` or `xH;` says behind `&#`.
+fn numeric(number: &[u8]) -> Option<(u8, usize)> {
+    let (radix, head, digits) = match number {
+        [b'x' | b'X', digits @ ..] => (16, 3, digits),
+        digits => (10, 2, digits),
+    };
+    let mut value: u32 = 0;
+    for (read, byte) in digits.iter().take(MOST_DIGITS + 1).enumerate() {
+        if *byte == b';' {
+            return (read > 0).then_some(u8::try_from(value).ok()).flatten().map(|byte| (byte, head + read + 1));
+        }
+        value = value.checked_mul(radix)?.checked_add(char::from(*byte).to_digit(radix)?)?;
+    }
+    None
+}
+
+fn with_len(byte: Option<u8>, len: usize) -> Option<(u8, usize)> {
+    byte.map(|byte| (byte, len))
+}
+
+fn hex(high: u8, low: u8) -> Option<u8> {
+    let [high, low] = [high, low].map(|digit| DIGITS.get(usize::from(digit)).copied().unwrap_or(NO_DIGIT));
+    (high != NO_DIGIT && low != NO_DIGIT).then_some(high << 4 | low)
+}
+
+const NO_DIGIT: u8 = 16;
+
+/// What each byte is worth as a hexadecimal digit: texts full of escapes ask for nothing else.
+static DIGITS: [u8; 256] = {
+    let mut all = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < NO_DIGIT {
+        let digit = hex_digit(value);
+        all[digit as usize] = value;
+        all[digit.to_ascii_uppercase() as usize] = value;
+        value += 1;
+    }
+    all
+};
+
+/// The digit for a value below 16.
+pub(super) const fn hex_digit(value: u8) -> u8 {
+    if value < 10 { b'0' + value } else { b'a' + (value - 10) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_escape_says_its_byte() {
+        let cases: [(&str, &[(u8, usize)]); 22] = [
+            ("%73x", &[(b's', 3)]),
+            ("%2573", &[(b'%', 3), (b's', 5)]),
+            ("%257", &[(b'%', 3)]),
+            ("%2fx", &[(b'/', 3)]),
+            ("%2F", &[(b'/', 3)]),
+            ("%2g", &[]),
+            ("\\u0073", &[(b's', 6)]),
+            ("\\u005C", &[(b'\\', 6)]),
+            ("\\u0173", &[]),
+            ("\\x7e", &[(b'~', 4)]),
+            ("\\/", &[(b'/', 2)]),
+            ("\\n", &[(b'\n', 2)]),
+            ("\\q", &[]),
+            ("&#115;", &[(b's', 6)]),
+            ("&#00000115;", &[(b's', 11)]),
+            ("&#000000115;", &[]),
+            ("&#x73;", &[(b's', 6)]),
+            ("&#X00000073;", &[(b's', 12)]),
+            ("&#256;", &[]),
+            ("&#;", &[]),
+            ("&quot;", &[(b'"', 6)]),
+            ("+", &[(b' ', 1)]),
+        ];
+        for (text, want) in cases {
+            assert_eq!(read(text.as_bytes()).collect::<Vec<_>>(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_beginning_may_become_only_what_it_begins() {
+        for (text, want, expected) in [
+            ("%", b's', true),
+            ("%7", b's', true),
+            ("%6", b's', false),
+            ("%25", b's', true),
+            ("%25", b'%', true),
+            ("%257", b's', true),
+            ("\\", b's', true),
+            ("\\U", b's', false),
+            ("\\u00", b's', true),
+            ("\\u007", b's', true),
+            ("\\u01", b's', false),
+            ("\\X", b's', false),
+            ("&", b's', true),
+            ("&a", b'&', true),
+            ("&a", b's', false),
+            ("&#", b's', true),
+            ("&#00000", b's', true),
+            ("&#000000", b's', false),
+            ("&#11", b's', true),
+            ("&#115", b's', true),
+            ("&#1155", b's', false),
+            ("&#x000000", b's', true),
+            ("&#x0000000", b's', false),
+            ("&#00000000", 0, true),
+            ("&#000000000", 0, false),
+        ] {
+            assert_eq!(may_become(text.as_bytes(), want), expected, "{text} to {want}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The frames in which a WebSocket's messages come from the upstream (RFC 6455 §5.2), so that a secret is found in whole messages, however
+//! they are cut into frames, and nothing is kept back behind one.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::inject::needles::{Needles, Scrubber};
+
+/// The frames of one direction.
+#[derive(Debug)]
+pub(super) struct Frames {
+    needles: Arc<Needles>,
+    /// Of the message under way.
+    scrubber: Scrubber,
+    head: Vec<u8>,
+    frame: Option<Frame>,
+    /// A control frame's content, which may come in the middle of a message.
+    control: BytesMut,
+    /// What has to go on once so much of the message's content has, in order: heads, and whole control frames.
+    waiting: VecDeque<(u64, Bytes)>,
+    /// How much of the content of all messages has come, and gone on.
+    came: u64,
+    passed: u64,
+    found: u64,
+    is_strict: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    is_last: bool,
+    is_control: bool,
+    left: u64,
+}
+
+/// The longest content of a control frame (RFC 6455 §5.5).
+const MAX_CONTROL: u64 = 125;
+
+impl Frames {
+    pub(super) fn new(needles: Arc<Needles>, is_strict: bool) -> Self {
+        Self {
+            scrubber: Scrubber::new(Arc::clone(&needles)),
+            needles,
+            head: Vec::with_capacity(10),
+            frame: None,
+            control: BytesMut::new(),
+            waiting: VecDeque::new(),
+            came: 0,
+            passed: 0,
+            found: 0,
+            is_strict,
+        }
+    }
+
+    /// Masks what has come.
+    ///
+    /// # Errors
+    /// For what is no frame of a server, and for compressed ones, which nobody was offered.
+    pub(super) fn push(&mut self, mut chunk: Bytes) -> Result<Bytes, ()> {
+        let mut out = BytesMut::with_capacity(chunk.len());
+        while !chunk.is_empty() {
+            match self.frame {
+                None => self.take_head(&mut chunk)?,
+                Some(frame) => {
+                    let some = usize::try_from(frame.left).unwrap_or(usize::MAX).min(chunk.len());
+                    let content = chunk.split_to(some);
+                    self.take_content(frame, content, &mut out);
+                }
+            }
+            if let Some(frame) = self.frame.filter(|frame| frame.left == 0) {
+                self.end(frame, &mut out);
+            }
+        }
+        self.pass(Bytes::new(), &mut out);
+        Ok(out.freeze())
+    }
+
+    /// What is kept back, at the end of the stream.
+    pub(super) fn rest(&mut self) -> Bytes {
+        let mut out = BytesMut::new();
+        let rest = self.scrubber.push(Bytes::new(), true);
+        self.pass(rest, &mut out);
+        out.extend_from_slice(&self.head);
+        self.head.clear();
+        out.freeze()
+    }
+
+    pub(super) fn found(&self) -> u64 {
+        self.found + self.scrubber.found()
+    }
+
+    fn take_head(&mut self, chunk: &mut Bytes) -> Result<(), ()> {
+        while let Some(byte) = chunk.first().copied() {
+            self.head.push(byte);
+            *chunk = chunk.split_off(1);
+            let [first, second, more @ ..] = self.head.as_slice() else { continue };
+            let (short, wide) = match second & 0x7f {
+                126 => (0, 2),
+                127 => (0, 8),
+                short => (short, 0),
+            };
+            if more.len() < wide {
+                continue;
+            }
+            let left = more.iter().fold(u64::from(short), |so_far, byte| so_far << 8 | u64::from(*byte));
+            let frame = Frame { is_last: first & 0x80 != 0, is_control: first & 0x08 != 0, left };
+            // Masked or with a reserved bit: it cannot be read.
+            let is_opaque = first & 0x70 != 0 || second & 0x80 != 0;
+            if (is_opaque && self.is_strict) || (frame.is_control && left > MAX_CONTROL) {
+                return Err(());
+            }
+            let head = Bytes::from(std::mem::replace(&mut self.head, Vec::with_capacity(10)));
+            if frame.is_control {
+                self.control.extend_from_slice(&head);
+            } else {
+                self.waiting.push_back((self.came, head));
+            }
+            self.frame = Some(frame);
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    fn take_content(&mut self, frame: Frame, content: Bytes, out: &mut BytesMut) {
+        self.frame = Some(Frame { left: frame.left - content.len() as u64, ..frame });
+        if frame.is_control {
+            self.control.extend_from_slice(&content);
+            return;
+        }
+        self.came += content.len() as u64;
+        let passed = self.scrubber.push(content, false);
+        self.pass(passed, out);
+    }
+
+    fn end(&mut self, frame: Frame, out: &mut BytesMut) {
+        self.frame = None;
+        if frame.is_control {
+            // Its head has two bytes.
+            let content = self.control.split_off(2).freeze();
+            let mut scrubber = Scrubber::new(Arc::clone(&self.needles));
+            let mut whole = self.control.split();
+            whole.extend_from_slice(&scrubber.push(content, true));
+            self.found += scrubber.found();
+            self.waiting.push_back((self.came, whole.freeze()));
+        } else if frame.is_last {
+            let rest = self.scrubber.push(Bytes::new(), true);
+            self.pass(rest, out);
+        }
+    }
+
+    /// Lets content go on, and what stood before, between and behind it.
+    fn pass(&mut self, mut content: Bytes, out: &mut BytesMut) {
+        loop {
+            let next = self.waiting.front().map_or(u64::MAX, |(at, _)| *at);
+            let before = usize::try_from(next - self.passed).unwrap_or(usize::MAX).min(content.len());
+            self.passed += before as u64;
+            out.extend_from_slice(&content.split_to(before));
+            let Some((_, block)) = self.waiting.pop_front_if(|(at, _)| *at <= self.passed) else { return };
+            out.extend_from_slice(&block);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &[u8] = b"sk-live-0123456789";
+
+    fn frame(first: u8, content: &[u8]) -> Vec<u8> {
+        let length = match content.len() {
+            short @ ..=125 => vec![short as u8],
+            long => [&[126][..], &(long as u16).to_be_bytes()].concat(),
+        };
+        [&[first][..], &length, content].concat()
+    }
+
+    fn pass(stream: &[u8], size: usize) -> (Vec<u8>, u64) {
+        let mut frames = Frames::new(Arc::new(Needles::new(&[SECRET])), true);
+        let mut out = Vec::new();
+        for chunk in stream.chunks(size) {
+            out.extend_from_slice(&frames.push(Bytes::copy_from_slice(chunk)).expect("frames"));
+        }
+        out.extend_from_slice(&frames.rest());
+        (out, frames.found())
+    }
+
+    #[test]
+    fn a_secret_is_masked_however_messages_and_chunks_are_cut() {
+        let (one, two) = SECRET.split_at(7);
+        let stars = |len| vec![b'*'; len];
+        for (sent, want, found) in [
+            (frame(0x81, b"hello"), frame(0x81, b"hello"), 0),
+            (frame(0x81, SECRET), frame(0x81, &stars(18)), 1),
+            (
+                [frame(0x01, one), frame(0x80, two)].concat(),
+                [frame(0x01, &stars(7)), frame(0x80, &stars(11))].concat(),
+                1,
+            ),
+            (
+                [frame(0x01, one), frame(0x89, b"ping"), frame(0x00, b""), frame(0x80, two)].concat(),
+                [frame(0x01, &stars(7)), frame(0x89, b"ping"), frame(0x00, b""), frame(0x80, &stars(11))].concat(),
+                1,
+            ),
+            ([frame(0x88, SECRET)].concat(), frame(0x88, &stars(18)), 1),
+            // Two messages are two texts.
+            ([frame(0x81, one), frame(0x81, two)].concat(), [frame(0x81, one), frame(0x81, two)].concat(), 0),
+            (
+                frame(0x82, &[b"x".repeat(300), SECRET.to_vec()].concat()),
+                frame(0x82, &[b"x".repeat(300), stars(18)].concat()),
+                1,
+            ),
+        ] {
+            for size in 1..=sent.len() {
+                assert_eq!(pass(&sent, size), (want.clone(), found), "in chunks of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_back_behind_a_message() {
+        let mut frames = Frames::new(Arc::new(Needles::new(&[SECRET])), true);
+        for content in [&b"x"[..], b"", b"sk-live"] {
+            let whole = frame(0x81, content);
+            assert_eq!(frames.push(Bytes::from(whole.clone())), Ok(Bytes::from(whole)));
+        }
+        let ping = frame(0x89, b"");
+        assert_eq!(frames.push(Bytes::from(ping.clone())), Ok(Bytes::from(ping)));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused() {
+        for opaque in [frame(0xc1, b"x"), frame(0xa1, b"x"), vec![0x81, 0x81, 1, 2, 3, 4, 5], frame(0x89, &[0; 126])] {
+            let mut frames = Frames::new(Arc::new(Needles::new(&[SECRET])), true);
+            assert!(frames.push(Bytes::from(opaque)).is_err());
+        }
+    }
+}

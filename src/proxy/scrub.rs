@@ -1,0 +1,208 @@
+//! The response on its way: what it repeats of the secrets that the request was sent with is masked, and what cannot be looked through for
+//! them is refused.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+
+use super::admission::Admission;
+use super::coding::Decoder;
+use super::failure;
+use super::frames::Frames;
+use super::grpc::Messages;
+use crate::domain::{Denial, Unavailable};
+use crate::inject::needles::Scrubber;
+use crate::state::Scrub;
+
+/// The body of one response, as it is looked through.
+#[derive(Debug)]
+pub(super) struct Scrubbing {
+    decoder: Option<Decoder>,
+    text: Text,
+}
+
+/// What a body is to whoever reads it.
+#[derive(Debug)]
+enum Text {
+    /// One text.
+    Whole(Scrubber),
+    /// One text after the other.
+    Messages(Scrubber, Messages),
+    /// The messages of a WebSocket.
+    Frames(Box<Frames>),
+}
+
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+const EXTENSIONS: HeaderName = HeaderName::from_static("sec-websocket-extensions");
+const GRPC_ACCEPTS: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+/// What is no longer true of a body that was decoded.
+const OF_CODED: [&str; 8] =
+    ["content-encoding", "content-length", "accept-ranges", "content-digest", "digest", "content-md5", "etag", "vary"];
+const UNSCRUBBABLE: Denial = Denial::Unavailable(Unavailable::Scrub);
+
+/// Asks the upstream for an answer that can be looked through: whole and not coded.
+pub(super) fn prepare(admission: &Admission, head: &mut RequestHeader) -> pingora::Result<()> {
+    if admission.injection.as_ref().is_none_or(|injection| injection.needles().is_empty()) {
+        return Ok(());
+    }
+    for name in [header::ACCEPT_ENCODING, GRPC_ACCEPTS] {
+        if head.headers.contains_key(&name) {
+            head.insert_header(name, IDENTITY)?;
+        }
+    }
+    if admission.websocket {
+        head.remove_header(&EXTENSIONS);
+    }
+    if admission.route.scrub == Scrub::Strict {
+        // One part after the other, a secret would come back in halves.
+        for name in [header::RANGE, header::IF_RANGE] {
+            head.remove_header(&name);
+        }
+    }
+    Ok(())
+}
+
+/// Begins to look through a response, whose fields have been looked through; none where there is nothing to look for.
+///
+/// # Errors
+/// [`Unavailable::Scrub`] for what cannot be looked through, where the route does not let it pass.
+pub(super) fn begin(
+    admission: &Admission,
+    asked: &RequestHeader,
+    head: &mut ResponseHeader,
+) -> Result<Option<Scrubbing>, Denial> {
+    let needles = admission.injection.as_ref().map(|injection| injection.needles());
+    let Some(needles) = needles.filter(|needles| !needles.is_empty()) else { return Ok(None) };
+    let is_interim = head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS;
+    let is_empty =
+        asked.method == http::Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if is_interim || is_empty {
+        return Ok(None);
+    }
+    let is_strict = admission.route.scrub == Scrub::Strict;
+    let is_part = head.status == StatusCode::PARTIAL_CONTENT || head.headers.contains_key(header::CONTENT_RANGE);
+    if is_strict && is_part {
+        return Err(UNSCRUBBABLE);
+    }
+    let decoder = match (coding(&head.headers), is_part) {
+        (Coding::None, _) => None,
+        (Coding::Known(name), false) => Some(Decoder::of(&name).ok_or(UNSCRUBBABLE)?),
+        (Coding::Known(_), true) | (Coding::Unknown, _) if !is_strict => return Ok(None),
+        (Coding::Known(_), true) | (Coding::Unknown, _) => return Err(UNSCRUBBABLE),
+    };
+    if decoder.is_some() {
+        decoded(asked, head).map_err(|_| Denial::Internal)?;
+    }
+    let scrubber = || Scrubber::new(Arc::clone(needles));
+    let text = match Messages::of(&head.headers, is_strict) {
+        _ if head.status == StatusCode::SWITCHING_PROTOCOLS => {
+            Text::Frames(Box::new(Frames::new(Arc::clone(needles), is_strict)))
+        }
+        Some(messages) => Text::Messages(scrubber(), messages),
+        None => Text::Whole(scrubber()),
+    };
+    Ok(Some(Scrubbing { decoder, text }))
+}
+
+/// Which coding a body is in.
+enum Coding {
+    None,
+    Known(String),
+    Unknown,
+}
+
+/// One that can be taken off, or none: several, one upon the other, nobody needs who was asked for none.
+fn coding(headers: &HeaderMap) -> Coding {
+    let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if !headers.get_all(header::TRANSFER_ENCODING).iter().all(is_plain) {
+        return Coding::Unknown;
+    }
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let text = match (codings.next(), codings.next()) {
+        (None, _) => return Coding::None,
+        (Some(only), None) => only.to_str().unwrap_or_default().trim().to_ascii_lowercase(),
+        (Some(_), Some(_)) => return Coding::Unknown,
+    };
+    match text.as_str() {
+        "identity" => Coding::None,
+        known if Decoder::knows(known) => Coding::Known(text),
+        _ => Coding::Unknown,
+    }
+}
+
+/// Makes the head that of a body which is not coded any more, and whose length nobody knows.
+fn decoded(asked: &RequestHeader, head: &mut ResponseHeader) -> pingora::Result<()> {
+    for name in OF_CODED {
+        head.remove_header(name);
+    }
+    head.remove_header(&header::TRANSFER_ENCODING);
+    if asked.version != Version::HTTP_10 {
+        // Pingora has looked for it before this.
+        head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+    }
+    Ok(())
+}
+
+impl Scrubbing {
+    /// Masks what has come, and keeps back what may be the beginning of a secret.
+    pub(super) fn pass(&mut self, body: &mut Option<Bytes>, end: bool) -> pingora::Result<()> {
+        let came = body.take();
+        let had_some = came.is_some();
+        let mut chunk = came.unwrap_or_default();
+        if let Some(decoder) = &mut self.decoder {
+            chunk = decoder.push(&chunk, end).map_err(|()| failure::carry(UNSCRUBBABLE))?;
+        }
+        let passed = self.text.pass(chunk, end).map_err(|()| failure::carry(UNSCRUBBABLE))?;
+        // None would end the body.
+        *body = (had_some || !passed.is_empty()).then_some(passed);
+        Ok(())
+    }
+
+    /// What was kept back, where trailers and not the end of the body say that it is over.
+    pub(super) fn rest(&mut self) -> Bytes {
+        match &mut self.text {
+            Text::Whole(scrubber) | Text::Messages(scrubber, _) => scrubber.push(Bytes::new(), true),
+            Text::Frames(frames) => frames.rest(),
+        }
+    }
+
+    /// How often a secret was found.
+    pub(super) fn found(&self) -> u64 {
+        match &self.text {
+            Text::Whole(scrubber) | Text::Messages(scrubber, _) => scrubber.found(),
+            Text::Frames(frames) => frames.found(),
+        }
+    }
+}
+
+impl Text {
+    fn pass(&mut self, chunk: Bytes, end: bool) -> Result<Bytes, ()> {
+        match self {
+            Self::Whole(scrubber) => Ok(scrubber.push(chunk, end)),
+            Self::Messages(scrubber, messages) => {
+                let pieces = messages.split(chunk)?;
+                let last = pieces.len().saturating_sub(1);
+                let mut all = BytesMut::new();
+                for (nth, (piece, is_whole)) in pieces.into_iter().enumerate() {
+                    all.extend_from_slice(&scrubber.push(piece, is_whole || (end && nth == last)));
+                }
+                Ok(all.freeze())
+            }
+            Self::Frames(frames) => {
+                let passed = frames.push(chunk)?;
+                Ok(if end { [passed, frames.rest()].concat().into() } else { passed })
+            }
+        }
+    }
+}
+
+/// Takes the trailer fields off that repeat a secret; tells how many.
+pub(super) fn strip_trailers(admission: &Admission, trailers: &mut HeaderMap) -> u64 {
+    let Some(injection) = &admission.injection else { return 0 };
+    let repeats = |value: &HeaderValue| injection.needles().is_in(value.as_bytes());
+    let repeating: Vec<_> = trailers.iter().filter(|(_, value)| repeats(value)).map(|(name, _)| name.clone()).collect();
+    repeating.iter().for_each(|name| drop(trailers.remove(name)));
+    repeating.len() as u64
+}
