@@ -72,10 +72,19 @@ impl Method {
         }
     }
 
-    /// Those of the secrets that must not come back: an access key's id is no secret.
-    pub(super) fn sought(&self, mut secrets: Vec<Arc<Secret>>) -> Vec<Arc<Secret>> {
+    /// What must not come back: the secrets, without the id of an access key, and the forms in which they are sent.
+    pub(super) fn sought(&self, mut secrets: Vec<Arc<Secret>>, part: &Part) -> Vec<Arc<Secret>> {
         if matches!(self, Self::Aws(_)) && !secrets.is_empty() {
             secrets.remove(0);
+        }
+        let sent = match part {
+            Part::Header(_, value) => value.as_bytes().strip_prefix(b"Basic "),
+            Part::Query { pair, .. } => pair.split_once('=').map(|(_, value)| value.as_bytes()),
+            Part::Cookie { .. } | Part::Aws(_) => None,
+        };
+        let is_known = |sent: &&[u8]| secrets.iter().any(|secret| secret.expose() == *sent);
+        if let Some(sent) = sent.filter(|sent| !is_known(sent)) {
+            secrets.push(Arc::new(Secret::new(sent.to_vec())));
         }
         secrets
     }

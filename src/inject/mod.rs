@@ -154,11 +154,12 @@ impl Credential {
                 versions.push(version);
                 secrets.push(secret);
             }
-            parts.push(piece.method.prepare(&secrets).ok_or_else(|| {
+            let part = piece.method.prepare(&secrets).ok_or_else(|| {
                 log::error!(credential = self.name.as_str(); "a secret is empty or holds characters that cannot be sent so");
                 UNAVAILABLE
-            })?);
-            all.extend(piece.method.sought(secrets));
+            })?;
+            all.extend(piece.method.sought(secrets, &part));
+            parts.push(part);
         }
         let sought: Vec<&[u8]> = all.iter().map(|secret| secret.expose()).collect();
         if sought.iter().any(|secret| secret.len() < needles::SHORTEST) {

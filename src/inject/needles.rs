@@ -1,9 +1,9 @@
 //! Injected secrets that come back in what an upstream answers, found in whatever form they were written, and masked.
 
 mod escape;
+mod hold;
 mod index;
 mod needle;
-mod pending;
 mod scan;
 mod scrubber;
 #[cfg(test)]
@@ -12,6 +12,7 @@ mod walk;
 
 use std::fmt;
 
+use hold::Class;
 use index::Index;
 use needle::Needle;
 
@@ -33,16 +34,14 @@ pub struct Needles {
     firsts: Index,
     /// Which bytes a needle can begin with.
     is_first: [bool; 256],
-    /// Which bytes are in any needle at all.
-    is_used: [bool; 256],
     /// Every so many bytes of text, four are looked up: as far apart as no unescaped needle can slip through.
     stride: usize,
-    /// The length of the longest needle, in bytes.
-    longest: usize,
     /// The longest that a needle can become by escapes and line ends, in bytes.
     reach: usize,
     has_wraps: bool,
     has_blanks: bool,
+    /// What needles are made of.
+    class: Class,
 }
 
 impl Needles {

@@ -100,9 +100,14 @@ struct Own {
 impl Settings {
     /// What holds for a service by the name it has in signatures; S3 and what speaks its protocol differ from all others.
     pub fn for_service(service: &str) -> Self {
-        let is_s3 = matches!(service, "s3" | "s3-object-lambda" | "s3-outposts");
+        let is_s3 = is_s3(service);
         Self { double_encode_path: !is_s3, normalize_path: !is_s3, add_content_sha256: is_s3, also_signed: Vec::new() }
     }
+}
+
+/// Whether a service, by the name it has in signatures, speaks the protocol of S3.
+pub fn is_s3(service: &str) -> bool {
+    matches!(service, "s3" | "s3-object-lambda" | "s3-outposts" | "s3express")
 }
 
 impl Payload {

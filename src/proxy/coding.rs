@@ -9,7 +9,10 @@ use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use zstd::stream::write::Decoder as ZstdDecoder;
 
 /// A body of which the coding is taken off.
-pub(super) struct Decoder(Kind);
+pub(super) struct Decoder {
+    kind: Kind,
+    has_begun: bool,
+}
 
 enum Kind {
     Gzip(MultiGzDecoder<Room>),
@@ -23,7 +26,7 @@ enum Kind {
 }
 
 /// What one part of a body may become at most, in bytes: what is small on the wire can be made to fill any memory.
-const MAX_OUT: usize = 8 << 20;
+const MAX_OUT: usize = 4 << 20;
 /// How much is kept at hand for decoding brotli, in bytes.
 const BROTLI_BUFFER: usize = 4096;
 /// The largest window of zstd taken, as its logarithm: what RFC 9659 allows.
@@ -48,18 +51,23 @@ impl Decoder {
             }
             _ => return None,
         };
-        Some(Self(kind))
+        Some(Self { kind, has_begun: false })
     }
 
     /// What this part of the body says.
     ///
     /// # Errors
-    /// For what is not in this coding, ends early, or becomes more than [`MAX_OUT`].
+    /// For what is not in this coding, ends early (of zstd that cannot be told), or becomes more than [`MAX_OUT`].
     pub(super) fn push(&mut self, chunk: &[u8], end: bool) -> Result<Bytes, ()> {
-        if let (Kind::Deflate, Some(first)) = (&self.0, chunk.first()) {
+        self.has_begun |= !chunk.is_empty();
+        if !self.has_begun {
+            // Some call nothing a coded body.
+            return Ok(Bytes::new());
+        }
+        if let (Kind::Deflate, Some(first)) = (&self.kind, chunk.first()) {
             // A header of zlib says so (RFC 1950 §2.2).
             let is_zlib = first & 0x0f == 8 && first >> 4 <= 7;
-            self.0 = if is_zlib {
+            self.kind = if is_zlib {
                 Kind::Zlib(ZlibDecoder::new(Room::default()))
             } else {
                 Kind::Raw(DeflateDecoder::new(Room::default()))
@@ -70,7 +78,7 @@ impl Decoder {
     }
 
     fn decode(&mut self, chunk: &[u8], end: bool) -> io::Result<()> {
-        let decoder: &mut dyn Write = match &mut self.0 {
+        let decoder: &mut dyn Write = match &mut self.kind {
             Kind::Gzip(decoder) => decoder,
             Kind::Deflate => return Ok(()),
             Kind::Zlib(decoder) => decoder,
@@ -83,7 +91,7 @@ impl Decoder {
         if !end {
             return Ok(());
         }
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Gzip(decoder) => decoder.try_finish(),
             Kind::Zlib(decoder) => decoder.try_finish(),
             Kind::Raw(decoder) => decoder.try_finish(),
@@ -93,7 +101,7 @@ impl Decoder {
     }
 
     fn room(&mut self) -> Option<&mut Room> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Gzip(decoder) => Some(decoder.get_mut()),
             Kind::Deflate => None,
             Kind::Zlib(decoder) => Some(decoder.get_mut()),
@@ -177,6 +185,15 @@ mod tests {
         gzip.flush().expect("memory");
         let mut decoder = Decoder::of("gzip").expect("known");
         assert_eq!(decoder.push(gzip.get_ref(), false).expect("sound"), "data: 1\n\n");
+    }
+
+    #[test]
+    fn a_body_of_nothing_is_nothing_and_half_of_one_is_none() {
+        for (coding, bytes) in coded(b"hello hello hello") {
+            assert_eq!(Decoder::of(coding).expect("known").push(b"", true), Ok(Bytes::new()), "{coding}");
+            let half = Decoder::of(coding).expect("known").push(&bytes[..bytes.len() / 2], true);
+            assert!(half.is_err() || coding == "zstd", "{coding}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! they are cut into frames, and nothing is kept back behind one.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -9,7 +10,6 @@ use bytes::{Bytes, BytesMut};
 use crate::inject::needles::{Needles, Scrubber};
 
 /// The frames of one direction.
-#[derive(Debug)]
 pub(super) struct Frames {
     needles: Arc<Needles>,
     /// Of the message under way.
@@ -20,6 +20,8 @@ pub(super) struct Frames {
     control: BytesMut,
     /// What has to go on once so much of the message's content has, in order: heads, and whole control frames.
     waiting: VecDeque<(u64, Bytes)>,
+    /// How many bytes that are.
+    waits: usize,
     /// How much of the content of all messages has come, and gone on.
     came: u64,
     passed: u64,
@@ -36,6 +38,8 @@ struct Frame {
 
 /// The longest content of a control frame (RFC 6455 §5.5).
 const MAX_CONTROL: u64 = 125;
+/// How much may wait for a message that is not gone on with: how many frames, and bytes.
+const MAX_WAITING: (usize, usize) = (64, 8192);
 
 impl Frames {
     pub(super) fn new(needles: Arc<Needles>, is_strict: bool) -> Self {
@@ -46,6 +50,7 @@ impl Frames {
             frame: None,
             control: BytesMut::new(),
             waiting: VecDeque::new(),
+            waits: 0,
             came: 0,
             passed: 0,
             found: 0,
@@ -70,6 +75,9 @@ impl Frames {
             }
             if let Some(frame) = self.frame.filter(|frame| frame.left == 0) {
                 self.end(frame, &mut out);
+                if self.waiting.len() > MAX_WAITING.0 || self.waits > MAX_WAITING.1 {
+                    return Err(());
+                }
             }
         }
         self.pass(Bytes::new(), &mut out);
@@ -114,7 +122,7 @@ impl Frames {
             if frame.is_control {
                 self.control.extend_from_slice(&head);
             } else {
-                self.waiting.push_back((self.came, head));
+                self.wait(head);
             }
             self.frame = Some(frame);
             return Ok(());
@@ -142,11 +150,16 @@ impl Frames {
             let mut whole = self.control.split();
             whole.extend_from_slice(&scrubber.push(content, true));
             self.found += scrubber.found();
-            self.waiting.push_back((self.came, whole.freeze()));
+            self.wait(whole.freeze());
         } else if frame.is_last {
             let rest = self.scrubber.push(Bytes::new(), true);
             self.pass(rest, out);
         }
+    }
+
+    fn wait(&mut self, block: Bytes) {
+        self.waits += block.len();
+        self.waiting.push_back((self.came, block));
     }
 
     /// Lets content go on, and what stood before, between and behind it.
@@ -157,8 +170,15 @@ impl Frames {
             self.passed += before as u64;
             out.extend_from_slice(&content.split_to(before));
             let Some((_, block)) = self.waiting.pop_front_if(|(at, _)| *at <= self.passed) else { return };
+            self.waits -= block.len();
             out.extend_from_slice(&block);
         }
+    }
+}
+
+impl fmt::Debug for Frames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frames").field("waiting", &self.waits).finish_non_exhaustive()
     }
 }
 
@@ -227,6 +247,14 @@ mod tests {
         }
         let ping = frame(0x89, b"");
         assert_eq!(frames.push(Bytes::from(ping.clone())), Ok(Bytes::from(ping)));
+    }
+
+    #[test]
+    fn what_waits_for_a_message_that_is_not_gone_on_with_is_bounded() {
+        let mut frames = Frames::new(Arc::new(Needles::new(&[SECRET])), true);
+        assert_eq!(frames.push(Bytes::from(frame(0x01, b"s"))), Ok(Bytes::from_static(&[0x01, 1])));
+        let pings: Vec<_> = (0..100).map(|_| frames.push(Bytes::from(frame(0x89, b"")))).collect();
+        assert!(pings.iter().any(Result::is_err), "{pings:?}");
     }
 
     #[test]

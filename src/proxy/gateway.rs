@@ -214,11 +214,7 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<()> {
         let (draft, admission) = exchange.admitted().ok_or_else(out_of_order)?;
-        let stripped = upstream::strip_response(&head.headers, admission.injection.as_ref());
-        for name in &stripped.names {
-            head.remove_header(name);
-        }
-        admission.reflected += stripped.repeated;
+        admission.reflected += upstream::strip_response(head, admission.injection.as_ref())?;
         admission.scrubbing = scrub::begin(admission, session.req_header(), head).map_err(failure::carry)?;
         if head.get_reason_phrase() != head.status.canonical_reason() {
             // It is a text like any other, and nobody needs it (RFC 9112 §4).

@@ -1,4 +1,5 @@
-//! The messages of a gRPC body, of which each is a text of its own (gRPC over HTTP/2, "Length-Prefixed-Message").
+//! The messages of a body of gRPC, gRPC-Web or Connect, of which each is a text of its own (gRPC over HTTP/2, "Length-Prefixed-Message";
+//! Connect, "Enveloped-Message").
 
 use bytes::Bytes;
 use http::{HeaderMap, header};
@@ -20,10 +21,12 @@ const PREFIX: usize = 5;
 impl Messages {
     /// Those of a response with these fields, if it is one.
     pub(super) fn of(headers: &HeaderMap, is_strict: bool) -> Option<Self> {
-        let kind = headers.get(header::CONTENT_TYPE)?.as_bytes();
-        let rest = kind.strip_prefix(b"application/grpc")?;
-        let is_grpc = matches!(rest.first(), None | Some(b'+' | b';' | b' '));
-        is_grpc.then_some(Self { prefix: [0; PREFIX], came: 0, left: 0, is_strict })
+        let kind = headers.get(header::CONTENT_TYPE)?.as_bytes().to_ascii_lowercase();
+        let ends_name = |rest: &[u8]| matches!(rest.first(), None | Some(b'+' | b';' | b' '));
+        let is_of = |name: &[u8]| kind.strip_prefix(name).is_some_and(ends_name);
+        let is_enveloped =
+            is_of(b"application/grpc") || is_of(b"application/grpc-web") || kind.starts_with(b"application/connect+");
+        is_enveloped.then_some(Self { prefix: [0; PREFIX], came: 0, left: 0, is_strict })
     }
 
     /// Cuts what has come where messages end; tells of each piece whether its message ends with it. So nothing has to be kept back behind a
@@ -61,7 +64,8 @@ impl Messages {
     fn begin(&mut self) -> Result<(), ()> {
         let [flag, length @ ..] = self.prefix;
         self.left = u32::from_be_bytes(length) as usize;
-        if flag != 0 && self.is_strict { Err(()) } else { Ok(()) }
+        // The other bits tell trailers.
+        if flag & 1 != 0 && self.is_strict { Err(()) } else { Ok(()) }
     }
 }
 
@@ -99,8 +103,13 @@ mod tests {
         let compressed = || Bytes::from_static(b"\x01\0\0\0\x01x");
         assert!(messages("application/grpc", true).expect("gRPC").split(compressed()).is_err());
         assert!(messages("application/grpc", false).expect("gRPC").split(compressed()).is_ok());
-        for (kind, want) in [("application/grpc;x", true), ("application/grpc-web", false), ("application/json", false)]
-        {
+        for (kind, want) in [
+            ("application/grpc;x", true),
+            ("Application/gRPC-Web+proto", true),
+            ("application/connect+json", true),
+            ("application/grpc-web-text", false),
+            ("application/json", false),
+        ] {
             assert_eq!(messages(kind, true).is_some(), want, "{kind}");
         }
     }

@@ -37,9 +37,21 @@ enum Text {
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 const EXTENSIONS: HeaderName = HeaderName::from_static("sec-websocket-extensions");
 const GRPC_ACCEPTS: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+const CONNECT_ACCEPTS: HeaderName = HeaderName::from_static("connect-accept-encoding");
 /// What is no longer true of a body that was decoded.
-const OF_CODED: [&str; 8] =
-    ["content-encoding", "content-length", "accept-ranges", "content-digest", "digest", "content-md5", "etag", "vary"];
+const OF_CODED: [&str; 9] = [
+    "content-encoding",
+    "content-length",
+    "accept-ranges",
+    "content-digest",
+    "repr-digest",
+    "digest",
+    "content-md5",
+    "etag",
+    "x-goog-hash",
+];
+/// The same, where each algorithm has a field.
+const CHECKSUMS: &str = "x-amz-checksum-";
 const UNSCRUBBABLE: Denial = Denial::Unavailable(Unavailable::Scrub);
 
 /// Asks the upstream for an answer that can be looked through: whole and not coded.
@@ -47,7 +59,7 @@ pub(super) fn prepare(admission: &Admission, head: &mut RequestHeader) -> pingor
     if admission.injection.as_ref().is_none_or(|injection| injection.needles().is_empty()) {
         return Ok(());
     }
-    for name in [header::ACCEPT_ENCODING, GRPC_ACCEPTS] {
+    for name in [header::ACCEPT_ENCODING, GRPC_ACCEPTS, CONNECT_ACCEPTS] {
         if head.headers.contains_key(&name) {
             head.insert_header(name, IDENTITY)?;
         }
@@ -75,14 +87,16 @@ pub(super) fn begin(
 ) -> Result<Option<Scrubbing>, Denial> {
     let needles = admission.injection.as_ref().map(|injection| injection.needles());
     let Some(needles) = needles.filter(|needles| !needles.is_empty()) else { return Ok(None) };
-    let is_interim = head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS;
-    let is_empty =
-        asked.method == http::Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if is_interim || is_empty {
+    if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(None);
     }
+    let scrubber = || Scrubber::new(Arc::clone(needles));
+    if asked.method == http::Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        // There is to be no body; over HTTP/2 one may come all the same.
+        return Ok(Some(Scrubbing { decoder: None, text: Text::Whole(scrubber()) }));
+    }
     let is_strict = admission.route.scrub == Scrub::Strict;
-    let is_part = head.status == StatusCode::PARTIAL_CONTENT || head.headers.contains_key(header::CONTENT_RANGE);
+    let is_part = head.status == StatusCode::PARTIAL_CONTENT;
     if is_strict && is_part {
         return Err(UNSCRUBBABLE);
     }
@@ -95,7 +109,6 @@ pub(super) fn begin(
     if decoder.is_some() {
         decoded(asked, head).map_err(|_| Denial::Internal)?;
     }
-    let scrubber = || Scrubber::new(Arc::clone(needles));
     let text = match Messages::of(&head.headers, is_strict) {
         _ if head.status == StatusCode::SWITCHING_PROTOCOLS => {
             Text::Frames(Box::new(Frames::new(Arc::clone(needles), is_strict)))
@@ -137,7 +150,11 @@ fn decoded(asked: &RequestHeader, head: &mut ResponseHeader) -> pingora::Result<
     for name in OF_CODED {
         head.remove_header(name);
     }
-    head.remove_header(&header::TRANSFER_ENCODING);
+    let is_checksum = |name: &&HeaderName| name.as_str().starts_with(CHECKSUMS);
+    let checksums: Vec<_> = head.headers.keys().filter(is_checksum).cloned().collect();
+    for name in checksums.iter().chain([&header::TRANSFER_ENCODING]) {
+        head.remove_header(name);
+    }
     if asked.version != Version::HTTP_10 {
         // Pingora has looked for it before this.
         head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
@@ -162,8 +179,9 @@ impl Scrubbing {
 
     /// What was kept back, where trailers and not the end of the body say that it is over.
     pub(super) fn rest(&mut self) -> Bytes {
+        let rest = self.decoder.as_mut().and_then(|decoder| decoder.push(&[], true).ok()).unwrap_or_default();
         match &mut self.text {
-            Text::Whole(scrubber) | Text::Messages(scrubber, _) => scrubber.push(Bytes::new(), true),
+            Text::Whole(scrubber) | Text::Messages(scrubber, _) => scrubber.push(rest, true),
             Text::Frames(frames) => frames.rest(),
         }
     }
@@ -182,7 +200,10 @@ impl Text {
         match self {
             Self::Whole(scrubber) => Ok(scrubber.push(chunk, end)),
             Self::Messages(scrubber, messages) => {
-                let pieces = messages.split(chunk)?;
+                let mut pieces = messages.split(chunk)?;
+                if let [(only, is_whole)] = pieces.as_mut_slice() {
+                    return Ok(scrubber.push(std::mem::take(only), *is_whole || end));
+                }
                 let last = pieces.len().saturating_sub(1);
                 let mut all = BytesMut::new();
                 for (nth, (piece, is_whole)) in pieces.into_iter().enumerate() {
@@ -201,8 +222,10 @@ impl Text {
 /// Takes the trailer fields off that repeat a secret; tells how many.
 pub(super) fn strip_trailers(admission: &Admission, trailers: &mut HeaderMap) -> u64 {
     let Some(injection) = &admission.injection else { return 0 };
-    let repeats = |value: &HeaderValue| injection.needles().is_in(value.as_bytes());
-    let repeating: Vec<_> = trailers.iter().filter(|(_, value)| repeats(value)).map(|(name, _)| name.clone()).collect();
+    let repeats = |text: &[u8]| injection.needles().is_in(text);
+    let is_one =
+        |(name, value): &(&HeaderName, &HeaderValue)| repeats(value.as_bytes()) || repeats(name.as_str().as_bytes());
+    let repeating: Vec<_> = trailers.iter().filter(is_one).map(|(name, _)| name.clone()).collect();
     repeating.iter().for_each(|name| drop(trailers.remove(name)));
     repeating.len() as u64
 }

@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header};
-use pingora::http::RequestHeader;
+use http::{HeaderName, HeaderValue, Uri, Version, header};
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
 use zeroize::Zeroizing;
 
@@ -91,29 +91,30 @@ fn target(admission: &Admission, query: Option<&str>) -> Result<Uri> {
     target.map(Uri::from).map_err(|_| Error::explain(ErrorType::InternalError, "the request target"))
 }
 
-/// The fields of a response that do not reach the client: what would lead it past the proxy, what the proxy sets itself, and what repeats a
-/// secret that was put on the request, as redirects to the same place do.
-pub(super) fn strip_response(headers: &HeaderMap, injection: Option<&Injection>) -> Stripped {
-    let is_ours = |name: &HeaderName| *name == header::ALT_SVC || *name == REQUEST_ID;
-    let needles = injection.map(Injection::needles);
-    let repeats = |value: &[u8]| needles.is_some_and(|needles| needles.is_in(value));
-    let repeated =
-        |name: &HeaderName, value: &HeaderValue| repeats(value.as_bytes()) || repeats(name.as_str().as_bytes());
-    let mut fields = Stripped::default();
-    for (name, value) in headers {
-        let is_repeated = repeated(name, value);
-        if is_repeated || is_ours(name) {
-            fields.names.push(name.clone());
-            fields.repeated += u64::from(is_repeated);
+/// Takes off the fields of a response that do not reach the client: what would lead it past the proxy, what the proxy sets itself, and what
+/// repeats a secret that was put on the request, as redirects to the same place do. Tells how many were of the last sort.
+pub(super) fn strip_response(head: &mut ResponseHeader, injection: Option<&Injection>) -> Result<u64> {
+    for name in [header::ALT_SVC, REQUEST_ID] {
+        head.remove_header(&name);
+    }
+    let needles = injection.map(Injection::needles).filter(|needles| !needles.is_empty());
+    let Some(needles) = needles else { return Ok(0) };
+    // As it is written: in the map, names are in lower case.
+    let is_named = |name: &[u8]| needles.is_in(name);
+    let cased = head.case_header_iter();
+    let repeating = cased.filter(|(name, value)| needles.is_in(value.as_bytes()) || is_named(name.as_slice()));
+    let mut repeating: Vec<_> = repeating
+        .filter_map(|(name, _)| Some((HeaderName::from_bytes(name.as_slice()).ok()?, is_named(name.as_slice()))))
+        .collect();
+    let found = repeating.len() as u64;
+    repeating.dedup_by(|(one, _), (other, _)| one == other);
+    for (name, is_named) in repeating {
+        let is_clean = |value: &&HeaderValue| !is_named && !needles.is_in(value.as_bytes());
+        let clean: Vec<_> = head.headers.get_all(&name).iter().filter(is_clean).cloned().collect();
+        head.remove_header(&name);
+        for value in clean {
+            head.append_header(name.clone(), value)?;
         }
     }
-    fields
-}
-
-/// The fields of a response that do not reach the client.
-#[derive(Default)]
-pub(super) struct Stripped {
-    pub(super) names: Vec<HeaderName>,
-    /// How many of them repeated a secret.
-    pub(super) repeated: u64,
+    Ok(found)
 }

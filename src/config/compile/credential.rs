@@ -8,6 +8,7 @@ use http::HeaderName;
 use super::{Compiled, Compiler};
 use crate::config::file::{AwsCredential, CredentialTable, SeveralCredential, Text};
 use crate::domain::Name;
+use crate::inject::sigv4::is_s3;
 use crate::inject::{AwsPayload, AwsSettings, Credential, Method, Piece};
 use crate::target::Target;
 use crate::vault::{Slot, Vault};
@@ -98,7 +99,7 @@ impl Compiler<'_, '_> {
         };
         let (region, service) = (part(&table.region), part(&table.service));
         let payload = match &table.payload {
-            None if service.as_deref().is_some_and(|service| service.starts_with("s3")) => Some(AwsPayload::Unsigned),
+            None if service.as_deref().is_some_and(is_s3) => Some(AwsPayload::Unsigned),
             None => Some(AwsPayload::Signed),
             Some(text) => {
                 let payload = match text.get_ref().as_str() {

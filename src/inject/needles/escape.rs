@@ -1,4 +1,4 @@
-//! How one byte may be written: what an escape says, and what the beginning of one may still come to say.
+//! How one byte may be written: what an escape says.
 
 /// The longest escape, in bytes: `&#x00000041;`.
 pub(super) const LONGEST: usize = 12;
@@ -45,38 +45,6 @@ pub(super) fn read(text: &[u8]) -> impl Iterator<Item = (u8, usize)> {
         _ => (None, None),
     };
     one.into_iter().chain(two)
-}
-
-/// Whether the text, which ends too early to be read, is the beginning of an escape that says `want`.
-pub(super) fn may_become(text: &[u8], want: u8) -> bool {
-    let digits = [hex_digit(want >> 4), hex_digit(want & 15)];
-    let hexed = [&b"%"[..], b"%25", b"\\u00", b"\\x"].into_iter().any(|head| begins_hexed(text, head, digits));
-    let backslashed = || text == b"\\" && BACKSLASHED.iter().any(|(byte, _)| *byte == want);
-    let named = || NAMED.iter().any(|(byte, name)| *byte == want && text.len() < name.len() && name.starts_with(text));
-    hexed || backslashed() || named() || begins_numeric(text, want)
-}
-
-fn begins_hexed(text: &[u8], head: &[u8], digits: [u8; 2]) -> bool {
-    match text.strip_prefix(head) {
-        Some([]) => true,
-        Some([high]) => high.eq_ignore_ascii_case(&digits[0]),
-        Some(_) => false,
-        None => head.starts_with(text),
-    }
-}
-
-fn begins_numeric(text: &[u8], want: u8) -> bool {
-    let Some(number) = text.strip_prefix(b"&#") else { return b"&#".starts_with(text) };
-    let (canonical, digits) = match number {
-        [b'x' | b'X', digits @ ..] => (format!("{want:x}"), digits),
-        digits => (format!("{want}"), digits),
-    };
-    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
-    let rest = digits.get(zeros..).unwrap_or_default();
-    // A zero may be among the zeros already.
-    let is_zero = want == 0 && rest.is_empty() && zeros > 0;
-    let most = if is_zero { MOST_DIGITS } else { MOST_DIGITS - canonical.len() };
-    zeros <= most && canonical.as_bytes().get(..rest.len()).is_some_and(|own| own.eq_ignore_ascii_case(rest))
 }
 
 /// What `D;` or `xH;` says behind `&#`.
@@ -156,39 +124,6 @@ mod tests {
         ];
         for (text, want) in cases {
             assert_eq!(read(text.as_bytes()).collect::<Vec<_>>(), want, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_beginning_may_become_only_what_it_begins() {
-        for (text, want, expected) in [
-            ("%", b's', true),
-            ("%7", b's', true),
-            ("%6", b's', false),
-            ("%25", b's', true),
-            ("%25", b'%', true),
-            ("%257", b's', true),
-            ("\\", b's', true),
-            ("\\U", b's', false),
-            ("\\u00", b's', true),
-            ("\\u007", b's', true),
-            ("\\u01", b's', false),
-            ("\\X", b's', false),
-            ("&", b's', true),
-            ("&a", b'&', true),
-            ("&a", b's', false),
-            ("&#", b's', true),
-            ("&#00000", b's', true),
-            ("&#000000", b's', false),
-            ("&#11", b's', true),
-            ("&#115", b's', true),
-            ("&#1155", b's', false),
-            ("&#x000000", b's', true),
-            ("&#x0000000", b's', false),
-            ("&#00000000", 0, true),
-            ("&#000000000", 0, false),
-        ] {
-            assert_eq!(may_become(text.as_bytes(), want), expected, "{text} to {want}");
         }
     }
 }

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::Needles;
 use super::escape::{LONGEST, read};
+use super::hold::Class;
 use super::index::{Entry, Index};
 use super::needle::{Needle, is_base64};
 use super::walk::{behind_line_end, walk};
@@ -64,7 +65,6 @@ impl Needles {
             is_first,
             // Each byte may be escaped, and have a line end of two escapes before it.
             reach: longest * 3 * LONGEST,
-            longest,
             grams: Index::new(grams),
             pairs: Index::new(pairs),
             firsts: Index::new(firsts),
@@ -72,7 +72,7 @@ impl Needles {
             stride,
             has_wraps,
             has_blanks: has(&is_used, b' '),
-            is_used,
+            class: Class::of(&is_used),
         }
     }
 
@@ -125,7 +125,7 @@ impl Needles {
                 self.confirm(self.pairs.at(pair(*before, byte)), text, place, (1, place + len), found);
             }
             if self.has_wraps && matches!(byte, b'\r' | b'\n') {
-                let (behind, _) = behind_line_end(text, place);
+                let behind = behind_line_end(text, place);
                 self.look_at_line_end(text, place, behind, found);
             }
         }
@@ -163,7 +163,7 @@ impl Needles {
             let is_begun = || text.get(start..place).is_some_and(|own| needle.starts_with(own));
             if (skip == 1 || needle.is_wrapped)
                 && is_begun()
-                && let Some(end) = walk(needle, entry.place + skip, text, behind).end
+                && let Some(end) = walk(needle, entry.place + skip, text, behind)
             {
                 found(complete(needle, text, start..end));
             }

@@ -38,7 +38,7 @@ impl Scrubber {
         }
         let (came_from, is_dry) = (self.held.len(), chunk.is_empty());
         let mut text = self.join(chunk);
-        let keep_from = if end { text.len() } else { self.needles.pending_from(&text) };
+        let keep_from = if end { text.len() } else { self.needles.held_from(&text) };
         let mut matches = Vec::new();
         self.needles.scan(&text, &mut |one| matches.push(one));
         let mut masked_to = self.owed;

@@ -1,36 +1,24 @@
 //! A walk along one needle in a text, through whatever escapes and line ends the text has put into it.
 
-use super::escape::{LONGEST, is_introducer, may_become, read};
+use super::escape::{LONGEST, is_introducer, read};
 use super::needle::Needle;
 
-/// How a walk ended.
-pub(super) struct Walk {
-    /// Where the text has the whole needle behind it; the farthest such place.
-    pub(super) end: Option<usize>,
-    /// Whether the text ended while there was hope, be it for the needle or for a longer reading of it.
-    pub(super) is_pending: bool,
-}
-
-/// Walks along `needle` from its place `from`, and along `text` from `place`.
-pub(super) fn walk(needle: &Needle, mut from: usize, text: &[u8], mut place: usize) -> Walk {
-    let mut is_pending = false;
+/// Walks along `needle` from its place `from`, and along `text` from `place`; tells where the text has the whole needle behind it, at the
+/// farthest such place.
+pub(super) fn walk(needle: &Needle, mut from: usize, text: &[u8], mut place: usize) -> Option<usize> {
     while let Some(wants) = needle.at(from) {
         match sole_step(text, place, wants, needle.is_wrapped) {
             Sole::Step(len) => place += len,
-            Sole::None => return Walk { end: None, is_pending },
+            Sole::None => return None,
             Sole::Unknown => {
-                let (next, waits) = step_all(needle, from, text, &Places::of(place));
-                is_pending |= waits;
-                let Some(only) = next.only() else {
-                    let rest = walk_all(needle, from + 1, text, next);
-                    return Walk { is_pending: rest.is_pending || is_pending, ..rest };
-                };
+                let next = step_all(needle, from, text, &Places::of(place));
+                let Some(only) = next.only() else { return walk_all(needle, from + 1, text, next) };
                 place = only;
             }
         }
         from += 1;
     }
-    Walk { end: Some(place), is_pending }
+    Some(place)
 }
 
 /// What is at a place, if it can be read in one way only; nearly all of a way is made of that.
@@ -63,62 +51,55 @@ fn sole_step(text: &[u8], place: usize, wants: [u8; 2], is_wrapped: bool) -> Sol
 }
 
 /// The same from several places at once.
-fn walk_all(needle: &Needle, mut from: usize, text: &[u8], mut here: Places) -> Walk {
-    let mut is_pending = false;
+fn walk_all(needle: &Needle, mut from: usize, text: &[u8], mut here: Places) -> Option<usize> {
     while from < needle.len() && !here.is_empty() {
-        let (next, waits) = step_all(needle, from, text, &here);
-        is_pending |= waits;
-        here = next;
+        here = step_all(needle, from, text, &here);
         from += 1;
     }
-    Walk { end: here.iter().max(), is_pending }
+    here.iter().max()
 }
 
-/// The places behind every writing of the needle's next byte; and whether the text ended too early to tell of them all.
-fn step_all(needle: &Needle, from: usize, text: &[u8], here: &Places) -> (Places, bool) {
-    let (mut next, mut is_pending) = (Places::default(), false);
+/// The places behind every writing of the needle's next byte.
+fn step_all(needle: &Needle, from: usize, text: &[u8], here: &Places) -> Places {
+    let mut next = Places::default();
     for mut place in here.iter() {
         if needle.is_wrapped && from > 0 {
-            let (behind, waits) = behind_line_end(text, place);
-            is_pending |= waits;
-            place = behind;
+            place = behind_line_end(text, place);
         }
-        is_pending |= step(text, place, needle.at(from).unwrap_or_default(), &mut next);
+        step(text, place, needle.at(from).unwrap_or_default(), &mut next);
     }
-    (next, is_pending)
+    next
 }
 
-/// The place behind the line end which is at a place, or that place if none is there; and whether the text ended within it.
-pub(super) fn behind_line_end(text: &[u8], place: usize) -> (usize, bool) {
+/// The place behind the line end which is at a place, or that place if none is there.
+pub(super) fn behind_line_end(text: &[u8], place: usize) -> usize {
     if !text.get(place).is_some_and(|byte| matches!(byte, b'\r' | b'\n') || is_introducer(*byte)) {
-        return (place, false);
+        return place;
     }
     let one = |place: usize, want: u8| {
         let mut next = Places::default();
-        let waits = step(text, place, [want; 2], &mut next);
-        (next.iter().max(), waits)
+        step(text, place, [want; 2], &mut next);
+        next.iter().max()
     };
-    let (behind_cr, cr_waits) = one(place, b'\r');
-    let (behind_lf, lf_waits) = one(behind_cr.unwrap_or(place), b'\n');
-    (behind_lf.unwrap_or(place), cr_waits || lf_waits)
+    let behind_cr = one(place, b'\r').unwrap_or(place);
+    one(behind_cr, b'\n').unwrap_or(place)
 }
 
-/// Adds the places behind every writing of a wanted byte; says whether the text ended too early to tell of them all.
-fn step(text: &[u8], place: usize, wants: [u8; 2], next: &mut Places) -> bool {
+/// Adds the places behind every writing of a wanted byte.
+fn step(text: &[u8], place: usize, wants: [u8; 2], next: &mut Places) {
     let rest = text.get(place..).unwrap_or_default();
-    let Some(first) = rest.first() else { return true };
+    let Some(first) = rest.first() else { return };
     if wants.contains(first) {
         next.add(place + 1);
     }
     if !is_introducer(*first) {
-        return false;
+        return;
     }
     for (byte, len) in read(rest) {
         if wants.contains(&byte) {
             next.add(place + len);
         }
     }
-    rest.len() < LONGEST && wants.iter().any(|want| may_become(rest, *want))
 }
 
 /// Places in a text at which a walk may be at the same time, for `%25` may say `%` as well as itself. Only secrets made of nothing but
