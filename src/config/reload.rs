@@ -86,6 +86,8 @@ pub fn load(file: &Path, number: u64, engines: &Engines) -> (Watched, Result<Pla
     (watched, plan.map_err(LoadError::Wrong))
 }
 
+/// How long a reload waits for new secrets. Those that are not there then are asked for on.
+const PRIMED_WITHIN: Duration = Duration::from_secs(5);
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -158,9 +160,12 @@ impl Reloader {
                 return Err(refused.map_or_else(ReloadError::Load, |_| ReloadError::NeedsRestart));
             }
         };
-        // The first request under the new snapshot finds addresses and keys.
+        // The first request under the new snapshot finds secrets, addresses and keys.
+        let services = Arc::clone(&self.services);
+        let read = tokio::task::spawn_blocking(move || services.engines.vaults.prime(PRIMED_WITHIN)).await;
+        read.map_err(|_| ReloadError::Interrupted)?;
         self.services.engines.targets.resolve_now().await;
-        let _ = tokio::time::timeout(Duration::from_secs(5), self.services.engines.authenticators.prime()).await;
+        let _ = tokio::time::timeout(PRIMED_WITHIN, self.services.engines.authenticators.prime()).await;
         self.taken.store(Arc::new(watched));
         self.services.swap(plan.snapshot);
         *newest = number;

@@ -203,6 +203,7 @@ fn conf(process: &Process, run_directory: &process::RunDirectory) -> ServerConf 
 fn prime(services: &Services) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| StartError::Internal(error.to_string()))?;
+    services.engines.vaults.prime(Duration::from_secs(5));
     runtime.block_on(async {
         // Until somebody waits for it, a hang-up would end the process. What changes meanwhile is reloaded without one.
         let _hangups = signal(SignalKind::hangup());

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::crypto::OpenError;
+use crate::net::NetError;
 
 /// Why there is no secret, or why its last reading failed. Names no path and no value: whoever logs it adds the slot's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,18 @@ pub enum VaultError {
     SealedEmpty,
     /// The sealed file does not open.
     Sealed(OpenError),
+    /// The server cannot be asked.
+    Call(NetError),
+    /// The server does not let this gateway read it.
+    Refused,
+    /// The server is sealed, or stands by.
+    Closed,
+    /// The server's answer makes no sense.
+    Answer,
+    /// The program took too long.
+    Late,
+    /// The program failed.
+    Failed,
     /// The sealed file opens, and its content is not what this version writes.
     SealedContent,
 }
@@ -57,6 +70,12 @@ impl fmt::Display for VaultError {
             Self::SealedEmpty => {
                 "the sealed file is empty; restore it from a backup, or remove it and run `claviger vault init`"
             }
+            Self::Call(error) => return write!(f, "the vault cannot be asked: {error}"),
+            Self::Refused => "the vault does not let this gateway read it: look at its token or role, and the policy",
+            Self::Closed => "the vault is sealed, or stands by",
+            Self::Answer => "the vault's answer makes no sense",
+            Self::Late => "the program took longer than `timeout`",
+            Self::Failed => "the program failed: run it by hand, with no more of the environment than PATH and HOME",
             Self::Sealed(error) => return write!(f, "the sealed file does not open: {error}"),
             Self::SealedContent => {
                 "the sealed file holds what this version does not read; use the version that wrote it"

@@ -1,20 +1,26 @@
 //! The closed set of secret providers, and the slots through which the data plane reads secrets. Nothing here knows what a secret is for.
 
+mod command;
 mod error;
 mod files;
+mod hashicorp;
 mod key_source;
 mod provider;
 mod sealed;
 mod settings;
 mod slot;
+mod worker;
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::domain::{Name, Retained, SecretRef};
 
+pub use command::CommandSettings;
 pub use error::VaultError;
+pub use hashicorp::{HashicorpSettings, Login};
 pub use key_source::{create_key, load_key};
 pub use sealed::{Entries, SealedFile};
 pub use settings::{KeySource, Kind, Settings};
@@ -42,6 +48,29 @@ impl Vaults {
     /// Every vault in use, each to be refreshed by itself: one that hangs must not keep the others from being looked at.
     pub fn in_use(&self) -> Vec<Arc<Vault>> {
         self.0.in_use()
+    }
+
+    /// Reads the secrets that were never read, of all vaults at once; returns when that is done, or after so long. Blocks.
+    pub fn prime(&self, patience: Duration) {
+        let (done, all_done) = mpsc::channel();
+        for vault in self.in_use().into_iter().filter(|vault| vault.is_unread()) {
+            let done = done.clone();
+            // One that hangs is left to itself.
+            thread::spawn(move || {
+                vault.refresh();
+                let _ = done.send(());
+            });
+        }
+        drop(done);
+        let until = Instant::now() + patience;
+        while all_done.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok() {}
+    }
+
+    /// Ends the leases and tokens that were had for this process alone, as far as that takes no longer than this. Blocks.
+    pub fn close(&self, patience: Duration) {
+        for vault in self.in_use() {
+            vault.provider.close(patience);
+        }
     }
 
     #[cfg(test)]
@@ -84,8 +113,8 @@ impl Vault {
         }
     }
 
-    /// The slot of the secret at this path: the same one while somebody uses it. A new one is read before this returns (blocking file I/O);
-    /// whether there is a secret, its [`Slot::load`] says.
+    /// The slot of the secret at this path: the same one while somebody uses it. A new one is read before this returns (blocking file I/O),
+    /// unless somebody would have to be asked: that is for [`Vaults::prime`]. Whether there is a secret, its [`Slot::load`] says.
     pub fn slot(&self, path: &str) -> Arc<Slot> {
         self.slot_at(path, Instant::now())
     }
@@ -94,7 +123,9 @@ impl Vault {
         let Ok(slot) = self.slots.get(path.to_owned(), |path| {
             let name = SecretRef { vault: self.name.clone(), path: path.clone() };
             let slot = Slot::new(name, self.max_stale, now);
-            slot.refresh(&self.provider.pass(), now);
+            if !self.provider.is_remote() {
+                slot.refresh(&self.provider.pass(), now);
+            }
             Ok::<_, Infallible>(slot)
         });
         slot
@@ -114,9 +145,15 @@ impl Vault {
             return;
         }
         let pass = self.provider.pass();
-        for slot in slots {
+        for slot in &slots {
             slot.refresh(&pass, now);
         }
+        let used = slots.iter().map(|slot| slot.name().path.clone()).collect();
+        self.provider.keep(&used);
+    }
+
+    fn is_unread(&self) -> bool {
+        self.provider.is_remote() && self.slots.in_use().iter().any(|slot| slot.is_unread())
     }
 }
 

@@ -1,15 +1,19 @@
 //! The closed set of providers: how each one looks for change and reads.
 
 use std::cell::OnceCell;
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::domain::Secret;
 
+use super::command::Program;
 use super::files::{self, Access, ReadError, Stamp};
+use super::hashicorp::Hashicorp;
 use super::key_source::{self, load_key};
 use super::sealed::{SealedFile, check_secret};
 use super::{Entries, KeySource, Kind, MAX_SECRET, VaultError};
@@ -23,6 +27,10 @@ pub(super) enum Provider {
     Environment { prefix: String },
     /// See [`Kind::Directory`].
     Directory { root: PathBuf },
+    /// See [`Kind::Hashicorp`].
+    Hashicorp(Box<Mutex<Hashicorp>>),
+    /// See [`Kind::Command`].
+    Command(Box<Mutex<Program>>),
 }
 
 /// What was seen of a source when a secret was read from it; as long as it is the same, so is the secret.
@@ -34,6 +42,10 @@ pub(super) enum Mark {
     File(Stamp),
     /// A sealed file and its key's file.
     Sealed(Stamp, Option<Stamp>),
+    /// What a server said when it was asked this often.
+    Version(u64),
+    /// Nobody is asked before that.
+    Until(Instant),
 }
 
 /// What a look at one secret found.
@@ -41,8 +53,31 @@ pub(super) enum Mark {
 pub(super) enum Look {
     /// The source is as it was at the mark.
     Unchanged,
-    /// The source answered: this is the secret, or what is wrong with it. Without a mark, it has to be read again next time.
-    Read(Option<Mark>, Result<Secret, VaultError>),
+    /// It is not time to ask again.
+    NotDue,
+    /// It is as it was when it was last asked for, and good until its lease ends.
+    Renewed {
+        /// When the lease is over.
+        ends: Option<Instant>,
+        /// When the source last said so; now, where that is left out.
+        confirmed: Option<Instant>,
+    },
+    /// The source answered.
+    Read {
+        /// Without one, it has to be read again next time.
+        mark: Option<Mark>,
+        /// The secret, or what is wrong with it.
+        outcome: Result<Secret, VaultError>,
+        /// When its lease is over.
+        ends: Option<Instant>,
+    },
+}
+
+impl Look {
+    /// A secret without a lease, or what is wrong with it.
+    fn read(mark: Option<Mark>, outcome: Result<Secret, VaultError>) -> Self {
+        Self::Read { mark, outcome, ends: None }
+    }
 }
 
 impl Provider {
@@ -51,6 +86,30 @@ impl Provider {
             Kind::SealedFile { path, key } => Self::SealedFile { file: SealedFile::new(path), key },
             Kind::Environment { prefix } => Self::Environment { prefix },
             Kind::Directory { path } => Self::Directory { root: path },
+            Kind::Hashicorp(settings) => Self::Hashicorp(Box::new(Mutex::new(Hashicorp::new(&settings)))),
+            Kind::Command(settings) => Self::Command(Box::new(Mutex::new(Program::new(&settings)))),
+        }
+    }
+
+    /// Whether looking may wait for others, so that nobody who compiles a configuration does.
+    pub(super) fn is_remote(&self) -> bool {
+        match self {
+            Self::SealedFile { .. } | Self::Environment { .. } | Self::Directory { .. } => false,
+            Self::Hashicorp(_) | Self::Command(_) => true,
+        }
+    }
+
+    /// Forgets all but these paths.
+    pub(super) fn keep(&self, used: &HashSet<String>) {
+        if let Self::Hashicorp(server) = self {
+            lock(server).keep(used);
+        }
+    }
+
+    /// Ends what was had for this process alone.
+    pub(super) fn close(&self, within: Duration) {
+        if let Self::Hashicorp(server) = self {
+            lock(server).close(within);
         }
     }
 
@@ -73,11 +132,13 @@ impl Pass<'_> {
     ///
     /// # Errors
     /// When the source does not answer.
-    pub(super) fn look(&self, path: &str, seen: Option<Mark>) -> Result<Look, VaultError> {
+    pub(super) fn look(&self, path: &str, seen: Option<Mark>, now: Instant) -> Result<Look, VaultError> {
         match self.provider {
+            Provider::Hashicorp(server) => lock(server).look(path, seen, now),
+            Provider::Command(program) => lock(program).look(path, seen, now),
             Provider::SealedFile { file, key } => self.look_in_sealed(file, key, path, seen),
             Provider::Environment { .. } if seen.is_some() => Ok(Look::Unchanged),
-            Provider::Environment { prefix } => Ok(Look::Read(Some(Mark::Constant), read_variable(prefix, path))),
+            Provider::Environment { prefix } => Ok(Look::read(Some(Mark::Constant), read_variable(prefix, path))),
             Provider::Directory { root } => look_in_directory(root, path, seen),
         }
     }
@@ -100,8 +161,12 @@ impl Pass<'_> {
             check_secret(secret)?;
             Ok(Secret::new(secret.expose().to_vec()))
         });
-        Ok(Look::Read(*mark, secret))
+        Ok(Look::read(*mark, secret))
     }
+}
+
+fn lock<T>(one: &Mutex<T>) -> MutexGuard<'_, T> {
+    one.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn open(file: &SealedFile, key: &KeySource) -> Result<(Entries, Option<Mark>), VaultError> {
@@ -116,7 +181,7 @@ fn open(file: &SealedFile, key: &KeySource) -> Result<(Entries, Option<Mark>), V
 fn look_in_directory(root: &Path, path: &str, seen: Option<Mark>) -> Result<Look, VaultError> {
     // References were checked when they were parsed; a path that leaves the directory must not depend on that alone.
     if path.split('/').any(|segment| matches!(segment, "" | "." | "..")) || path.contains('\0') {
-        return Ok(Look::Read(None, Err(VaultError::Escapes)));
+        return Ok(Look::read(None, Err(VaultError::Escapes)));
     }
     let file = root.join(path);
     if seen.is_some() && Stamp::of(&file).is_ok_and(|stamp| seen == Some(Mark::File(stamp))) {
@@ -126,11 +191,11 @@ fn look_in_directory(root: &Path, path: &str, seen: Option<Mark>) -> Result<Look
         Ok((mut content, stamp)) => {
             let secret = Secret::new(std::mem::take(&mut *content)).trim_line_end();
             let checked = check_secret(&secret).map(|()| secret);
-            Ok(Look::Read(stamp.is_settled(SystemTime::now()).then_some(Mark::File(stamp)), checked))
+            Ok(Look::read(stamp.is_settled(SystemTime::now()).then_some(Mark::File(stamp)), checked))
         }
         // The name is gone while the directory answers: removed, not away.
         Err(ReadError::Io(error)) if is_absent(error.kind()) && root.is_dir() => {
-            Ok(Look::Read(None, Err(VaultError::NotFound)))
+            Ok(Look::read(None, Err(VaultError::NotFound)))
         }
         Err(error) => Err(error.of_vault()),
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::{CommandSettings, HashicorpSettings};
 use crate::domain::Name;
 
 /// One vault as configured. Equal settings share one running [`super::Vault`] across reloads.
@@ -46,6 +47,11 @@ pub enum Kind {
         /// The directory.
         path: PathBuf,
     },
+    /// A server of HashiCorp Vault or OpenBao. A secret's path is its mount and the path below it, and behind `#` a field, `value` where
+    /// none is named.
+    Hashicorp(Box<HashicorpSettings>),
+    /// A program that prints secrets.
+    Command(CommandSettings),
 }
 
 /// Where a master key is, in its text form; white space around it is dropped.

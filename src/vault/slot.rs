@@ -37,6 +37,8 @@ struct Held {
     version: u64,
     secret: Option<Arc<Secret>>,
     fault: Option<VaultError>,
+    /// When the lease is over, where there is one: nobody may use the secret after it.
+    ends: Option<Instant>,
 }
 
 /// What operators may know of a slot.
@@ -50,6 +52,8 @@ pub struct SlotStatus {
     pub usable: bool,
     /// How long ago the source last agreed with what the slot holds; none when it never had a secret.
     pub age: Option<Duration>,
+    /// How much longer its lease lasts, where it has one.
+    pub lease: Option<Duration>,
     /// Why the last look failed, where it did.
     pub fault: Option<VaultError>,
 }
@@ -57,7 +61,7 @@ pub struct SlotStatus {
 impl Slot {
     /// A slot that has not been read yet.
     pub(super) fn new(name: SecretRef, max_stale: Duration, now: Instant) -> Self {
-        let held = ArcSwap::from_pointee(Held { version: 0, secret: None, fault: None });
+        let held = ArcSwap::from_pointee(Held { version: 0, secret: None, fault: None, ends: None });
         Self { name, max_stale, created: now, confirmed: AtomicU64::new(0), held, seen: Mutex::new(None) }
     }
 
@@ -67,6 +71,12 @@ impl Slot {
     /// Why there is none; whatever needed it has to be refused.
     pub fn load(&self) -> Result<Arc<Secret>, VaultError> {
         self.load_at(Instant::now()).map(|(_, secret)| secret)
+    }
+
+    /// Whether nobody has looked for it yet.
+    pub(super) fn is_unread(&self) -> bool {
+        let held = self.held.load();
+        held.version == 0 && held.fault.is_none()
     }
 
     /// Where the secret is kept.
@@ -86,7 +96,9 @@ impl Slot {
     pub fn load_at(&self, now: Instant) -> Result<(u64, Arc<Secret>), VaultError> {
         let held = self.held.load();
         match &held.secret {
-            Some(secret) if self.age(now) <= self.max_stale => Ok((held.version, Arc::clone(secret))),
+            Some(secret) if self.age(now) <= self.max_stale && held.ends.is_none_or(|ends| now < ends) => {
+                Ok((held.version, Arc::clone(secret)))
+            }
             Some(_) | None => Err(held.fault.unwrap_or(VaultError::Stale)),
         }
     }
@@ -98,6 +110,7 @@ impl Slot {
             version: held.version,
             usable: self.load_at(now).is_ok(),
             age: (held.version > 0).then(|| self.age(now)),
+            lease: held.ends.map(|ends| ends.saturating_duration_since(now)),
             fault: held.fault,
         }
     }
@@ -105,34 +118,45 @@ impl Slot {
     /// Looks at the source and takes over what it says.
     pub(super) fn refresh(&self, pass: &Pass<'_>, now: Instant) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = match pass.look(&self.name.path, *seen) {
-            Ok(Look::Unchanged) => None,
-            Ok(Look::Read(mark, outcome)) => {
-                *seen = mark;
-                Some(outcome)
-            }
-            Err(fault) => {
-                *seen = None;
-                Some(Err(fault))
-            }
-        };
+        let looked = pass.look(&self.name.path, *seen, now);
         let held = self.held.load_full();
-        match (outcome, held.fault) {
-            (Some(Ok(secret)), _) => self.accept(&held, secret, now),
-            (None, None) => self.confirm(now),
-            (Some(Err(fault)), _) | (None, Some(fault)) => self.fail(&held, fault, now),
+        match (looked, held.fault) {
+            (Ok(Look::NotDue), _) => {}
+            (Ok(Look::Unchanged), None) => self.confirm(now),
+            (Ok(Look::Unchanged), Some(fault)) => self.fail(&held, fault, now),
+            (Ok(Look::Renewed { ends, confirmed }), fault) => {
+                if ends != held.ends || fault.is_some() {
+                    let secret = held.secret.clone();
+                    self.held.store(Arc::new(Held { version: held.version, secret, fault: None, ends }));
+                }
+                self.confirm(confirmed.unwrap_or(now));
+            }
+            (Ok(Look::Read { mark, outcome, ends }), _) => {
+                *seen = mark;
+                match outcome {
+                    Ok(secret) => self.accept(&held, secret, ends, now),
+                    Err(fault) => self.fail(&held, fault, now),
+                }
+            }
+            (Err(fault), _) => {
+                *seen = None;
+                self.fail(&held, fault, now);
+            }
         }
     }
 
-    fn accept(&self, held: &Held, secret: Secret, now: Instant) {
+    fn accept(&self, held: &Held, secret: Secret, ends: Option<Instant>, now: Instant) {
         let same = held.secret.as_ref().filter(|old| constant_time_eq(old.expose(), secret.expose()));
         let (version, kept) = match same {
             Some(old) => (held.version, Arc::clone(old)),
             None => (held.version + 1, Arc::new(secret)),
         };
-        if version != held.version || held.fault.is_some() {
+        let is_news = version != held.version || held.fault.is_some();
+        if is_news {
             log::info!("secret {}: version {version} is in use", self.name);
-            self.held.store(Arc::new(Held { version, secret: Some(kept), fault: None }));
+        }
+        if is_news || ends != held.ends {
+            self.held.store(Arc::new(Held { version, secret: Some(kept), fault: None, ends }));
         }
         self.confirm(now);
     }
@@ -152,7 +176,7 @@ impl Slot {
             None => log::error!("secret {}: {fault}; what needs it is refused", self.name),
         }
         let version = held.version + u64::from(withdrawn);
-        self.held.store(Arc::new(Held { version, secret: keeps.cloned(), fault: Some(fault) }));
+        self.held.store(Arc::new(Held { version, secret: keeps.cloned(), fault: Some(fault), ends: held.ends }));
     }
 
     fn confirm(&self, now: Instant) {
@@ -181,6 +205,12 @@ fn is_final(fault: VaultError) -> bool {
         | VaultError::KeyMalformed
         | VaultError::SealedEmpty
         | VaultError::Sealed(_)
-        | VaultError::SealedContent => false,
+        | VaultError::SealedContent
+        | VaultError::Call(_)
+        | VaultError::Refused
+        | VaultError::Closed
+        | VaultError::Answer
+        | VaultError::Late
+        | VaultError::Failed => false,
     }
 }

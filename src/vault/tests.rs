@@ -135,12 +135,14 @@ fn an_unchanged_file_is_not_read_again() {
     let path = f.root().join("token");
     fs::write(&path, "one").expect("written");
     let (_slot, provider) = (f.slot("token"), &f.vault.provider);
-    let provider::Look::Read(mark, _) = provider.pass().look("token", None).expect("read") else { panic!("read") };
+    let provider::Look::Read { mark, .. } = provider.pass().look("token", None, f.start).expect("read") else {
+        panic!("read")
+    };
     assert!(mark.is_none(), "a file written this moment may be written again within one tick of its clock");
     let seen = provider::Mark::File(files::Stamp::of(&path).expect("a stamp"));
-    assert!(matches!(provider.pass().look("token", Some(seen)), Ok(provider::Look::Unchanged)));
+    assert!(matches!(provider.pass().look("token", Some(seen), f.start), Ok(provider::Look::Unchanged)));
     fs::write(&path, "longer").expect("written");
-    assert!(matches!(provider.pass().look("token", Some(seen)), Ok(provider::Look::Read(..))));
+    assert!(matches!(provider.pass().look("token", Some(seen), f.start), Ok(provider::Look::Read { .. })));
 }
 
 /// The kubelet writes a new directory and renames a symlink over `..data`; the files are symlinks through it.

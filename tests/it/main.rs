@@ -41,4 +41,5 @@ mod swap;
 mod tls;
 mod tokens;
 mod upgrade;
+mod vaults;
 mod withdrawn;

@@ -5,10 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Compiled, Compiler};
-use crate::config::file::{SealedFileTable, Text, VaultTable};
-use crate::config::values::Period;
+use crate::config::file::{HashicorpTable, SealedFileTable, Text, VaultTable};
+use crate::config::values::{Period, Spanned};
 use crate::domain::{Name, SecretRef};
-use crate::vault::{KeySource, Kind, Settings, Slot, Vault};
+use crate::net::{Client, ClientSettings};
+use crate::vault::{CommandSettings, HashicorpSettings, KeySource, Kind, Login, Settings, Slot, Vault};
+
+/// Where Kubernetes mounts the token of a pod's service account.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 impl Compiler<'_, '_> {
     pub(super) fn vault(&mut self, name: &Name, (span, table): (Range<usize>, VaultTable)) -> Option<Arc<Vault>> {
@@ -21,9 +25,103 @@ impl Compiler<'_, '_> {
             VaultTable::Directory(table) => {
                 (Kind::Directory { path: self.path(table.path.get_ref()) }, table.max_stale)
             }
+            VaultTable::Hashicorp(table) => {
+                let (refresh, timeout) = self.pace(table.refresh.as_ref(), 30, table.timeout.as_ref());
+                let kind = self.hashicorp(span.clone(), &table, refresh?, timeout?)?;
+                (Kind::Hashicorp(Box::new(kind)), self.longer_than(span.clone(), table.max_stale, refresh?)?)
+            }
+            VaultTable::Command(table) => {
+                let (refresh, timeout) = self.pace(table.refresh.as_ref(), 60, table.timeout.as_ref());
+                let program = self.program(&table.program)?;
+                let settings = CommandSettings { program, refresh: refresh?, timeout: timeout? };
+                (Kind::Command(settings), self.longer_than(span.clone(), table.max_stale, refresh?)?)
+            }
         };
         let max_stale = self.max_stale(span, max_stale)?;
         Some(self.engines.vaults.open(&Settings { name: name.clone(), kind, max_stale }))
+    }
+
+    /// How often, and how long at most.
+    fn pace(
+        &mut self,
+        refresh: Option<&Spanned<Period>>,
+        default: u64,
+        timeout: Option<&Spanned<Period>>,
+    ) -> (Option<Duration>, Option<Duration>) {
+        let seconds = Duration::from_secs;
+        let rule = "secrets are asked for again every 1s to 1h";
+        let refresh = self.within(refresh, seconds(default), seconds(1), seconds(3600), rule);
+        let rule = "asking takes at most 30s, and no less than 100ms";
+        (refresh, self.within(timeout, seconds(5), Duration::from_millis(100), seconds(30), rule))
+    }
+
+    /// A value that is good for no longer than it takes to ask again would be none in between.
+    #[expect(clippy::option_option, reason = "wrong and left out are two things")]
+    fn longer_than(
+        &mut self,
+        span: Range<usize>,
+        max_stale: Option<Period>,
+        refresh: Duration,
+    ) -> Option<Option<Period>> {
+        let longest = max_stale.as_ref().map_or(Settings::DEFAULT_STALE, |Period(duration)| *duration);
+        if longest < refresh * 2 {
+            let cure = "make it two times `refresh`, or more";
+            self.report.add(span, "`max_stale` is too short: a value would be too old before it is read again", cure);
+            return None;
+        }
+        Some(max_stale)
+    }
+
+    fn program(&mut self, words: &Spanned<Vec<String>>) -> Option<Vec<String>> {
+        let all = words.get_ref();
+        if all.first().is_none_or(|program| program.is_empty() || program.contains(CommandSettings::PATH)) {
+            let cure = "write the program and its arguments, such as `[\"/usr/bin/pass\", \"show\", \"{path}\"]`";
+            self.report.add(words.span(), "`program` names no program", cure);
+            return None;
+        }
+        Some(all.clone())
+    }
+
+    fn hashicorp(
+        &mut self,
+        span: Range<usize>,
+        table: &HashicorpTable,
+        refresh: Duration,
+        timeout: Duration,
+    ) -> Option<HashicorpSettings> {
+        let authorities = match &table.ca {
+            Some(path) => Some(String::from_utf8_lossy(&self.file(path)?).into_owned()),
+            None => None,
+        };
+        let limits = ClientSettings { egress: self.egress.clone(), authorities, timeout, ..ClientSettings::default() };
+        let client = ClientSettings { connect_timeout: limits.connect_timeout.min(timeout), ..limits };
+        let place = table.ca.as_ref().unwrap_or(&table.url);
+        let made = self.report.take(place.span(), Client::new(client.clone()), "name a PEM file of authorities")?;
+        let url = table.url.get_ref();
+        self.report.take(table.url.span(), made.check(url), "write an https URL, or http on loopback")?;
+        let mount = |given: &Option<String>, default: &str| given.clone().unwrap_or_else(|| default.to_owned());
+        let login = match (&table.token_file, &table.token_env, &table.app_role, &table.kubernetes) {
+            (Some(file), None, None, None) => Login::TokenFile(self.path(file)),
+            (None, Some(variable), None, None) => Login::TokenEnv(variable.clone()),
+            (None, None, Some(role), None) => Login::AppRole {
+                mount: mount(&role.mount, "approle"),
+                role_id: role.role_id.clone(),
+                secret_id_file: self.path(&role.secret_id_file),
+            },
+            (None, None, None, Some(role)) => Login::Kubernetes {
+                mount: mount(&role.mount, "kubernetes"),
+                role: role.role.clone(),
+                token_file: self.path(role.token_file.as_deref().unwrap_or(SERVICE_ACCOUNT)),
+            },
+            _ => {
+                let cure = "write exactly one of `token_file`, `token_env`, `app_role`, `kubernetes`";
+                self.report.add(span, "a server's token comes from one place", cure);
+                return None;
+            }
+        };
+        let kv2 = table.kv2.clone().unwrap_or_else(|| vec!["secret".to_owned()]);
+        let kv2 = kv2.iter().map(|mount| mount.trim_matches('/').to_owned()).collect();
+        Some(HashicorpSettings { url: url.clone(), namespace: table.namespace.clone(), kv2, login, refresh, client })
     }
 
     fn max_stale(&mut self, span: Range<usize>, written: Option<Period>) -> Option<Duration> {

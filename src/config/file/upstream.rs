@@ -18,6 +18,10 @@ pub(in crate::config) enum VaultTable {
     Environment(EnvironmentTable),
     /// A directory with one file per secret, as Kubernetes mounts them.
     Directory(DirectoryTable),
+    /// A server of HashiCorp Vault or OpenBao.
+    Hashicorp(Box<HashicorpTable>),
+    /// A program that prints secrets.
+    Command(CommandTable),
 }
 
 /// `[vault.NAME.sealed_file]`. The master key comes from exactly one of `key_file`, `key_env`, `systemd_credential`.
@@ -51,6 +55,76 @@ pub(in crate::config) struct DirectoryTable {
     /// The directory.
     pub(in crate::config) path: Text,
     /// How long the last good value serves while a file cannot be read. Default `5m`.
+    pub(in crate::config) max_stale: Option<Period>,
+}
+
+/// `[vault.NAME.hashicorp]`. A secret is named `NAME:MOUNT/PATH#FIELD`; without a field it is `value`. The token comes from exactly one of
+/// `token_file`, `token_env`, `app_role`, `kubernetes`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct HashicorpTable {
+    /// An `https` URL, or `http` on loopback, such as `https://vault.internal:8200`.
+    pub(in crate::config) url: Text,
+    /// The namespace. Default: none.
+    pub(in crate::config) namespace: Option<String>,
+    /// A PEM file of the authorities that prove the server. Default: those of the system.
+    pub(in crate::config) ca: Option<Text>,
+    /// The mounts that are of version 2 of the key-value engine. Others are read as they are: version 1, and engines that make secrets for a
+    /// time. Default `["secret"]`.
+    pub(in crate::config) kv2: Option<Vec<String>>,
+    /// A file with a token. Default: another source.
+    pub(in crate::config) token_file: Option<String>,
+    /// An environment variable with a token. Default: another source.
+    pub(in crate::config) token_env: Option<String>,
+    /// The AppRole that logs in. Default: another source.
+    pub(in crate::config) app_role: Option<AppRoleTable>,
+    /// The role of Kubernetes that logs in. Default: another source.
+    pub(in crate::config) kubernetes: Option<KubernetesRoleTable>,
+    /// How often a secret without a lease is read again, 1s to 1h. Default `30s`.
+    pub(in crate::config) refresh: Option<Spanned<Period>>,
+    /// How long one call may take, at most 30s. Default `5s`.
+    pub(in crate::config) timeout: Option<Spanned<Period>>,
+    /// How long the last good value serves while the server cannot be asked, and never longer than its lease. Default `5m`.
+    pub(in crate::config) max_stale: Option<Period>,
+}
+
+/// The AppRole method.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct AppRoleTable {
+    /// The role's id.
+    pub(in crate::config) role_id: String,
+    /// A file with the secret id.
+    pub(in crate::config) secret_id_file: String,
+    /// Where the method is mounted. Default `approle`.
+    pub(in crate::config) mount: Option<String>,
+}
+
+/// The Kubernetes method.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct KubernetesRoleTable {
+    /// The role.
+    pub(in crate::config) role: String,
+    /// A file with the service account's token. Default `/var/run/secrets/kubernetes.io/serviceaccount/token`.
+    pub(in crate::config) token_file: Option<String>,
+    /// Where the method is mounted. Default `kubernetes`.
+    pub(in crate::config) mount: Option<String>,
+}
+
+/// `[vault.NAME.command]`. The program prints one secret and ends with 0; 44 says that there is none. It has no more of the environment than
+/// `PATH` and `HOME`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct CommandTable {
+    /// The program and its arguments, in which `{path}` stands for the secret's path, such as `["/usr/bin/pass", "show", "{path}"]`. No shell
+    /// looks at them.
+    pub(in crate::config) program: Spanned<Vec<String>>,
+    /// How often a secret is asked for again, 1s to 1h. Default `1m`.
+    pub(in crate::config) refresh: Option<Spanned<Period>>,
+    /// How long the program may take, at most 30s. Default `5s`.
+    pub(in crate::config) timeout: Option<Spanned<Period>>,
+    /// How long the last good value serves while the program fails. Default `5m`.
     pub(in crate::config) max_stale: Option<Period>,
 }
 

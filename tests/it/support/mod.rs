@@ -21,6 +21,7 @@ pub(crate) mod signer;
 pub(crate) mod streams;
 pub(crate) mod tls;
 pub(crate) mod upstream;
+pub(crate) mod vault;
 pub(crate) mod websocket;
 
 use std::time::{Duration, Instant};

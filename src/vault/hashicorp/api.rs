@@ -1,0 +1,275 @@
+//! The calls to the server (Vault HTTP API: authentication, key-value engines, leases), with a token that is kept alive.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::{HashicorpSettings, Login, secret};
+use crate::domain::Secret;
+use crate::net::{Answer, Client, NetError, Question};
+use crate::vault::VaultError;
+use crate::vault::files::{self, Access};
+
+/// One server, and the token that it gave.
+#[derive(Debug)]
+pub(super) struct Api {
+    settings: HashicorpSettings,
+    client: Result<Client, NetError>,
+    token: Option<Token>,
+}
+
+struct Token {
+    value: Secret,
+    /// Whether it was had by logging in, and so is ended with this process.
+    is_own: bool,
+    is_renewable: bool,
+    renew_at: Option<Instant>,
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// What was read at one path.
+#[derive(Debug)]
+pub(super) struct Document {
+    fields: BTreeMap<String, Secret>,
+    pub(super) lease: Option<Lease>,
+}
+
+/// How long it is good for.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pub(super) id: String,
+    pub(super) lasts: Duration,
+    pub(super) renewable: bool,
+}
+
+/// What every answer is.
+#[derive(Deserialize)]
+struct Body {
+    #[serde(default)]
+    data: Option<Value>,
+    #[serde(default)]
+    auth: Option<Auth>,
+    #[serde(default)]
+    lease_id: String,
+    #[serde(default)]
+    lease_duration: u64,
+    #[serde(default)]
+    renewable: bool,
+}
+
+#[derive(Deserialize)]
+struct Auth {
+    client_token: Zeroizing<String>,
+    #[serde(default)]
+    lease_duration: u64,
+    #[serde(default)]
+    renewable: bool,
+}
+
+const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
+const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
+/// What clients say so that no page in a browser can (Vault HTTP API, "The X-Vault-Request Header").
+const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
+/// What a path may not hold as it is.
+const PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'?').add(b'#').add(b'%').add(b'"').add(b'<').add(b'>').add(b'`');
+/// The longest file with something to log in with, in bytes.
+const MAX_FILE: usize = 64 * 1024;
+
+impl Document {
+    /// One of its fields.
+    pub(super) fn field(&self, name: &str) -> Result<Secret, VaultError> {
+        let field = self.fields.get(name).ok_or(VaultError::NotFound)?;
+        Ok(Secret::new(field.expose().to_vec()))
+    }
+}
+
+impl Api {
+    pub(super) fn new(settings: HashicorpSettings) -> Self {
+        let client = Client::new(settings.client.clone());
+        Self { settings, client, token: None }
+    }
+
+    /// What is at a path: its mount, and the path below it.
+    pub(super) async fn read(&mut self, base: &str) -> Result<Document, VaultError> {
+        let mount = self.settings.kv2.iter().find(|mount| {
+            base.strip_prefix(mount.as_str()).is_some_and(|rest| rest.starts_with('/') && rest.len() > 1)
+        });
+        let path = match mount {
+            Some(mount) => format!("{mount}/data{}", &base[mount.len()..]),
+            None => base.to_owned(),
+        };
+        let is_kv2 = mount.is_some();
+        let body = self.ask_known(Method::GET, &path, None).await?;
+        let data = body.data.ok_or(VaultError::NotFound)?;
+        let fields = if is_kv2 { data.get("data").cloned().unwrap_or(Value::Null) } else { data };
+        // What was deleted in version 2 has no data.
+        let fields = fields.as_object().ok_or(VaultError::NotFound)?;
+        let text = |value: &Value| value.as_str().map_or_else(|| secret(&value.to_string()), secret);
+        let fields =
+            fields.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), text(value)));
+        let lasts = Duration::from_secs(body.lease_duration);
+        let lease = (!body.lease_id.is_empty() && body.lease_duration > 0).then_some(Lease {
+            id: body.lease_id,
+            lasts,
+            renewable: body.renewable,
+        });
+        Ok(Document { fields: fields.collect(), lease })
+    }
+
+    /// Renews a lease; tells for how long.
+    pub(super) async fn renew(&mut self, lease: &str) -> Result<Duration, VaultError> {
+        let asked = json!({ "lease_id": lease });
+        let body = self.ask_known(Method::PUT, "sys/leases/renew", Some(asked)).await?;
+        Ok(Duration::from_secs(body.lease_duration))
+    }
+
+    /// Ends leases. One that cannot be ended now ends by itself.
+    pub(super) async fn revoke(&mut self, leases: &[String]) {
+        for lease in leases {
+            if self.ask_known(Method::PUT, "sys/leases/revoke", Some(json!({ "lease_id": lease }))).await.is_err() {
+                log::warn!("a lease of {} could not be ended and ends by itself", self.settings.url);
+            }
+        }
+    }
+
+    /// Ends the token that was had by logging in.
+    pub(super) async fn log_out(&mut self) {
+        if let Some(token) = self.token.take().filter(|token| token.is_own) {
+            let _ = self.ask(Method::POST, "auth/token/revoke-self", None, Some(&token.value)).await;
+        }
+    }
+
+    /// Asks with a token; once more with another where that is not taken any more.
+    async fn ask_known(&mut self, method: Method, path: &str, body: Option<Value>) -> Result<Body, VaultError> {
+        self.keep_token().await?;
+        match self.ask_with_token(method.clone(), path, body.clone()).await {
+            Err(VaultError::Refused) => {
+                self.token = None;
+                self.keep_token().await?;
+                self.ask_with_token(method, path, body).await
+            }
+            other => other,
+        }
+    }
+
+    async fn ask_with_token(&self, method: Method, path: &str, body: Option<Value>) -> Result<Body, VaultError> {
+        let token = self.token.as_ref().map(|token| &token.value).ok_or(VaultError::Refused)?;
+        self.ask(method, path, body, Some(token)).await
+    }
+
+    /// Has a token that is good: logs in, or renews.
+    async fn keep_token(&mut self) -> Result<(), VaultError> {
+        let is_due = self.token.as_ref().is_some_and(|token| token.renew_at.is_some_and(|at| Instant::now() >= at));
+        if is_due && let Some(token) = self.token.take() {
+            let renewed = match token.is_renewable {
+                true => self.ask(Method::POST, "auth/token/renew-self", Some(json!({})), Some(&token.value)).await.ok(),
+                false => None,
+            };
+            self.token = renewed.and_then(|body| body.auth).map(|auth| Token::of(&auth, token.is_own));
+        }
+        if self.token.is_none() {
+            self.token = Some(self.log_in().await?);
+        }
+        Ok(())
+    }
+
+    async fn log_in(&self) -> Result<Token, VaultError> {
+        let (path, body) = match &self.settings.login {
+            Login::TokenFile(path) => return self.given(read_file(path)?).await,
+            Login::TokenEnv(name) => {
+                let value = std::env::var(name).map_err(|_| VaultError::KeyUnreadable(std::io::ErrorKind::NotFound))?;
+                return self.given(secret(value.trim())).await;
+            }
+            Login::AppRole { mount, role_id, secret_id_file } => {
+                let id = read_file(secret_id_file)?;
+                (format!("auth/{mount}/login"), json!({ "role_id": role_id, "secret_id": text(&id)? }))
+            }
+            Login::Kubernetes { mount, role, token_file } => {
+                let jwt = read_file(token_file)?;
+                (format!("auth/{mount}/login"), json!({ "role": role, "jwt": text(&jwt)? }))
+            }
+        };
+        let body = self.ask(Method::POST, &path, Some(body), None).await?;
+        body.auth.map(|auth| Token::of(&auth, true)).ok_or(VaultError::Answer)
+    }
+
+    /// A token that somebody else had, with its end.
+    async fn given(&self, value: Secret) -> Result<Token, VaultError> {
+        let body = self.ask(Method::GET, "auth/token/lookup-self", None, Some(&value)).await?;
+        let data = body.data.unwrap_or_default();
+        let lasts = data.get("ttl").and_then(Value::as_u64).unwrap_or_default();
+        let is_renewable = data.get("renewable").and_then(Value::as_bool).unwrap_or_default();
+        Ok(Token { value, is_own: false, is_renewable, renew_at: renew_at(lasts) })
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        token: Option<&Secret>,
+    ) -> Result<Body, VaultError> {
+        let client = self.client.as_ref().map_err(|error| VaultError::Call(*error))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(REQUEST, HeaderValue::from_static("true"));
+        if let Some(namespace) = &self.settings.namespace {
+            headers.insert(NAMESPACE, HeaderValue::try_from(namespace).map_err(|_| VaultError::Answer)?);
+        }
+        if let Some(token) = token {
+            let mut value = HeaderValue::from_bytes(token.expose()).map_err(|_| VaultError::KeyMalformed)?;
+            value.set_sensitive(true);
+            headers.insert(TOKEN, value);
+        }
+        let url = format!("{}/v1/{}", self.settings.url.trim_end_matches('/'), utf8_percent_encode(path, PATH));
+        let body = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
+        let question = Question { method, headers, body };
+        read_answer(&client.ask(&url, question).await.map_err(VaultError::Call)?)
+    }
+}
+
+fn read_answer(answer: &Answer) -> Result<Body, VaultError> {
+    match answer.status {
+        StatusCode::OK => serde_json::from_slice(&answer.body).map_err(|_| VaultError::Answer),
+        StatusCode::NO_CONTENT => {
+            Ok(Body { data: None, auth: None, lease_id: String::new(), lease_duration: 0, renewable: false })
+        }
+        StatusCode::NOT_FOUND => Err(VaultError::NotFound),
+        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(VaultError::Refused),
+        // It is sealed, or stands by (Vault HTTP API, "HTTP Status Codes").
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Err(VaultError::Closed),
+        other => Err(VaultError::Call(NetError::Status(other.as_u16()))),
+    }
+}
+
+impl Token {
+    fn of(auth: &Auth, is_own: bool) -> Self {
+        let (value, is_renewable) = (secret(&auth.client_token), auth.renewable);
+        Self { value, is_own, is_renewable, renew_at: renew_at(auth.lease_duration) }
+    }
+}
+
+/// When two thirds of so many seconds are over; never where there is no end.
+fn renew_at(seconds: u64) -> Option<Instant> {
+    (seconds > 0).then(|| Instant::now() + Duration::from_secs(seconds) * 2 / 3)
+}
+
+fn read_file(path: &Path) -> Result<Secret, VaultError> {
+    let (mut content, _) = files::read(path, MAX_FILE, Access::Any).map_err(files::ReadError::of_key)?;
+    Ok(Secret::new(std::mem::take(&mut *content)).trim_line_end())
+}
+
+fn text(secret: &Secret) -> Result<&str, VaultError> {
+    std::str::from_utf8(secret.expose()).map_err(|_| VaultError::KeyMalformed)
+}

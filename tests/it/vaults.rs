@@ -1,0 +1,262 @@
+//! Secrets of servers and programs: had once, kept fresh, renewed, gone with their lease, and bridged for a stated time and no longer.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use crate::support::{
+    eventually,
+    gateway::Gateway,
+    issuer::Issuer,
+    scene::{Extra, Scene, code, config},
+    upstream::Upstream,
+    vault::Vault,
+};
+
+const KEY: &str = "key-from-the-server-4711";
+
+fn tables(vault: &Vault, more: &str) -> String {
+    format!(
+        r#"
+[vault.hv.hashicorp]
+url = "{url}"
+app_role = {{ role_id = "role", secret_id_file = "secret-id" }}
+refresh = "1s"
+timeout = "1s"
+max_stale = "3s"
+[credential.kv.bearer]
+target = "api"
+secret = "hv:secret/stripe#key"
+[credential.login.several]
+target = "api"
+headers = {{ "X-User" = "hv:database/creds/app#username", "X-Password" = "hv:database/creds/app#password" }}
+[route.kv]
+path = "/kv/**"
+target = "api"
+credential = "kv"
+authn = ["corp"]
+allow = [{{ role = "reader" }}]
+[route.login]
+path = "/login/**"
+target = "api"
+credential = "login"
+authn = ["corp"]
+allow = [{{ role = "reader" }}]
+{more}"#,
+        url = vault.url()
+    )
+}
+
+fn scene(vault: &Vault) -> Scene {
+    let (issuer, upstream) = (Issuer::start(), Upstream::echo());
+    let gateway = Gateway::start(|site| {
+        site.write("secret-id", "secret-id\n");
+        config(site, &issuer, &upstream, &Extra { tables: &tables(vault, ""), ..Extra::default() })
+    });
+    Scene { issuer, upstream, gateway, bare: Default::default() }
+}
+
+fn document(vault: &Vault, key: &str) {
+    let document = json!({"data": {"key": key, "other": "x"}, "metadata": {"version": 1}});
+    vault.with(|state| state.documents.insert("secret/data/stripe".to_owned(), document));
+}
+
+/// What the upstream saw of the last request.
+fn seen(scene: &Scene, path: &str, field: &str) -> Option<String> {
+    let answer = scene.get(path);
+    if answer.status() != 200 {
+        return None;
+    }
+    scene.upstream.requests().pop()?.header(field).map(str::to_owned)
+}
+
+#[test]
+fn a_secret_of_a_server_is_used_kept_fresh_and_gone_with_it() {
+    let vault = Vault::start();
+    document(&vault, KEY);
+    let scene = scene(&vault);
+    assert_eq!(seen(&scene, "/kv/x", "authorization"), Some(format!("Bearer {KEY}")), "from the first request on");
+    document(&vault, "another-key");
+    eventually("the new one is used", || {
+        (seen(&scene, "/kv/x", "authorization")? == "Bearer another-key").then_some(())
+    });
+    // The token is not good any more: another one is had, and nobody is refused.
+    vault.with(|state| state.tokens.clear());
+    let logins = vault.asked("auth/approle/login");
+    eventually("it logs in again", || {
+        assert_eq!(scene.get("/kv/x").status(), 200);
+        (vault.asked("auth/approle/login") > logins).then_some(())
+    });
+    vault.with(|state| state.documents.clear());
+    let refused = eventually("it is gone", || Some(scene.get("/kv/x")).filter(|answer| answer.status() == 503));
+    assert_eq!(code(&refused), "unavailable");
+    assert_eq!(scene.record_of(&refused)["detail"], "credential");
+    let status = scene.gateway.status();
+    assert!(status["secrets"].to_string().contains("the vault has no secret of this name"), "{status}");
+    document(&vault, KEY);
+    eventually("and back", || (scene.get("/kv/x").status() == 200).then_some(()));
+    let log = scene.gateway.log();
+    assert!(!log.contains(KEY) && !log.contains("hvs.") && !log.contains("secret-id"), "{log}");
+}
+
+#[test]
+fn a_server_that_is_away_from_the_start_keeps_nobody_else_from_being_served() {
+    let vault = Vault::start();
+    document(&vault, KEY);
+    vault.with(|state| state.status = Some(503));
+    let (issuer, upstream) = (Issuer::start(), Upstream::echo());
+    let gateway = Gateway::spawn(|site| {
+        site.write("secret-id", "secret-id");
+        config(site, &issuer, &upstream, &Extra { tables: &tables(&vault, ""), ..Extra::default() })
+    });
+    let scene = Scene { issuer, upstream, gateway, bare: Default::default() };
+    eventually("it says that it is not ready", || {
+        scene.gateway.try_admin("/ready").filter(|ready| ready.status() == 503 && ready.text().contains("a secret"))
+    });
+    eventually("others are served", || {
+        let headers = [("Host", "api.test"), ("Authorization", &*scene.bearer())];
+        scene.gateway.try_get("/api/x", &headers).filter(|answer| answer.status() == 200)
+    });
+    let refused = scene.get("/kv/x");
+    assert_eq!((refused.status(), code(&refused)), (503, "unavailable".to_owned()));
+    let status = scene.gateway.status();
+    assert!(status["secrets"].to_string().contains("sealed, or stands by"), "{status}");
+    vault.with(|state| state.status = None);
+    eventually("it recovers by itself", || (scene.get("/kv/x").status() == 200).then_some(()));
+}
+
+#[test]
+fn a_server_that_fails_later_is_bridged_for_a_stated_time_and_slows_nobody_down() {
+    let vault = Vault::start();
+    document(&vault, KEY);
+    let scene = scene(&vault);
+    assert_eq!(scene.get("/kv/x").status(), 200);
+    for (what, status, delay) in
+        [("sealed", Some(503), 0), ("refuses", Some(403), 0), ("broken", Some(500), 0), ("slow", None, 30_000)]
+    {
+        vault.with(|state| (state.status, state.delay) = (status, Duration::from_millis(delay)));
+        let began = Instant::now();
+        eventually("the last good value serves for a while and no longer", || {
+            let asked = Instant::now();
+            assert_eq!(scene.get("/api/x").status(), 200, "{what}: others are not its business");
+            assert!(asked.elapsed() < Duration::from_secs(1), "{what}: nor is its time");
+            let kv = scene.get("/kv/x").status();
+            assert!([200, 503].contains(&kv), "{what}: {kv}");
+            (kv == 503).then_some(())
+        });
+        assert!(began.elapsed() >= Duration::from_millis(1500), "{what}: bridged for {:?}", began.elapsed());
+        let upstream = scene.upstream.requests();
+        let keyless =
+            upstream.iter().filter(|request| request.header("authorization") != Some(&format!("Bearer {KEY}")));
+        assert!(
+            keyless.clone().all(|request| request
+                .header("authorization")
+                .is_some_and(|value| value.starts_with("Bearer sk-live"))),
+            "{what}"
+        );
+        vault.with(|state| (state.status, state.delay) = (None, Duration::ZERO));
+        eventually(what, || (scene.get("/kv/x").status() == 200).then_some(()));
+    }
+}
+
+#[test]
+fn what_is_given_for_a_time_is_renewed_replaced_and_given_back() {
+    let vault = Vault::start();
+    document(&vault, KEY);
+    vault.with(|state| state.lease_lasts = 3);
+    let mut scene = scene(&vault);
+    let login = |scene: &Scene| {
+        let user = seen(scene, "/login/x", "x-user")?;
+        let password = scene.upstream.requests().pop()?.header("x-password")?.to_owned();
+        Some((user, password))
+    };
+    let first = login(&scene).expect("served");
+    assert_eq!(first.1, first.0.replace("user-", "password-of-"), "both are of one lease");
+    eventually("it is renewed", || (vault.asked("sys/leases/renew") > 1).then_some(()));
+    assert_eq!(login(&scene), Some(first.clone()), "and stays the same");
+    vault.with(|state| state.renews = false);
+    let next = eventually("it is replaced before it ends", || {
+        let now = login(&scene).expect("served all the time");
+        (now != first).then_some(now)
+    });
+    assert_eq!(next.1, next.0.replace("user-", "password-of-"));
+    // Nobody may use it longer than its lease, whatever `max_stale` says.
+    vault.with(|state| state.status = Some(503));
+    eventually("it ends with its lease", || login(&scene).is_none().then_some(()));
+    vault.with(|state| (state.status, state.lease_lasts) = (None, 3600));
+    eventually("it is had again", || login(&scene));
+    let (leases, tokens) = vault.with(|state| (state.leases.len(), state.tokens.len()));
+    assert!(leases > 0 && tokens > 0);
+    scene.gateway.terminate();
+    scene.gateway.wait();
+    assert!(vault.asked("sys/leases/revoke") > 0 && vault.asked("auth/token/revoke-self") == 1);
+    assert_eq!(
+        vault.with(|state| state.tokens.len()),
+        tokens - 1,
+        "nothing is left behind that was had for this process"
+    );
+    assert!(vault.requests().iter().all(|request| request.header("authorization").is_none()));
+}
+
+#[test]
+fn a_program_prints_secrets_and_is_given_no_more_than_it_needs() {
+    let (issuer, upstream) = (Issuer::start(), Upstream::echo());
+    let tables = r#"
+[vault.pass.command]
+program = ["./print", "show", "{path}"]
+refresh = "1s"
+timeout = "1s"
+max_stale = "3s"
+[credential.printed.bearer]
+target = "api"
+secret = "pass:team/api;echo"
+[route.printed]
+path = "/printed/**"
+target = "api"
+credential = "printed"
+authn = ["corp"]
+allow = [{ role = "reader" }]
+"#;
+    let gateway = Gateway::start(|site| {
+        let program = "#!/bin/sh\n[ \"$1\" = show ] || exit 1\n. ./behave\nenv > seen\necho \"$2\" > path\necho \"$KEY\"\necho leaked-by-stderr >&2\n";
+        let path = site.write("print", program);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("our file");
+        site.write("behave", "KEY=printed-key");
+        config(site, &issuer, &upstream, &Extra { tables, ..Extra::default() })
+    });
+    let scene = Scene { issuer, upstream, gateway, bare: Default::default() };
+    assert_eq!(seen(&scene, "/printed/x", "authorization"), Some("Bearer printed-key".to_owned()));
+    let site = scene.gateway.site();
+    let read = |name: &str| fs::read_to_string(site.path(name)).expect("written");
+    assert_eq!(read("path"), "team/api;echo\n", "no shell has looked at it");
+    assert!(
+        read("seen").lines().all(|line| ["PATH=", "HOME=", "PWD=", "_=", "SHLVL=", "OLDPWD=", "KEY="]
+            .iter()
+            .any(|name| line.starts_with(name))),
+        "{}",
+        read("seen")
+    );
+    site.write("behave", "KEY=another-key");
+    eventually("it is asked again", || {
+        (seen(&scene, "/printed/x", "authorization")? == "Bearer another-key").then_some(())
+    });
+    for (what, behave) in
+        [("fails", "exit 3"), ("hangs", "sleep 30"), ("floods", "cat /dev/zero; KEY=x"), ("says nothing", "KEY=")]
+    {
+        site.write("behave", behave);
+        let began = Instant::now();
+        eventually(what, || (scene.get("/printed/x").status() == 503).then_some(()));
+        assert!(began.elapsed() >= Duration::from_millis(1500), "{what}: bridged for {:?}", began.elapsed());
+        site.write("behave", "KEY=printed-key");
+        eventually("and is well again", || (scene.get("/printed/x").status() == 200).then_some(()));
+    }
+    site.write("behave", "exit 44");
+    let began = Instant::now();
+    eventually("there is none", || (scene.get("/printed/x").status() == 503).then_some(()));
+    assert!(began.elapsed() < Duration::from_millis(2500), "at once, not when it is too old");
+    assert!(!scene.gateway.log().contains("leaked-by-stderr"));
+}
