@@ -8,7 +8,8 @@ if not epoch or string.match(epoch, '^%S+ (%S+) ') ~= ARGV[3] then
 end
 -- Each time: a server that takes nothing more would go on telling what it knew.
 redis.call('SET', KEYS[4], epoch)
-local now = time[1] * 1000
+-- A day later: by a clock that is ahead, what goes on must not be over.
+local now = (time[1] - 86400) * 1000
 for _, field in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 200)) do
   redis.call('HDEL', KEYS[1], field)
   redis.call('ZREM', KEYS[2], field)

@@ -12,6 +12,8 @@ use crate::session::{Mark, ROWS_AT_ONCE, RowKind, Store, StoreError};
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How often it is asked what is new, also where nobody says that something is.
 const HEAR_EVERY: Duration = Duration::from_millis(250);
+/// How long what is in the store may take to be in force: it is looked at every few milliseconds.
+const IN_FORCE_AFTER: Duration = Duration::from_millis(100);
 /// How long to wait before connecting again.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
@@ -46,6 +48,9 @@ impl Shared {
     async fn begin(&self, shared: &Arc<Self>) -> Result<Arc<Link>, Fault> {
         let link = Arc::new(self.place.connect(wake(shared)).await?);
         let mut turn = self.turn.lock().await;
+        self.hear_all(&link, &mut turn).await?;
+        // What was heard after a silence is in the store, and has to be in force before anybody counts on it.
+        tokio::time::sleep(IN_FORCE_AFTER).await;
         self.hear_now(&link, &mut turn).await?;
         drop(turn);
         Ok(link)

@@ -15,6 +15,10 @@ const WRITTEN_AFTER: Duration = Duration::from_secs(1);
 
 /// How often what is over is forgotten, whoever wrote it.
 const TIDY_EVERY: Duration = Duration::from_secs(5);
+/// How long it is kept.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// A clock that goes back by more was wrong before.
+const BACK: Duration = Duration::from_secs(1);
 
 /// Starts the thread, where there is a store; it ends with the process.
 ///
@@ -29,6 +33,7 @@ pub(super) fn watch(services: &Arc<Services>) -> std::io::Result<()> {
             revocations: &revocations,
             told: Vec::new(),
             tidied: Instant::now(),
+            last: SystemTime::now(),
             complaint: Complaint::new("no new revocation takes effect", "the store can be used again"),
         };
         watcher.begin();
@@ -43,6 +48,7 @@ struct Watcher<'a> {
     /// What went to the audit log, and when.
     told: Vec<(Instant, Change)>,
     tidied: Instant,
+    last: SystemTime,
     complaint: Complaint,
 }
 
@@ -57,7 +63,13 @@ impl Watcher<'_> {
     fn run(&mut self) {
         loop {
             thread::sleep(Revocations::REFRESH_EVERY);
-            let refreshed = self.revocations.refresh(unhurried(SystemTime::now()));
+            let now = SystemTime::now();
+            if self.last.duration_since(now).is_ok_and(|back| back > BACK) {
+                // What was over by the wrong one may go on.
+                self.revocations.read_again();
+            }
+            self.last = now;
+            let refreshed = self.revocations.refresh(unhurried(now));
             let ended = self.revocations.end_due(steady(SystemTime::now()));
             if ended > 0 {
                 log::info!(exchanges = ended; "exchanges were cut: their sessions have ended");
@@ -103,7 +115,9 @@ impl Watcher<'_> {
     fn settle(&mut self) -> Result<(), StoreError> {
         if self.tidied.elapsed() > TIDY_EVERY {
             self.tidied = Instant::now();
-            self.revocations.tidy(unhurried(SystemTime::now()))?;
+            // A day later: by a clock that is ahead, what goes on must not be forgotten.
+            let now = unhurried(SystemTime::now());
+            self.revocations.tidy(now.checked_sub(KEPT).unwrap_or(now))?;
         }
         let written = self.told.iter().take_while(|(at, _)| at.elapsed() > WRITTEN_AFTER).count();
         if written == 0 || !self.services.audit.accepts() {

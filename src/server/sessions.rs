@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::crypto::MasterKey;
-use crate::domain::steady;
+use crate::domain::{steady, unhurried};
 use crate::session::SignersFault;
 use crate::state::Services;
 
@@ -52,11 +52,12 @@ fn sessions_have_no_keys(services: &Services) -> bool {
 }
 
 fn settle(services: &Services) {
-    let now = steady(SystemTime::now());
+    let now = SystemTime::now();
     if let Some(revocations) = &services.revocations {
-        revocations.touch_sessions(now);
+        revocations.touch_sessions(steady(now));
     }
-    if let Err(error) = services.engines.authenticators.sessions().settle(now) {
+    // A session that is over only by a clock that is wrong for a moment must be there to be ended after that.
+    if let Err(error) = services.engines.authenticators.sessions().settle(unhurried(now)) {
         log::error!("the last uses of sessions are not written: {error}");
     }
 }

@@ -128,6 +128,11 @@ impl Revocations {
         refreshed
     }
 
+    /// Has the next look take everything over anew.
+    pub fn read_again(&self) {
+        self.store().forget_seen();
+    }
+
     fn take_over(&self, now: SystemTime) -> Result<(usize, Vec<Change>), StoreError> {
         let mut store = self.store();
         let news = store.news()?;

@@ -160,6 +160,11 @@ impl Store {
         Ok(self.version.replace(version) != Some(version))
     }
 
+    /// Has everything be news again.
+    pub(super) fn forget_seen(&mut self) {
+        (self.version, self.seen) = (None, 0);
+    }
+
     /// What others have changed since this was last asked, and everything at first. Costs next to nothing where that is nothing.
     pub(super) fn news(&mut self) -> Result<Vec<Kept>, StoreError> {
         let version = self.version()?;
