@@ -3,10 +3,7 @@
 
 use std::{
     fs,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -18,11 +15,11 @@ use tokio_tungstenite::tungstenite;
 use crate::support::{
     eventually,
     frames::{self, Ending},
-    gateway::{Gateway, free_address, program},
-    http1::Message,
+    gateway::{Gateway, free_address},
     issuer::Issuer,
+    nodes::{Nodes, SEAL, TABLES},
     proof::ProofKey,
-    raw::{self, Client, request},
+    raw::{Client, request},
     redis::{PASSWORD, Redis},
     scene::{Extra, code, config},
     tls::{Authority, Identity},
@@ -30,188 +27,8 @@ use crate::support::{
     websocket,
 };
 
-/// What seals what the nodes share.
-const SEAL: &str = "clvmk_AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI";
-
-const TABLES: &str = r#"
-[sessions]
-issuer = "https://auth.test"
-key = "dir:sessions-key"
-authn = ["corp"]
-[access]
-url = "http://127.0.0.1"
-authn = ["corp"]
-[approval.twice]
-approvers = ["lead"]
-needed = 2
-[approval.once]
-approvers = ["lead"]
-[route.stay]
-path = "/stay/**"
-target = "api"
-credential = "api"
-authn = ["sessions"]
-websocket = true
-allow = [{ role = "reader" }]
-[route.critical]
-path = "/critical/**"
-target = "api"
-authn = ["corp"]
-revocation_critical = true
-allow = [{ role = "reader" }]
-[route.pay]
-path = "/pay/**"
-target = "api"
-authn = ["corp"]
-allow = [{ role = "reader", approval = "twice", paths = ["/twice"] }, { role = "reader", approval = "once", paths = ["/once"] }]
-"#;
-
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-struct Nodes {
-    redis: Redis,
-    issuer: Issuer,
-    upstream: Upstream,
-    ended: Arc<AtomicUsize>,
-    all: Vec<Gateway>,
-    more: String,
-}
-
-impl Nodes {
-    /// So many nodes around one Redis, with these lines in `[cluster.redis]`.
-    fn start(count: usize, lines: &str, tables: &str) -> Option<Self> {
-        let redis = Redis::start()?;
-        let (issuer, (upstream, ended)) = (Issuer::start(), Upstream::silent());
-        let url = redis.url();
-        let more = format!(
-            "[cluster.redis]\nurl = \"{url}\"\npassword = \"dir:redis\"\nkey = \"dir:cluster\"\n{lines}\n{TABLES}{tables}"
-        );
-        let mut nodes = Self { redis, issuer, upstream, ended, all: Vec::new(), more };
-        (0..count).for_each(|_| nodes.add());
-        Some(nodes)
-    }
-
-    fn add(&mut self) {
-        let node = Gateway::start(|site| {
-            site.write("secrets/redis", PASSWORD);
-            site.write("secrets/cluster", SEAL);
-            config(site, &self.issuer, &self.upstream, &Extra { tables: &self.more, ..Extra::default() })
-        });
-        self.all.push(node);
-    }
-
-    fn token_of(&self, subject: &str, roles: &[&str]) -> String {
-        let mut claims = self.issuer.claims(subject);
-        claims["roles"] = json!(roles);
-        self.issuer.token(&claims)
-    }
-
-    fn bearer(&self) -> String {
-        format!("Bearer {}", self.token_of("ada", &["reader"]))
-    }
-
-    /// What a node's token service answers.
-    fn post(&self, node: usize, path: &str, form: &str) -> Message {
-        let headers =
-            [("Host", "auth.test"), ("Content-Type", "application/x-www-form-urlencoded"), ("Connection", "close")];
-        raw::parse(&raw::exchange(self.all[node].public(), &request("POST", path, &headers, form.as_bytes())))
-    }
-
-    fn try_begin(&self, node: usize) -> Message {
-        self.try_begin_with(node, "")
-    }
-
-    fn try_begin_with(&self, node: usize, more: &str) -> Message {
-        let (urn, subject) = ("urn:ietf:params:oauth", self.token_of("ada", &["reader"]));
-        let form = format!(
-            "grant_type={urn}:grant-type:token-exchange&subject_token={subject}&subject_token_type={urn}:token-type:jwt{more}"
-        );
-        self.post(node, "/oauth/token", &form)
-    }
-
-    /// The status with which a node tells ada of a token.
-    fn introspect(&self, node: usize, token: &str) -> u16 {
-        let headers = [
-            ("Host", "auth.test"),
-            ("Authorization", &*self.bearer()),
-            ("Content-Type", "application/x-www-form-urlencoded"),
-            ("Connection", "close"),
-        ];
-        let bytes = request("POST", "/oauth/introspect", &headers, format!("token={token}").as_bytes());
-        raw::parse(&raw::exchange(self.all[node].public(), &bytes)).status()
-    }
-
-    /// A session of hers, begun at a node.
-    fn begin(&self, node: usize) -> String {
-        self.begin_with(node, "")
-    }
-
-    fn begin_with(&self, node: usize, more: &str) -> String {
-        let answer = self.try_begin_with(node, more);
-        assert_eq!(answer.status(), 200, "{}", answer.text());
-        answer.json()["access_token"].as_str().expect("a token").to_owned()
-    }
-
-    fn get(&self, node: usize, path: &str, authorization: &str) -> Option<Message> {
-        self.all[node].try_get(path, &[("Host", "api.test"), ("Authorization", authorization)])
-    }
-
-    /// The status that a session's request is answered with.
-    fn use_it(&self, node: usize, session: &str) -> u16 {
-        self.get(node, "/stay/x", &format!("Bearer {session}")).map_or(0, |answer| answer.status())
-    }
-
-    /// A command at a node.
-    fn command(&self, node: usize, arguments: &[&str]) -> String {
-        let output =
-            program().current_dir(self.all[node].site().folder()).args(arguments).output().expect("the program");
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text")
-    }
-
-    fn revoke(&self, node: usize, of: &str) {
-        self.command(node, &["revocation", "add", of, "--reason", "a lost laptop"]);
-    }
-
-    fn until(&self, what: &str, node: usize, session: &str, status: u16) {
-        eventually(what, || (self.use_it(node, session) == status).then_some(()));
-    }
-
-    /// What a use comes to, once it comes to anything else than this.
-    fn until_not(&self, status: u16, node: usize, session: &str) -> u16 {
-        eventually("another status", || Some(self.use_it(node, session)).filter(|got| *got != status))
-    }
-
-    /// How many acts like this all nodes have recorded.
-    fn acts(&self, act: &str, id: &str) -> usize {
-        let all = self.all.iter().flat_map(Gateway::audit);
-        all.filter(|entry| entry["act"] == act && entry["id"] == id).count()
-    }
-
-    /// Something that somebody does with access requests at a node.
-    fn access(&self, node: usize, name: &str, roles: &[&str], path: &str, body: &Value) -> Message {
-        let bearer = format!("Bearer {}", self.token_of(name, roles));
-        let headers = [
-            ("Host", "127.0.0.1"),
-            ("Authorization", &*bearer),
-            ("Content-Type", "application/json"),
-            ("Connection", "close"),
-        ];
-        let bytes = request("POST", path, &headers, body.to_string().as_bytes());
-        raw::parse(&raw::exchange(self.all[node].public(), &bytes))
-    }
-
-    fn ask(&self, node: usize, body: &Value) -> String {
-        let answer = self.access(node, "ada", &["reader"], "/access/requests", body);
-        assert_eq!(answer.status(), 201, "{}", answer.text());
-        answer.json()["id"].as_str().expect("an id").to_owned()
-    }
-
-    fn approve(&self, node: usize, name: &str, id: &str) -> Message {
-        self.access(node, name, &["lead"], &format!("/access/requests/{id}/approve"), &json!({}))
-    }
 }
 
 #[test]

@@ -7,6 +7,7 @@
 #![allow(clippy::type_complexity, clippy::result_large_err, reason = "a table's rows are typed where they stand")]
 
 mod access;
+mod agreement;
 mod asked;
 mod attacks;
 mod aws;

@@ -11,6 +11,7 @@ pub(crate) mod http1;
 pub(crate) mod issuer;
 pub(crate) mod load;
 pub(crate) mod mutual;
+pub(crate) mod nodes;
 pub(crate) mod proof;
 pub(crate) mod provider;
 pub(crate) mod raw;
