@@ -25,6 +25,7 @@ mod identity;
 mod issuers;
 mod leaks;
 mod mtls;
+mod partition;
 mod paths;
 mod protocols;
 mod provider;

@@ -16,6 +16,7 @@ pub(crate) mod proof;
 pub(crate) mod provider;
 pub(crate) mod raw;
 pub(crate) mod redis;
+pub(crate) mod relay;
 pub(crate) mod scene;
 pub(crate) mod setup;
 pub(crate) mod signer;

@@ -1,0 +1,267 @@
+//! Wires between nodes and their Redis that are slow, cut, or swallow everything, and a Redis that takes another's place: what is ended stays
+//! ended, what is good once stays used, and whoever needs no other node does not wait for one.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{eventually, nodes::Group, proof::ProofKey, redis::Redis, relay::Relay};
+
+/// Two nodes that come to one Redis each by a wire of its own.
+struct Apart {
+    redis: Redis,
+    wires: [Relay; 2],
+    group: Group,
+}
+
+impl Apart {
+    fn start(lines: &str) -> Option<Self> {
+        let redis = Redis::start()?;
+        let wires = [0, 1].map(|_| Relay::to(redis.address));
+        let group = Group::around(&wires.each_ref().map(Relay::url), lines, "");
+        Some(Self { redis, wires, group })
+    }
+
+    fn both(&self, change: impl Fn(&Relay)) {
+        self.wires.iter().for_each(change);
+    }
+
+    /// The status that somebody with a token of their own is answered with.
+    fn plain(&self, node: usize, name: &str) -> u16 {
+        let bearer = format!("Bearer {}", self.group.token_of(name, &["reader"]));
+        self.group.get(node, "/api/x", &bearer).map_or(0, |answer| answer.status())
+    }
+
+    /// The longest that somebody waits at either node who comes with a token of their own while this goes on.
+    fn longest_wait<T: Send>(&self, meanwhile: impl FnOnce() -> T + Send) -> (T, Duration) {
+        let bearer = format!("Bearer {}", self.group.token_of("bob", &["reader"]));
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| {
+                let mut longest = Duration::ZERO;
+                for node in [0, 1].into_iter().cycle() {
+                    if is_over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let asked = Instant::now();
+                    let answer = self.group.get(node, "/api/x", &bearer).expect("an answer");
+                    assert_eq!(answer.status(), 200);
+                    longest = longest.max(asked.elapsed());
+                    thread::sleep(Duration::from_millis(10));
+                }
+                longest
+            });
+            let done = meanwhile();
+            is_over.store(true, Ordering::Relaxed);
+            (done, waits.join().expect("no panic"))
+        })
+    }
+}
+
+/// How long whoever needs no other node may wait, on a busy machine.
+const AT_ONCE: Duration = Duration::from_millis(250);
+
+#[test]
+fn what_is_revoked_at_one_node_is_at_another_within_two_seconds_where_every_answer_takes_half_a_second() {
+    let Some(apart) = Apart::start("") else { return };
+    let group = &apart.group;
+    assert_eq!([0, 1].map(|node| apart.plain(node, "bob")), [200, 200]);
+    let sessions = [group.begin(0), group.begin(1)];
+    for session in &sessions {
+        assert_eq!([0, 1].map(|node| group.use_it(node, session)), [200, 200]);
+    }
+    apart.both(|wire| wire.delay(Duration::from_millis(500)));
+    let (took, longest) = apart.longest_wait(|| {
+        let mut took = Vec::new();
+        let mut until = |what: &str, is_over: &mut dyn FnMut() -> bool| {
+            let ended = Instant::now();
+            eventually(what, || is_over().then_some(()));
+            took.push(ended.elapsed());
+        };
+        for (node, session) in sessions.iter().enumerate() {
+            assert_eq!(group.post(node, "/oauth/revoke", &format!("token={session}")).status(), 200);
+            until("a session is over at the other node", &mut || group.use_it(1 - node, session) == 401);
+        }
+        for (node, name) in [(0, "kim"), (1, "eve"), (0, "zoe")] {
+            assert_eq!(apart.plain(1 - node, name), 200);
+            group.revoke(node, &format!("principal:corp:{name}"));
+            until("a principal is revoked at the other node", &mut || apart.plain(1 - node, name) == 401);
+        }
+        took
+    });
+    assert!(took.iter().all(|took| *took < Duration::from_secs(2)), "{took:?}");
+    assert!(took.iter().any(|took| *took > Duration::from_millis(300)), "the wires were slow: {took:?}");
+    assert!(longest < AT_ONCE, "{longest:?}");
+}
+
+#[test]
+fn many_who_have_to_wait_for_a_wire_that_swallows_everything_wait_together_and_nobody_else_does() {
+    let Some(apart) = Apart::start("max_stale = \"3s\"") else { return };
+    let group = &apart.group;
+    let known = group.begin(1);
+    assert_eq!([0, 1].map(|node| group.use_it(node, &known)), [200, 200]);
+    assert_eq!(apart.plain(1, "kim"), 200);
+    apart.wires[1].swallow();
+    let cut_off = Instant::now();
+    let unknown: Vec<String> = (0..50).map(|_| group.begin(0)).collect();
+    let asked = Instant::now();
+    let (statuses, longest) = apart.longest_wait(|| {
+        thread::scope(|scope| {
+            let all: Vec<_> = unknown.iter().map(|session| scope.spawn(|| group.use_it(1, session))).collect();
+            all.into_iter().map(|one| one.join().expect("no panic")).collect::<Vec<_>>()
+        })
+    });
+    let took = asked.elapsed();
+    assert!(statuses.iter().all(|status| [401, 503].contains(status)), "{statuses:?}");
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert!(longest < AT_ONCE, "{longest:?}");
+
+    // What is ended now, the node that is cut off cannot know; where that must not be, and in the end for every session, it serves nobody.
+    assert_eq!(group.post(0, "/oauth/revoke", &format!("token={known}")).status(), 200);
+    group.revoke(0, "principal:corp:kim");
+    let kim = format!("Bearer {}", group.token_of("kim", &["reader"]));
+    let bob = format!("Bearer {}", group.token_of("bob", &["reader"]));
+    let critical =
+        |node: usize, bearer: &str| group.get(node, "/critical/x", bearer).map_or(0, |answer| answer.status());
+    eventually("where no revocation may be missed, nobody is served", || (critical(1, &kim) == 503).then_some(()));
+    assert_eq!([critical(1, &bob), critical(0, &bob)], [503, 200]);
+    group.until("a session that may have ended is not taken", 1, &known, 503);
+    assert!(cut_off.elapsed() < Duration::from_secs(8), "{:?}", cut_off.elapsed());
+    let (refused, longest) = apart.longest_wait(|| group.try_begin(1).status());
+    assert_eq!(refused, 503);
+    assert!(longest < AT_ONCE, "{longest:?}");
+
+    apart.wires[1].mend();
+    group.until("what was begun meanwhile is known", 1, &unknown[49], 200);
+    assert_eq!([group.use_it(1, &known), critical(1, &kim)], [401, 401], "and what was ended, no later");
+    assert_eq!(critical(1, &bob), 200);
+}
+
+#[test]
+fn a_wire_that_is_cut_again_and_again_loses_no_end() {
+    let Some(apart) = Apart::start("") else { return };
+    let group = &apart.group;
+    for turn in 0..6 {
+        let (node, other) = (turn % 2, 1 - turn % 2);
+        let session =
+            eventually("a session begins", || Some(group.try_begin(node)).filter(|answer| answer.status() == 200));
+        let session = session.json()["access_token"].as_str().expect("a token").to_owned();
+        group.until("it is known at the other", other, &session, 200);
+        let cut = [node, other][turn / 2 % 2];
+        apart.wires[cut].cut();
+        if cut == node {
+            eventually("none begins", || (group.try_begin(node).status() == 503).then_some(()));
+        }
+        assert_eq!(group.post(node, "/oauth/revoke", &format!("token={session}")).status(), 200);
+        assert_eq!(group.use_it(node, &session), 401, "at once where it was ended");
+        apart.wires[cut].mend();
+        group.until("it is over at the other", other, &session, 401);
+    }
+}
+
+/// What became of a vote or a use is not known where the answer was lost; it is never counted twice, nor forgotten.
+#[test]
+fn what_the_answer_was_lost_of_counts_once() {
+    let Some(apart) = Apart::start("") else { return };
+    let group = &apart.group;
+    for lost_after in [150, 400, 650, 900] {
+        let session = group.begin_with(1, "&uses=2");
+        let id = group.ask(0, &json!({"approval": "twice", "reason": "case 7"}));
+        apart.wires[0].delay(Duration::from_millis(500));
+        let first = thread::scope(|scope| {
+            let vote = scope.spawn(|| group.approve(0, "kim", &id).status());
+            let used = scope.spawn(|| group.use_it(0, &session));
+            thread::sleep(Duration::from_millis(lost_after));
+            apart.wires[0].cut();
+            (vote.join().expect("no panic"), used.join().expect("no panic"))
+        });
+        apart.wires[0].delay(Duration::ZERO);
+        apart.wires[0].mend();
+        let again =
+            eventually("she is heard", || Some(group.approve(0, "kim", &id)).filter(|again| again.status() != 503));
+        let known = [(200, json!("pending")), (409, Value::Null)];
+        let again = (again.status(), again.json()["state"].clone());
+        assert!(
+            known.contains(&again) && (first.0 != 200 || again.0 == 409),
+            "after {lost_after} ms: {first:?}, {again:?}"
+        );
+        assert_eq!(group.approve(1, "kim", &id).status(), 409, "after {lost_after} ms");
+        assert_eq!(group.approve(1, "eve", &id).json()["state"], "granted", "after {lost_after} ms");
+        let left = (0..4).filter(|node| group.until_not(503, node % 2, &session) == 200).count();
+        let may_be_left = if first.1 == 200 { 1..=1 } else { 1..=2 };
+        assert!(may_be_left.contains(&left), "after {lost_after} ms: {first:?}, {left}");
+        let end = group.access(1, "ada", &["reader"], &format!("/access/requests/{id}/end"), &json!({}));
+        assert_eq!(end.status(), 200);
+    }
+}
+
+#[test]
+fn a_replica_that_takes_over_and_has_lost_the_last_of_it_makes_nothing_good_again() {
+    let Some(apart) = Apart::start("") else { return };
+    let group = &apart.group;
+    let master = format!("127.0.0.1 {}", apart.redis.address.port());
+    let Some(second) = Redis::start_with(|_| {
+        let words = ["--replicaof", &master, "--masterauth", crate::support::redis::PASSWORD];
+        words.map(str::to_owned).to_vec()
+    }) else {
+        return;
+    };
+    let key = ProofKey::new();
+    let mut claims = group.issuer.claims("ada");
+    claims["roles"] = json!(["reader"]);
+    claims["cnf"] = json!({ "jkt": key.thumbprint() });
+    let token = group.issuer.token(&claims);
+    let send = |node: usize, proof: &str| {
+        let headers = [("Host", "api.test"), ("Authorization", &*format!("DPoP {token}")), ("DPoP", proof)];
+        group.all[node].get("/api/x", &headers).status()
+    };
+    let fresh = || key.proof("GET", "http://api.test/api/x", Some(&token), None);
+    let [session, ended] = [0, 1].map(|node| group.begin(node));
+    eventually("proofs are taken", || (send(0, &fresh()) == 200).then_some(()));
+    eventually("the replica has it all", || {
+        let told = second.say("INFO replication");
+        String::from_utf8_lossy(&told).contains("master_link_status:up").then_some(())
+    });
+    assert!(apart.redis.say("WAIT 1 5000").starts_with(b":1"));
+
+    // From here on the second one hears of nothing.
+    second.say("REPLICAOF NO ONE");
+    let (late, few) = (group.begin(1), group.begin_with(0, "&uses=2"));
+    for session in [&session, &ended, &late] {
+        assert_eq!([0, 1].map(|node| group.use_it(node, session)), [200, 200]);
+    }
+    assert_eq!(group.use_it(1, &few), 200);
+    assert_eq!(group.post(0, "/oauth/revoke", &format!("token={ended}")).status(), 200);
+    group.until("it is over", 1, &ended, 401);
+    let id = group.ask(0, &json!({"approval": "twice", "reason": "case 7"}));
+    assert_eq!(group.approve(1, "kim", &id).status(), 200);
+    let used = [0, 1].map(|node| {
+        let proof = fresh();
+        assert_eq!(send(node, &proof), 200);
+        proof
+    });
+    apart.both(|wire| wire.lead(second.address));
+    let deadline = Instant::now() + Duration::from_secs(3);
+    let mut taken = false;
+    // From the first moment on, and when new ones are taken again.
+    while !taken || Instant::now() < deadline {
+        for (node, proof) in [(0, &used[1]), (1, &used[0]), (0, &used[0]), (1, &used[1])] {
+            let status = send(node, proof);
+            assert!([401, 503].contains(&status), "{status} at {node}");
+        }
+        assert_eq!([group.use_it(0, &session), group.use_it(1, &session)], [200, 200], "what is known goes on");
+        assert_eq!([0, 1].map(|node| group.use_it(node, &ended)), [401, 401]);
+        taken = taken || [0, 1].iter().all(|node| send(*node, &fresh()) == 200);
+        assert!(Instant::now() < deadline + Duration::from_secs(20), "new proofs are taken");
+    }
+    assert_eq!([0, 1].map(|node| group.use_it(node, &late)), [200, 200], "also what the second one never heard of");
+    assert_eq!([1, 0, 1].map(|node| group.until_not(503, node, &few)), [200, 401, 401], "and what was spent");
+    assert_eq!(group.approve(0, "kim", &id).status(), 409, "and whoever voted");
+    assert_eq!(group.approve(1, "eve", &id).json()["state"], "granted");
+    let begun = group.begin(0);
+    assert_eq!(group.use_it(1, &begun), 200);
+}
