@@ -36,6 +36,7 @@ need_test_tools() {
   command -v wrk >/dev/null || (install_packages wrk) || say "wrk could not be installed: its test is skipped"
   command -v redis-server >/dev/null || (install_packages redis-server) || say "Redis could not be installed: its tests are skipped"
   need_botocore || say "botocore could not be installed: its tests are skipped"
+  command -v faketime >/dev/null || (install_packages faketime) || say "faketime could not be installed: its tests are skipped"
   need_provider || say "the OpenID provider could not be installed: its tests are skipped"
 }
 

@@ -14,6 +14,7 @@ mod aws;
 mod balance;
 mod botocore;
 mod check;
+mod clock;
 mod cluster;
 mod demo;
 mod documents;
