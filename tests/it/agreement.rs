@@ -8,15 +8,25 @@ use serde_json::{Value, json};
 use crate::support::{
     eventually,
     http1::Message,
-    nodes::{Group, Nodes},
+    nodes::{Group, Nodes, SEAL},
     proof::ProofKey,
     scene::code,
+    signer::{lines, signed, sound},
 };
 
 const TABLES: &str = r#"
 [approval.brief]
 approvers = ["lead"]
 expires = "1s"
+[authn.partners.http_signature.key.acme]
+algorithm = "hmac-sha256"
+secret = "dir:cluster"
+owner = "acme"
+[route.signed]
+path = "/signed/**"
+target = "api"
+authn = ["partners"]
+allow = [{ principal = "partners:acme" }]
 "#;
 
 /// How many sessions one principal may have, as nothing else is configured.
@@ -40,6 +50,7 @@ fn keep_the_contract(group: &Group) {
     ends_of_access(group);
     revocations(group);
     proofs(group);
+    nonces(group);
 }
 
 /// The first and the last, which may be one.
@@ -279,4 +290,27 @@ fn proofs(group: &Group) {
         let again = (401, json!("replay"));
         assert_eq!([there, here].map(|node| send(node, &proof)), [again.clone(), again]);
     }
+    let proof = key.proof("GET", "http://api.test/api/x", Some(&token), None);
+    let statuses = at_once(group, 10, |node| send(node, &proof).0);
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+}
+
+/// The nonce of a signature is good once, also where everybody comes at the same time.
+fn nonces(group: &Group) {
+    let [here, there] = both(group);
+    let send = |node: usize, nonce: &str| {
+        let fields = signed(SEAL, &lines("GET", "/signed/x"), &sound(nonce));
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, &**value)).collect();
+        let answer = group.all[node].get("/signed/x", &fields);
+        let id = answer.header("x-request-id").expect("an id").to_owned();
+        let record = group.all[node].audited("a record", |entry| entry["id"] == id.as_str());
+        (answer.status(), record["detail"].clone())
+    };
+    for (nonce, node) in [("a", here), ("b", there)] {
+        assert_eq!(send(node, nonce), (200, Value::Null));
+        let again = (401, json!("replay"));
+        assert_eq!([there, here].map(|node| send(node, nonce)), [again.clone(), again]);
+    }
+    let statuses = at_once(group, 10, |node| send(node, "c").0);
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
 }

@@ -18,6 +18,7 @@ mod clock;
 mod cluster;
 mod demo;
 mod documents;
+mod expiry;
 mod faults;
 mod framing;
 mod harness;
