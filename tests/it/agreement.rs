@@ -112,7 +112,7 @@ fn sessions(group: &Group) {
     let statuses = at_once(group, 20, |node| group.use_it(node, &many));
     assert_eq!(let_through(group, &statuses, 401, |node| group.use_it(node, &many)), 5, "{statuses:?}");
 
-    assert_eq!(group.post(there, "/oauth/revoke", &format!("token={session}")).status(), 200);
+    group.end(there, &session);
     assert_eq!(group.use_it(there, &session), 401, "where it was ended, when that is answered");
     group.until("it is over everywhere", here, &session, 401);
     assert_eq!(
@@ -148,7 +148,7 @@ fn quota(group: &Group) {
         assert_eq!(told(&answer), (429, json!("too_many_sessions")));
     }
     for (session, node) in all.iter().zip([there, here].into_iter().cycle()) {
-        assert_eq!(group.post(node, "/oauth/revoke", &format!("token={session}")).status(), 200);
+        group.end(node, session);
     }
     for node in [here, there] {
         eventually("there is room again", || (group.try_begin(node).status() == 200).then_some(()));

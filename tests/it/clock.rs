@@ -150,24 +150,23 @@ fn a_clock_that_is_put_back_gives_no_session_no_grant_and_no_request_more_time()
     for back in [-HOUR, -DAY] {
         let begun = Instant::now();
         let session = group.begin_with(0, "&expires_in=3");
-        wrong.grant("3s");
+        let mut events = wrong.stream(&session);
+        wrong.grant("4s");
         let waiting = group.ask(0, &json!({"approval": "brief", "reason": "case 8"}));
         let ended = group.begin(0);
-        assert_eq!(group.post(0, "/oauth/revoke", &format!("token={ended}")).status(), 200);
-        let mut events = wrong.stream(&session);
+        group.end(0, &ended);
         wrong.put(back);
-        assert_eq!((group.use_it(0, &session), wrong.pay()), (200, 200), "they are not over yet");
         assert_eq!(group.use_it(0, &ended), 401);
         wrong.lives();
         let rest = events.rest();
         let took = begun.elapsed();
         assert!(!rest.ends_with(b"0\r\n\r\n"), "it is cut: {rest:?}");
-        assert!((Duration::from_secs(2)..Duration::from_secs(5)).contains(&took), "{back}: {took:?}");
-        // To the second in which it began, and what the machine needs.
+        // It goes on to its end, and no longer but for what a busy machine needs.
+        assert!((Duration::from_secs(2)..Duration::from_secs(10)).contains(&took), "{back}: {took:?}");
         group.until("her session is over", 0, &session, 401);
         eventually("her grant is over", || (wrong.pay() == 403).then_some(()));
         let took = begun.elapsed();
-        assert!(took < Duration::from_secs(6), "{back}: {took:?}");
+        assert!(took < Duration::from_secs(12), "{back}: {took:?}");
         let late = group.approve(0, "kim", &waiting);
         assert_eq!(late.status(), 409, "{}", late.text());
         // One that begins while the clock is wrong has its own time, and no more once it is right.
@@ -179,7 +178,7 @@ fn a_clock_that_is_put_back_gives_no_session_no_grant_and_no_request_more_time()
         assert_eq!(([&session, &ended].map(|one| group.use_it(0, one)), wrong.pay()), ([401, 401], 403));
         group.until("the other is over", 0, &other, 401);
         let took = begun.elapsed();
-        assert!(took < Duration::from_secs(6), "{back}: {took:?}");
+        assert!(took < Duration::from_secs(12), "{back}: {took:?}");
     }
     assert!(!group.all[0].log().contains("panicked"), "{}", group.all[0].log());
 }
@@ -190,7 +189,7 @@ fn a_clock_that_is_put_forward_for_a_moment_ends_sessions_and_no_revocation() {
     let gateway = &wrong.group.all[0];
     for (turn, forward) in [HOUR, DAY].into_iter().enumerate() {
         let (session, ended) = (wrong.group.begin(0), wrong.group.begin(0));
-        assert_eq!(wrong.group.post(0, "/oauth/revoke", &format!("token={ended}")).status(), 200);
+        wrong.group.end(0, &ended);
         wrong.grant("10m");
         let name = format!("kim{turn}");
         assert_eq!((wrong.plain(&name), wrong.plain("eve")), (200, if turn == 0 { 200 } else { 401 }));

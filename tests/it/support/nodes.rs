@@ -220,6 +220,13 @@ impl Group {
         eventually(what, || (self.use_it(node, session) == status).then_some(()));
     }
 
+    /// Ends a session at a node, which answers once that holds there; one that is too slow says so, and is asked again.
+    pub(crate) fn end(&self, node: usize, session: &str) {
+        let ended = || self.post(node, "/oauth/revoke", &format!("token={session}")).status();
+        let status = eventually("its end is answered for", || Some(ended()).filter(|status| *status != 503));
+        assert_eq!(status, 200);
+    }
+
     /// What a use comes to, once it comes to anything else than this.
     pub(crate) fn until_not(&self, status: u16, node: usize, session: &str) -> u16 {
         eventually("another status", || Some(self.use_it(node, session)).filter(|got| *got != status))
