@@ -39,6 +39,10 @@ pub enum VaultError {
     Call(NetError),
     /// The server does not let this gateway read it.
     Refused,
+    /// The authorization server gives no token.
+    NoToken,
+    /// The secret or key with which a token is to be had is none of that kind.
+    Unfit,
     /// The server is sealed, or stands by.
     Closed,
     /// The server's answer makes no sense.
@@ -72,6 +76,12 @@ impl fmt::Display for VaultError {
             }
             Self::Call(error) => return write!(f, "the vault cannot be asked: {error}"),
             Self::Refused => "the vault does not let this gateway read it: look at its token or role, and the policy",
+            Self::NoToken => {
+                "the authorization server refuses: look at `client_id`, its secret or key, `grant`, `scope`, `audience` and `resource`"
+            }
+            Self::Unfit => {
+                "the token is to be had with a secret that is no text, or with a key that is no PEM of `algorithm`"
+            }
             Self::Closed => "the vault is sealed, or stands by",
             Self::Answer => "the vault's answer makes no sense",
             Self::Late => "the program took longer than `timeout`",

@@ -15,6 +15,7 @@ use super::command::Program;
 use super::files::{self, Access, ReadError, Stamp};
 use super::hashicorp::Hashicorp;
 use super::key_source::{self, load_key};
+use super::oauth2::Tokens;
 use super::sealed::{SealedFile, check_secret};
 use super::{Entries, KeySource, Kind, MAX_SECRET, VaultError};
 
@@ -31,6 +32,8 @@ pub(super) enum Provider {
     Hashicorp(Box<Mutex<Hashicorp>>),
     /// See [`Kind::Command`].
     Command(Box<Mutex<Program>>),
+    /// See [`Kind::Oauth2`].
+    Oauth2(Box<Mutex<Tokens>>),
 }
 
 /// What was seen of a source when a secret was read from it; as long as it is the same, so is the secret.
@@ -87,6 +90,7 @@ impl Provider {
             Kind::Environment { prefix } => Self::Environment { prefix },
             Kind::Directory { path } => Self::Directory { root: path },
             Kind::Hashicorp(settings) => Self::Hashicorp(Box::new(Mutex::new(Hashicorp::new(&settings)))),
+            Kind::Oauth2(settings) => Self::Oauth2(Box::new(Mutex::new(Tokens::new(&settings)))),
             Kind::Command(settings) => Self::Command(Box::new(Mutex::new(Program::new(&settings)))),
         }
     }
@@ -95,7 +99,7 @@ impl Provider {
     pub(super) fn is_remote(&self) -> bool {
         match self {
             Self::SealedFile { .. } | Self::Environment { .. } | Self::Directory { .. } => false,
-            Self::Hashicorp(_) | Self::Command(_) => true,
+            Self::Hashicorp(_) | Self::Command(_) | Self::Oauth2(_) => true,
         }
     }
 
@@ -136,6 +140,7 @@ impl Pass<'_> {
         match self.provider {
             Provider::Hashicorp(server) => lock(server).look(path, seen, now),
             Provider::Command(program) => lock(program).look(path, seen, now),
+            Provider::Oauth2(tokens) => lock(tokens).look(seen, now),
             Provider::SealedFile { file, key } => self.look_in_sealed(file, key, path, seen),
             Provider::Environment { .. } if seen.is_some() => Ok(Look::Unchanged),
             Provider::Environment { prefix } => Ok(Look::read(Some(Mark::Constant), read_variable(prefix, path))),

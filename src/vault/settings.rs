@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{CommandSettings, HashicorpSettings};
+use super::{CommandSettings, HashicorpSettings, Oauth2Settings};
 use crate::domain::Name;
 
 /// One vault as configured. Equal settings share one running [`super::Vault`] across reloads.
@@ -52,6 +52,8 @@ pub enum Kind {
     Hashicorp(Box<HashicorpSettings>),
     /// A program that prints secrets.
     Command(CommandSettings),
+    /// An authorization server, of which one access token is had at a time.
+    Oauth2(Box<Oauth2Settings>),
 }
 
 /// Where a master key is, in its text form; white space around it is dropped.

@@ -208,6 +208,8 @@ fn is_final(fault: VaultError) -> bool {
         | VaultError::SealedContent
         | VaultError::Call(_)
         | VaultError::Refused
+        | VaultError::NoToken
+        | VaultError::Unfit
         | VaultError::Closed
         | VaultError::Answer
         | VaultError::Late

@@ -27,6 +27,7 @@ mod identity;
 mod issuers;
 mod leaks;
 mod mtls;
+mod oauth2;
 mod partition;
 mod paths;
 mod protocols;

@@ -58,6 +58,11 @@ impl Compiler<'_, '_> {
                 let pieces = self.several(span, &table, vaults);
                 (table.target, pieces)
             }
+            CredentialTable::Oauth2(table) => {
+                let token = self.oauth2(name, &table, vaults);
+                let piece = token.map(|token| vec![Piece { method: Method::Bearer, secrets: vec![token] }]);
+                (table.target, piece)
+            }
             CredentialTable::AwsSigv4(table) => {
                 let piece = self.aws(&table, vaults);
                 (table.target, piece.map(|piece| vec![piece]))

@@ -8,6 +8,7 @@ mod failures;
 mod identity;
 mod identity_token;
 mod listen;
+mod oauth2;
 mod role;
 mod route;
 mod sessions;
@@ -15,9 +16,11 @@ mod target;
 mod vault;
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostics, Report, nearest};
@@ -27,6 +30,7 @@ use super::watched::Watched;
 use crate::domain::Name;
 use crate::net::Egress;
 use crate::state::{Engines, Snapshot};
+use crate::vault::Vault;
 
 pub use cluster::{ClusterPlace, ClusterSecrets};
 pub use listen::{ClientCertificate, Listener};
@@ -80,7 +84,7 @@ pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> (Watc
     let egress = Egress::new(tables.egress.allow.0.clone());
     let unreadable = tables.unreadable.clone();
     let watched = Watched::default();
-    let mut compiler = Compiler { report: &mut report, engines, base, egress, unreadable, watched };
+    let mut compiler = Compiler { report: &mut report, engines, base, egress, unreadable, watched, tokens: Vec::new() };
     let authenticators = tables.authn.keys().cloned().collect();
     let (snapshot, process, cluster) = compiler.run(tables, number);
     let watched = compiler.watched;
@@ -95,6 +99,8 @@ struct Compiler<'c, 'a> {
     egress: Egress,
     unreadable: BTreeMap<&'static str, Vec<Name>>,
     watched: Watched,
+    /// The vaults of credentials that are tokens.
+    tokens: Vec<Arc<Vault>>,
 }
 
 /// Compiled entries by name. One that is in the file but wrong is here without a value: it was told already, and who names it is not wrong.
@@ -147,7 +153,7 @@ impl Compiler<'_, '_> {
         parts.sessions = sessions.as_ref().map(|service| service.taken.clone());
         let access = file.access.and_then(|table| self.access(&table, has_store, &vaults, &parts));
         let (router, routes) = self.router(file.route, &parts);
-        let vaults = vaults.by_name.into_values().flatten().collect();
+        let vaults = vaults.by_name.into_values().flatten().chain(mem::take(&mut self.tokens)).collect();
         let targets = parts.targets.by_name.into_values().flatten().collect();
         let issuer = parts.issuer;
         let snapshot =

@@ -70,7 +70,7 @@ pub(in crate::config) struct HashicorpTable {
     /// A PEM file of the authorities that prove the server. Default: those of the system.
     pub(in crate::config) ca: Option<Text>,
     /// The mounts that are of version 2 of the key-value engine. Others are read as they are: version 1, and engines that make secrets for a
-    /// time. Default `["secret"]`.
+    /// time. Default `secret`.
     pub(in crate::config) kv2: Option<Vec<String>>,
     /// A file with a token. Default: another source.
     pub(in crate::config) token_file: Option<String>,
@@ -209,6 +209,8 @@ pub(in crate::config) enum CredentialTable {
     Several(SeveralCredential),
     /// AWS Signature Version 4: requests are signed, and the key's secret is never sent.
     AwsSigv4(AwsCredential),
+    /// `Authorization: Bearer` with a token of an authorization server, which is had in the background ahead of its end.
+    Oauth2(Box<Oauth2Credential>),
 }
 
 /// `[credential.NAME.bearer]`.
@@ -275,6 +277,56 @@ pub(in crate::config) struct SeveralCredential {
     /// Cookies by name. Default: none.
     #[serde(default)]
     pub(in crate::config) cookies: BTreeMap<Spanned<String>, Text>,
+}
+
+/// `[credential.NAME.oauth2]`. The client proves who it is with `client_secret`, or `assertion` where `grant` is not `jwt_bearer`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Oauth2Credential {
+    /// The only target that tokens are sent to.
+    pub(in crate::config) target: Text,
+    /// The token endpoint, an `https` URL, or `http` on loopback.
+    pub(in crate::config) token_url: Text,
+    /// What is handed in: `client_credentials`, `refresh_token`, or `jwt_bearer` (RFC 7523). Default `client_credentials`.
+    pub(in crate::config) grant: Option<Text>,
+    /// The client's id. Default: none.
+    pub(in crate::config) client_id: Option<String>,
+    /// The client's secret, as `vault:path`. Default: none.
+    pub(in crate::config) client_secret: Option<Text>,
+    /// How the secret is sent: `basic` or `post`. Default `basic`.
+    pub(in crate::config) client_auth: Option<Text>,
+    /// The refresh token, as `vault:path`, for the grant of that name; one that the server replaces is not kept. Default: none.
+    pub(in crate::config) refresh_token: Option<Text>,
+    /// What is signed for the grant `jwt_bearer`, or to prove who the client is (`private_key_jwt`). Default: nothing.
+    pub(in crate::config) assertion: Option<AssertionTable>,
+    /// The scopes. Default: none.
+    pub(in crate::config) scope: Option<String>,
+    /// The `audience`, where the server asks for one. Default: none.
+    pub(in crate::config) audience: Option<String>,
+    /// The `resource` (RFC 8707). Default: none.
+    pub(in crate::config) resource: Option<String>,
+    /// A PEM file of the authorities that prove the server. Default: those of the system.
+    pub(in crate::config) ca: Option<Text>,
+}
+
+/// What is signed (RFC 7523 §3).
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct AssertionTable {
+    /// The private key in PEM, as `vault:path`.
+    pub(in crate::config) key: Text,
+    /// `RS256`, `ES256` or `EdDSA`. Default `RS256`.
+    pub(in crate::config) algorithm: Option<Text>,
+    /// The `kid`. Default: none.
+    pub(in crate::config) key_id: Option<String>,
+    /// The `iss`. Default: the same as `client_id`.
+    pub(in crate::config) issuer: Option<String>,
+    /// The `sub`. Default: the `iss`.
+    pub(in crate::config) subject: Option<String>,
+    /// The `aud`. Default: the same as `token_url`.
+    pub(in crate::config) audience: Option<String>,
+    /// A `scope` in the assertion itself, where the server looks for it there. Default: none.
+    pub(in crate::config) scope: Option<String>,
 }
 
 /// `[credential.NAME.aws_sigv4]`. What the client signed with a key of its own is taken off.

@@ -63,6 +63,17 @@ key_file = "master.key"
 prefix = "APP_"
 [vault.directory.directory]
 path = "secrets"
+[vault.hashicorp.hashicorp]
+url = "https://vault.example.com"
+token_file = "token"
+[vault.app_role.hashicorp]
+url = "https://vault.example.com"
+app_role = { role_id = "x", secret_id_file = "x" }
+[vault.kubernetes.hashicorp]
+url = "https://vault.example.com"
+kubernetes = { role = "x" }
+[vault.command.command]
+program = ["/bin/true"]
 [target.x]
 url = "https://api.example.com"
 backends = [{ address = "api-1.example.com:443" }, { address = "api-2.example.com:443" }]
@@ -70,6 +81,22 @@ backends = [{ address = "api-1.example.com:443" }, { address = "api-2.example.co
 path = "/healthz"
 [credential.bearer.bearer]
 target = "x"
+secret = "directory:key"
+[credential.oauth2.oauth2]
+target = "x"
+token_url = "https://login.example.com/token"
+client_id = "x"
+client_secret = "directory:key"
+[credential.assertion.oauth2]
+target = "x"
+token_url = "https://login.example.com/token"
+client_id = "x"
+assertion = { key = "directory:key" }
+[credential.aws_sigv4.aws_sigv4]
+target = "x"
+region = "x"
+service = "x"
+access_key = "directory:id"
 secret = "directory:key"
 [limit.x]
 by = "client"
@@ -84,7 +111,18 @@ allow = [{ role = "reader" }]
 [route.y]
 path = "/y/**"
 target = "x"
+credential = "oauth2"
 authn = ["token_review"]
+[route.assertion]
+path = "/assertion/**"
+target = "x"
+credential = "assertion"
+authn = ["jwt"]
+[route.z]
+path = "/z/**"
+target = "x"
+credential = "aws_sigv4"
+authn = ["jwt"]
 "#;
 
 /// A file with an authority, which an `mtls` needs.
@@ -131,14 +169,10 @@ fn compiled(engines: &Engines, set: Option<(&Told, Value)>) -> Vec<String> {
         let mut table = &mut file;
         let steps: Vec<_> = told.path.split('.').collect();
         for (nth, step) in steps.iter().enumerate() {
-            let kind = steps.get(nth + 1).copied().unwrap_or_default();
-            let step = if *step != "NAME" {
-                step
-            } else if table.contains_key(kind) {
-                kind
-            } else {
-                "x"
-            };
+            // By the table that is meant, or else by the kind.
+            let names = [steps.last().copied(), steps.get(nth + 1).copied()];
+            let named = names.into_iter().flatten().find(|name| table.contains_key(*name));
+            let step = if *step == "NAME" { named.unwrap_or("x") } else { *step };
             table = match table.get_mut(step).unwrap_or_else(|| panic!("no `{step}` for [{}]", told.path)) {
                 Value::Table(inner) => inner,
                 Value::Array(list) => list[0].as_table_mut().expect("a table"),
@@ -183,7 +217,7 @@ fn other(told: &Told) -> Option<Value> {
     match &*told.kind {
         "integer" => Some(Value::Integer(told.default.parse::<i64>().expect("a number") + 1)),
         "boolean" => Some(Value::Boolean(told.default != "true")),
-        "period" if told.key == "rotate" => Some("2h".into()),
+        "period" if ["rotate", "max_stale"].contains(&&*told.key) => Some("1h".into()),
         "period" => Some("3s".into()),
         "size" => Some("77KiB".into()),
         kind if kind.starts_with("list of 2") => Some(vec![Value::Integer(201), Value::Integer(202)].into()),

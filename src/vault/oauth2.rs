@@ -1,0 +1,276 @@
+//! Access tokens of an authorization server, had with the gateway's own credentials and ahead of their end (RFC 6749 §4.4 and §6, RFC 7523).
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde::Deserialize;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::provider::{Look, Mark};
+use super::sealed::check_secret;
+use super::worker::Worker;
+use super::{Slot, VaultError};
+use crate::crypto::random;
+use crate::domain::{Secret, seconds};
+use crate::net::{Client, ClientSettings, NetError, Question};
+
+/// Where tokens are had, and with what.
+#[derive(Debug, Clone)]
+pub struct Oauth2Settings {
+    /// The token endpoint.
+    pub url: String,
+    /// What is handed in.
+    pub grant: Oauth2Grant,
+    /// Who asks, where the server wants to know.
+    pub client_id: Option<String>,
+    /// How that is proved.
+    pub proof: Oauth2Proof,
+    /// What else stands in the form: `scope`, `audience`, `resource`.
+    pub more: Vec<(String, String)>,
+    /// The rules and limits of calls.
+    pub client: ClientSettings,
+}
+
+/// What a token is had for.
+#[derive(Debug, Clone)]
+pub enum Oauth2Grant {
+    /// The client's own credentials (RFC 6749 §4.4).
+    ClientCredentials,
+    /// A refresh token (RFC 6749 §6), which the server does not replace.
+    RefreshToken(Arc<Slot>),
+    /// An assertion (RFC 7523 §2.1), such as those of service accounts.
+    JwtBearer(Assertion),
+}
+
+/// How a client proves who it is.
+#[derive(Debug, Clone)]
+pub enum Oauth2Proof {
+    /// It does not.
+    None,
+    /// `client_secret_basic`.
+    Basic(Arc<Slot>),
+    /// `client_secret_post`.
+    Post(Arc<Slot>),
+    /// `private_key_jwt` (RFC 7523 §2.2).
+    PrivateKeyJwt(Assertion),
+}
+
+/// What is signed anew each time.
+#[derive(Debug, Clone)]
+pub struct Assertion {
+    /// The `iss`.
+    pub issuer: String,
+    /// The `sub`.
+    pub subject: String,
+    /// The `aud`.
+    pub audience: String,
+    /// A `scope`, where the server looks for it there.
+    pub scope: Option<String>,
+    /// The private key, PEM.
+    pub key: Arc<Slot>,
+    /// RS256, ES256 or EdDSA.
+    pub algorithm: Algorithm,
+    /// The `kid`.
+    pub key_id: Option<String>,
+}
+
+/// By what tells settings apart: secrets by where they are.
+impl PartialEq for Oauth2Settings {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity() && self.client == other.client
+    }
+}
+
+impl Eq for Oauth2Settings {}
+
+impl Hash for Oauth2Settings {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+impl Oauth2Settings {
+    fn identity(&self) -> String {
+        let slot = |slot: &Arc<Slot>| format!("{:p}", Arc::as_ptr(slot));
+        let assertion = |one: &Assertion| {
+            let Assertion { issuer, subject, audience, scope, key, algorithm, key_id } = one;
+            format!("{issuer} {subject} {audience} {scope:?} {} {algorithm:?} {key_id:?}", slot(key))
+        };
+        let grant = match &self.grant {
+            Oauth2Grant::ClientCredentials => String::new(),
+            Oauth2Grant::RefreshToken(token) => slot(token),
+            Oauth2Grant::JwtBearer(one) => assertion(one),
+        };
+        let proof = match &self.proof {
+            Oauth2Proof::None => String::new(),
+            Oauth2Proof::Basic(secret) => format!("basic {}", slot(secret)),
+            Oauth2Proof::Post(secret) => format!("post {}", slot(secret)),
+            Oauth2Proof::PrivateKeyJwt(one) => assertion(one),
+        };
+        format!("{} {:?} {:?} {grant} {proof}", self.url, self.client_id, self.more)
+    }
+}
+
+/// One who has tokens.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    settings: Oauth2Settings,
+    client: Result<Client, NetError>,
+    worker: Worker,
+    failed: Option<(VaultError, Instant)>,
+    failures: u32,
+}
+
+/// What is answered (RFC 6749 §5.1).
+#[derive(Deserialize)]
+struct Issued {
+    access_token: Zeroizing<String>,
+    #[serde(default)]
+    token_type: Option<String>,
+    #[serde(default)]
+    expires_in: Option<u64>,
+}
+
+/// How long a token is taken for good whose end the server does not tell.
+const UNTOLD: u64 = 300;
+/// How long an assertion is good, in seconds.
+const ASSERTION_LIFE: u64 = 300;
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+
+impl Tokens {
+    pub(super) fn new(settings: &Oauth2Settings) -> Self {
+        let client = Client::new(settings.client.clone());
+        Self { settings: settings.clone(), client, worker: Worker::default(), failed: None, failures: 0 }
+    }
+
+    /// Has a token, where the last one has lived for two thirds of its time.
+    pub(super) fn look(&mut self, seen: Option<Mark>, now: Instant) -> Result<Look, VaultError> {
+        if let Some(Mark::Until(due)) = seen
+            && now < due
+        {
+            return Ok(Look::Renewed { ends: None, confirmed: None });
+        }
+        if let Some((fault, until)) = self.failed
+            && now < until
+        {
+            return Err(fault);
+        }
+        let asked = self.worker.wait(ask(&self.settings, &self.client)).unwrap_or(Err(VaultError::Stale));
+        match asked {
+            Ok(issued) => {
+                (self.failed, self.failures) = (None, 0);
+                let lasts = Duration::from_secs(issued.expires_in.unwrap_or(UNTOLD));
+                let token = Secret::new(issued.access_token.as_bytes().to_vec());
+                let mark = Some(Mark::Until(now + lasts * 2 / 3));
+                Ok(Look::Read { mark, outcome: check_secret(&token).map(|()| token), ends: Some(now + lasts) })
+            }
+            Err(fault) => {
+                let wait = FIRST_RETRY.saturating_mul(1 << self.failures.min(16)).min(LAST_RETRY);
+                (self.failed, self.failures) = (Some((fault, now + wait)), self.failures + 1);
+                Err(fault)
+            }
+        }
+    }
+}
+
+async fn ask(settings: &Oauth2Settings, client: &Result<Client, NetError>) -> Result<Issued, VaultError> {
+    let client = client.as_ref().map_err(|error| VaultError::Call(*error))?;
+    let answer = client.ask(&settings.url, question(settings)?).await.map_err(VaultError::Call)?;
+    match answer.status {
+        StatusCode::OK => {
+            let issued: Issued = serde_json::from_slice(&answer.body).map_err(|_| VaultError::Answer)?;
+            // One of another type is no good to whoever only carries it (RFC 6749 §7.1).
+            let carried = issued.token_type.as_deref().is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
+            if carried { Ok(issued) } else { Err(VaultError::Answer) }
+        }
+        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(VaultError::NoToken),
+        other => Err(VaultError::Call(NetError::Status(other.as_u16()))),
+    }
+}
+
+fn question(settings: &Oauth2Settings) -> Result<Question, VaultError> {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    match &settings.grant {
+        Oauth2Grant::ClientCredentials => {
+            form.append_pair("grant_type", "client_credentials");
+        }
+        Oauth2Grant::RefreshToken(slot) => {
+            let token = slot.load()?;
+            form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", text(&token)?);
+        }
+        Oauth2Grant::JwtBearer(assertion) => {
+            form.append_pair("grant_type", JWT_BEARER).append_pair("assertion", &assertion.signed()?);
+        }
+    }
+    let mut headers = HeaderMap::new();
+    let id = settings.client_id.as_deref().unwrap_or_default();
+    match &settings.proof {
+        Oauth2Proof::None if id.is_empty() => {}
+        Oauth2Proof::None => {
+            form.append_pair("client_id", id);
+        }
+        Oauth2Proof::Basic(slot) => {
+            headers.insert(header::AUTHORIZATION, basic(id, text(&*slot.load()?)?)?);
+        }
+        Oauth2Proof::Post(slot) => {
+            form.append_pair("client_id", id).append_pair("client_secret", text(&*slot.load()?)?);
+        }
+        Oauth2Proof::PrivateKeyJwt(assertion) => {
+            form.append_pair("client_id", id).append_pair("client_assertion_type", ASSERTION_TYPE);
+            form.append_pair("client_assertion", &assertion.signed()?);
+        }
+    }
+    form.extend_pairs(&settings.more);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    Ok(Question { method: Method::POST, headers, body: Bytes::from(form.finish()) })
+}
+
+/// Both parts are encoded as in a form first (RFC 6749 §2.3.1), so that a colon in them is no end.
+fn basic(id: &str, secret: &str) -> Result<HeaderValue, VaultError> {
+    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = Zeroizing::new(format!("{}:{}", encoded(id), encoded(secret)));
+    let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(&*pair)));
+    let mut value = HeaderValue::try_from(text.as_str()).map_err(|_| VaultError::Unfit)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+impl Assertion {
+    /// It, good for a while, with an id that is never used again (RFC 7523 §3).
+    fn signed(&self) -> Result<String, VaultError> {
+        let pem = self.key.load()?;
+        let key = if self.algorithm == Algorithm::RS256 {
+            EncodingKey::from_rsa_pem(pem.expose())
+        } else if self.algorithm == Algorithm::ES256 {
+            EncodingKey::from_ec_pem(pem.expose())
+        } else {
+            EncodingKey::from_ed_pem(pem.expose())
+        };
+        let now = seconds(SystemTime::now());
+        let mut claims = json!({
+            "iss": self.issuer, "sub": self.subject, "aud": self.audience, "iat": now, "exp": now + ASSERTION_LIFE,
+            "jti": URL_SAFE_NO_PAD.encode(random::<16>()),
+        });
+        if let Some(scope) = &self.scope {
+            claims["scope"] = scope.as_str().into();
+        }
+        let header = Header { kid: self.key_id.clone(), ..Header::new(self.algorithm) };
+        let signed = key.and_then(|key| jsonwebtoken::encode(&header, &claims, &key));
+        signed.map_err(|_| VaultError::Unfit)
+    }
+}
+
+fn text(secret: &Secret) -> Result<&str, VaultError> {
+    std::str::from_utf8(secret.expose()).map_err(|_| VaultError::Unfit)
+}

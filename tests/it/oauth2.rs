@@ -1,0 +1,107 @@
+//! Credentials that are tokens of an authorization server: had ahead, used until replaced, and none in place of one that cannot be had.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, jwk::Jwk};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
+use serde_json::Value;
+
+use crate::support::{
+    eventually,
+    gateway::Gateway,
+    issuer::{AUDIENCE, Issuer},
+    provider::Provider,
+    scene::{Extra, Scene, config},
+    upstream::Upstream,
+};
+
+/// The credential, and the route on which it is.
+fn tables(provider: &str, more: &str) -> String {
+    format!(
+        r#"
+[credential.obtained.oauth2]
+target = "api"
+token_url = "{provider}/token"
+scope = "read"
+{more}
+[route.obtained]
+path = "/obtained/**"
+target = "api"
+credential = "obtained"
+authn = ["corp"]
+allow = [{{ role = "reader" }}]
+"#
+    )
+}
+
+fn start(provider: &str, secret: &str, more: &str) -> Scene {
+    let (issuer, upstream) = (Issuer::start(), Upstream::echo());
+    let gateway = Gateway::spawn(|site| {
+        site.write("secrets/client", secret);
+        config(site, &issuer, &upstream, &Extra { tables: &tables(provider, more), ..Extra::default() })
+    });
+    Scene { issuer, upstream, gateway, bare: Default::default() }
+}
+
+/// The claims of the token that the upstream saw last.
+fn obtained(scene: &Scene) -> Option<Value> {
+    let answer = scene.get("/obtained/x");
+    if answer.status() != 200 {
+        return None;
+    }
+    let seen = scene.upstream.requests().pop()?.header("authorization")?.to_owned();
+    let claims = seen.strip_prefix("Bearer ")?.split('.').nth(1)?;
+    Some(serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).expect("claims"))
+}
+
+#[test]
+fn a_token_is_had_with_each_proof_of_the_gateways_own() {
+    let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key");
+    let key = EncodingKey::from_ec_pem(pair.serialize_pem().as_bytes()).expect("PKCS#8");
+    let jwk = Jwk::from_encoding_key(&key, Algorithm::ES256).expect("a public half");
+    let jwk = serde_json::to_string(&jwk).expect("JSON");
+    let Some(provider) = Provider::start_with(&[("GATE_KEY", &jwk)]) else { return };
+    let pem = pair.serialize_pem();
+    let audience = &provider.issuer;
+    let sent = |way: &str| format!("client_secret = \"dir:client\"\nclient_auth = \"{way}\"");
+    let ways = [
+        ("plain", "secret-of-plain", sent("post")),
+        ("gate-basic", "secret:of/gate +100%", sent("basic")),
+        (
+            "gate-key",
+            &pem,
+            format!("assertion = {{ key = \"dir:client\", algorithm = \"ES256\", audience = \"{audience}\" }}"),
+        ),
+    ];
+    for (client, secret, way) in ways {
+        let more = format!("client_id = \"{client}\"\n{way}\nresource = \"{AUDIENCE}\"");
+        let mut scene = start(&provider.issuer, secret, &more);
+        scene.gateway.wait_until_ready();
+        let (first, second) = (obtained(&scene).expect("served"), obtained(&scene).expect("served"));
+        assert_eq!(
+            (&first["iss"], &first["client_id"], &first["aud"], &first["scope"]),
+            (&provider.issuer.as_str().into(), &client.into(), &AUDIENCE.into(), &"read".into())
+        );
+        assert_eq!(first["jti"], second["jti"], "one for all requests");
+        let log = scene.gateway.log();
+        assert!(!log.contains(secret) && !log.contains("eyJ"), "{log}");
+    }
+}
+
+#[test]
+fn where_no_token_is_had_nothing_is_sent_and_the_reason_is_told() {
+    let Some(provider) = Provider::start() else { return };
+    let more = format!(
+        "client_id = \"plain\"\nclient_secret = \"dir:client\"\nclient_auth = \"post\"\nresource = \"{AUDIENCE}\""
+    );
+    let scene = start(&provider.issuer, "not-the-secret", &more);
+    let headers = [("Host", "api.test"), ("Authorization", &*scene.bearer())];
+    let refused = eventually("it answers", || scene.gateway.try_get("/obtained/x", &headers));
+    assert_eq!(refused.status(), 503, "{}", refused.text());
+    assert_eq!(scene.upstream.requests().len(), 0);
+    assert_eq!(scene.record_of(&refused)["detail"], "credential");
+    let status = scene.gateway.status();
+    assert!(status["secrets"].to_string().contains("the authorization server refuses"), "{status}");
+    // The right one is used without a restart, as soon as it is asked for again.
+    scene.gateway.site().write("secrets/client", "secret-of-plain");
+    eventually("a token is had", || obtained(&scene));
+}
