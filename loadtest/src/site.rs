@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::fault::{Fault, While};
 use crate::machine::Cores;
 use crate::program::{Program, free_address, own};
-use crate::upstream::{REFLECT, STREAM};
+use crate::upstream::{REFLECT, SPACER, STREAM};
 
 /// What is asked for under load.
 pub(crate) const PATH: &str = "/api/v1/items/42";
@@ -90,7 +90,7 @@ impl Site {
             command.arg("--default-buffers");
         }
         let program = Program::start(name, &mut command, self.cores.proxy, address, self.folder())?;
-        let seen = get(address, &format!("{PATH}{REFLECT}"), Some(&self.authorization()))?;
+        let seen = get(address, &format!("{PATH}{REFLECT}"), Some(&self.authorization()))?.replace(SPACER, "");
         expect(&seen, "HTTP/1.1 200", "bare Pingora did not pass a request through")?;
         expect(&seen, &self.token, "bare Pingora lost the token")?;
         Ok(Proxy { program, address })
@@ -147,7 +147,7 @@ impl Site {
         let mut command = Command::new(file);
         command.arg("run").arg(&config).current_dir(self.folder());
         let program = Program::start("claviger", &mut command, self.cores.proxy, address, self.folder())?;
-        let seen = get(address, &format!("{PATH}{REFLECT}"), Some(&self.authorization()))?;
+        let seen = get(address, &format!("{PATH}{REFLECT}"), Some(&self.authorization()))?.replace(SPACER, "");
         expect(&seen, "HTTP/1.1 200", "claviger did not let an allowed request through")?;
         expect(&seen, &format!("Bearer {REAL_KEY}"), "the upstream did not get the real key")?;
         if seen.contains(&self.token) {

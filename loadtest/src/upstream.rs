@@ -9,8 +9,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::fault::{Fault, While};
 
-/// A path that ends so is answered with the head as it arrived.
+/// A path that ends so is answered with the head as it arrived, but for [`SPACER`].
 pub(crate) const REFLECT: &str = "/reflect";
+/// Stands after each byte of that head: a gateway masks its secrets in answers, and would take what was sent from the answer.
+pub(crate) const SPACER: char = '\u{1}';
 /// A path that ends so is answered with one event, and then with nothing until the client goes.
 pub(crate) const STREAM: &str = "/stream";
 /// That event.
@@ -57,8 +59,10 @@ async fn converse(mut stream: TcpStream, work: Duration) -> std::io::Result<()> 
             return Ok(());
         }
         if asks_for(&buffer[..head], REFLECT) {
-            let front = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {head}\r\n\r\n");
-            stream.write_all(&[front.as_bytes(), &buffer[..head]].concat()).await?;
+            let spaced: Vec<u8> = buffer[..head].iter().flat_map(|&byte| [byte, SPACER as u8]).collect();
+            let length = spaced.len();
+            let front = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\r\n");
+            stream.write_all(&[front.as_bytes(), &spaced].concat()).await?;
         } else {
             busy(work);
             stream.write_all(ANSWER).await?;
