@@ -73,8 +73,9 @@ fn fill(path: &Path, now: SystemTime) {
     let millis = now.duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
     let fill = format!(
         "WITH RECURSIVE nth(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM nth WHERE n + 1 < {SESSIONS})
-         INSERT INTO session SELECT printf('%032x', n), 'keys', 'job-' || n, 'service', NULL, NULL, NULL, '[\"reader\",\"writer\"]',
-         '[\"items:read\"]', NULL, NULL, NULL, NULL, NULL, {millis}, {millis} + 3600000, 900000, {millis} FROM nth"
+         INSERT INTO session (id, authenticator, principal, kind, roles, scopes, since, until, idle, used)
+         SELECT printf('%032x', n), 'keys', 'job-' || n, 'service', '[\"reader\",\"writer\"]', '[\"items:read\"]',
+         {millis}, {millis} + 3600000, 900000, {millis} FROM nth"
     );
     let connection = rusqlite::Connection::open(path).expect("opened");
     connection.execute_batch(&fill).expect("written");

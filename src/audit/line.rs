@@ -18,12 +18,18 @@ pub(super) struct Lines {
     node: Option<Name>,
     /// The second that was last written, and its text up to the fraction.
     second: Option<(i64, String)>,
+    step: i64,
 }
 
 impl Lines {
     /// Lines of this node.
     pub(super) fn new(node: Option<Name>) -> Self {
-        Self { node, second: None }
+        Self { node, second: None, step: 0 }
+    }
+
+    /// Says by how many seconds the clock by which the next lines are is set forward, or back; none where it is right.
+    pub(super) fn stepped(&mut self, seconds: i64) {
+        self.step = seconds;
     }
 
     /// The line of one exchange.
@@ -112,6 +118,13 @@ impl Lines {
     /// RFC 3339 with six digits always, so that lines sort by their text. A clock outside what a timestamp can hold must not keep a record
     /// from being written.
     fn time(&mut self, line: &mut Object<'_>, time: SystemTime) {
+        self.moment(line, time);
+        if self.step != 0 {
+            line.raw("clock_step", itoa::Buffer::new().format(self.step));
+        }
+    }
+
+    fn moment(&mut self, line: &mut Object<'_>, time: SystemTime) {
         let time = stamp(time);
         let (second, nanos) = (time.as_second(), time.subsec_nanosecond());
         if nanos < 0 {

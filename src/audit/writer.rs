@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::domain::Name;
+use crate::domain::{Name, clock_step};
 
 use super::Entry;
 use super::line::Lines;
@@ -21,6 +21,7 @@ pub(super) fn run(queue: &Arc<Queue>, mut sink: Sink, node: Option<Name>) {
     let mut batch = Vec::new();
     while let Some(lost) = queue.take(&mut batch) {
         let mut unwritten = 0;
+        lines.stepped(clock_step(SystemTime::now()));
         for entry in batch.drain(..) {
             match &entry {
                 Entry::Exchange(record) => lines.exchange(sink.batch(), record),

@@ -1,7 +1,7 @@
 //! Clocks that nobody can put back, or put forward.
 
 use std::sync::LazyLock;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The system's clock, or what it would say had nobody put it back since the process began: no end of a session or a grant comes later by
 /// that. One that is put forward ends them early.
@@ -15,6 +15,14 @@ pub fn unhurried(now: SystemTime) -> SystemTime {
     uninterrupted().map_or(now, |undisturbed| undisturbed.min(now))
 }
 
+/// By how many seconds the system's clock is ahead of where it would be had nobody set it since this was first asked; less than none where it
+/// is behind.
+pub fn clock_step(now: SystemTime) -> i64 {
+    let Some(undisturbed) = uninterrupted() else { return 0 };
+    let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+    now.duration_since(undisturbed).map_or_else(|behind| -seconds(behind.duration()), seconds)
+}
+
 /// What the system's clock would say had nobody touched it since this was first asked.
 fn uninterrupted() -> Option<SystemTime> {
     static BEGAN: LazyLock<(SystemTime, Instant)> = LazyLock::new(|| (SystemTime::now(), Instant::now()));
@@ -24,8 +32,6 @@ fn uninterrupted() -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -41,5 +47,13 @@ mod tests {
         let (now, day) = (SystemTime::now(), Duration::from_secs(86_400));
         assert!(unhurried(now + day) < now + Duration::from_secs(60));
         assert_eq!(unhurried(now - day), now - day, "one that is put back lets them go on");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_told_by_how_much() {
+        let now = SystemTime::now();
+        let hour = Duration::from_secs(3600);
+        let steps = [now, now + hour, now - hour].map(clock_step);
+        assert!(steps.iter().zip([0, 3600, -3600]).all(|(step, set)| (step - set).abs() <= 1), "{steps:?}");
     }
 }

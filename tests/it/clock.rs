@@ -72,6 +72,8 @@ impl Wrong {
                 wrong.recorded(&answer)["time"].as_str().map(|time| time.parse::<jiff::Timestamp>().expect("a time"));
             let off = off.expect("a time").as_second() - now().cast_signed();
             assert!((off - seconds).abs() < 60, "its clock is {off} seconds wrong in place of {seconds}");
+            let told = wrong.recorded(&answer)["clock_step"].as_i64().unwrap_or_default();
+            assert!((told - seconds).abs() < 60, "its records tell {told} in place of {seconds}");
         }
         Some(wrong)
     }

@@ -282,7 +282,7 @@ fn written_members(source: &str, function: &str) -> Vec<String> {
     let mut members = vec!["kind".to_owned()];
     for line in body.lines().take_while(|line| *line != "    }").map(str::trim) {
         if line.starts_with("self.time(") {
-            members.push("time".to_owned());
+            members.extend(["time", "clock_step"].map(str::to_owned));
         } else if line.starts_with("self.sent(") {
             members.extend(written_members(source, "fn sent(").into_iter().skip(1));
         } else if let Some((_, call)) = line.split_once("line.").filter(|(before, _)| before.is_empty()) {
