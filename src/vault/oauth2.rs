@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::provider::{Look, Mark};
+use super::provider::{Look, Mark, lasting};
 use super::sealed::check_secret;
 use super::worker::Worker;
 use super::{Slot, VaultError};
@@ -124,6 +124,8 @@ pub(super) struct Tokens {
     settings: Oauth2Settings,
     client: Result<Client, NetError>,
     worker: Worker,
+    /// When the last token ends.
+    ends: Option<Instant>,
     failed: Option<(VaultError, Instant)>,
     failures: u32,
 }
@@ -150,7 +152,7 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 impl Tokens {
     pub(super) fn new(settings: &Oauth2Settings) -> Self {
         let client = Client::new(settings.client.clone());
-        Self { settings: settings.clone(), client, worker: Worker::default(), failed: None, failures: 0 }
+        Self { settings: settings.clone(), client, worker: Worker::default(), ends: None, failed: None, failures: 0 }
     }
 
     /// Has a token, where the last one has lived for two thirds of its time.
@@ -158,7 +160,7 @@ impl Tokens {
         if let Some(Mark::Until(due)) = seen
             && now < due
         {
-            return Ok(Look::Renewed { ends: None, confirmed: None });
+            return Ok(Look::Renewed { ends: self.ends, confirmed: None });
         }
         if let Some((fault, until)) = self.failed
             && now < until
@@ -169,10 +171,12 @@ impl Tokens {
         match asked {
             Ok(issued) => {
                 (self.failed, self.failures) = (None, 0);
-                let lasts = Duration::from_secs(issued.expires_in.unwrap_or(UNTOLD));
+                let lasts = lasting(issued.expires_in.unwrap_or(UNTOLD));
                 let token = Secret::new(issued.access_token.as_bytes().to_vec());
-                let mark = Some(Mark::Until(now + lasts * 2 / 3));
-                Ok(Look::Read { mark, outcome: check_secret(&token).map(|()| token), ends: Some(now + lasts) })
+                // One that is over at once must not be asked for without end.
+                let mark = Some(Mark::Until(now + (lasts * 2 / 3).max(FIRST_RETRY)));
+                self.ends = Some(now + lasts);
+                Ok(Look::Read { mark, outcome: check_secret(&token).map(|()| token), ends: self.ends })
             }
             Err(fault) => {
                 let wait = FIRST_RETRY.saturating_mul(1 << self.failures.min(16)).min(LAST_RETRY);

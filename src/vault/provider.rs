@@ -36,6 +36,14 @@ pub(super) enum Provider {
     Oauth2(Box<Mutex<Tokens>>),
 }
 
+/// The longest that anything is taken to last, in seconds: a year. A server may say more than a clock can count.
+pub(super) const LONGEST: u64 = 366 * 24 * 3600;
+
+/// How long something lasts of which a server says so many seconds.
+pub(super) fn lasting(seconds: u64) -> Duration {
+    Duration::from_secs(seconds.min(LONGEST))
+}
+
 /// What was seen of a source when a secret was read from it; as long as it is the same, so is the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {

@@ -21,6 +21,8 @@ pub struct Settings {
 impl Settings {
     /// `max_stale` where none is configured.
     pub const DEFAULT_STALE: Duration = Duration::from_secs(300);
+    /// For what has an end of its own, by which it is refused: a year, and no secret lasts longer.
+    pub const UNTIL_IT_ENDS: Duration = Duration::from_secs(super::provider::LONGEST);
     /// The least `max_stale`: below it, one late refresh would refuse requests.
     pub const MIN_STALE: Duration = Duration::from_secs(2);
 }

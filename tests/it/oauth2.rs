@@ -1,9 +1,17 @@
 //! Credentials that are tokens of an authorization server: had ahead, used until replaced, and none in place of one that cannot be had.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, jwk::Jwk};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{
     eventually,
@@ -104,4 +112,69 @@ fn where_no_token_is_had_nothing_is_sent_and_the_reason_is_told() {
     // The right one is used without a restart, as soon as it is asked for again.
     scene.gateway.site().write("secrets/client", "secret-of-plain");
     eventually("a token is had", || obtained(&scene));
+}
+
+#[test]
+fn a_server_that_says_more_than_can_be_is_believed_as_far_as_makes_sense() {
+    // How long it says that its token lasts, of which type it is, and what a caller is answered then.
+    let cases = [
+        (json!(u64::MAX), "bearer", 200),
+        (json!(0), "Bearer", 503),
+        (json!(60), "mac", 503),
+        (json!("soon"), "Bearer", 503),
+    ];
+    for (lasts, kind, want) in cases {
+        let answer = json!({ "access_token": "a-token", "token_type": kind, "expires_in": lasts });
+        let server = Upstream::start({
+            let answer = answer.clone();
+            move |_, wire| wire.json(200, &answer)
+        });
+        let scene = start(&server.url(), "x", "client_id = \"x\"\nclient_secret = \"dir:client\"");
+        eventually("it is asked", || (!server.requests().is_empty()).then_some(()));
+        let headers = [("Host", "api.test"), ("Authorization", &*scene.bearer())];
+        let first = eventually("it answers", || {
+            let answer = scene.gateway.try_get("/obtained/x", &headers)?;
+            (answer.status() == want).then_some(answer)
+        });
+        assert_eq!(scene.upstream.requests().len(), usize::from(want == 200), "{answer}: {}", first.text());
+        let begun = Instant::now();
+        let asked = server.requests().len();
+        eventually("time goes by", || (begun.elapsed() > Duration::from_secs(2)).then_some(()));
+        assert!(server.requests().len() <= asked + 3, "{answer}: it is not asked without end");
+        assert_eq!(
+            scene.gateway.try_get("/obtained/x", &headers).map(|answer| answer.status()),
+            Some(want),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn a_token_is_replaced_ahead_of_its_end_and_never_used_beyond_it() {
+    let (away, made) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let server = Upstream::start({
+        let (away, made) = (Arc::clone(&away), Arc::clone(&made));
+        move |_, wire| {
+            if away.load(Ordering::Relaxed) {
+                return wire.respond(500, &[], b"");
+            }
+            let token = format!("token-{}", made.fetch_add(1, Ordering::Relaxed));
+            wire.json(200, &json!({ "access_token": token, "token_type": "Bearer", "expires_in": 5 }))
+        }
+    });
+    let mut scene = start(&server.url(), "x", "client_id = \"x\"\nclient_secret = \"dir:client\"");
+    scene.gateway.wait_until_ready();
+    let used = || {
+        let answer = scene.get("/obtained/x");
+        assert_eq!(answer.status(), 200, "nobody waits, and nobody is refused");
+        scene.upstream.requests().pop()?.header("authorization").map(str::to_owned)
+    };
+    eventually("the third is in use", || used().filter(|token| token == "Bearer token-2"));
+    away.store(true, Ordering::Relaxed);
+    let begun = Instant::now();
+    eventually("the last has ended", || (scene.get("/obtained/x").status() == 503).then_some(()));
+    let took = begun.elapsed();
+    assert!((Duration::from_millis(800)..Duration::from_secs(6)).contains(&took), "{took:?}: it serves to its end");
+    away.store(false, Ordering::Relaxed);
+    eventually("the next is had", || (scene.get("/obtained/x").status() == 200).then_some(()));
 }

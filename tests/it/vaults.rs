@@ -164,6 +164,15 @@ fn a_server_that_fails_later_is_bridged_for_a_stated_time_and_slows_nobody_down(
 }
 
 #[test]
+fn no_lease_is_too_long_to_be_counted() {
+    let vault = Vault::start();
+    document(&vault, KEY);
+    vault.with(|state| state.lease_lasts = u64::MAX);
+    let scene = scene(&vault);
+    assert_eq!(seen(&scene, "/login/x", "x-user").map(|user| user.starts_with("user-")), Some(true));
+}
+
+#[test]
 fn what_is_given_for_a_time_is_renewed_replaced_and_given_back() {
     let vault = Vault::start();
     document(&vault, KEY);

@@ -39,7 +39,7 @@ impl Compiler<'_, '_> {
         };
         let kind = Kind::Oauth2(Box::new(settings));
         // A token is good until its end, and nobody knows better in between.
-        let settings = Settings { name: name.clone(), kind, max_stale: Settings::DEFAULT_STALE };
+        let settings = Settings { name: name.clone(), kind, max_stale: Settings::UNTIL_IT_ENDS };
         let vault = self.engines.vaults.open(&settings);
         let slot = vault.slot(PATH);
         self.tokens.push(vault);

@@ -16,6 +16,7 @@ use crate::domain::Secret;
 use crate::net::{Answer, Client, NetError, Question};
 use crate::vault::VaultError;
 use crate::vault::files::{self, Access};
+use crate::vault::provider::lasting;
 
 /// One server, and the token that it gave.
 #[derive(Debug)]
@@ -119,7 +120,7 @@ impl Api {
         let text = |value: &Value| value.as_str().map_or_else(|| secret(&value.to_string()), secret);
         let fields =
             fields.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), text(value)));
-        let lasts = Duration::from_secs(body.lease_duration);
+        let lasts = lasting(body.lease_duration);
         let lease = (!body.lease_id.is_empty() && body.lease_duration > 0).then_some(Lease {
             id: body.lease_id,
             lasts,
@@ -132,7 +133,7 @@ impl Api {
     pub(super) async fn renew(&mut self, lease: &str) -> Result<Duration, VaultError> {
         let asked = json!({ "lease_id": lease });
         let body = self.ask_known(Method::PUT, "sys/leases/renew", Some(asked)).await?;
-        Ok(Duration::from_secs(body.lease_duration))
+        Ok(lasting(body.lease_duration))
     }
 
     /// Ends leases. One that cannot be ended now ends by itself.
@@ -262,7 +263,7 @@ impl Token {
 
 /// When two thirds of so many seconds are over; never where there is no end.
 fn renew_at(seconds: u64) -> Option<Instant> {
-    (seconds > 0).then(|| Instant::now() + Duration::from_secs(seconds) * 2 / 3)
+    (seconds > 0).then(|| Instant::now() + lasting(seconds) * 2 / 3)
 }
 
 fn read_file(path: &Path) -> Result<Secret, VaultError> {
