@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::link::{Fault, Link, News, wake};
 use super::{Shared, Turn};
+use crate::domain::unhurried;
 use crate::session::{Mark, ROWS_AT_ONCE, RowKind, Store, StoreError};
 
 /// How often it is looked whether something was revoked here.
@@ -123,10 +124,12 @@ impl Shared {
 
     /// Tells everything that is known here: what is shared may have lost it.
     async fn tell_all(&self, link: &Link, store: &mut Store) -> Result<(), Fault> {
+        // By a clock that is ahead, what goes on would not be told.
+        let now = unhurried(SystemTime::now());
         for kind in RowKind::ALL {
             let mut after: Option<String> = None;
             loop {
-                let rows = store.rows(kind, after.as_deref(), SystemTime::now())?;
+                let rows = store.rows(kind, after.as_deref(), now)?;
                 link.put(&self.seal, &rows).await?;
                 let Some(last) = rows.last().filter(|_| rows.len() >= ROWS_AT_ONCE as usize) else { break };
                 after = Some(last.id.clone());

@@ -94,8 +94,9 @@ pub(super) fn flush(services: &Services) {
     while services.engines.metrics.in_flight.get() > 0 && began.elapsed() < CUT {
         std::thread::sleep(Duration::from_millis(2));
     }
-    services.engines.vaults.close(CUT);
+    // First, since a vault may hang.
     if let Err(unwritten) = services.audit.close(FLUSH) {
         log::error!(exchanges = unwritten.exchanges; "records could not be written");
     }
+    services.engines.vaults.close(CUT);
 }

@@ -86,6 +86,8 @@ struct Known {
     ends: Option<Instant>,
     fault: Option<VaultError>,
     failures: u32,
+    /// How often a token had been had when it was read.
+    logins: u64,
 }
 
 /// The field that is meant where a path names none.
@@ -105,10 +107,10 @@ impl Hashicorp {
     /// Looks at the secret `PATH` or `PATH#FIELD`.
     pub(super) fn look(&mut self, path: &str, seen: Option<Mark>, now: Instant) -> Result<Look, VaultError> {
         let (base, field) = path.split_once('#').unwrap_or((path, FIELD));
-        let fresh = || Known { document: None, version: 0, due: now, ends: None, fault: None, failures: 0 };
+        let fresh = || Known { document: None, version: 0, due: now, ends: None, fault: None, failures: 0, logins: 0 };
         let known = self.documents.entry(base.to_owned()).or_insert_with(fresh);
         let mut was_renewed = false;
-        if now >= known.due {
+        if now >= known.due || (known.fault.is_none() && known.is_orphaned(&self.api)) {
             was_renewed = known.renew(&mut self.api, &mut self.worker, now);
             if !was_renewed {
                 known.read(base, &mut self.api, &mut self.worker, self.refresh, now);
@@ -168,10 +170,15 @@ impl Known {
         self.document.as_mut()?.lease.take().map(|lease| lease.id)
     }
 
+    /// Whether what is leased hangs on a token that is no longer kept alive.
+    fn is_orphaned(&self, api: &Api) -> bool {
+        self.document.as_ref().is_some_and(|document| document.lease.is_some()) && self.logins != api.logins
+    }
+
     /// Renews the lease, where there is one that can be; tells whether that worked.
     fn renew(&mut self, api: &mut Api, worker: &mut Worker, now: Instant) -> bool {
         let Some(lease) = self.document.as_ref().and_then(|document| document.lease.as_ref()) else { return false };
-        if !lease.renewable || self.ends.is_some_and(|ends| now >= ends) {
+        if !lease.renewable || self.is_orphaned(api) || self.ends.is_some_and(|ends| now >= ends) {
             return false;
         }
         let (id, first) = (lease.id.clone(), lease.lasts);
@@ -193,6 +200,7 @@ impl Known {
                 }
                 (self.document, self.fault, self.failures) = (Some(document), None, 0);
                 self.version += 1;
+                self.logins = api.logins;
             }
             Err(fault) => {
                 let wait = FIRST_RETRY.saturating_mul(1 << self.failures.min(16)).min(LAST_RETRY);
@@ -207,7 +215,8 @@ impl Known {
 
     /// Is good for so long, and asked for again when two thirds of that are over.
     fn hold(&mut self, lasts: Duration, now: Instant) {
-        (self.ends, self.due, self.failures) = (Some(now + lasts), now + lasts * 2 / 3, 0);
+        (self.ends, self.due) = (Some(now + lasts), now + lasts * 2 / 3);
+        (self.fault, self.failures) = (None, 0);
     }
 }
 

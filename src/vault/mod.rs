@@ -13,7 +13,7 @@ mod slot;
 mod worker;
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, TryLockError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -136,9 +136,13 @@ impl Vault {
     /// One pass over every slot in use: looks for change, and reads again only what changed; nothing while an earlier pass is still under
     /// way. Does blocking file I/O: call it where that is allowed. When it is not called for a slot's `max_stale`, the slot fails closed.
     pub fn refresh(&self) {
-        if let Ok(_alone) = self.pass.try_lock() {
-            self.refresh_at(Instant::now());
-        }
+        let _alone = match self.pass.try_lock() {
+            Ok(alone) => alone,
+            // A pass that ended badly must not be the last.
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        self.refresh_at(Instant::now());
     }
 
     fn refresh_at(&self, now: Instant) {

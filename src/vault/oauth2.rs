@@ -170,20 +170,25 @@ impl Tokens {
         let asked = self.worker.wait(ask(&self.settings, &self.client)).unwrap_or(Err(VaultError::Stale));
         match asked {
             Ok(issued) => {
+                let token = Secret::new(issued.access_token.as_bytes().to_vec());
+                if let Err(fault) = check_secret(&token) {
+                    return Err(self.fail(fault, now));
+                }
                 (self.failed, self.failures) = (None, 0);
                 let lasts = lasting(issued.expires_in.unwrap_or(UNTOLD));
-                let token = Secret::new(issued.access_token.as_bytes().to_vec());
                 // One that is over at once must not be asked for without end.
                 let mark = Some(Mark::Until(now + (lasts * 2 / 3).max(FIRST_RETRY)));
                 self.ends = Some(now + lasts);
-                Ok(Look::Read { mark, outcome: check_secret(&token).map(|()| token), ends: self.ends })
+                Ok(Look::Read { mark, outcome: Ok(token), ends: self.ends })
             }
-            Err(fault) => {
-                let wait = FIRST_RETRY.saturating_mul(1 << self.failures.min(16)).min(LAST_RETRY);
-                (self.failed, self.failures) = (Some((fault, now + wait)), self.failures + 1);
-                Err(fault)
-            }
+            Err(fault) => Err(self.fail(fault, now)),
         }
+    }
+
+    fn fail(&mut self, fault: VaultError, now: Instant) -> VaultError {
+        let wait = FIRST_RETRY.saturating_mul(1 << self.failures.min(16)).min(LAST_RETRY);
+        (self.failed, self.failures) = (Some((fault, now + wait)), self.failures + 1);
+        fault
     }
 }
 

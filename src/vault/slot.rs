@@ -124,8 +124,10 @@ impl Slot {
             (Ok(Look::NotDue), _) => {}
             (Ok(Look::Unchanged), None) => self.confirm(now),
             (Ok(Look::Unchanged), Some(fault)) => self.fail(&held, fault, now),
-            (Ok(Look::Renewed { ends, confirmed }), fault) => {
-                if ends != held.ends || fault.is_some() {
+            // What was read last was no secret: the one before it is not confirmed by that.
+            (Ok(Look::Renewed { .. }), Some(fault)) => self.fail(&held, fault, now),
+            (Ok(Look::Renewed { ends, confirmed }), None) => {
+                if ends != held.ends {
                     let secret = held.secret.clone();
                     self.held.store(Arc::new(Held { version: held.version, secret, fault: None, ends }));
                 }
@@ -162,7 +164,8 @@ impl Slot {
     }
 
     fn fail(&self, held: &Held, fault: VaultError, now: Instant) {
-        let keeps = held.secret.as_ref().filter(|_| !is_final(fault) && self.age(now) <= self.max_stale);
+        let may_stay = !is_final(fault) && self.age(now) <= self.max_stale && held.ends.is_none_or(|ends| now < ends);
+        let keeps = held.secret.as_ref().filter(|_| may_stay);
         let withdrawn = held.secret.is_some() && keeps.is_none();
         if !withdrawn && held.fault == Some(fault) {
             return;

@@ -164,6 +164,37 @@ fn a_server_that_fails_later_is_bridged_for_a_stated_time_and_slows_nobody_down(
 }
 
 #[test]
+fn one_path_that_is_forbidden_costs_no_other_its_token_and_a_new_token_gets_new_leases() {
+    let vault = Vault::start();
+    document(&vault, KEY);
+    let scene = scene(&vault);
+    let user = seen(&scene, "/login/x", "x-user").expect("served");
+    vault.with(|state| state.forbidden = Some("secret/data/stripe".to_owned()));
+    eventually("it is refused", || (scene.get("/kv/x").status() == 503).then_some(()));
+    let asked = vault.asked("secret/data/stripe");
+    eventually("it is tried again", || (vault.asked("secret/data/stripe") > asked + 1).then_some(()));
+    assert_eq!(vault.asked("auth/approle/login"), 1, "the token is good");
+    assert_eq!(seen(&scene, "/login/x", "x-user"), Some(user.clone()));
+    // Once it is not, what was leased with it is over too.
+    vault.with(|state| (state.forbidden, _) = (None, state.tokens.clear()));
+    eventually("it is leased anew", || seen(&scene, "/login/x", "x-user").filter(|new| *new != user));
+}
+
+#[test]
+fn what_is_no_secret_is_not_taken_for_the_one_before_it_for_good() {
+    let vault = Vault::start();
+    document(&vault, KEY);
+    let scene = scene(&vault);
+    assert_eq!(scene.get("/kv/x").status(), 200);
+    document(&vault, "");
+    eventually("`max_stale` is over", || (scene.get("/kv/x").status() == 503).then_some(()));
+    let status = scene.gateway.status();
+    assert!(status["secrets"].to_string().contains("the secret is empty"), "{status}");
+    document(&vault, KEY);
+    eventually("and back", || (scene.get("/kv/x").status() == 200).then_some(()));
+}
+
+#[test]
 fn no_lease_is_too_long_to_be_counted() {
     let vault = Vault::start();
     document(&vault, KEY);

@@ -24,6 +24,8 @@ pub(super) struct Api {
     settings: HashicorpSettings,
     client: Result<Client, NetError>,
     token: Option<Token>,
+    /// How often a token was had: what was leased with one ends with it.
+    pub(super) logins: u64,
 }
 
 struct Token {
@@ -85,6 +87,8 @@ const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
 const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 /// What a path may not hold as it is.
 const PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'?').add(b'#').add(b'%').add(b'"').add(b'<').add(b'>').add(b'`');
+/// When it is tried again to renew a token.
+const RENEW_AGAIN: Duration = Duration::from_secs(5);
 /// The longest file with something to log in with, in bytes.
 const MAX_FILE: usize = 64 * 1024;
 
@@ -99,7 +103,7 @@ impl Document {
 impl Api {
     pub(super) fn new(settings: HashicorpSettings) -> Self {
         let client = Client::new(settings.client.clone());
-        Self { settings, client, token: None }
+        Self { settings, client, token: None, logins: 0 }
     }
 
     /// What is at a path: its mount, and the path below it.
@@ -156,13 +160,18 @@ impl Api {
     async fn ask_known(&mut self, method: Method, path: &str, body: Option<Value>) -> Result<Body, VaultError> {
         self.keep_token().await?;
         match self.ask_with_token(method.clone(), path, body.clone()).await {
-            Err(VaultError::Refused) => {
+            // A policy may forbid this one thing; another token helps only where this one is no good.
+            Err(VaultError::Refused) if self.is_refused().await => {
                 self.token = None;
                 self.keep_token().await?;
                 self.ask_with_token(method, path, body).await
             }
             other => other,
         }
+    }
+
+    async fn is_refused(&self) -> bool {
+        matches!(self.ask_with_token(Method::GET, "auth/token/lookup-self", None).await, Err(VaultError::Refused))
     }
 
     async fn ask_with_token(&self, method: Method, path: &str, body: Option<Value>) -> Result<Body, VaultError> {
@@ -175,13 +184,19 @@ impl Api {
         let is_due = self.token.as_ref().is_some_and(|token| token.renew_at.is_some_and(|at| Instant::now() >= at));
         if is_due && let Some(token) = self.token.take() {
             let renewed = match token.is_renewable {
-                true => self.ask(Method::POST, "auth/token/renew-self", Some(json!({})), Some(&token.value)).await.ok(),
-                false => None,
+                true => self.ask(Method::POST, "auth/token/renew-self", Some(json!({})), Some(&token.value)).await,
+                false => Err(VaultError::Refused),
             };
-            self.token = renewed.and_then(|body| body.auth).map(|auth| Token::of(&auth, token.is_own));
+            self.token = match renewed {
+                Ok(body) => body.auth.map(|auth| Token::of(&auth, token.is_own)),
+                Err(VaultError::Refused | VaultError::Call(NetError::Status(400))) => None,
+                // It may be good still, and what was leased hangs on it.
+                Err(_) => Some(Token { renew_at: Some(Instant::now() + RENEW_AGAIN), ..token }),
+            };
         }
         if self.token.is_none() {
             self.token = Some(self.log_in().await?);
+            self.logins += 1;
         }
         Ok(())
     }
@@ -202,7 +217,10 @@ impl Api {
                 (format!("auth/{mount}/login"), json!({ "role": role, "jwt": text(&jwt)? }))
             }
         };
-        let body = self.ask(Method::POST, &path, Some(body), None).await?;
+        let body = match self.ask(Method::POST, &path, Some(body), None).await {
+            Err(VaultError::Call(NetError::Status(400))) => return Err(VaultError::Refused),
+            other => other?,
+        };
         body.auth.map(|auth| Token::of(&auth, true)).ok_or(VaultError::Answer)
     }
 
@@ -247,7 +265,7 @@ fn read_answer(answer: &Answer) -> Result<Body, VaultError> {
             Ok(Body { data: None, auth: None, lease_id: String::new(), lease_duration: 0, renewable: false })
         }
         StatusCode::NOT_FOUND => Err(VaultError::NotFound),
-        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(VaultError::Refused),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(VaultError::Refused),
         // It is sealed, or stands by (Vault HTTP API, "HTTP Status Codes").
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Err(VaultError::Closed),
         other => Err(VaultError::Call(NetError::Status(other.as_u16()))),

@@ -29,6 +29,8 @@ pub(crate) struct State {
     pub(crate) tokens: HashMap<String, Option<Instant>>,
     /// Leases under way.
     pub(crate) leases: Vec<String>,
+    /// What no token may read.
+    pub(crate) forbidden: Option<String>,
     /// How long tokens that are had by logging in, and leases, last, in seconds.
     pub(crate) token_lasts: u64,
     pub(crate) lease_lasts: u64,
@@ -95,7 +97,7 @@ fn answer(state: &mut State, request: &Message) -> (u16, Value) {
     let now = Instant::now();
     let token = request.header("x-vault-token").unwrap_or_default();
     let is_good = state.tokens.get(token).is_some_and(|until| until.is_none_or(|until| now < until));
-    if !is_good || request.header("x-vault-request") != Some("true") {
+    if !is_good || state.forbidden.as_ref() == Some(&path) || request.header("x-vault-request") != Some("true") {
         return (403, json!({"errors": ["permission denied"]}));
     }
     let lasts = Duration::from_secs(state.token_lasts);
