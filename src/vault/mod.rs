@@ -52,10 +52,19 @@ impl Vaults {
         self.0.in_use()
     }
 
-    /// Reads the secrets that were never read, of all vaults at once; returns when that is done, or after so long. Blocks.
+    /// Reads the secrets that were never read, of all vaults at once but those that need the secrets of others, which come after these;
+    /// returns when that is done, or after so long. Blocks.
     pub fn prime(&self, patience: Duration) {
+        let until = Instant::now() + patience;
+        let unread = self.in_use().into_iter().filter(|vault| vault.is_unread());
+        let (last, first): (Vec<_>, Vec<_>) = unread.partition(|vault| vault.provider.needs_others());
+        Self::prime_all(first, until);
+        Self::prime_all(last, until);
+    }
+
+    fn prime_all(vaults: Vec<Arc<Vault>>, until: Instant) {
         let (done, all_done) = mpsc::channel();
-        for vault in self.in_use().into_iter().filter(|vault| vault.is_unread()) {
+        for vault in vaults {
             let done = done.clone();
             // One that hangs is left to itself.
             thread::spawn(move || {
@@ -64,7 +73,6 @@ impl Vaults {
             });
         }
         drop(done);
-        let until = Instant::now() + patience;
         while all_done.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok() {}
     }
 

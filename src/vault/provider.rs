@@ -111,6 +111,18 @@ impl Provider {
         }
     }
 
+    /// Whether others are asked with the secrets of other vaults.
+    pub(super) fn needs_others(&self) -> bool {
+        match self {
+            Self::SealedFile { .. }
+            | Self::Environment { .. }
+            | Self::Directory { .. }
+            | Self::Hashicorp(_)
+            | Self::Command(_) => false,
+            Self::Oauth2(_) => true,
+        }
+    }
+
     /// Forgets all but these paths.
     pub(super) fn keep(&self, used: &HashSet<String>) {
         if let Self::Hashicorp(server) = self {
