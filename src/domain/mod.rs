@@ -37,5 +37,5 @@ pub use request::{Methods, PeerCertificates, RequestId, RequestView};
 pub use retained::Retained;
 pub use secret::{Secret, SecretRef, SecretRefError};
 pub use stay::{Bounds, Stay};
-pub use steady::{clock_step, steady, unhurried};
+pub use steady::{clock_step, steady, trust_clock, unhurried};
 pub use time::{millis, seconds};

@@ -23,9 +23,16 @@ pub fn clock_step(now: SystemTime) -> i64 {
     now.duration_since(undisturbed).map_or_else(|behind| -seconds(behind.duration()), seconds)
 }
 
-/// What the system's clock would say had nobody touched it since this was first asked.
+/// When the process began, or when this was first asked.
+static BEGAN: LazyLock<(SystemTime, Instant)> = LazyLock::new(|| (SystemTime::now(), Instant::now()));
+
+/// Takes the time of now for right. To be called when the process begins, so that no change of the clock after that goes unseen.
+pub fn trust_clock() {
+    LazyLock::force(&BEGAN);
+}
+
+/// What the system's clock would say had nobody touched it since [`BEGAN`].
 fn uninterrupted() -> Option<SystemTime> {
-    static BEGAN: LazyLock<(SystemTime, Instant)> = LazyLock::new(|| (SystemTime::now(), Instant::now()));
     let (wall, instant) = &*BEGAN;
     wall.checked_add(instant.elapsed())
 }

@@ -25,7 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::audit;
 use crate::config::{self, LoadError, Plan, Process, Reloader};
-use crate::domain::Name;
+use crate::domain::{Name, trust_clock};
 use crate::session::{Access, Revocations, Store, StoreError};
 use crate::state::{Engines, Services};
 
@@ -114,6 +114,7 @@ pub fn site(file: &Path) -> Result<Site, StartError> {
 /// # Errors
 /// A [`StartError`] when it cannot start; an old process that was to be taken over from then serves on.
 pub fn run(options: Options) -> Result<(), StartError> {
+    trust_clock();
     process::install_crypto();
     let engines = Engines::new().map_err(|error| StartError::Internal(error.to_string()))?;
     let (watched, plan) = config::load(&options.config, 1, &engines);
