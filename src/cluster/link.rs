@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -36,6 +37,7 @@ struct Keys {
     ends: String,
     last: String,
     epoch: String,
+    nodes: String,
     channel: String,
     put: Script,
     news: Script,
@@ -53,14 +55,33 @@ pub(super) struct Link {
     run: String,
     /// The life of what is shared, as it was heard first on this link.
     epoch: OnceLock<String>,
+    begun: Instant,
+    /// Whether all nodes have told what they have.
+    is_settled: AtomicBool,
     /// What its clock said when it was last asked, in microseconds since 2026.
     clock: Mutex<Option<(Instant, u64)>>,
+}
+
+/// Who asks what is new.
+pub(super) struct Asks<'a> {
+    /// The last change that it has heard.
+    pub(super) seen: u64,
+    /// Of which epoch it has told all that it has.
+    pub(super) told: &'a str,
+    /// Which node it is.
+    pub(super) node: &'a str,
+    /// The nodes that it knows of, with blanks between.
+    pub(super) nodes: &'a str,
+    /// For how long nodes are waited for.
+    pub(super) patience: Duration,
 }
 
 /// What is new.
 pub(super) struct News {
     /// Which life of what is shared this is.
     pub(super) epoch: String,
+    /// The nodes that have told all that they have, with blanks between.
+    pub(super) nodes: String,
     /// The rows, and the number of the last of their changes.
     pub(super) rows: Vec<Row>,
     pub(super) seen: u64,
@@ -104,6 +125,7 @@ impl Place {
             ends: key("ends"),
             last: key("last"),
             epoch: key("epoch"),
+            nodes: key("nodes"),
             channel: key("news"),
             put: Script::new(include_str!("put.lua")),
             news: Script::new(include_str!("news.lua")),
@@ -150,7 +172,15 @@ impl Place {
         let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
         let run = info.lines().find_map(|line| line.strip_prefix("run_id:")).map(str::trim);
         let run = run.filter(|run| !run.is_empty() && !run.contains(' ')).ok_or(Fault::Unnamed)?.to_owned();
-        Ok(Link { connection, keys: Arc::clone(&self.keys), run, epoch: OnceLock::new(), clock: Mutex::default() })
+        Ok(Link {
+            connection,
+            keys: Arc::clone(&self.keys),
+            run,
+            epoch: OnceLock::new(),
+            begun: Instant::now(),
+            is_settled: AtomicBool::new(false),
+            clock: Mutex::default(),
+        })
     }
 }
 
@@ -225,22 +255,32 @@ impl Link {
         *self.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What changed after this change.
-    pub(super) async fn news(&self, seal: &MasterKey, seen: u64) -> Result<News, Fault> {
+    /// Whether nothing that was decided before is missing here, as far as anybody knows.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_settled.load(Ordering::Acquire)
+    }
+
+    /// What changed after what was heard.
+    pub(super) async fn news(&self, seal: &MasterKey, asks: &Asks<'_>) -> Result<News, Fault> {
         let keys = &self.keys;
         let mut news = keys.news.prepare_invoke();
-        for key in [&keys.rows, &keys.changes, &keys.ends, &keys.epoch] {
+        for key in [&keys.rows, &keys.changes, &keys.ends, &keys.epoch, &keys.nodes] {
             news.key(key);
         }
-        news.arg(seen).arg(ROWS_AT_ONCE).arg(&self.run).arg(Id(random()).to_string());
+        news.arg(asks.seen).arg(ROWS_AT_ONCE).arg(&self.run).arg(Id(random()).to_string());
+        // Those it knows of are named once: later, whoever is waited for may have been given up.
+        let nodes = if self.epoch.get().is_none() { asks.nodes } else { "" };
+        news.arg(asks.node).arg(asks.told).arg(asks.patience.as_secs()).arg(nodes);
         let told: Vec<Vec<u8>> = news.invoke_async(&mut self.connection.clone()).await?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (first, rest) = told.split_first().ok_or(Fault::Anew)?;
-        let epoch = text(first);
+        let [epoch, all_told, nodes, rest @ ..] = told.as_slice() else { return Err(Fault::Anew) };
+        let (epoch, nodes) = (text(epoch), text(nodes));
+        let is_late = self.begun.elapsed() > asks.patience;
+        self.is_settled.store(asks.told == epoch && (is_late || all_told == b"1"), Ordering::Release);
         if *self.epoch.get_or_init(|| epoch.clone()) != epoch {
             return Err(Fault::Anew);
         }
-        let (mut rows, mut last) = (Vec::new(), seen);
+        let (mut rows, mut last) = (Vec::new(), asks.seen);
         for one in rest.chunks(3) {
             let [field, change, value] = one else { break };
             let field = text(field);
@@ -251,7 +291,7 @@ impl Link {
             }
         }
         let more = rest.len() >= 3 * ROWS_AT_ONCE as usize;
-        Ok(News { epoch, rows, seen: last, more })
+        Ok(News { epoch, nodes, rows, seen: last, more })
     }
 }
 

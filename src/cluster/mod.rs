@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use crate::crypto::{MasterKey, hmac_sha256};
 use crate::limit::Limits;
 use crate::net::Egress;
-use crate::session::{Away, Peers, Row, Store};
+use crate::session::{Away, Earlier, Peers, Row, Store};
 use crate::vault::Slot;
 
 use link::{Fault, Link, Place};
@@ -77,6 +77,8 @@ struct Shared {
     /// Until when the others are known to have said nothing more, in milliseconds after [`Self::born`]; none is 0.
     heard: AtomicU64,
     outbox: std::sync::Mutex<Store>,
+    /// Held while something is decided, until that is in the store.
+    deciding: tokio::sync::RwLock<()>,
     /// Whether there may be something that the others were not told of.
     is_outbox_full: AtomicBool,
 }
@@ -86,6 +88,9 @@ struct Turn {
     store: Store,
     seen: u64,
     epoch: Option<String>,
+    node: String,
+    /// The nodes that had told all that they had, when that was heard last.
+    nodes: String,
     /// When the last time that worked began.
     begun: Option<Instant>,
     /// When the last time that failed began.
@@ -112,7 +117,9 @@ impl Cluster {
         let outbox = store.again().map_err(|error| ClusterError::Settings(error.to_string()))?;
         let max_stale = settings.max_stale;
         let place = Place::new(settings).map_err(ClusterError::Settings)?;
-        let turn = Turn { store, seen: mark.seen, epoch: mark.epoch, begun: None, failed: None };
+        let node = store.node().map_err(|error| ClusterError::Settings(error.to_string()))?.to_string();
+        let nodes = store.nodes().map_err(|error| ClusterError::Settings(error.to_string()))?;
+        let turn = Turn { store, seen: mark.seen, epoch: mark.epoch, node, nodes, begun: None, failed: None };
         let shared = Arc::new(Shared {
             place,
             seal,
@@ -124,6 +131,7 @@ impl Cluster {
             born: Instant::now(),
             heard: AtomicU64::new(0),
             outbox: std::sync::Mutex::new(outbox),
+            deciding: tokio::sync::RwLock::new(()),
             is_outbox_full: AtomicBool::new(true),
         });
         let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("cluster").enable_all().build();
@@ -156,25 +164,29 @@ impl Peers for Cluster {
     fn put(&self, rows: &[Row]) -> Result<usize, Away> {
         let link = self.shared.link.load_full().ok_or(Away::Link)?;
         let put = self.runtime.handle().block_on(link.put(&self.shared.seal, rows));
-        put.map_err(|fault| self.shared.away(&link, &fault))
+        put.map_err(|fault| self.shared.away(&link, fault))
+    }
+
+    fn decide(&self, row: &Row, rests_on: Earlier) -> Result<bool, Away> {
+        let link = self.shared.link.load_full().ok_or(Away::Link)?;
+        match rests_on {
+            Earlier::Decisions if !link.is_settled() => return Err(Away::Link),
+            Earlier::Decisions | Earlier::Nothing => {}
+        }
+        let decided = self.runtime.handle().block_on(self.shared.decide(&link, row));
+        decided.map_err(|fault| self.shared.away(&link, fault))
     }
 
     fn hear(&self) -> Result<(), Away> {
         let link = self.shared.link.load_full().ok_or(Away::Link)?;
-        self.runtime.handle().block_on(self.shared.hear(&link, Instant::now())).map_err(|fault| match fault {
-            Fault::Store(error) => Away::Store(error),
-            fault @ (Fault::Redis(_)
-            | Fault::Password(_)
-            | Fault::Anew
-            | Fault::Broken
-            | Fault::Unnamed
-            | Fault::Forged(_)) => self.shared.away(&link, &fault),
-        })
+        let heard = self.runtime.handle().block_on(self.shared.hear(&link, Instant::now()));
+        heard.map_err(|fault| self.shared.away(&link, fault))
     }
 
     fn claim(&self, digest: &[u8; 32], made: SystemTime, lasts: Duration) -> Result<bool, Away> {
         let link = self.shared.link.load_full().ok_or(Away::Link)?;
-        self.runtime.handle().block_on(link.claim(digest, made, lasts)).map_err(|fault| self.shared.away(&link, &fault))
+        let claimed = self.runtime.handle().block_on(link.claim(digest, made, lasts));
+        claimed.map_err(|fault| self.shared.away(&link, fault))
     }
 
     fn secret(&self, purpose: &str) -> [u8; 32] {
@@ -198,10 +210,23 @@ impl Shared {
         }
     }
 
+    /// Takes what was decided over before anybody else is told by this node that it has told all.
+    async fn decide(&self, link: &Link, row: &Row) -> Result<bool, Fault> {
+        let row = std::slice::from_ref(row);
+        let _deciding = self.deciding.read().await;
+        let is_taken = link.put(&self.seal, row).await? > 0;
+        if is_taken {
+            self.with_outbox(|store| store.take(row, None))?;
+        }
+        Ok(is_taken)
+    }
+
     /// Whoever finds that the link is broken has it looked at, and lets nobody wait for it any more.
-    fn away(&self, link: &Arc<Link>, fault: &Fault) -> Away {
-        if matches!(fault, Fault::Redis(_)) {
-            self.link.compare_and_swap(link, None);
+    fn away(&self, link: &Arc<Link>, fault: Fault) -> Away {
+        match fault {
+            Fault::Store(error) => return Away::Store(error),
+            Fault::Redis(_) => drop(self.link.compare_and_swap(link, None)),
+            Fault::Password(_) | Fault::Anew | Fault::Broken | Fault::Unnamed | Fault::Forged(_) => {}
         }
         log::debug!("the other nodes cannot be asked: {fault}");
         self.news.notify_one();

@@ -1,21 +1,45 @@
--- Tells what changed since a change, a number of rows at most. KEYS: rows, changes, ends, epoch.
+-- Tells what changed since a change, a number of rows at most. KEYS: rows, changes, ends, epoch, nodes.
 -- ARGV: the change, how many rows, the run of the server, and the epoch that begins where there is none of this run: a server that began
--- anew, or took another's place, may have forgotten something.
+-- anew, or took another's place, may have forgotten something. Then which node asks, of which epoch it has told all that it has, for how
+-- many seconds nodes are waited for, and those that it knows of.
+-- Told are the epoch, whether all have told, and who has.
 local epoch = redis.call('GET', KEYS[4])
 local time = redis.call('TIME')
+local clock = tonumber(time[1])
 if not epoch or string.match(epoch, '^%S+ (%S+) ') ~= ARGV[3] then
   epoch = ARGV[4] .. ' ' .. ARGV[3] .. ' ' .. time[1]
+  redis.call('DEL', KEYS[5])
 end
 -- Each time: a server that takes nothing more would go on telling what it knew.
 redis.call('SET', KEYS[4], epoch)
 -- A day later: by a clock that is ahead, what goes on must not be over.
-local now = (time[1] - 86400) * 1000
+local now = (clock - 86400) * 1000
 for _, field in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 200)) do
   redis.call('HDEL', KEYS[1], field)
   redis.call('ZREM', KEYS[2], field)
   redis.call('ZREM', KEYS[3], field)
 end
-local told = { epoch }
+-- Of a node: when it was here last; below zero, since when it is waited for.
+if ARGV[6] == epoch then
+  redis.call('HSET', KEYS[5], ARGV[5], clock)
+end
+for node in string.gmatch(ARGV[8], '%S+') do
+  redis.call('HSETNX', KEYS[5], node, -clock)
+end
+local here, away = {}, 0
+local nodes = redis.call('HGETALL', KEYS[5])
+for i = 1, #nodes, 2 do
+  local at = tonumber(nodes[i + 1])
+  if at < 0 and clock + at <= tonumber(ARGV[7]) then
+    away = away + 1
+  elseif at < clock - 3600 then
+    redis.call('HDEL', KEYS[5], nodes[i])
+  else
+    here[#here + 1] = nodes[i]
+  end
+end
+table.sort(here)
+local told = { epoch, away == 0 and '1' or '0', table.concat(here, ' ') }
 local changes = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[2])
 for i = 1, #changes, 2 do
   told[#told + 1] = changes[i]

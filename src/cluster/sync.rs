@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::link::{Fault, Link, News, wake};
+use super::link::{Asks, Fault, Link, News, wake};
 use super::{Shared, Turn};
 use crate::domain::unhurried;
 use crate::session::{Mark, ROWS_AT_ONCE, RowKind, Store, StoreError};
@@ -103,7 +103,9 @@ impl Shared {
 
     async fn hear_all(&self, link: &Link, turn: &mut Turn) -> Result<(), Fault> {
         loop {
-            let news = link.news(&self.seal, turn.seen).await?;
+            let (told, nodes) = (turn.epoch.as_deref().unwrap_or_default(), turn.nodes.as_str());
+            let asks = Asks { seen: turn.seen, told, node: &turn.node, nodes, patience: self.max_stale };
+            let news = link.news(&self.seal, &asks).await?;
             if turn.epoch.as_ref() != Some(&news.epoch) {
                 self.tell_all(link, &mut turn.store).await?;
                 let mark = Mark { epoch: Some(news.epoch.clone()), seen: 0 };
@@ -111,7 +113,11 @@ impl Shared {
                 (turn.epoch, turn.seen) = (mark.epoch, 0);
                 continue;
             }
-            let News { epoch, rows, seen, more } = news;
+            let News { epoch, nodes, rows, seen, more } = news;
+            if link.is_settled() && nodes != turn.nodes {
+                turn.store.set_nodes(&nodes)?;
+                turn.nodes = nodes;
+            }
             if !rows.is_empty() {
                 turn.store.take(&rows, Some(&Mark { epoch: Some(epoch), seen }))?;
             }
@@ -124,6 +130,8 @@ impl Shared {
 
     /// Tells everything that is known here: what is shared may have lost it.
     async fn tell_all(&self, link: &Link, store: &mut Store) -> Result<(), Fault> {
+        // What was taken on another link is in the store then.
+        drop(self.deciding.write().await);
         // By a clock that is ahead, what goes on would not be told.
         let now = unhurried(SystemTime::now());
         for kind in RowKind::ALL {
@@ -155,7 +163,7 @@ impl Shared {
         Ok(())
     }
 
-    fn with_outbox<T>(&self, work: impl FnOnce(&mut Store) -> Result<T, StoreError>) -> Result<T, Fault> {
+    pub(super) fn with_outbox<T>(&self, work: impl FnOnce(&mut Store) -> Result<T, StoreError>) -> Result<T, Fault> {
         Ok(work(&mut self.outbox.lock().unwrap_or_else(PoisonError::into_inner))?)
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::access::{AccessEvent, AccessRequest, AccessState};
 use super::store::{KeptAccess, access_row};
-use super::{Away, Lines, Peers, Row, Store, StoreError};
+use super::{Away, Earlier, Lines, Peers, Store, StoreError};
 use crate::domain::{AccessFault, Bounds, ExactRequest, Id, Name, Principal};
 use held::Held;
 
@@ -178,7 +178,8 @@ impl Access {
         if !self.looking().may_ask(&request, Self::MAX_PENDING, now)? {
             return Err(AccessError::Fault(AccessFault::TooMany));
         }
-        self.put(&**peers, &request, 1, now).map(drop)
+        peers.decide(&access_row(&request, 1, now), Earlier::Nothing)?;
+        Ok(())
     }
 
     /// Changes one; on the disk when this returns, and known to the other nodes, of which only one can change the same version of it.
@@ -203,28 +204,13 @@ impl Access {
             let (was, version) = found.ok_or(AccessError::Fault(AccessFault::Unknown))?;
             let mut one = was.clone();
             let done = change(&mut one);
-            if one == was || self.put(&**peers, &one, version + 1, SystemTime::now())? {
+            let row = access_row(&one, version + 1, SystemTime::now());
+            if one == was || peers.decide(&row, rests_on(&one))? {
                 return done.map(|()| one).map_err(AccessError::Fault);
             }
             peers.hear()?;
         }
         Err(AccessError::Away(Away::Link))
-    }
-
-    /// Tells whether this version is the one that all nodes take.
-    fn put(
-        &self,
-        peers: &dyn Peers,
-        request: &AccessRequest,
-        version: u64,
-        now: SystemTime,
-    ) -> Result<bool, AccessError> {
-        let row: Row = access_row(request, version, now);
-        if peers.put(std::slice::from_ref(&row))? == 0 {
-            return Ok(false);
-        }
-        self.writing().take(&[row], None)?;
-        Ok(true)
     }
 
     /// Uses one of the requests that a grant is for; on the disk when this returns.
@@ -360,6 +346,14 @@ impl Access {
 
     fn writing(&self) -> MutexGuard<'_, Store> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a request that has become this rests on: over it is whatever became of it elsewhere.
+fn rests_on(request: &AccessRequest) -> Earlier {
+    match request.state {
+        AccessState::Denied | AccessState::Expired | AccessState::Ended => Earlier::Nothing,
+        AccessState::Pending | AccessState::Granted { .. } => Earlier::Decisions,
     }
 }
 

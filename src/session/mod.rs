@@ -14,7 +14,7 @@ mod store;
 pub use access::{AccessEvent, AccessRequest, AccessState, NewAccess};
 pub use grants::{Access, AccessError, Grant, Untold, Use};
 pub use live::{Carried, Cut, Line, Lines};
-pub use peers::{Away, Peers, Row, RowKind};
+pub use peers::{Away, Earlier, Peers, Row, RowKind};
 pub use revocation::{Revocation, Revoked, RevokedError};
 pub use revocations::{Change, Revocations};
 pub use sessions::{NewSession, Session, SessionFault, Sessions};

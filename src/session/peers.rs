@@ -14,6 +14,13 @@ pub trait Peers: fmt::Debug + Send + Sync {
     /// [`Away`] when that cannot be known.
     fn put(&self, rows: &[Row]) -> Result<usize, Away>;
 
+    /// Tells them of a row that is a decision, unless one of the same version or a later one is known, and takes it over here; tells whether
+    /// it did.
+    ///
+    /// # Errors
+    /// [`Away`] when that cannot be known, also while something that it rests on may be missing.
+    fn decide(&self, row: &Row, rests_on: Earlier) -> Result<bool, Away>;
+
     /// Returns when all that anybody put before this was called lies in the store here.
     ///
     /// # Errors
@@ -35,6 +42,15 @@ pub trait Peers: fmt::Debug + Send + Sync {
 
     /// Whether what they revoked is known here, but for the last moment.
     fn is_fresh(&self) -> bool;
+}
+
+/// What of earlier decisions a decision rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Earlier {
+    /// It is right whatever was decided.
+    Nothing,
+    /// It would be wrong without one that another node knows of.
+    Decisions,
 }
 
 /// The other nodes cannot be asked.

@@ -11,7 +11,7 @@ use dashmap::DashMap;
 use serde_json::{Map, Value, json};
 
 use super::store::Spent;
-use super::{Away, Peers, Revocation, Row, RowKind, Signers, SignersFault, Store, StoreError};
+use super::{Away, Earlier, Peers, Revocation, Row, RowKind, Signers, SignersFault, Store, StoreError};
 use crate::crypto::{MasterKey, random};
 use crate::domain::{Bounds, Id, Principal, Stay, millis, seconds};
 
@@ -236,8 +236,7 @@ impl Sessions {
             let found = self.reading().ok_or(SessionFault::Closed)?.next_use(id, now)?;
             let Some(Spent { next: Some(version), ends }) = found else { return Err(SessionFault::Spent) };
             let row = Row { kind: RowKind::Spent, id: id.to_string(), version, ends, document: String::new() };
-            if peers.put(std::slice::from_ref(&row)).map_err(SessionFault::Away)? > 0 {
-                self.writing().ok_or(SessionFault::Closed)?.take(&[row], None)?;
+            if peers.decide(&row, Earlier::Decisions).map_err(SessionFault::Away)? {
                 return Ok(());
             }
             peers.hear().map_err(SessionFault::Away)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::store::{KeptKey, key_row};
-use super::{Away, Peers, Sessions, Store, StoreError};
+use super::{Away, Earlier, Peers, Sessions, Store, StoreError};
 use crate::crypto::{MasterKey, OpenError, SigningKey, SigningKeyFault};
 use crate::domain::Secret;
 
@@ -93,13 +93,9 @@ impl Signers {
         let pem = SigningKey::generate().map_err(SignersFault::Key)?;
         // Where another process was first, its key is there now.
         let sealed = seal.seal(CONTEXT, pem.as_bytes());
-        let is_ours = match peers {
-            Some(peers) => peers.put(&[key_row(last + 1, &sealed, signs, now)]).map_err(SignersFault::Away)? > 0,
-            None => true,
-        };
-        if is_ours {
-            store.add_signing_key(last, &sealed, signs)?;
-        } else if let Some(peers) = peers {
+        let Some(peers) = peers else { return Ok(store.add_signing_key(last, &sealed, signs).map(drop)?) };
+        let row = key_row(last + 1, &sealed, signs, now);
+        if !peers.decide(&row, Earlier::Nothing).map_err(SignersFault::Away)? {
             peers.hear().map_err(SignersFault::Away)?;
         }
         Ok(())

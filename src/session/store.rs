@@ -49,7 +49,7 @@ pub struct StoreError {
 }
 
 /// The form of the tables. A file of another number was written by another version of the program.
-const FORM: i64 = 7;
+const FORM: i64 = 8;
 /// How long to wait for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -110,7 +110,8 @@ impl Store {
             // What came before had fewer tables.
             2 => self.create(shared::SENT)?,
             5 => self.create(&format!("{}{}{}", shared::SENT, shared::VERSION, sessions::USES))?,
-            6 => self.create(sessions::USES)?,
+            6 => self.create(&format!("{}{}", sessions::USES, shared::NODES))?,
+            7 => self.create(shared::NODES)?,
             FORM => {}
             form => return Err(self.broken(format!("it has form {form}, and this program knows form {FORM}"))),
         }

@@ -290,3 +290,46 @@ fn a_replica_that_takes_over_and_has_lost_the_last_of_it_makes_nothing_good_agai
     let begun = group.begin(0);
     assert_eq!(group.use_it(1, &begun), 200);
 }
+
+/// What one node decided in the last moment before Redis forgot everything, no other has heard.
+#[test]
+fn after_redis_forgot_everything_nothing_is_counted_before_all_have_told_what_they_counted() {
+    let Some(apart) = Apart::start("max_stale = \"6s\"") else { return };
+    let group = &apart.group;
+    let [used, left] = [group.begin_with(1, "&uses=1"), group.begin_with(1, "&uses=1")];
+    let id = group.ask(1, &json!({"approval": "twice", "reason": "case 7"}));
+    apart.wires[1].swallow();
+    let vote = eventually("she votes", || Some(group.approve(0, "kim", &id)).filter(|vote| vote.status() != 404));
+    assert_eq!((vote.status(), group.use_it(0, &used)), (200, 200));
+    apart.redis.say("FLUSHALL");
+    apart.wires[0].cut();
+    apart.wires[1].mend();
+    let began = eventually("sessions begin", || Some(group.try_begin(1)).filter(|answer| answer.status() == 200));
+    let begun = Instant::now();
+    let plain = began.json()["access_token"].as_str().expect("a token").to_owned();
+    assert_eq!(group.use_it(1, &plain), 200, "what is not counted waits for nobody");
+    assert_eq!([&used, &left].map(|session| group.use_it(1, session)), [503; 2]);
+    assert_eq!(group.approve(1, "kim", &id).status(), 503);
+    let other = group.ask(1, &json!({"approval": "twice", "reason": "case 8"}));
+    let end = group.access(1, "ada", &["reader"], &format!("/access/requests/{other}/end"), &json!({}));
+    assert_eq!(end.status(), 200, "an end waits for nobody");
+    assert!(begun.elapsed() < Duration::from_secs(5), "it was asked in time");
+
+    apart.wires[0].mend();
+    assert_eq!(group.until_not(503, 1, &used), 401, "it was used at the other");
+    assert_eq!([1, 0].map(|node| group.until_not(503, node, &left)), [200, 401]);
+    assert_eq!(group.approve(1, "kim", &id).status(), 409);
+    assert_eq!(group.approve(1, "eve", &id).json()["state"], "granted");
+
+    // Whoever never comes back is waited for no longer than that.
+    let late = group.begin_with(1, "&uses=1");
+    assert_eq!(group.until_not(401, 0, &late), 200);
+    let late = group.begin_with(1, "&uses=1");
+    apart.redis.say("FLUSHALL");
+    apart.wires[0].cut();
+    eventually("sessions begin", || (group.try_begin(1).status() == 200).then_some(()));
+    let begun = Instant::now();
+    assert_eq!(group.until_not(503, 1, &late), 200);
+    let waited = begun.elapsed();
+    assert!((4..=10).contains(&waited.as_secs()), "{waited:?}");
+}

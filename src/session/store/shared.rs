@@ -14,13 +14,15 @@ pub(super) const TABLES: &str = "
         one   INTEGER PRIMARY KEY CHECK (one = 1),
         node  TEXT NOT NULL,
         epoch TEXT,
-        seen  INTEGER NOT NULL DEFAULT 0
+        seen  INTEGER NOT NULL DEFAULT 0,
+        nodes TEXT NOT NULL DEFAULT ''
     ) STRICT;
     INSERT OR IGNORE INTO cluster (one, node) VALUES (1, lower(hex(randomblob(16))));
     CREATE INDEX IF NOT EXISTS revocation_unsent ON revocation (sent) WHERE sent < 1 + (lifted_by IS NOT NULL);
 ";
 /// What the tables of earlier forms lack.
 pub(super) const SENT: &str = "ALTER TABLE revocation ADD COLUMN sent INTEGER NOT NULL DEFAULT 0;";
+pub(super) const NODES: &str = "ALTER TABLE cluster ADD COLUMN nodes TEXT NOT NULL DEFAULT '';";
 pub(super) const VERSION: &str = "ALTER TABLE access ADD COLUMN version INTEGER NOT NULL DEFAULT 1;";
 
 /// How many rows are handled at once.
@@ -50,6 +52,22 @@ impl Store {
     pub fn node(&self) -> Result<Id, StoreError> {
         let node = self.row("SELECT node FROM cluster", [], |row| row.get::<_, String>(0))?;
         node.and_then(|text| text.parse().ok()).ok_or_else(|| self.broken("it does not say whose it is".to_owned()))
+    }
+
+    /// The nodes that this one knows of, with blanks between.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub fn nodes(&self) -> Result<String, StoreError> {
+        Ok(self.row("SELECT nodes FROM cluster", [], |row| row.get(0))?.unwrap_or_default())
+    }
+
+    /// Notes which nodes there are.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written.
+    pub fn set_nodes(&self, nodes: &str) -> Result<(), StoreError> {
+        self.change("UPDATE cluster SET nodes = ?1", [nodes]).map(drop)
     }
 
     /// How far the others were heard.
