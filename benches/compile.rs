@@ -17,17 +17,19 @@ use claviger::config::compile;
 use claviger::state::{Engines, Services};
 
 mod generated;
+mod scaled;
 
 /// As in the product: the allocator decides how much of what is freed goes back to the system.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const COUNT: usize = 100_000;
+const COUNT: u32 = 100_000;
 const ROUNDS: u64 = 5;
 
 fn main() {
     let folder = tempfile::tempdir().expect("a folder");
-    let text = format!("{}{}{}", generated::HEAD, generated::keys(COUNT), generated::rules(COUNT));
+    let count = scaled::scaled(COUNT) as usize;
+    let text = format!("{}{}{}", generated::HEAD, generated::keys(count), generated::rules(count));
     let engines = Engines::new().expect("engines");
     let settings = Settings { path: Some(folder.path().join("audit.jsonl")), ..Settings::default() };
     let audit = Log::open(settings, engines.metrics.audit.clone()).expect("a log");
@@ -37,8 +39,8 @@ fn main() {
     let services = Services::new(engines, audit, first);
 
     println!(
-        "{COUNT} rules in {} routes and {COUNT} API keys: {:.1} MB of TOML",
-        COUNT / 10,
+        "{count} rules in {} routes and {count} API keys: {:.1} MB of TOML",
+        count / 10,
         megabytes(text.len() / 1024)
     );
     let before = memory("VmRSS:");

@@ -11,9 +11,13 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use claviger::inject::needles::{Needles, Scrubber};
 
-const LEN: usize = 1 << 20;
+const LEN: u32 = 1 << 20;
 const CHUNK: usize = 16 << 10;
-const ROUNDS: usize = 60;
+const ROUNDS: u32 = 60;
+
+mod scaled;
+
+use scaled::scaled;
 
 /// One key as many APIs have it, one short password, one that repeats itself, and a long key.
 const KEY: &[u8] = b"sk_live_51Hxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
@@ -37,20 +41,22 @@ fn main() {
     small_chunks();
     drip();
     let began = Instant::now();
-    for _ in 0..100 {
+    let count = scaled(100);
+    for _ in 0..count {
         black_box(Needles::new(&[KEY]));
     }
-    println!("compiling takes {:?}", began.elapsed() / 100);
+    println!("compiling takes {:?}", began.elapsed() / count);
 }
 
 fn texts() -> Vec<(&'static str, Bytes)> {
-    let fill = |piece: &[u8]| Bytes::from(piece.repeat(LEN.div_ceil(piece.len())).split_off(0));
-    let noise: Vec<u8> = random(1).take(LEN).collect();
+    let len = scaled(LEN) as usize;
+    let fill = |piece: &[u8]| Bytes::from(piece.repeat(len.div_ceil(piece.len())));
+    let noise: Vec<u8> = random(1).take(len).collect();
     let compact = json(false);
     let base64 = STANDARD.encode(&noise);
     let lines: Vec<u8> = base64.as_bytes().chunks(76).flat_map(|line| [line, b"\r\n"].concat()).collect();
-    let digests: String = noise.iter().take(LEN / 2).map(|byte| format!("{byte:02x}")).collect();
-    let percent: String = noise.iter().take(LEN / 3).map(|byte| format!("%{byte:02X}")).collect();
+    let digests: String = noise.iter().take(len / 2).map(|byte| format!("{byte:02x}")).collect();
+    let percent: String = noise.iter().take(len / 3).map(|byte| format!("%{byte:02X}")).collect();
     let query = "https%3A%2F%2Fapi.example.com%2Fv1%2Fcustomers%3Fq%3Dname%2520of%2Bx%26limit%3D10&next=";
     let escaped = |bytes: &[u8]| bytes.iter().flat_map(|byte| format!("%{byte:02x}").into_bytes()).collect::<Vec<u8>>();
     vec![
@@ -108,7 +114,7 @@ fn speed(secrets: &[&[u8]], text: &Bytes) -> f64 {
         }
         began.elapsed()
     };
-    let best = (0..ROUNDS).map(|_| round()).min().unwrap_or(Duration::MAX);
+    let best = (0..scaled(ROUNDS)).map(|_| round()).min().unwrap_or(Duration::MAX);
     text.len() as f64 / best.as_secs_f64() / 1e6
 }
 
@@ -120,10 +126,11 @@ fn small_chunks() {
         b"data: {\"id\":\"chatcmpl-123\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hello\"}}]}\n\n",
     );
     let began = Instant::now();
-    for _ in 0..100_000 {
+    let count = scaled(100_000);
+    for _ in 0..count {
         black_box(scrubber.push(event.clone(), false));
     }
-    println!("an event of {} bytes takes {:?}", event.len(), began.elapsed() / 100_000);
+    println!("an event of {} bytes takes {:?}", event.len(), began.elapsed() / count);
 }
 
 /// The worst that chunks can do: the key as long as escapes make it, byte by byte, so that all of it is held and looked at again each time.

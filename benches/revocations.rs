@@ -20,13 +20,15 @@ use std::time::{Duration, Instant, SystemTime};
 use claviger::domain::{Name, Principal, PrincipalKind};
 use claviger::session::{Carried, Revocation, Revocations, Store};
 
-const COUNT: usize = 100_000;
+const COUNT: u32 = 100_000;
 const LOOKS: u32 = 1_000_000;
-const CUTS: usize = 500;
+const CUTS: u32 = 500;
 
 mod figures;
+mod scaled;
 
 use figures::{resident, tell};
+use scaled::scaled;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -46,21 +48,21 @@ fn carried(id: &str) -> Carried {
 fn main() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("claviger.db");
-    let all: Vec<_> = (0..COUNT).map(|n| revocation(&format!("user-{n}@example.test"))).collect();
+    let (count, looks) = (scaled(COUNT), scaled(LOOKS));
+    let all: Vec<_> = (0..count).map(|n| revocation(&format!("user-{n}@example.test"))).collect();
     Store::open(&path).expect("made").add(&all).expect("written");
     drop(all);
     let (before, began) = (resident(), Instant::now());
     let held = Arc::new(Revocations::new(Store::open(&path).expect("opened")).expect("read"));
-    println!("{COUNT} revocations of principals\n");
+    println!("{count} revocations of principals\n");
     tell("start with them", began.elapsed().as_secs_f64(), "s", 5.0);
     tell("resident memory by that", resident() - before, "MB", 400.0);
-    for (what, id) in [("look-up of somebody revoked", "user-50000@example.test"), ("look-up of somebody else", "ada")]
-    {
+    for (what, id) in [("look-up of somebody revoked", "user-50@example.test"), ("look-up of somebody else", "ada")] {
         let (one, now, began) = (carried(id), SystemTime::now(), Instant::now());
-        for _ in 0..LOOKS {
+        for _ in 0..looks {
             black_box(held.revoked_since(black_box(&one), now));
         }
-        tell(what, began.elapsed().as_secs_f64() * 1e6 / f64::from(LOOKS), "us", 1.0);
+        tell(what, began.elapsed().as_secs_f64() * 1e6 / f64::from(looks), "us", 1.0);
     }
     let mut took = cuts(&path, &held);
     took.sort();
@@ -85,7 +87,7 @@ fn cuts(path: &Path, held: &Arc<Revocations>) -> Vec<Duration> {
     });
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let command = Store::open(path).expect("opened");
-    let took = (0..CUTS).map(|n| {
+    let took = (0..scaled(CUTS)).map(|n| {
         let id = format!("cut-{n}");
         let line = held.line();
         line.carry(carried(&id));

@@ -30,8 +30,10 @@ const REVOCATIONS: u32 = 100_000;
 const LOOKS: u32 = 200_000;
 
 mod figures;
+mod scaled;
 
 use figures::{resident, tell};
+use scaled::scaled;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -66,13 +68,13 @@ fn id(number: u32) -> Id {
 /// Writes a million sessions with one statement: one by one, each would wait for the disk.
 fn fill(path: &Path, now: SystemTime) {
     let store = Store::open(path).expect("made");
-    let ended: Vec<_> = (0..REVOCATIONS)
+    let ended: Vec<_> = (0..scaled(REVOCATIONS))
         .map(|n| Revocation::new(Revoked::Session(id(n)), "measured".to_owned(), "uid:0".to_owned(), now, None))
         .collect();
     store.add(&ended).expect("written");
-    let millis = now.duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
+    let (millis, sessions) = (now.duration_since(UNIX_EPOCH).expect("after 1970").as_millis(), scaled(SESSIONS));
     let fill = format!(
-        "WITH RECURSIVE nth(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM nth WHERE n + 1 < {SESSIONS})
+        "WITH RECURSIVE nth(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM nth WHERE n + 1 < {sessions})
          INSERT INTO session (id, authenticator, principal, kind, roles, scopes, since, until, idle, used)
          SELECT printf('%032x', n), 'keys', 'job-' || n, 'service', '[\"reader\",\"writer\"]', '[\"items:read\"]',
          {millis}, {millis} + 3600000, 900000, {millis} FROM nth"
@@ -126,15 +128,16 @@ fn main() {
     sessions.open(store.again().expect("opened")).expect("opened");
     sessions.keep_keys(&MasterKey::generate(), Duration::from_secs(86_400), now).expect("keys");
     let held = Revocations::new(store).expect("read");
-    println!("{SESSIONS} sessions that may become idle, {REVOCATIONS} of them revoked\n");
+    let (count, ended, looks) = (scaled(SESSIONS), scaled(REVOCATIONS), scaled(LOOKS));
+    println!("{count} sessions that may become idle, {ended} of them revoked\n");
     tell("start with them", began.elapsed().as_secs_f64(), "s", 5.0);
 
     let began = Instant::now();
-    let found = (0..SESSIONS).filter(|n| sessions.find(id(*n), now).is_ok_and(|one| one.is_some())).count();
-    assert_eq!(found, SESSIONS as usize);
+    let found = (0..count).filter(|n| sessions.find(id(*n), now).is_ok_and(|one| one.is_some())).count();
+    assert_eq!(found, count as usize);
     tell(
         "first use of one here, read from the store",
-        began.elapsed().as_secs_f64() * 1e6 / f64::from(SESSIONS),
+        began.elapsed().as_secs_f64() * 1e6 / f64::from(count),
         "us",
         100.0,
     );
@@ -155,16 +158,16 @@ fn main() {
     let route = snapshot.router.find(&host, &path, &Method::GET).expect("a route");
     assert!(prove(route, &headers, now), "its token proves it");
     let began = Instant::now();
-    for _ in 0..LOOKS {
+    for _ in 0..looks {
         assert!(prove(black_box(route), black_box(&headers), now));
     }
-    tell("a session whose token is known, proved", began.elapsed().as_secs_f64() * 1e6 / f64::from(LOOKS), "us", 1.0);
+    tell("a session whose token is known, proved", began.elapsed().as_secs_f64() * 1e6 / f64::from(looks), "us", 1.0);
     let carried = claviger::session::Carried { principal: session.principal, role: None, until: None, grant: None };
     let began = Instant::now();
-    for _ in 0..LOOKS {
+    for _ in 0..looks {
         assert!(held.revoked_since(black_box(&carried), now).is_none());
     }
-    tell("and held against the revocations", began.elapsed().as_secs_f64() * 1e6 / f64::from(LOOKS), "us", 1.0);
+    tell("and held against the revocations", began.elapsed().as_secs_f64() * 1e6 / f64::from(looks), "us", 1.0);
     let began = Instant::now();
     sessions.settle(now + Duration::from_secs(1)).expect("settled");
     tell("a look at all of them for uses to tell", began.elapsed().as_secs_f64() * 1e3, "ms", 100.0);
