@@ -1,5 +1,7 @@
 //! The control plane's listener: health, readiness, status and metrics. Answers; never listens itself, and knows no framework.
 
+use std::time::SystemTime;
+
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use serde::Serialize;
 
@@ -19,6 +21,7 @@ struct Status {
     refused_reload: Option<String>,
     audit: bool,
     secrets: Vec<SecretStatus>,
+    rotations: Vec<RotationStatus>,
     targets: Vec<TargetStatus>,
 }
 
@@ -28,6 +31,28 @@ struct SecretStatus {
     name: String,
     usable: bool,
     version: u64,
+    /// How long ago its source last agreed, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age: Option<u64>,
+    /// How much longer its lease lasts, in seconds, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
+}
+
+/// One secret that is replaced.
+#[derive(Serialize)]
+struct RotationStatus {
+    name: String,
+    credential: String,
+    secret: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<&'static str>,
+    /// How long the secret has been in use, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age: Option<u64>,
+    overdue: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<String>,
 }
@@ -87,7 +112,22 @@ fn status(services: &Services) -> Response<Vec<u8>> {
         name: slot.name.to_string(),
         usable: slot.usable,
         version: slot.version,
+        age: slot.age.map(|age| age.as_secs()),
+        lease: slot.lease.map(|lease| lease.as_secs()),
         fault: slot.fault.map(|fault| fault.to_string()),
+    });
+    let now = SystemTime::now();
+    let rotations = snapshot.rotations.iter().map(|one| {
+        let status = one.rotation.status();
+        RotationStatus {
+            name: status.name.to_string(),
+            credential: status.credential.to_string(),
+            secret: status.secret.to_string(),
+            stage: status.stage.map(|stage| stage.text()),
+            age: status.since.and_then(|since| now.duration_since(since).ok()).map(|age| age.as_secs()),
+            overdue: status.is_overdue,
+            fault: status.fault.clone(),
+        }
     });
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),
@@ -100,6 +140,7 @@ fn status(services: &Services) -> Response<Vec<u8>> {
         },
         audit: services.audit.accepts(),
         secrets: secrets.collect(),
+        rotations: rotations.collect(),
         targets: snapshot.targets.iter().map(|target| target.status()).collect(),
     };
     match serde_json::to_vec_pretty(&status) {

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use crate::domain::{AccessDeed, Name};
 
-/// A revocation that took effect, or was lifted; or something that was done with an access request.
+/// A revocation that took effect, or was lifted; or something that was done with an access request, or a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Act {
     /// When it took effect here.
@@ -38,6 +38,36 @@ pub enum Deed {
     Lifted,
     /// This was done with an access request.
     Access(AccessDeed),
+    /// This came of replacing a secret.
+    Rotation(RotationDeed),
+}
+
+/// What came of replacing a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RotationDeed {
+    /// The new one was taken by its target and is in use.
+    Promoted,
+    /// The one before is in use again.
+    RolledBack,
+    /// There is no new one.
+    Failed,
+    /// The old one is not kept any more.
+    Retired,
+    /// One that is not used could not be retired.
+    NotRetired,
+}
+
+impl RotationDeed {
+    /// The word for it in records.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Promoted => "promoted",
+            Self::RolledBack => "rolled_back",
+            Self::Failed => "failed",
+            Self::Retired => "retired",
+            Self::NotRetired => "not_retired",
+        }
+    }
 }
 
 /// What becomes a line.

@@ -90,8 +90,12 @@ impl Lines {
 
     /// The line of one act.
     pub(super) fn act(&mut self, out: &mut Vec<u8>, act: &Act) {
-        let is_access = matches!(act.deed, Deed::Access(_));
-        let mut line = Object::begin(out, if is_access { "access" } else { "revocation" });
+        let kind = match act.deed {
+            Deed::Revoked | Deed::Lifted => "revocation",
+            Deed::Access(_) => "access",
+            Deed::Rotation(_) => "rotation",
+        };
+        let mut line = Object::begin(out, kind);
         self.time(&mut line, act.time);
         line.plain("id", &act.id);
         line.plain_if("node", self.node.as_ref().map(Name::as_str));
@@ -256,6 +260,7 @@ fn deed(deed: Deed) -> &'static str {
         Deed::Revoked => "revoked",
         Deed::Lifted => "lifted",
         Deed::Access(deed) => deed.text(),
+        Deed::Rotation(deed) => deed.text(),
     }
 }
 

@@ -8,6 +8,6 @@ mod record;
 mod sink;
 mod writer;
 
-pub use self::act::{Act, Deed, Entry};
+pub use self::act::{Act, Deed, Entry, RotationDeed};
 pub use self::log::{Log, Settings, Unwritten};
 pub use record::{Outcome, Protocol, Record, Timings};

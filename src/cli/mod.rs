@@ -5,6 +5,7 @@ mod demo;
 mod key;
 mod password;
 mod revocation;
+mod rotation;
 mod run;
 mod schema;
 mod session;
@@ -24,6 +25,7 @@ pub use demo::DemoArgs;
 pub use key::{KeyCommand, NewKey};
 pub use password::NewPassword;
 pub use revocation::RevocationCommand;
+pub use rotation::{RotateArgs, StatusArgs};
 pub use run::{CheckArgs, RunArgs};
 pub use schema::SchemaArgs;
 pub use session::SessionCommand;
@@ -58,7 +60,7 @@ pub enum Command {
     Run(RunArgs),
     /// Check a configuration and tell everything that is wrong with it.
     Check(CheckArgs),
-    /// Make and change sealed files of secrets.
+    /// Make and change sealed files of secrets, replace a secret, and show how all stand.
     #[command(subcommand)]
     Vault(VaultCommand),
     /// Make API keys and password digests for callers.
@@ -90,7 +92,7 @@ impl Cli {
         let done = match self.command {
             Command::Run(args) => args.run(),
             Command::Check(args) => args.run(out),
-            Command::Vault(command) => command.run(out).map_err(Failure::from),
+            Command::Vault(command) => command.run(out),
             Command::Key(command) => command.run(out).map_err(Failure::from),
             Command::Revocation(command) => command.run(out),
             Command::Access(command) => command.run(out),

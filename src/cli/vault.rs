@@ -10,13 +10,37 @@ use clap::{Args, Subcommand};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
+use super::{Failure, RotateArgs, StatusArgs};
 use crate::crypto::MasterKey;
 use crate::domain::{Secret, SecretRef};
 use crate::vault::{KeySource, MAX_SECRET, SealedFile, create_key, load_key};
 
-/// Make and change sealed files of secrets.
+/// Make and change sealed files of secrets, replace a secret, and show how all stand.
 #[derive(Debug, Subcommand)]
 pub enum VaultCommand {
+    #[command(flatten)]
+    /// What is done to a file, whether a gateway runs or not.
+    File(FileCommand),
+    /// Replace a secret now, as `[rotation.NAME]` says; the gateway that runs does it. Exit code 1 when the old one stays.
+    Rotate(RotateArgs),
+    /// Show the secrets that the running gateway uses: age, lease, stage, last error; never a value.
+    Status(StatusArgs),
+}
+
+impl VaultCommand {
+    /// Does it, and says on `out` what was done.
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        match self {
+            Self::File(command) => command.run_with(ask, out).map_err(Failure::from),
+            Self::Rotate(args) => args.run(out),
+            Self::Status(args) => args.run(out),
+        }
+    }
+}
+
+/// Make and change sealed files of secrets.
+#[derive(Debug, Subcommand)]
+pub enum FileCommand {
     /// Make an empty sealed file, and with --key-file a new master key for it; overwrites neither.
     Init {
         /// The sealed file to make.
@@ -67,15 +91,7 @@ pub struct MasterKeyArgs {
     pub key_env: String,
 }
 
-impl VaultCommand {
-    /// Does it, and says on `out` what was done.
-    ///
-    /// # Errors
-    /// A message with the file's name and the cure.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
-        self.run_with(ask, out)
-    }
-
+impl FileCommand {
     fn run_with(
         &self,
         ask: impl FnOnce(&str) -> io::Result<Secret>,
@@ -205,7 +221,7 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Cli {
         #[command(subcommand)]
-        command: VaultCommand,
+        command: FileCommand,
     }
 
     /// What the command line prints, or its error; `value` is what the prompt gets.

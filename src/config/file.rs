@@ -8,9 +8,11 @@ use serde::Deserialize;
 use super::values::{Networks, OneOrMany, Period, Size, Spanned, named, named_networks};
 
 mod authn;
+mod rotation;
 mod upstream;
 
 pub(super) use authn::*;
+pub(super) use rotation::*;
 pub(super) use upstream::*;
 
 /// A text whose place in the file is remembered, for errors.

@@ -43,6 +43,7 @@ pub(super) struct File {
     pub(super) vault: Entries<VaultTable>,
     pub(super) target: Entries<TargetTable>,
     pub(super) credential: Entries<CredentialTable>,
+    pub(super) rotation: Entries<RotationTable>,
     pub(super) limit: Entries<LimitTable>,
     pub(super) route: Entries<RouteTable>,
     /// Entries that could not be read, by table: told already, so that who names one is not wrong.
@@ -50,7 +51,7 @@ pub(super) struct File {
 }
 
 /// Every table, in the order in which the reference tells of them.
-pub(super) const TABLES: [&str; 19] = [
+pub(super) const TABLES: [&str; 20] = [
     "server",
     "admin",
     "audit",
@@ -68,6 +69,7 @@ pub(super) const TABLES: [&str; 19] = [
     "vault",
     "target",
     "credential",
+    "rotation",
     "limit",
     "route",
 ];
@@ -122,6 +124,7 @@ impl<'a> Reader<'_, 'a> {
                 "vault" => self.entries("vault", value, &mut file.vault, lost),
                 "target" => self.entries("target", value, &mut file.target, lost),
                 "credential" => self.entries("credential", value, &mut file.credential, lost),
+                "rotation" => self.entries("rotation", value, &mut file.rotation, lost),
                 "limit" => self.entries("limit", value, &mut file.limit, lost),
                 "route" => self.entries("route", value, &mut file.route, lost),
                 other => {

@@ -7,16 +7,16 @@ mod method;
 pub mod needles;
 pub mod sigv4;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use zeroize::Zeroizing;
 
 use crate::authz::Permit;
 use crate::domain::{Denial, HttpFault, Name, Secret, Unavailable};
-use crate::vault::Slot;
+use crate::vault::{Rotation, Slot};
 use method::{Part, names};
 use needles::Needles;
 use sigv4::{Head, Payload, Upload};
@@ -34,6 +34,7 @@ pub struct Credential {
     pieces: Vec<Piece>,
     prepared: ArcSwapOption<Prepared>,
     warned: Mutex<Option<Instant>>,
+    rotation: OnceLock<Arc<Rotation>>,
 }
 
 /// How often it is told at most that a secret came back.
@@ -85,7 +86,14 @@ pub struct Content<'a> {
 impl Credential {
     /// A credential for requests to `target`, made of these pieces.
     pub fn new(name: Name, target: Name, pieces: Vec<Piece>) -> Self {
-        Self { name, target, pieces, prepared: ArcSwapOption::empty(), warned: Mutex::default() }
+        Self {
+            name,
+            target,
+            pieces,
+            prepared: ArcSwapOption::empty(),
+            warned: Mutex::default(),
+            rotation: OnceLock::new(),
+        }
     }
 
     /// The `[credential.NAME]`.
@@ -96,6 +104,55 @@ impl Credential {
     /// The `[target.NAME]` that it belongs to.
     pub fn target(&self) -> &Name {
         &self.target
+    }
+
+    /// Has its secret replaced by this rotation; tells whether no other does that.
+    pub fn rotate(&self, rotation: Arc<Rotation>) -> bool {
+        self.rotation.set(rotation).is_ok()
+    }
+
+    /// Its secret, where it has one alone that is sent as it is.
+    pub fn only_secret(&self) -> Option<&Arc<Slot>> {
+        match self.pieces.as_slice() {
+            [Piece { method: Method::Aws(_), .. }] => None,
+            [Piece { secrets, .. }] => secrets.first(),
+            _ => None,
+        }
+    }
+
+    /// Notes the status that the target answered a request with it by.
+    pub fn answered(&self, status: StatusCode) {
+        if let Some(rotation) = self.rotation.get() {
+            rotation.answered(matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN));
+        }
+    }
+
+    /// What a request would get with this secret in place of its only one; none where it cannot be sent so.
+    pub fn trial(&self, secret: &Arc<Secret>) -> Option<Injection> {
+        let [piece] = self.pieces.as_slice() else { return None };
+        let secrets = vec![Arc::clone(secret)];
+        let part = piece.method.prepare(&secrets)?;
+        let sought = piece.method.sought(secrets, &part);
+        let sought: Vec<&[u8]> = sought.iter().map(|secret| secret.expose()).collect();
+        let prepared = Prepared { versions: Vec::new(), parts: vec![part], needles: Arc::new(Needles::new(&sought)) };
+        Some(self.injection(Arc::new(prepared), Payload::Empty))
+    }
+
+    /// Another injection for a request whose target did not take this one: with a token that was had meanwhile, or is had now, or with the
+    /// secret from before a rotation, while that is kept. None where there is no other.
+    pub async fn another(&self, refused: &Injection) -> Option<Injection> {
+        if let Some(previous) = self.rotation.get().and_then(|rotation| rotation.previous()) {
+            return self.trial(&previous);
+        }
+        let version = *refused.prepared.versions.first()?;
+        if !self.only_secret()?.renew(version).await {
+            return None;
+        }
+        Some(self.injection(self.prepare(Instant::now()).ok()?, refused.payload))
+    }
+
+    fn injection(&self, prepared: Arc<Prepared>, payload: Payload) -> Injection {
+        Injection { credential: self.name.clone(), target: self.target.clone(), prepared, payload }
     }
 
     /// Whether it is to be told now that one of its secrets came back: whoever can bring that about must not be able to fill the log.
@@ -129,7 +186,7 @@ impl Credential {
             _ => self.prepare(now)?,
         };
         let payload = self.payload(content)?;
-        Ok(Injection { credential: self.name.clone(), target: self.target.clone(), prepared, payload })
+        Ok(self.injection(prepared, payload))
     }
 
     /// Whether this is made from the secrets as they are now. Each slot is asked each time: a secret that its vault withdrew must not live on

@@ -46,6 +46,8 @@ pub(super) struct Attempt {
     /// Whether the connected peer was found to be the target's origin: without that, no credential is applied.
     pub(super) bound: bool,
     pub(super) count: u32,
+    /// Whether another injection was tried, since the target did not take the first.
+    pub(super) is_renewed: bool,
     pub(super) began: Option<Instant>,
 }
 
@@ -73,6 +75,20 @@ impl Admission {
             line: None,
             slots,
         }
+    }
+
+    /// Takes another injection, once, where there is one.
+    pub(super) async fn renew(&mut self) -> bool {
+        let (Some(credential), Some(refused), false) =
+            (&self.route.credential, &self.injection, self.attempt.is_renewed)
+        else {
+            return false;
+        };
+        self.attempt.is_renewed = true;
+        let another = credential.another(refused).await;
+        let is_there = another.is_some();
+        self.injection = another.or(self.injection.take());
+        is_there
     }
 
     /// What ended its caller's access in the middle of it, if something did.

@@ -34,6 +34,21 @@ pub(super) fn carry_of_body(denial: Denial) -> Box<Error> {
     carry(denial).into_down()
 }
 
+/// The name under which it travels that a target did not take a credential, and is to be asked again with another.
+const NOT_TAKEN: &str = "CredentialNotTaken";
+
+/// The error by which a request is sent again with another credential.
+pub(super) fn not_taken() -> Box<Error> {
+    let mut error = Error::explain(ErrorType::Custom(NOT_TAKEN), "with another credential");
+    error.set_retry(true);
+    error.into_up()
+}
+
+/// Whether this is such an error.
+pub(super) fn is_not_taken(error: &Error) -> bool {
+    matches!(error.root_etype(), ErrorType::Custom(NOT_TAKEN))
+}
+
 /// What an error means for the client; nothing where the client itself is gone.
 pub(super) fn denial(error: &Error) -> Option<Denial> {
     match (error.root_etype(), error.esource()) {

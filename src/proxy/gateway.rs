@@ -195,7 +195,7 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         head: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
@@ -203,6 +203,14 @@ impl ProxyHttp for Gateway {
         // An upstream that switches protocols unasked would turn the connection into a tunnel past every check.
         if head.status == StatusCode::SWITCHING_PROTOCOLS && !admission.websocket {
             return Err(failure::carry(Denial::Unavailable(Unavailable::UpstreamProtocol)));
+        }
+        if let Some(credential) = admission.route.credential.as_ref().filter(|_| !head.status.is_informational()) {
+            credential.answered(head.status);
+        }
+        // By a 401 the target says that it did nothing: what is known of the request may be sent again, whatever its method is.
+        let is_refused = head.status == StatusCode::UNAUTHORIZED && !session.as_ref().retry_buffer_truncated();
+        if is_refused && admission.renew().await {
+            return Err(failure::not_taken());
         }
         Ok(())
     }
@@ -266,6 +274,11 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
         reused: bool,
     ) -> Box<Error> {
+        if failure::is_not_taken(&error) {
+            // What came of the body meanwhile may have been too much to be kept.
+            error.set_retry(!session.as_ref().retry_buffer_truncated());
+            return error;
+        }
         let attempts = exchange.admitted().map_or(u32::MAX, |(_, admission)| {
             if *error.esource() == ErrorSource::Upstream {
                 admission.route.target_metrics.errors.of(failure::upstream_fault(&error)).inc();

@@ -136,7 +136,7 @@ fn told(act: &Act) -> String {
     let stamp = |time| jiff::Timestamp::try_from(time).map_or_else(|_| String::new(), |time| format!("{time:.3}"));
     let deed = match act.deed {
         Deed::Access(deed) => deed.text(),
-        Deed::Revoked | Deed::Lifted => "",
+        Deed::Revoked | Deed::Lifted | Deed::Rotation(_) => "",
     };
     serde_json::json!({
         "id": act.id,

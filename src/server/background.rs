@@ -11,7 +11,7 @@ use prometheus::IntCounter;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::sessions;
+use super::{rotations, sessions};
 use crate::cluster::Cluster;
 use crate::config::Reloader;
 use crate::domain::Lockout;
@@ -52,6 +52,7 @@ impl BackgroundService for Background {
             self.count(),
             self.end_lockouts(),
             sessions::keep(&self.services),
+            rotations::keep(&self.services),
         );
     }
 }

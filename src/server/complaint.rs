@@ -1,24 +1,24 @@
-//! What is wrong with the store, told once.
+//! What is wrong with a file that is looked at again and again, told once.
 
-use crate::session::StoreError;
+use std::fmt::Display;
 
 /// Tells when something begins to be wrong, and when it is right again; not each time it is looked at.
 #[derive(Debug)]
 pub(super) struct Complaint {
     /// What does not happen meanwhile.
-    wrong: &'static str,
-    right: &'static str,
+    wrong: String,
+    right: String,
     error: Option<String>,
 }
 
 impl Complaint {
     /// One that has nothing to tell yet.
-    pub(super) fn new(wrong: &'static str, right: &'static str) -> Self {
-        Self { wrong, right, error: None }
+    pub(super) fn new(wrong: impl Into<String>, right: impl Into<String>) -> Self {
+        Self { wrong: wrong.into(), right: right.into(), error: None }
     }
 
     /// Takes what came of the last look.
-    pub(super) fn note(&mut self, result: Result<(), StoreError>) {
+    pub(super) fn note(&mut self, result: Result<(), impl Display>) {
         let error = result.err().map(|error| error.to_string());
         if error == self.error {
             return;

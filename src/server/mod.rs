@@ -8,6 +8,7 @@ mod handover;
 mod listeners;
 mod process;
 mod revocations;
+mod rotations;
 mod sessions;
 mod shutdown;
 mod tls;
@@ -28,6 +29,7 @@ use crate::config::{self, LoadError, Plan, Process, Reloader};
 use crate::domain::{Name, trust_clock};
 use crate::session::{Access, Revocations, Store, StoreError};
 use crate::state::{Engines, Services};
+use crate::vault::Rotation;
 
 use handover::Handover;
 
@@ -95,6 +97,10 @@ pub struct Site {
     pub store: Option<PathBuf>,
     /// The names of the authenticators.
     pub authenticators: Vec<Name>,
+    /// The admin listener's address, where there is one.
+    pub admin: Option<SocketAddr>,
+    /// The secrets that are replaced.
+    pub rotations: Vec<Arc<Rotation>>,
 }
 
 /// Reads and compiles a configuration for a command.
@@ -105,8 +111,9 @@ pub fn site(file: &Path) -> Result<Site, StartError> {
     process::install_crypto();
     let engines = Engines::new().map_err(|error| StartError::Internal(error.to_string()))?;
     let (_, plan) = config::load(file, 1, &engines);
-    let Plan { process, authenticators, .. } = plan?;
-    Ok(Site { store: process.store, authenticators })
+    let Plan { snapshot, process, authenticators, .. } = plan?;
+    let rotations = snapshot.rotations.iter().map(|one| Arc::clone(&one.rotation)).collect();
+    Ok(Site { store: process.store, authenticators, admin: process.admin, rotations })
 }
 
 /// Runs a gateway until it is told to end; returns when every record is written.

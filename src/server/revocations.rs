@@ -105,6 +105,7 @@ impl Watcher<'_> {
                 Deed::Revoked => "access is ended",
                 Deed::Lifted => "a revocation is lifted",
                 Deed::Access(deed) => deed.text(),
+                Deed::Rotation(deed) => deed.text(),
             });
             self.services.audit.submit(act);
             self.told.push((Instant::now(), change));

@@ -2,6 +2,7 @@
 //! that outlive every snapshot.
 
 mod access;
+mod rotating;
 mod route;
 mod router;
 mod services;
@@ -9,6 +10,7 @@ mod snapshot;
 mod tokens;
 
 pub use access::{AccessCall, AccessService, AccessVerb, Approval, Webhook};
+pub use rotating::{Probe, Rotating};
 pub use route::{LimitBy, Route, RouteLimit, Scrub};
 pub use router::{Overlap, Router};
 pub use services::{Engines, ReloadOutcome, Services};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{AccessService, Router, TokenService};
+use super::{AccessService, Rotating, Router, TokenService};
 use crate::crypto::Certificates;
 use crate::domain::{Name, NetworkSet};
 use crate::inject::Issuer;
@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub vaults: Vec<Arc<Vault>>,
     /// The targets, for their status.
     pub targets: Vec<Arc<Target>>,
+    /// The secrets that are replaced.
+    pub rotations: Vec<Rotating>,
     /// When callers are locked out; none where they never are.
     pub failures: Option<FailureSettings>,
     /// The gateway as an issuer of tokens about its callers.

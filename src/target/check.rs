@@ -51,6 +51,11 @@ async fn status(connector: &Connector, peer: &HttpPeer, check: &Check) -> pingor
     let mut request = RequestHeader::build(Method::GET, check.health.path.as_str().as_bytes(), None)?;
     request.insert_header(header::HOST, check.host.clone())?;
     request.insert_header(header::USER_AGENT, "claviger-health-check")?;
+    status_of(connector, peer, request).await
+}
+
+/// The status that a request without a body is answered with.
+pub(super) async fn status_of(connector: &Connector, peer: &HttpPeer, request: RequestHeader) -> pingora::Result<u16> {
     let (mut session, _) = connector.get_http_session(peer).await?;
     session.write_request_header(Box::new(request)).await?;
     session.finish_request_body().await?;

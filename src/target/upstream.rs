@@ -6,15 +6,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue, Method, header};
+use pingora::connectors::http::Connector;
+use pingora::http::RequestHeader;
 use pingora::upstreams::peer::HttpPeer;
+use zeroize::Zeroizing;
 
 use super::endpoint::{Check, Endpoint};
-use super::peer;
 use super::resolution::Resolution;
 use super::select::{Member, Members, Selected, Tried};
 use super::settings::Settings;
 use super::status::{AddressStatus, BackendStatus, TargetStatus};
+use super::{check, peer};
 
 /// An upstream API, running. Made by [`super::Targets::open`].
 pub struct Target {
@@ -96,6 +99,40 @@ impl Target {
     /// on every attempt before a credential is applied.
     pub fn binds(&self, selected: &Selected, resolved: &HttpPeer) -> bool {
         selected.owner() == self.key && peer::is_at(&self.template, selected.address(), resolved)
+    }
+
+    /// The status that a GET of this path, below the target's own, is answered with: on a connection of its own to a backend that is chosen as
+    /// for requests. `prepare` adds fields to the head.
+    ///
+    /// # Errors
+    /// Why it was not asked; never with what was to be sent.
+    pub async fn ask(
+        &self,
+        path: &str,
+        query: Option<&str>,
+        prepare: impl FnOnce(&mut HeaderMap),
+    ) -> Result<u16, String> {
+        let selected = self.select(b"", &Tried::default()).ok_or("no backend of the target is known")?;
+        let mut peer = self.peer(&selected);
+        // A connection that takes one stream is not pooled.
+        peer.options.max_h2_streams = 1;
+        let mut target = Zeroizing::new(format!("{}{path}", self.settings.base_path));
+        if let Some(query) = query {
+            target.push('?');
+            target.push_str(query);
+        }
+        let built = RequestHeader::build(Method::GET, target.as_bytes(), None);
+        let mut request = built.map_err(|_| "the path cannot be asked for".to_owned())?;
+        let mut fields = HeaderMap::new();
+        fields.insert(header::HOST, self.settings.host_header.clone());
+        fields.insert(header::USER_AGENT, HeaderValue::from_static("claviger-probe"));
+        prepare(&mut fields);
+        for (name, value) in &fields {
+            let added = request.append_header(name.clone(), value.clone());
+            added.map_err(|_| "a field cannot be sent".to_owned())?;
+        }
+        let asked = check::status_of(&Connector::new(None), &peer, request).await;
+        asked.map_err(|error| format!("the target cannot be asked: {}", error.etype().as_str()))
     }
 
     /// The target as it stands.

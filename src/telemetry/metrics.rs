@@ -1,5 +1,7 @@
 //! Every metric there is, declared once. Names begin with `claviger_`, times are in seconds, sizes in bytes.
 
+use std::time::Duration;
+
 use prometheus::core::Collector;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -59,6 +61,9 @@ pub struct Metrics {
     pub reflections: IntCounter,
     /// `claviger_webhook_failures_total`: events that the webhook of access requests was not told.
     pub webhook_failures: IntCounter,
+    secret_age: prometheus::GaugeVec,
+    secret_overdue: IntGaugeVec,
+    rotations: IntCounterVec,
     /// What the audit log counts.
     pub audit: AuditMetrics,
 }
@@ -144,6 +149,17 @@ impl Metrics {
                 "Time from a revocation to the end of an exchange that it cut",
                 &PHASE_BUCKETS,
             )?,
+            secret_age: declare.numbers("secret_age_seconds", "Age of a secret that is replaced", &["credential"])?,
+            secret_overdue: declare.gauges(
+                "secret_overdue",
+                "1 while a secret is older than it should become",
+                &["credential"],
+            )?,
+            rotations: declare.counters(
+                "rotations_total",
+                "What came of replacing secrets",
+                &["credential", "result"],
+            )?,
             audit: AuditMetrics::declare(&declare)?,
             registry: declare.0,
         })
@@ -170,6 +186,18 @@ impl Metrics {
             Labelled::new(|state| self.backends.with_label_values(&[target.as_str(), state]));
         states.of(Availability::Usable).set(usable.try_into().unwrap_or(i64::MAX));
         states.of(Availability::Failed).set(failed.try_into().unwrap_or(i64::MAX));
+    }
+
+    /// Says how old a credential's secret is, and whether that is too old: `claviger_secret_age_seconds{credential}` and
+    /// `claviger_secret_overdue{credential}`.
+    pub fn secret_age(&self, credential: &Name, age: Duration, is_overdue: bool) {
+        self.secret_age.with_label_values(&[credential.as_str()]).set(age.as_secs_f64());
+        self.secret_overdue.with_label_values(&[credential.as_str()]).set(is_overdue.into());
+    }
+
+    /// Counts what came of replacing a secret, one word of a closed set: `claviger_rotations_total{credential,result}`.
+    pub fn rotated(&self, credential: &Name, result: &'static str) {
+        self.rotations.with_label_values(&[credential.as_str(), result]).inc();
     }
 
     /// Counts a refusal in `claviger_denials_total{code}`.
@@ -212,6 +240,10 @@ impl Declare {
 
     fn number(&self, name: &str, help: &str) -> prometheus::Result<prometheus::Gauge> {
         self.register(prometheus::Gauge::with_opts(options(name, help))?)
+    }
+
+    fn numbers(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<prometheus::GaugeVec> {
+        self.register(prometheus::GaugeVec::new(options(name, help), labels)?)
     }
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {

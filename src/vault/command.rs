@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
 use super::provider::{Look, Mark};
@@ -58,7 +58,9 @@ impl Program {
         let outcome = match self.failed.get(path) {
             Some((fault, until)) if now < *until => Err(*fault),
             _ => {
-                let ran = self.worker.wait(run(&self.settings, path));
+                let CommandSettings { program, timeout, .. } = &self.settings;
+                let asked = Asked { program, path, timeout: *timeout, input: None };
+                let ran = self.worker.wait(run(&asked));
                 ran.map_err(|error| VaultError::Unreadable(error.kind())).and_then(|outcome| outcome)
             }
         };
@@ -82,24 +84,40 @@ impl Program {
     }
 }
 
-async fn run(settings: &CommandSettings, path: &str) -> Result<Secret, VaultError> {
-    let mut words = settings.program.iter().map(|word| word.replace(CommandSettings::PATH, path));
+/// What a program is run for.
+pub(super) struct Asked<'a> {
+    /// It and its arguments, in which [`CommandSettings::PATH`] stands for the path.
+    pub(super) program: &'a [String],
+    pub(super) path: &'a str,
+    pub(super) timeout: Duration,
+    /// What it is told.
+    pub(super) input: Option<&'a Secret>,
+}
+
+/// Runs it; tells what it printed.
+pub(super) async fn run(asked: &Asked<'_>) -> Result<Secret, VaultError> {
+    let mut words = asked.program.iter().map(|word| word.replace(CommandSettings::PATH, asked.path));
     let program = words.next().ok_or(VaultError::NotFound)?;
     let mut command = Command::new(program);
     // Nothing of the environment is its business but where programs are and whose it is.
     command.args(words).env_clear().envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "HOME"));
     // What it complains of may hold what it knows.
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).process_group(0);
+    let stdin = if asked.input.is_some() { Stdio::piped() } else { Stdio::null() };
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).process_group(0);
     let mut child = command.spawn().map_err(|error| VaultError::Unreadable(error.kind()))?;
     let group = child.id();
     let mut said = Vec::with_capacity(MAX_SECRET + 2);
     let asking = async {
+        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), asked.input) {
+            // One that does not want to know it all has ended its input first.
+            let _ = stdin.write_all(input.expose()).await;
+        }
         if let Some(stdout) = child.stdout.take() {
             stdout.take(MAX_SECRET as u64 + 2).read_to_end(&mut said).await?;
         }
         child.wait().await
     };
-    let ended = tokio::time::timeout(settings.timeout, asking).await;
+    let ended = tokio::time::timeout(asked.timeout, asking).await;
     // Whatever it has begun must not outlive it.
     if let Some(group) = group.and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);

@@ -51,6 +51,8 @@ pub enum VaultError {
     Late,
     /// The program failed.
     Failed,
+    /// The secret is being replaced already.
+    Busy,
     /// The sealed file opens, and its content is not what this version writes.
     SealedContent,
 }
@@ -86,6 +88,7 @@ impl fmt::Display for VaultError {
             Self::Answer => "the vault's answer makes no sense",
             Self::Late => "the program took longer than `timeout`",
             Self::Failed => "the program failed: run it by hand, with no more of the environment than PATH and HOME",
+            Self::Busy => "the secret is being replaced already",
             Self::Sealed(error) => return write!(f, "the sealed file does not open: {error}"),
             Self::SealedContent => {
                 "the sealed file holds what this version does not read; use the version that wrote it"

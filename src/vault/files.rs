@@ -152,6 +152,14 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     placed.and_then(|()| sync_directory(path))
 }
 
+/// A file to lock, made where it is not there. It stays: removing it would let two hold "the" lock.
+///
+/// # Errors
+/// Those of the file system.
+pub(super) fn lock_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
 /// Makes the names in a file's directory last through a crash.
 pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));

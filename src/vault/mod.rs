@@ -7,6 +7,7 @@ mod hashicorp;
 mod key_source;
 mod oauth2;
 mod provider;
+mod rotation;
 mod sealed;
 mod settings;
 mod slot;
@@ -24,6 +25,7 @@ pub use error::VaultError;
 pub use hashicorp::{HashicorpSettings, Login};
 pub use key_source::{create_key, load_key};
 pub use oauth2::{Assertion, Oauth2Grant, Oauth2Proof, Oauth2Settings};
+pub use rotation::{NewSecret, Rotation, RotationEvent, RotationSettings, RotationStage, RotationStatus};
 pub use sealed::{Entries, SealedFile};
 pub use settings::{KeySource, Kind, Settings};
 pub use slot::{Slot, SlotStatus};
@@ -107,6 +109,7 @@ pub struct Vault {
     max_stale: Duration,
     provider: Provider,
     slots: Retained<String, Slot>,
+    rotations: Retained<(RotationSettings, String), Rotation>,
     /// Held during a pass.
     pass: Mutex<()>,
 }
@@ -119,6 +122,7 @@ impl Vault {
             max_stale: settings.max_stale,
             provider,
             slots: Retained::default(),
+            rotations: Retained::default(),
             pass: Mutex::new(()),
         }
     }
@@ -133,12 +137,23 @@ impl Vault {
         let Ok(slot) = self.slots.get(path.to_owned(), |path| {
             let name = SecretRef { vault: self.name.clone(), path: path.clone() };
             let slot = Slot::new(name, self.max_stale, now);
+            let slot = if self.provider.can_renew() { slot.renewable() } else { slot };
             if !self.provider.is_remote() {
                 slot.refresh(&self.provider.pass(), now);
             }
             Ok::<_, Infallible>(slot)
         });
         slot
+    }
+
+    /// The replacing of the secret at this path; none where this vault's secrets are not replaced here.
+    pub fn rotation(&self, path: &str, settings: &RotationSettings) -> Option<Arc<Rotation>> {
+        let (file, key) = self.provider.sealed()?;
+        let Ok(rotation) = self.rotations.get((settings.clone(), path.to_owned()), |(settings, path)| {
+            let secret = SecretRef { vault: self.name.clone(), path: path.clone() };
+            Ok::<_, Infallible>(Rotation::new(settings.clone(), secret, file, key))
+        });
+        Some(rotation)
     }
 
     /// One pass over every slot in use: looks for change, and reads again only what changed; nothing while an earlier pass is still under

@@ -123,6 +123,30 @@ impl Provider {
         }
     }
 
+    /// The sealed file and where its key is, where that is what it is.
+    pub(super) fn sealed(&self) -> Option<(PathBuf, KeySource)> {
+        match self {
+            Self::SealedFile { file, key } => Some((file.path().to_owned(), key.clone())),
+            Self::Environment { .. }
+            | Self::Directory { .. }
+            | Self::Hashicorp(_)
+            | Self::Command(_)
+            | Self::Oauth2(_) => None,
+        }
+    }
+
+    /// Whether another value can be had for the asking.
+    pub(super) fn can_renew(&self) -> bool {
+        match self {
+            Self::SealedFile { .. }
+            | Self::Environment { .. }
+            | Self::Directory { .. }
+            | Self::Hashicorp(_)
+            | Self::Command(_) => false,
+            Self::Oauth2(_) => true,
+        }
+    }
+
     /// Forgets all but these paths.
     pub(super) fn keep(&self, used: &HashSet<String>) {
         if let Self::Hashicorp(server) = self {

@@ -1,10 +1,9 @@
 //! The sealed file: a map of names to secrets inside one envelope.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -28,6 +27,11 @@ impl SealedFile {
     /// The sealed file at this path, whether it is there or not.
     pub fn new(path: PathBuf) -> Self {
         Self(path)
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Makes it, with no secret in it.
@@ -78,10 +82,9 @@ impl SealedFile {
         Ok((Entries::from_json(&json)?, stamp))
     }
 
-    /// Held until dropped. The lock's file stays: removing it would let two hold "the" lock.
+    /// Held until dropped.
     fn lock(&self) -> io::Result<File> {
-        let path = files::sibling(&self.0, ".lock");
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let file = files::lock_file(&files::sibling(&self.0, ".lock"))?;
         file.lock()?;
         Ok(file)
     }
@@ -118,6 +121,11 @@ impl Entries {
     /// [`VaultError::NotFound`].
     pub fn remove(&mut self, name: &str) -> Result<(), VaultError> {
         self.0.remove(name).map(drop).ok_or(VaultError::NotFound)
+    }
+
+    /// Takes a secret out, where there is one.
+    pub(super) fn take(&mut self, name: &str) -> Option<Secret> {
+        self.0.remove(name)
     }
 
     fn seal(&self, key: &MasterKey) -> Result<Vec<u8>, VaultError> {

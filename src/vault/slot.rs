@@ -1,10 +1,11 @@
 //! One secret in use: what the data plane reads, and how long it may.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 
 use crate::crypto::constant_time_eq;
 use crate::domain::{Secret, SecretRef};
@@ -30,7 +31,26 @@ pub struct Slot {
     held: ArcSwap<Held>,
     /// Held through a look, so that an older reading never replaces a newer one.
     seen: Mutex<Option<Mark>>,
+    /// Where another value can be had for the asking: what tells that somebody wants one.
+    doubts: Option<Doubts>,
 }
+
+/// What is known of a value that was not taken.
+#[derive(Debug, Default)]
+struct Doubts {
+    /// Whether another is to be had at the next look.
+    is_wanted: AtomicBool,
+    /// When one was wanted last.
+    last: Mutex<Option<Instant>>,
+    /// Told of each look.
+    looked: Notify,
+}
+
+/// Another value is had no more often, however often one is not taken: whoever can bring that about must not be able to have a server asked
+/// without end.
+const DOUBT_EVERY: Duration = Duration::from_secs(5);
+/// How long anybody waits for another value.
+const DOUBT_WAITS: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 struct Held {
@@ -62,7 +82,37 @@ impl Slot {
     /// A slot that has not been read yet.
     pub(super) fn new(name: SecretRef, max_stale: Duration, now: Instant) -> Self {
         let held = ArcSwap::from_pointee(Held { version: 0, secret: None, fault: None, ends: None });
-        Self { name, max_stale, created: now, confirmed: AtomicU64::new(0), held, seen: Mutex::new(None) }
+        Self { name, max_stale, created: now, confirmed: AtomicU64::new(0), held, seen: Mutex::new(None), doubts: None }
+    }
+
+    /// The same, of which another value can be had for the asking.
+    pub(super) fn renewable(self) -> Self {
+        Self { doubts: Some(Doubts::default()), ..self }
+    }
+
+    /// Whether another value than that of this version is there, after having asked for one where that may help: for whoever was told that
+    /// this one is no good. Waits no longer than some seconds.
+    pub async fn renew(&self, version: u64) -> bool {
+        if self.version() != version {
+            return true;
+        }
+        let Some(doubts) = &self.doubts else { return false };
+        let until = tokio::time::Instant::now() + DOUBT_WAITS;
+        let looked = doubts.looked.notified();
+        tokio::pin!(looked);
+        looked.as_mut().enable();
+        if !doubts.begin(Instant::now()) {
+            return false;
+        }
+        // Those who come while one is asked for wait with whoever was first.
+        while self.version() == version && doubts.is_wanted.load(Ordering::Acquire) {
+            if tokio::time::timeout_at(until, looked.as_mut()).await.is_err() {
+                break;
+            }
+            looked.set(doubts.looked.notified());
+            looked.as_mut().enable();
+        }
+        self.version() != version
     }
 
     /// The secret.
@@ -118,6 +168,18 @@ impl Slot {
     /// Looks at the source and takes over what it says.
     pub(super) fn refresh(&self, pass: &Pass<'_>, now: Instant) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_wanted = self.doubts.as_ref().is_some_and(|doubts| doubts.is_wanted.load(Ordering::Acquire));
+        if is_wanted {
+            *seen = None;
+        }
+        self.look(pass, &mut seen, now);
+        if let Some(doubts) = self.doubts.as_ref().filter(|_| is_wanted) {
+            doubts.is_wanted.store(false, Ordering::Release);
+            doubts.looked.notify_waiters();
+        }
+    }
+
+    fn look(&self, pass: &Pass<'_>, seen: &mut Option<Mark>, now: Instant) {
         let looked = pass.look(&self.name.path, *seen, now);
         let held = self.held.load_full();
         match (looked, held.fault) {
@@ -193,6 +255,22 @@ impl Slot {
     }
 }
 
+impl Doubts {
+    /// Whether another value is asked for now.
+    fn begin(&self, now: Instant) -> bool {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_wanted.load(Ordering::Acquire) {
+            return true;
+        }
+        let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= DOUBT_EVERY);
+        if is_due {
+            *last = Some(now);
+            self.is_wanted.store(true, Ordering::Release);
+        }
+        is_due
+    }
+}
+
 /// Whether the source said that there is no such secret, rather than nothing.
 fn is_final(fault: VaultError) -> bool {
     match fault {
@@ -216,6 +294,7 @@ fn is_final(fault: VaultError) -> bool {
         | VaultError::Closed
         | VaultError::Answer
         | VaultError::Late
-        | VaultError::Failed => false,
+        | VaultError::Failed
+        | VaultError::Busy => false,
     }
 }

@@ -11,7 +11,7 @@ use crate::support::{
     eventually,
     gateway::{Gateway, Site, program},
     raw,
-    setup::{Parts, alice, config_to},
+    setup::{Parts, alice, config_to, set_secret, start_sealed},
     tls::Authority,
     upstream::Upstream,
 };
@@ -307,8 +307,25 @@ fn a_written_record_has_no_member_that_is_not_told() {
     assert!(read("docs/audit.md").contains(&format!("by route and place: `{rule}`")), "{rule}");
 }
 
+const REPLACED: &str = r#"
+[vault.local.sealed_file]
+path = "secrets.sealed"
+key_file = "master.key"
+[credential.replaced.bearer]
+target = "api"
+secret = "local:key"
+[rotation.replaced]
+credential = "replaced"
+create = ["/bin/false"]
+probe = { path = "/" }
+"#;
+
 fn serving(url: &str) -> Gateway {
-    let gateway = Gateway::start(|site: &mut Site| config_to(site, url, &Parts::default()));
+    let gateway = Gateway::start(|site: &mut Site| {
+        start_sealed(site);
+        set_secret(site, "key", "a-secret");
+        config_to(site, url, &Parts { more: REPLACED, ..Parts::default() })
+    });
     // The control plane may be ready a moment before the listeners are.
     eventually("clients can connect", || raw::Client::try_connect(gateway.public()).ok());
     gateway
@@ -320,14 +337,21 @@ fn every_metric_is_told_with_its_labels() {
     let gone = upstream.url();
     drop(upstream);
     let gateway = serving(&gone);
-    // What fails has series of its own: an upstream that is away, and a denial.
+    // What fails has series of its own: an upstream that is away, a denial, and a secret that cannot be replaced.
+    let rotate = program().current_dir(gateway.site().folder()).args(["vault", "rotate", "replaced"]).output();
+    assert_eq!(rotate.expect("the program").status.code(), Some(1));
     assert_eq!(gateway.get("/api/x", &[("Authorization", &alice().bearer())]).status(), 502);
     let text = eventually("the exchange is counted", || {
         let host = gateway.admin().to_string();
         let request = raw::request("GET", "/metrics", &[("Host", &host), ("Connection", "close")], b"");
         let text = raw::parse(&raw::exchange(gateway.admin(), &request)).text();
         let is_counted = |name: &str| text.lines().any(|line| line.starts_with(name) && !line.ends_with(" 0"));
-        let last = ["claviger_upstream_errors_total", "claviger_backends", "claviger_denials_total"];
+        let last = [
+            "claviger_upstream_errors_total",
+            "claviger_backends",
+            "claviger_denials_total",
+            "claviger_rotations_total",
+        ];
         last.into_iter().all(is_counted).then_some(text)
     });
 
@@ -343,7 +367,7 @@ fn every_metric_is_told_with_its_labels() {
     }
     let declared = read("src/telemetry/metrics.rs");
     let (declared, _) = declared.split_once("#[cfg(test)]").expect("tests");
-    let calls = ["counter(", "counters(", "gauge(", "number(", "gauges(", "histogram(", "histograms("];
+    let calls = ["counter(", "counters(", "gauge(", "number(", "numbers(", "gauges(", "histogram(", "histograms("];
     let count: usize = calls
         .map(|call| {
             declared.matches(&format!("declare.{call}")).count()

@@ -1,6 +1,5 @@
 //! Canaries: every secret there is goes down every path there is, and is then looked for wherever somebody could read it.
 
-use std::io::Write;
 use std::os::unix::{fs::MetadataExt, process::CommandExt};
 use std::process::Stdio;
 
@@ -16,6 +15,7 @@ use crate::support::{
     issuer::Issuer,
     raw::{Client, request},
     scene::{Extra, SECRET, config},
+    setup::{set_secret, start_sealed},
     upstream::{Then, Upstream},
 };
 
@@ -91,17 +91,6 @@ fn the_search_finds_a_secret_in_every_form() {
         canaries.saw("a text", format!("before {text} after"));
         assert!(std::panic::catch_unwind(|| canaries.assert_unseen()).is_err(), "{text}");
     }
-}
-
-fn seal(site: &Site) {
-    let (file, key) = (site.path("secrets.sealed"), site.path("master.key"));
-    let init = program().args(["vault", "init", &file, "--key-file", &key]).stdout(Stdio::null()).status();
-    assert!(init.expect("the program runs").success());
-    let mut set = program();
-    set.args(["vault", "set", &file, "key", "--key-file", &key]).stdin(Stdio::piped()).stdout(Stdio::null());
-    let mut set = set.spawn().expect("the program runs");
-    set.stdin.take().expect("a pipe").write_all(SEALED.as_bytes()).expect("written");
-    assert!(set.wait().expect("our child").success());
 }
 
 const TABLES: &str = r#"
@@ -180,7 +169,8 @@ fn no_secret_is_seen_in_logs_metrics_records_or_answers() {
     let mut canaries = Canaries { secrets: Vec::new(), seen: Vec::new() };
     let mut text = String::new();
     let gateway = Gateway::start(|site| {
-        seal(site);
+        start_sealed(site);
+        set_secret(site, "key", SEALED);
         site.write("secrets/hmac", HMAC);
         site.set_env("CANARY_ONE", ENVIRONMENT);
         site.arguments = ["--log-level", "trace"].map(str::to_owned).to_vec();

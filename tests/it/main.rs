@@ -36,6 +36,7 @@ mod reload;
 mod resources;
 mod revocation;
 mod roles;
+mod rotation;
 mod samples;
 mod scrub;
 mod sessions;

@@ -1,8 +1,9 @@
 //! Credentials that are tokens of an authorization server: had ahead, used until replaced, and none in place of one that cannot be had.
 
 use std::{
+    collections::HashSet,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::{Duration, Instant},
@@ -18,6 +19,7 @@ use crate::support::{
     gateway::Gateway,
     issuer::{AUDIENCE, Issuer},
     provider::Provider,
+    raw,
     scene::{Extra, Scene, config},
     upstream::Upstream,
 };
@@ -177,4 +179,66 @@ fn a_token_is_replaced_ahead_of_its_end_and_never_used_beyond_it() {
     assert!((Duration::from_millis(800)..Duration::from_secs(6)).contains(&took), "{took:?}: it serves to its end");
     away.store(false, Ordering::Relaxed);
     eventually("the next is had", || (scene.get("/obtained/x").status() == 200).then_some(()));
+}
+
+#[test]
+fn a_request_whose_token_is_not_taken_any_more_is_sent_again_once_with_another() {
+    let Some(provider) = Provider::start() else { return };
+    let (issuer, is_strict) = (Issuer::start(), Arc::new(AtomicBool::new(false)));
+    let refused = Arc::new(Mutex::new(HashSet::<String>::new()));
+    let upstream = Upstream::start({
+        let (refused, is_strict) = (Arc::clone(&refused), Arc::clone(&is_strict));
+        move |request, wire| {
+            let token = request.header("authorization").unwrap_or_default().to_owned();
+            let is_taken = !is_strict.load(Ordering::Relaxed) && !refused.lock().expect("no panic").contains(&token);
+            wire.respond(if is_taken { 200 } else { 401 }, &[], &request.body)
+        }
+    });
+    let more = format!(
+        "client_id = \"plain\"\nclient_secret = \"dir:client\"\nclient_auth = \"post\"\nresource = \"{AUDIENCE}\""
+    );
+    let mut gateway = Gateway::spawn(|site| {
+        site.write("secrets/client", "secret-of-plain");
+        let tables = tables(&provider.issuer, &more).replace("allow = ", "max_body = \"1MiB\"\nallow = ");
+        config(site, &issuer, &upstream, &Extra { tables: &tables, ..Extra::default() })
+    });
+    gateway.wait_until_ready();
+    let mut claims = issuer.claims("ada");
+    claims["roles"] = json!(["reader"]);
+    let bearer = format!("Bearer {}", issuer.token(&claims));
+    let headers = [("Host", "api.test"), ("Authorization", &*bearer)];
+    let send = |body: &[u8]| {
+        let method = if body.is_empty() { "GET" } else { "POST" };
+        gateway.send(&raw::request(method, "/obtained/x", &headers, body))
+    };
+    let token = || upstream.requests().pop().and_then(|seen| seen.header("authorization").map(str::to_owned));
+    let revoke = || refused.lock().expect("no panic").insert(token().expect("a token"));
+
+    let bodies: [&[u8]; 3] = [b"", b"a body", &[b'x'; 60_000]];
+    for body in bodies {
+        assert_eq!(send(body).status(), 200);
+        let first = token();
+        revoke();
+        let asked = upstream.requests().len();
+        // Once in some seconds another one is had.
+        let answer = eventually("another token is had", || Some(send(body)).filter(|answer| answer.status() == 200));
+        assert_eq!(answer.body, body);
+        assert_ne!(token(), first);
+        assert!(upstream.requests().len() - asked >= 2);
+        let record = gateway.audited("its record", |entry| {
+            entry["id"].as_str() == answer.header("x-request-id") && entry["attempts"] == 2
+        });
+        assert_eq!((&record["outcome"], &record["status"]), (&"completed".into(), &200.into()));
+    }
+    // What cannot be sent twice is not, and its 401 is the client's.
+    assert_eq!(send(&[b'x'; 200_000]).status(), 200);
+    revoke();
+    assert_eq!(send(&[b'x'; 200_000]).status(), 401);
+
+    // A target that takes none is asked twice at most, and the server is not asked for each.
+    is_strict.store(true, Ordering::Relaxed);
+    let asked = upstream.requests().len();
+    let statuses: Vec<u16> = (0..20).map(|_| send(b"").status()).collect();
+    assert!(statuses.iter().all(|status| *status == 401), "{statuses:?}");
+    assert!(upstream.requests().len() - asked <= 22, "{}", upstream.requests().len() - asked);
 }

@@ -10,6 +10,7 @@ mod identity_token;
 mod listen;
 mod oauth2;
 mod role;
+mod rotation;
 mod route;
 mod sessions;
 mod target;
@@ -126,6 +127,8 @@ impl Compiler<'_, '_> {
         let targets = self.each("target", file.target, Self::target);
         let credentials =
             self.each("credential", file.credential, |c, name, entry| c.credential(name, entry, &vaults, &targets));
+        let rotations = self
+            .each("rotation", file.rotation, |c, name, entry| c.rotation(name, entry, &vaults, &targets, &credentials));
         let authenticators = self.each("authn", file.authn, |c, name, entry| c.authenticator(name, entry, &vaults));
         let roles = self.roles(file.role, &authenticators);
         let failures = self.failures(&file.failures);
@@ -154,10 +157,22 @@ impl Compiler<'_, '_> {
         let access = file.access.and_then(|table| self.access(&table, has_store, &vaults, &parts));
         let (router, routes) = self.router(file.route, &parts);
         let vaults = vaults.by_name.into_values().flatten().chain(mem::take(&mut self.tokens)).collect();
+        let rotations = rotations.by_name.into_values().flatten().collect();
         let targets = parts.targets.by_name.into_values().flatten().collect();
         let issuer = parts.issuer;
-        let snapshot =
-            Snapshot { number, router, routes, vaults, targets, failures, issuer, sessions, access, listeners };
+        let snapshot = Snapshot {
+            number,
+            router,
+            routes,
+            vaults,
+            targets,
+            rotations,
+            failures,
+            issuer,
+            sessions,
+            access,
+            listeners,
+        };
         (snapshot, process, secrets)
     }
 

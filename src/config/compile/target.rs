@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Compiler;
 use super::listen::or;
 use crate::config::file::{BackendTable, HealthTable, TargetTable, Text};
+use crate::config::values::Spanned;
 use crate::domain::Name;
 use crate::target::{
     BackendAddress, Balance, Health, Origin, Protocol, Settings, Target, TargetUrl, Timeouts, UpstreamTls,
@@ -100,7 +101,7 @@ impl Compiler<'_, '_> {
         let unhealthy_after = self.non_zero(place, "unhealthy_after", table.unhealthy_after, 3);
         Some(Health {
             path: path?,
-            expect: self.statuses(table)?,
+            expect: self.status_range(table.expect.as_ref(), 200..=399)?,
             interval: or(table.interval, 5),
             timeout: or(table.timeout, 2),
             healthy_after: healthy_after?,
@@ -109,8 +110,12 @@ impl Compiler<'_, '_> {
         })
     }
 
-    fn statuses(&mut self, table: &HealthTable) -> Option<RangeInclusive<u16>> {
-        let Some(expect) = &table.expect else { return Some(200..=399) };
+    pub(super) fn status_range(
+        &mut self,
+        expect: Option<&Spanned<(u16, u16)>>,
+        default: RangeInclusive<u16>,
+    ) -> Option<RangeInclusive<u16>> {
+        let Some(expect) = expect else { return Some(default) };
         let (low, high) = *expect.get_ref();
         if !(100..=599).contains(&low) || !(low..=599).contains(&high) {
             self.report.add(

@@ -98,6 +98,12 @@ region = "x"
 service = "x"
 access_key = "directory:id"
 secret = "directory:key"
+[credential.sealed.bearer]
+target = "x"
+secret = "sealed_file:key"
+[rotation.x]
+credential = "sealed"
+probe = { path = "/me" }
 [limit.x]
 by = "client"
 requests = 10

@@ -1,8 +1,13 @@
 //! The configuration that most tests start from: one caller with an API key, one target, one credential, one route.
 
+use std::{io::Write as _, process::Stdio};
+
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::{gateway::Site, upstream::Upstream};
+use super::{
+    gateway::{Site, program},
+    upstream::Upstream,
+};
 
 /// The secret that the gateway puts on requests to the target.
 pub(crate) const SECRET: &str = "sk_live_4f0b2a77c1";
@@ -88,4 +93,21 @@ pub(crate) fn config_to(site: &Site, url: &str, parts: &Parts<'_>) -> String {
         public = site.public,
         caller = alice().entry(),
     )
+}
+
+/// Makes `secrets.sealed`, which `master.key` opens.
+pub(crate) fn start_sealed(site: &Site) {
+    let (file, key) = (site.path("secrets.sealed"), site.path("master.key"));
+    let init = program().args(["vault", "init", &file, "--key-file", &key]).stdout(Stdio::null()).status();
+    assert!(init.expect("the program runs").success());
+}
+
+/// Sets a secret in it.
+pub(crate) fn set_secret(site: &Site, name: &str, secret: &str) {
+    let (file, key) = (site.path("secrets.sealed"), site.path("master.key"));
+    let mut set = program();
+    set.args(["vault", "set", &file, name, "--key-file", &key]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut set = set.spawn().expect("the program runs");
+    set.stdin.take().expect("a pipe").write_all(secret.as_bytes()).expect("written");
+    assert!(set.wait().expect("our child").success());
 }

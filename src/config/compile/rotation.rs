@@ -1,0 +1,131 @@
+//! `[rotation.NAME]`.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Compiled, Compiler};
+use crate::config::file::{ProbeTable, RotationTable};
+use crate::config::values::{Period, Spanned};
+use crate::domain::Name;
+use crate::inject::Credential;
+use crate::state::{Probe, Rotating};
+use crate::target::Target;
+use crate::vault::{CommandSettings, NewSecret, RotationSettings, Vault};
+
+impl Compiler<'_, '_> {
+    pub(super) fn rotation(
+        &mut self,
+        name: &Name,
+        (_, table): (Range<usize>, RotationTable),
+        vaults: &Compiled<Arc<Vault>>,
+        targets: &Compiled<Arc<Target>>,
+        credentials: &Compiled<Arc<Credential>>,
+    ) -> Option<Rotating> {
+        let source = self.source(&table);
+        let (retire, probe) = (self.words(table.retire.as_ref()), self.probe(&table.probe));
+        let max_refused = match &table.max_refused {
+            None => Some(5),
+            Some(written) => {
+                let percent = Some(*written.get_ref()).filter(|percent| *percent <= 100).ok_or("more than all");
+                self.report.take(written.span(), percent, "write how many of a hundred")
+            }
+        };
+        let settings = RotationSettings {
+            name: name.clone(),
+            credential: Name::parse(table.credential.get_ref()).ok()?,
+            every: self.every(table.every.as_ref())?,
+            patience: self.up_to(table.patience.as_ref(), 60, 3600, "a target takes a new secret within 1h")?,
+            watch: self.up_to(table.watch.as_ref(), 300, 24 * 3600, "what it answers is watched for 1s to 24h")?,
+            grace: self.up_to(
+                table.grace.as_ref(),
+                3600,
+                30 * 24 * 3600,
+                "an old secret is kept for 30 days at most",
+            )?,
+            timeout: self.up_to(table.timeout.as_ref(), 30, 300, "a program takes 5m at most")?,
+            source: source?,
+            retire: retire?,
+            max_refused: max_refused?,
+        };
+        let credential = Arc::clone(self.find(credentials, &table.credential)?);
+        let target = targets.by_name.get(credential.target().as_str())?.clone()?;
+        let secret = credential.only_secret().map(|slot| slot.name().clone());
+        let vault = secret.as_ref().and_then(|secret| vaults.by_name.get(secret.vault.as_str())?.as_ref());
+        let path = secret.as_ref().map(|secret| secret.path.as_str()).unwrap_or_default();
+        let rotation = vault.and_then(|vault| vault.rotation(path, &settings));
+        let cure = "name one of the kinds `bearer`, `basic`, `header`, `query` and `cookie` whose secret lies in a `sealed_file`";
+        let place = table.credential.span();
+        let rotation = self.report.take(
+            place.clone(),
+            rotation.ok_or("this credential's secret cannot be replaced here"),
+            cure,
+        )?;
+        if !credential.rotate(Arc::clone(&rotation)) {
+            self.report.add(place, "this credential is replaced by another rotation", "write one rotation of each");
+            return None;
+        }
+        Some(Rotating { rotation, credential, target, probe: probe? })
+    }
+
+    #[expect(clippy::option_option, reason = "wrong and left out are two things")]
+    fn every(&mut self, written: Option<&Spanned<Period>>) -> Option<Option<Duration>> {
+        let Some(written) = written else { return Some(None) };
+        let (least, most) = (Duration::from_secs(60), Duration::from_hours(24 * 366));
+        self.within(Some(written), least, least, most, "secrets are replaced every 1m or less often").map(Some)
+    }
+
+    fn up_to(
+        &mut self,
+        written: Option<&Spanned<Period>>,
+        default: u64,
+        most: u64,
+        rule: &'static str,
+    ) -> Option<Duration> {
+        let seconds = Duration::from_secs;
+        self.within(written, seconds(default), seconds(1), seconds(most), rule)
+    }
+
+    fn source(&mut self, table: &RotationTable) -> Option<NewSecret> {
+        let bytes = match &table.random {
+            None => Some(32),
+            Some(written) => {
+                let is_within = (16..=512).contains(written.get_ref());
+                let bytes =
+                    is_within.then_some(*written.get_ref() as usize).ok_or("a secret has 16 to 512 random bytes");
+                self.report.take(written.span(), bytes, "leave it out for 32")
+            }
+        };
+        let Some(create) = &table.create else {
+            let install = self.words(table.install.as_ref())?;
+            return Some(NewSecret::Random(bytes?, install));
+        };
+        if let Some(span) = table.random.as_ref().map(|one| one.span()).or(table.install.as_ref().map(|one| one.span()))
+        {
+            self.report.add(span, "a new secret comes from one place", "leave out `create`, or this");
+            return None;
+        }
+        Some(NewSecret::Program(self.words(Some(create))?))
+    }
+
+    fn words(&mut self, words: Option<&Spanned<Vec<String>>>) -> Option<Vec<String>> {
+        let Some(words) = words else { return Some(Vec::new()) };
+        let all = words.get_ref();
+        let is_one = all.first().is_some_and(|program| !program.is_empty() && !program.contains(CommandSettings::PATH));
+        let checked = is_one.then(|| all.clone()).ok_or("this names no program");
+        self.report.take(
+            words.span(),
+            checked,
+            "write the program and its arguments, such as `[\"/usr/local/bin/new-key\"]`",
+        )
+    }
+
+    fn probe(&mut self, table: &ProbeTable) -> Option<Probe> {
+        let path = table.path.get_ref();
+        let parsed = path.parse().ok().filter(|_| path.starts_with('/')).ok_or("not a path");
+        let path = self.report.take(table.path.span(), parsed, "write a path such as `/v1/me`");
+        let expect = self.status_range(table.expect.as_ref(), 200..=299);
+        let timeout = self.up_to(table.timeout.as_ref(), 10, 60, "a probe takes 1m at most");
+        Some(Probe { path: path?, expect: expect?, timeout: timeout? })
+    }
+}

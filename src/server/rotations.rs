@@ -1,0 +1,81 @@
+//! Replacing secrets, and telling of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::runtime::Handle;
+
+use super::complaint::Complaint;
+use crate::audit::{Act, Deed, RotationDeed};
+use crate::domain::Name;
+use crate::state::{Rotating, Services};
+use crate::vault::{Rotation, RotationEvent, VaultError};
+
+/// Goes on while requests are drained; whichever process is first does what is due.
+pub(super) async fn keep(services: &Arc<Services>) {
+    let mut every = tokio::time::interval(Rotation::STEP_EVERY);
+    let mut complaints: HashMap<Name, Complaint> = HashMap::new();
+    loop {
+        every.tick().await;
+        let rotations = services.snapshot().rotations.clone();
+        complaints.retain(|name, _| rotations.iter().any(|one| one.rotation.settings().name == *name));
+        // One after another: a program that takes its time holds up other rotations, and no request.
+        for one in rotations {
+            let name = one.rotation.settings().name.clone();
+            let done = step(services, one).await;
+            let (wrong, right) =
+                (format!("rotation {name}: no secret is replaced"), format!("rotation {name}: goes on again"));
+            complaints.entry(name).or_insert_with(|| Complaint::new(wrong, right)).note(done);
+        }
+    }
+}
+
+async fn step(services: &Arc<Services>, one: Rotating) -> Result<(), VaultError> {
+    let (runtime, rotating) = (Handle::current(), one.clone());
+    let step = move || one.rotation.step(SystemTime::now(), |secret| runtime.block_on(one.prove(secret)));
+    // What panicked was told.
+    let events = tokio::task::spawn_blocking(step).await.unwrap_or(Ok(Vec::new()))?;
+    for event in &events {
+        tell(services, &rotating.rotation, event);
+    }
+    let status = rotating.rotation.status();
+    let age = status.since.and_then(|since| SystemTime::now().duration_since(since).ok());
+    services.engines.metrics.secret_age(&status.credential, age.unwrap_or_default(), status.is_overdue);
+    Ok(())
+}
+
+fn tell(services: &Services, rotation: &Rotation, event: &RotationEvent) {
+    let settings = rotation.settings();
+    let (rotation_name, credential) = (settings.name.as_str(), settings.credential.as_str());
+    let (deed, reason) = match event {
+        RotationEvent::Made => {
+            log::info!(rotation = rotation_name, credential; "a new secret is made");
+            return;
+        }
+        RotationEvent::Promoted => (RotationDeed::Promoted, ""),
+        RotationEvent::RolledBack(reason) => (RotationDeed::RolledBack, reason.as_str()),
+        RotationEvent::Failed(reason) => (RotationDeed::Failed, reason.as_str()),
+        RotationEvent::Done => (RotationDeed::Retired, ""),
+        RotationEvent::NotRetired(reason) => (RotationDeed::NotRetired, reason.as_str()),
+    };
+    let level = match deed {
+        RotationDeed::Promoted | RotationDeed::Retired => log::Level::Info,
+        RotationDeed::RolledBack | RotationDeed::Failed | RotationDeed::NotRetired => log::Level::Error,
+    };
+    log::log!(level, rotation = rotation_name, credential, reason; "rotation: {}", deed.text());
+    services.engines.metrics.rotated(&settings.credential, deed.text());
+    let now = SystemTime::now();
+    services.audit.submit(Act {
+        time: now,
+        deed: Deed::Rotation(deed),
+        id: settings.name.to_string(),
+        of: settings.credential.to_string(),
+        reason: reason.to_owned(),
+        by: "claviger".to_owned(),
+        since: now,
+        until: None,
+        approval: None,
+        ticket: None,
+    });
+}
