@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use claviger::inject::sigv4::{
+use claviger::crypto::sigv4::{
     AccessKey, DayKey, Head, Payload, Settings, Signer, SigningTime, query_to_send, take_off,
 };
 

@@ -6,6 +6,7 @@ mod master_key;
 mod password;
 mod signature;
 mod signing;
+pub mod sigv4;
 
 pub use api_key::ApiKeyRecord;
 pub use certificates::{Certificate, CertificateError, Certificates};

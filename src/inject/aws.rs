@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
 
-use super::sigv4::{AccessKey, DayKey, Fault, Head, Payload, Settings, Signature, Signer, SigningTime};
+use crate::crypto::sigv4::{AccessKey, DayKey, Fault, Head, Payload, Settings, Signature, Signer, SigningTime};
 use crate::domain::Secret;
 
 /// Whom a signature is for, and what it says of the body.

@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use zeroize::Zeroizing;
 
 use super::aws::{Aws, AwsSettings};
-use super::sigv4;
+use crate::crypto::sigv4;
 use crate::domain::Secret;
 
 /// Everything but the unreserved characters, which are to stay as they are (RFC 3986 §2.3).

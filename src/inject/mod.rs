@@ -5,7 +5,6 @@ mod identity;
 mod identity_token;
 mod method;
 pub mod needles;
-pub mod sigv4;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -15,12 +14,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use zeroize::Zeroizing;
 
 use crate::authz::Permit;
+use crate::crypto::sigv4::{self, Payload, Upload};
 use crate::domain::{Denial, HttpFault, Name, Secret, Unavailable};
 use crate::vault::{Rotation, Slot};
 use method::{Part, names};
 use needles::Needles;
-use sigv4::{Head, Payload, Upload};
 
+pub use crate::crypto::sigv4::Head;
 pub use aws::{AwsPayload, AwsSettings};
 pub use identity::{IdentityHeader, TemplateFault};
 pub use identity_token::{IdentityToken, Issuer, IssuerSettings, TYPE as IDENTITY_TOKEN_TYPE};

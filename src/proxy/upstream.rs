@@ -13,8 +13,7 @@ use super::forwarded::tells_of_another;
 use super::respond::{REQUEST_ID, REQUEST_ID_FIELD};
 use super::scrub;
 use crate::domain::RequestId;
-use crate::inject::Injection;
-use crate::inject::sigv4::Head;
+use crate::inject::{Head, Injection};
 
 /// Makes the head of an admitted exchange ready for its target. Repeatable: every attempt starts from the client's head.
 pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, head: &mut RequestHeader) -> Result<()> {

@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 
-use claviger::inject::sigv4::{AccessKey, DayKey, Head, Payload, Settings, Signer, SigningTime, query_to_send};
+use claviger::crypto::sigv4::{AccessKey, DayKey, Head, Payload, Settings, Signer, SigningTime, query_to_send};
 
 const PROGRAM: &str = include_str!("botocore/sign.py");
 const CASES: usize = 240;

@@ -7,8 +7,8 @@ use http::HeaderName;
 
 use super::{Compiled, Compiler};
 use crate::config::file::{AwsCredential, CredentialTable, SeveralCredential, Text};
+use crate::crypto::sigv4::is_s3;
 use crate::domain::Name;
-use crate::inject::sigv4::is_s3;
 use crate::inject::{AwsPayload, AwsSettings, Credential, Method, Piece};
 use crate::target::Target;
 use crate::vault::{Slot, Vault};

@@ -90,8 +90,8 @@ fn is_streaming(digest: &&[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inject::sigv4::tests::headers;
-    use crate::inject::sigv4::{EMPTY_SHA256, UNSIGNED_PAYLOAD};
+    use crate::crypto::sigv4::tests::headers;
+    use crate::crypto::sigv4::{EMPTY_SHA256, UNSIGNED_PAYLOAD};
 
     #[test]
     fn a_presigned_query_loses_its_signature_and_keeps_the_rest_in_order() {
