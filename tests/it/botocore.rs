@@ -1,8 +1,5 @@
-//! Signatures of AWS against an independent signer: botocore, AWS's own for Python, signs the same requests. It is looked for in the Python
-//! that `CLAVIGER_PYTHON` names, or else where
-//! `scripts/test` installs it, or in the system's.
+//! Signatures of AWS against an independent signer: botocore, AWS's own for Python, signs the same requests.
 
-use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
@@ -10,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 
+use crate::support::python;
 use claviger::crypto::sigv4::{AccessKey, DayKey, Head, Payload, Settings, Signer, SigningTime, query_to_send};
 
 const PROGRAM: &str = include_str!("botocore/sign.py");
@@ -138,18 +136,7 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
 
 /// What the program makes of the cases; `None`, said aloud, where there is no botocore.
 pub(crate) fn ask(cases: &[&Value]) -> Option<Vec<Value>> {
-    let named = std::env::var_os("CLAVIGER_PYTHON");
-    let ours = concat!(env!("CARGO_MANIFEST_DIR"), "/target/python/bin/python3");
-    let pythons = named.into_iter().chain([ours.into(), "python3".into()]);
-    let has_it = |python: &OsString| {
-        let probe = Command::new(python).args(["-c", "import botocore"]).stderr(Stdio::null()).status();
-        probe.is_ok_and(|status| status.success())
-    };
-    let Some(python) = pythons.into_iter().find(has_it) else {
-        println!("skipped: botocore absent; scripts/test installs it");
-        return None;
-    };
-    let mut child = Command::new(&python);
+    let mut child = Command::new(python::with("botocore")?);
     let mut child = child.args(["-c", PROGRAM]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("started");
     let input = serde_json::to_vec(cases).expect("JSON");
     // Dropped at the end of the statement: the program reads to the end before it writes.

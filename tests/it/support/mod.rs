@@ -14,6 +14,7 @@ pub(crate) mod mutual;
 pub(crate) mod nodes;
 pub(crate) mod proof;
 pub(crate) mod provider;
+pub(crate) mod python;
 pub(crate) mod raw;
 pub(crate) mod redis;
 pub(crate) mod relay;
