@@ -28,6 +28,16 @@ pub struct Answer {
 }
 
 impl Client {
+    /// What `Host` says in calls to this URL, for whoever has to sign it.
+    ///
+    /// # Errors
+    /// [`NetError::Url`].
+    pub fn host_field(url: &str) -> Result<String, NetError> {
+        let url = parse(url)?;
+        let host = url.host_str().ok_or(NetError::Url)?;
+        Ok(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    }
+
     /// Asks at a URL that the operator wrote, under the rules and limits of this client.
     ///
     /// # Errors
@@ -73,7 +83,11 @@ mod tests {
             while !seen.ends_with(b"token=x") {
                 connection.read_buf(&mut seen).await.expect("a request");
             }
-            assert!(seen.starts_with(b"POST /ask HTTP/1.1\r\n"), "{}", String::from_utf8_lossy(&seen));
+            let text = String::from_utf8_lossy(&seen);
+            assert!(text.starts_with("POST /ask HTTP/1.1\r\n"), "{text}");
+            let host =
+                Client::host_field(&format!("http://{}/ask", connection.local_addr().expect("bound"))).expect("a URL");
+            assert!(text.contains(&format!("host: {host}\r\n")), "what is signed is what is sent: {text}");
             let _ = connection.write_all(answer).await;
             if answer.is_empty() {
                 std::future::pending::<()>().await;
@@ -96,6 +110,19 @@ mod tests {
             (b"", Err(NetError::Timeout)),
         ] {
             assert_eq!(asked(answer).await, want, "{}", String::from_utf8_lossy(answer));
+        }
+    }
+
+    #[test]
+    fn a_host_is_told_as_it_is_sent() {
+        for (url, want) in [
+            ("https://Api.Example.com", Ok("api.example.com")),
+            ("https://api.example.com:443/", Ok("api.example.com")),
+            ("http://api.example.com:443/", Ok("api.example.com:443")),
+            ("http://[::1]:8080/", Ok("[::1]:8080")),
+            ("api.example.com", Err(NetError::Url)),
+        ] {
+            assert_eq!(Client::host_field(url), want.map(str::to_owned), "{url}");
         }
     }
 

@@ -39,6 +39,8 @@ pub enum VaultError {
     Call(NetError),
     /// The server does not let this gateway read it.
     Refused,
+    /// No call can be signed: an access key of AWS is not there, or is none.
+    AccessKey,
     /// The authorization server gives no token.
     NoToken,
     /// The secret or key with which a token is to be had is none of that kind.
@@ -77,7 +79,12 @@ impl fmt::Display for VaultError {
                 "the sealed file is empty; restore it from a backup, or remove it and run `claviger vault init`"
             }
             Self::Call(error) => return write!(f, "the vault cannot be asked: {error}"),
-            Self::Refused => "the vault does not let this gateway read it: look at its token or role, and the policy",
+            Self::Refused => {
+                "the vault does not let this gateway read it: look at its token, role or access key, and the policy"
+            }
+            Self::AccessKey => {
+                "the vault is not asked: `access_key`, `secret` or `session_token` cannot be had, or is nothing that AWS gives out"
+            }
             Self::NoToken => {
                 "the authorization server refuses: look at `client_id`, its secret or key, `grant`, `scope`, `audience` and `resource`"
             }

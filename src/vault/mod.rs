@@ -9,6 +9,7 @@ mod oauth2;
 mod provider;
 mod rotation;
 mod sealed;
+mod secrets_manager;
 mod settings;
 mod slot;
 mod worker;
@@ -27,6 +28,7 @@ pub use key_source::{create_key, load_key};
 pub use oauth2::{Assertion, Oauth2Grant, Oauth2Proof, Oauth2Settings};
 pub use rotation::{NewSecret, Rotation, RotationEvent, RotationSettings, RotationStage, RotationStatus};
 pub use sealed::{Entries, SealedFile};
+pub use secrets_manager::SecretsManagerSettings;
 pub use settings::{KeySource, Kind, Settings};
 pub use slot::{Slot, SlotStatus};
 
@@ -179,6 +181,11 @@ impl Vault {
         }
         let used = slots.iter().map(|slot| slot.name().path.clone()).collect();
         self.provider.keep(&used);
+    }
+
+    /// Whether its secrets are had from somebody who may be away, so that none is there for sure once a configuration is compiled.
+    pub fn is_remote(&self) -> bool {
+        self.provider.is_remote()
     }
 
     fn is_unread(&self) -> bool {

@@ -17,6 +17,7 @@ use super::hashicorp::Hashicorp;
 use super::key_source::{self, load_key};
 use super::oauth2::Tokens;
 use super::sealed::{SealedFile, check_secret};
+use super::secrets_manager::SecretsManager;
 use super::{Entries, KeySource, Kind, MAX_SECRET, VaultError};
 
 /// One source of secrets, ready to be read.
@@ -30,6 +31,8 @@ pub(super) enum Provider {
     Directory { root: PathBuf },
     /// See [`Kind::Hashicorp`].
     Hashicorp(Box<Mutex<Hashicorp>>),
+    /// See [`Kind::SecretsManager`].
+    SecretsManager(Box<Mutex<SecretsManager>>),
     /// See [`Kind::Command`].
     Command(Box<Mutex<Program>>),
     /// See [`Kind::Oauth2`].
@@ -98,6 +101,9 @@ impl Provider {
             Kind::Environment { prefix } => Self::Environment { prefix },
             Kind::Directory { path } => Self::Directory { root: path },
             Kind::Hashicorp(settings) => Self::Hashicorp(Box::new(Mutex::new(Hashicorp::new(&settings)))),
+            Kind::SecretsManager(settings) => {
+                Self::SecretsManager(Box::new(Mutex::new(SecretsManager::new(&settings))))
+            }
             Kind::Oauth2(settings) => Self::Oauth2(Box::new(Mutex::new(Tokens::new(&settings)))),
             Kind::Command(settings) => Self::Command(Box::new(Mutex::new(Program::new(&settings)))),
         }
@@ -107,17 +113,19 @@ impl Provider {
     pub(super) fn is_remote(&self) -> bool {
         match self {
             Self::SealedFile { .. } | Self::Environment { .. } | Self::Directory { .. } => false,
-            Self::Hashicorp(_) | Self::Command(_) | Self::Oauth2(_) => true,
+            Self::Hashicorp(_) | Self::SecretsManager(_) | Self::Command(_) | Self::Oauth2(_) => true,
         }
     }
 
-    /// Whether others are asked with the secrets of other vaults.
+    /// Whether others are asked with the secrets of vaults that are remote themselves. The access key of one of AWS is of a local vault, and so
+    /// is there before anybody is asked: what needs its secrets in turn comes after it.
     pub(super) fn needs_others(&self) -> bool {
         match self {
             Self::SealedFile { .. }
             | Self::Environment { .. }
             | Self::Directory { .. }
             | Self::Hashicorp(_)
+            | Self::SecretsManager(_)
             | Self::Command(_) => false,
             Self::Oauth2(_) => true,
         }
@@ -130,6 +138,7 @@ impl Provider {
             Self::Environment { .. }
             | Self::Directory { .. }
             | Self::Hashicorp(_)
+            | Self::SecretsManager(_)
             | Self::Command(_)
             | Self::Oauth2(_) => None,
         }
@@ -142,6 +151,7 @@ impl Provider {
             | Self::Environment { .. }
             | Self::Directory { .. }
             | Self::Hashicorp(_)
+            | Self::SecretsManager(_)
             | Self::Command(_) => false,
             Self::Oauth2(_) => true,
         }
@@ -149,8 +159,14 @@ impl Provider {
 
     /// Forgets all but these paths.
     pub(super) fn keep(&self, used: &HashSet<String>) {
-        if let Self::Hashicorp(server) = self {
-            lock(server).keep(used);
+        match self {
+            Self::Hashicorp(server) => lock(server).keep(used),
+            Self::SecretsManager(server) => lock(server).keep(used),
+            Self::SealedFile { .. }
+            | Self::Environment { .. }
+            | Self::Directory { .. }
+            | Self::Command(_)
+            | Self::Oauth2(_) => {}
         }
     }
 
@@ -183,6 +199,7 @@ impl Pass<'_> {
     pub(super) fn look(&self, path: &str, seen: Option<Mark>, now: Instant) -> Result<Look, VaultError> {
         match self.provider {
             Provider::Hashicorp(server) => lock(server).look(path, seen, now),
+            Provider::SecretsManager(server) => lock(server).look(path, seen, now),
             Provider::Command(program) => lock(program).look(path, seen, now),
             Provider::Oauth2(tokens) => lock(tokens).look(seen, now),
             Provider::SealedFile { file, key } => self.look_in_sealed(file, key, path, seen),

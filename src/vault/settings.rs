@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{CommandSettings, HashicorpSettings, Oauth2Settings};
+use super::{CommandSettings, HashicorpSettings, Oauth2Settings, SecretsManagerSettings};
 use crate::domain::Name;
 
 /// One vault as configured. Equal settings share one running [`super::Vault`] across reloads.
@@ -52,6 +52,9 @@ pub enum Kind {
     /// A server of HashiCorp Vault or OpenBao. A secret's path is its mount and the path below it, and behind `#` a field, `value` where
     /// none is named.
     Hashicorp(Box<HashicorpSettings>),
+    /// AWS Secrets Manager, in one region. A secret's path is its name there, and behind `#` a member of the JSON object which it is; all of
+    /// it where none is named.
+    SecretsManager(Box<SecretsManagerSettings>),
     /// A program that prints secrets.
     Command(CommandSettings),
     /// An authorization server, of which one access token is had at a time.

@@ -289,6 +289,7 @@ fn is_final(fault: VaultError) -> bool {
         | VaultError::SealedContent
         | VaultError::Call(_)
         | VaultError::Refused
+        | VaultError::AccessKey
         | VaultError::NoToken
         | VaultError::Unfit
         | VaultError::Closed

@@ -39,6 +39,7 @@ mod roles;
 mod rotation;
 mod samples;
 mod scrub;
+mod secrets_manager;
 mod sessions;
 mod shutdown;
 mod signatures;

@@ -96,13 +96,7 @@ impl Compiler<'_, '_> {
     }
 
     fn aws(&mut self, table: &AwsCredential, vaults: &Compiled<Arc<Vault>>) -> Option<Piece> {
-        let mut part = |text: &Text| {
-            let is_part = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
-            let text_is_part = !text.get_ref().is_empty() && text.get_ref().bytes().all(is_part);
-            let checked = if text_is_part { Ok(text.get_ref().clone()) } else { Err("not a name of AWS") };
-            self.report.take(text.span(), checked, "write it as AWS does, such as `eu-central-1` or `dynamodb`")
-        };
-        let (region, service) = (part(&table.region), part(&table.service));
+        let (region, service) = (self.name_of_aws(&table.region), self.name_of_aws(&table.service));
         let payload = match &table.payload {
             None if service.as_deref().is_some_and(is_s3) => Some(AwsPayload::Unsigned),
             None => Some(AwsPayload::Signed),
@@ -122,6 +116,14 @@ impl Compiler<'_, '_> {
         let secrets = secrets.into_iter().collect::<Option<Vec<_>>>()?;
         let settings = AwsSettings { region: region?, service: service?, payload: payload? };
         Some(Piece { method: Method::Aws(settings), secrets })
+    }
+
+    /// A region or a service.
+    pub(super) fn name_of_aws(&mut self, text: &Text) -> Option<String> {
+        let is_part = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+        let text_is_part = !text.get_ref().is_empty() && text.get_ref().bytes().all(is_part);
+        let checked = if text_is_part { Ok(text.get_ref().clone()) } else { Err("not a name of AWS") };
+        self.report.take(text.span(), checked, "write it as AWS does, such as `eu-central-1` or `dynamodb`")
     }
 
     fn cookie(&mut self, name: &Text) -> Option<Method> {

@@ -12,6 +12,7 @@ mod oauth2;
 mod role;
 mod rotation;
 mod route;
+mod secrets_manager;
 mod sessions;
 mod target;
 mod vault;
@@ -118,7 +119,7 @@ impl Compiler<'_, '_> {
             self.report.add(0..0, "there is nothing to serve", cure);
         }
         let mut process = self.process(&file);
-        let vaults = self.each("vault", file.vault, Self::vault);
+        let vaults = self.vaults(file.vault);
         let cluster = file.cluster.and_then(|table| self.cluster(&table.redis, process.store.is_some(), &vaults));
         let secrets = cluster.map(|(place, secrets)| {
             process.cluster = Some(place);

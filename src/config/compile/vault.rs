@@ -4,8 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::secrets_manager::Keys;
 use super::{Compiled, Compiler};
 use crate::config::file::{HashicorpTable, SealedFileTable, Text, VaultTable};
+use crate::config::read::Entries;
 use crate::config::values::{Period, Spanned};
 use crate::domain::{Name, SecretRef};
 use crate::net::{Client, ClientSettings};
@@ -15,7 +17,19 @@ use crate::vault::{CommandSettings, HashicorpSettings, KeySource, Kind, Login, S
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 impl Compiler<'_, '_> {
-    pub(super) fn vault(&mut self, name: &Name, (span, table): (Range<usize>, VaultTable)) -> Option<Arc<Vault>> {
+    /// All of them: first those that need none of the others, for what opens the rest is in them.
+    pub(super) fn vaults(&mut self, entries: Entries<VaultTable>) -> Compiled<Arc<Vault>> {
+        let needs_key = |table: &VaultTable| matches!(table, VaultTable::AwsSecretsManager(_));
+        let (last, first): (Entries<_>, Entries<_>) =
+            entries.into_iter().partition(|(_, entry)| needs_key(&entry.table));
+        let mut vaults = self.each("vault", first, |c, name, entry| c.vault(name, entry, &Keys::default()));
+        let keys = Keys::of(&vaults, last.keys());
+        let last = self.each("vault", last, |c, name, entry| c.vault(name, entry, &keys));
+        vaults.by_name.extend(last.by_name);
+        vaults
+    }
+
+    fn vault(&mut self, name: &Name, (span, table): (Range<usize>, VaultTable), keys: &Keys) -> Option<Arc<Vault>> {
         let (kind, max_stale) = match table {
             VaultTable::SealedFile(table) => {
                 let key = self.master_key(span.clone(), &table)?;
@@ -29,6 +43,11 @@ impl Compiler<'_, '_> {
                 let (refresh, timeout) = self.pace(table.refresh.as_ref(), 30, table.timeout.as_ref());
                 let kind = self.hashicorp(span.clone(), &table, refresh?, timeout?)?;
                 (Kind::Hashicorp(Box::new(kind)), self.longer_than(span.clone(), table.max_stale, refresh?)?)
+            }
+            VaultTable::AwsSecretsManager(table) => {
+                let (refresh, timeout) = self.pace(table.refresh.as_ref(), 30, table.timeout.as_ref());
+                let kind = self.secrets_manager(&table, keys, refresh, timeout)?;
+                (Kind::SecretsManager(Box::new(kind)), self.longer_than(span.clone(), table.max_stale, refresh?)?)
             }
             VaultTable::Command(table) => {
                 let (refresh, timeout) = self.pace(table.refresh.as_ref(), 60, table.timeout.as_ref());
@@ -89,16 +108,8 @@ impl Compiler<'_, '_> {
         refresh: Duration,
         timeout: Duration,
     ) -> Option<HashicorpSettings> {
-        let authorities = match &table.ca {
-            Some(path) => Some(String::from_utf8_lossy(&self.file(path)?).into_owned()),
-            None => None,
-        };
-        let limits = ClientSettings { egress: self.egress.clone(), authorities, timeout, ..ClientSettings::default() };
-        let client = ClientSettings { connect_timeout: limits.connect_timeout.min(timeout), ..limits };
-        let place = table.ca.as_ref().unwrap_or(&table.url);
-        let made = self.report.take(place.span(), Client::new(client.clone()), "name a PEM file of authorities")?;
         let url = table.url.get_ref();
-        self.report.take(table.url.span(), made.check(url), "write an https URL, or http on loopback")?;
+        let client = self.client_of((table.url.span(), url), table.ca.as_ref(), timeout)?;
         let mount = |given: &Option<String>, default: &str| given.clone().unwrap_or_else(|| default.to_owned());
         let login = match (&table.token_file, &table.token_env, &table.app_role, &table.kubernetes) {
             (Some(file), None, None, None) => Login::TokenFile(self.path(file)),
@@ -122,6 +133,25 @@ impl Compiler<'_, '_> {
         let kv2 = table.kv2.clone().unwrap_or_else(|| vec!["secret".to_owned()]);
         let kv2 = kv2.iter().map(|mount| mount.trim_matches('/').to_owned()).collect();
         Some(HashicorpSettings { url: url.clone(), namespace: table.namespace.clone(), kv2, login, refresh, client })
+    }
+
+    /// The rules of calls to a server, where calls can be made to this URL at all.
+    pub(super) fn client_of(
+        &mut self,
+        (place, url): (Range<usize>, &str),
+        ca: Option<&Text>,
+        timeout: Duration,
+    ) -> Option<ClientSettings> {
+        let authorities = match ca {
+            Some(path) => Some(String::from_utf8_lossy(&self.file(path)?).into_owned()),
+            None => None,
+        };
+        let limits = ClientSettings { egress: self.egress.clone(), authorities, timeout, ..ClientSettings::default() };
+        let client = ClientSettings { connect_timeout: limits.connect_timeout.min(timeout), ..limits };
+        let place_of_ca = ca.map_or_else(|| place.clone(), |ca| ca.span());
+        let made = self.report.take(place_of_ca, Client::new(client.clone()), "name a PEM file of authorities")?;
+        self.report.take(place, made.check(url), "write an https URL, or http on loopback")?;
+        Some(client)
     }
 
     fn max_stale(&mut self, span: Range<usize>, written: Option<Period>) -> Option<Duration> {
@@ -152,14 +182,22 @@ impl Compiler<'_, '_> {
 
     /// The slot of a secret named as `vault:path`.
     pub(super) fn secret(&mut self, text: &Text, vaults: &Compiled<Arc<Vault>>) -> Option<Arc<Slot>> {
-        let cure = "put the value into a vault (`claviger vault set`) and name it here as `vault:path`";
-        let reference = self.report.take(text.span(), SecretRef::parse(text.get_ref()), cure)?;
+        let reference = self.reference(text)?;
         if let Some(vault) = vaults.by_name.get(reference.vault.as_str()) {
             return Some(vault.as_ref()?.slot(&reference.path));
         }
+        self.no_such_vault(text);
+        None
+    }
+
+    pub(super) fn reference(&mut self, text: &Text) -> Option<SecretRef> {
+        let cure = "put the value into a vault (`claviger vault set`) and name it here as `vault:path`";
+        self.report.take(text.span(), SecretRef::parse(text.get_ref()), cure)
+    }
+
+    pub(super) fn no_such_vault(&mut self, text: &Text) {
         // The text is not repeated: a secret with a colon in it looks like a reference.
         let cure = "add `[vault.NAME.KIND]`; if this is the secret itself, put it into a vault";
         self.report.add(text.span(), "what stands before `:` names no vault", cure);
-        None
     }
 }

@@ -20,6 +20,8 @@ pub(in crate::config) enum VaultTable {
     Directory(DirectoryTable),
     /// A server of HashiCorp Vault or OpenBao.
     Hashicorp(Box<HashicorpTable>),
+    /// AWS Secrets Manager.
+    AwsSecretsManager(Box<SecretsManagerTable>),
     /// A program that prints secrets.
     Command(CommandTable),
 }
@@ -110,6 +112,31 @@ pub(in crate::config) struct KubernetesRoleTable {
     pub(in crate::config) token_file: Option<String>,
     /// Where the method is mounted. Default `kubernetes`.
     pub(in crate::config) mount: Option<String>,
+}
+
+/// `[vault.NAME.aws_secrets_manager]`. A secret is named `NAME:SECRET`, or `NAME:SECRET#FIELD` for a text in the JSON object that it is. The
+/// access key is in another vault, of the kind `sealed_file`, `environment` or `directory`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct SecretsManagerTable {
+    /// The region, such as `eu-central-1`.
+    pub(in crate::config) region: Text,
+    /// Another endpoint, as an `https` URL without a path, or `http` on loopback. Default: the region's, `secretsmanager.REGION.amazonaws.com`.
+    pub(in crate::config) url: Option<Text>,
+    /// A PEM file of the authorities that prove the server. Default: those of the system.
+    pub(in crate::config) ca: Option<Text>,
+    /// The access key's id, as `vault:path`.
+    pub(in crate::config) access_key: Text,
+    /// The access key's secret, as `vault:path`.
+    pub(in crate::config) secret: Text,
+    /// The session token of a temporary key, as `vault:path`. Default: none.
+    pub(in crate::config) session_token: Option<Text>,
+    /// How often a secret is read again, 1s to 1h. Default `30s`.
+    pub(in crate::config) refresh: Option<Spanned<Period>>,
+    /// How long one call may take, at most 30s. Default `5s`.
+    pub(in crate::config) timeout: Option<Spanned<Period>>,
+    /// How long the last good value serves while the server cannot be asked. Default `5m`.
+    pub(in crate::config) max_stale: Option<Period>,
 }
 
 /// `[vault.NAME.command]`. The program prints one secret and ends with 0; 44 says that there is none. It has no more of the environment than

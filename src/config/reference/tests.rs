@@ -72,6 +72,10 @@ app_role = { role_id = "x", secret_id_file = "x" }
 [vault.kubernetes.hashicorp]
 url = "https://vault.example.com"
 kubernetes = { role = "x" }
+[vault.aws_secrets_manager.aws_secrets_manager]
+region = "eu-central-1"
+access_key = "directory:id"
+secret = "directory:key"
 [vault.command.command]
 program = ["/bin/true"]
 [target.x]
