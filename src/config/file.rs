@@ -10,10 +10,12 @@ use super::values::{Networks, OneOrMany, Period, Size, Spanned, named, named_net
 mod authn;
 mod rotation;
 mod upstream;
+mod vault;
 
 pub(super) use authn::*;
 pub(super) use rotation::*;
 pub(super) use upstream::*;
+pub(super) use vault::*;
 
 /// A text whose place in the file is remembered, for errors.
 pub(super) type Text = Spanned<String>;
