@@ -8,11 +8,13 @@ use serde::Deserialize;
 use super::values::{Networks, OneOrMany, Period, Size, Spanned, named, named_networks};
 
 mod authn;
+mod credential;
 mod rotation;
 mod upstream;
 mod vault;
 
 pub(super) use authn::*;
+pub(super) use credential::*;
 pub(super) use rotation::*;
 pub(super) use upstream::*;
 pub(super) use vault::*;

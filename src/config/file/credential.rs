@@ -1,0 +1,180 @@
+//! The credentials of a configuration file.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Text;
+use crate::config::values::Spanned;
+
+/// `[credential.NAME.METHOD]`: a secret and how it is put on requests to one target.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum CredentialTable {
+    /// `Authorization: Bearer SECRET`.
+    Bearer(PlainCredential),
+    /// `Authorization: Basic`, with a user name.
+    Basic(BasicCredential),
+    /// Any header.
+    Header(HeaderCredential),
+    /// A query parameter.
+    Query(QueryCredential),
+    /// A cookie, beside the client's own.
+    Cookie(CookieCredential),
+    /// Several headers, query parameters and cookies at once.
+    Several(SeveralCredential),
+    /// AWS Signature Version 4: requests are signed, and the key's secret is never sent.
+    AwsSigv4(AwsCredential),
+    /// `Authorization: Bearer` with a token of an authorization server, which is had in the background ahead of its end.
+    Oauth2(Box<Oauth2Credential>),
+}
+
+/// `[credential.NAME.bearer]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct PlainCredential {
+    /// The only target it is sent to.
+    pub(in crate::config) target: Text,
+    /// The secret, as `vault:path`.
+    pub(in crate::config) secret: Text,
+}
+
+/// `[credential.NAME.basic]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct BasicCredential {
+    /// The only target it is sent to.
+    pub(in crate::config) target: Text,
+    /// The user name.
+    pub(in crate::config) username: Text,
+    /// The password, as `vault:path`.
+    pub(in crate::config) secret: Text,
+}
+
+/// `[credential.NAME.header]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct HeaderCredential {
+    /// The only target it is sent to.
+    pub(in crate::config) target: Text,
+    /// The header's name.
+    pub(in crate::config) name: Text,
+    /// What stands before the secret, blank included, such as `"Token "`. Default: nothing.
+    #[serde(default)]
+    pub(in crate::config) prefix: String,
+    /// The secret, as `vault:path`.
+    pub(in crate::config) secret: Text,
+}
+
+/// `[credential.NAME.cookie]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct CookieCredential {
+    /// The only target it is sent to.
+    pub(in crate::config) target: Text,
+    /// The cookie's name. The client's own of that name does not reach the target.
+    pub(in crate::config) name: Text,
+    /// The secret, as `vault:path`.
+    pub(in crate::config) secret: Text,
+}
+
+/// `[credential.NAME.several]`. Each secret is named as `vault:path`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct SeveralCredential {
+    /// The only target it is sent to.
+    pub(in crate::config) target: Text,
+    /// Headers by name, such as `{ "X-Key-Id" = "local:partner/id", "X-Key" = "local:partner/key" }`. Default: none.
+    #[serde(default)]
+    pub(in crate::config) headers: BTreeMap<Spanned<String>, Text>,
+    /// Query parameters by name. Default: none.
+    #[serde(default)]
+    pub(in crate::config) query: BTreeMap<Spanned<String>, Text>,
+    /// Cookies by name. Default: none.
+    #[serde(default)]
+    pub(in crate::config) cookies: BTreeMap<Spanned<String>, Text>,
+}
+
+/// `[credential.NAME.oauth2]`. The client proves who it is with `client_secret`, or `assertion` where `grant` is not `jwt_bearer`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Oauth2Credential {
+    /// The only target that tokens are sent to.
+    pub(in crate::config) target: Text,
+    /// The token endpoint, an `https` URL, or `http` on loopback.
+    pub(in crate::config) token_url: Text,
+    /// What is handed in: `client_credentials`, `refresh_token`, or `jwt_bearer` (RFC 7523). Default `client_credentials`.
+    pub(in crate::config) grant: Option<Text>,
+    /// The client's id. Default: none.
+    pub(in crate::config) client_id: Option<String>,
+    /// The client's secret, as `vault:path`. Default: none.
+    pub(in crate::config) client_secret: Option<Text>,
+    /// How the secret is sent: `basic` or `post`. Default `basic`.
+    pub(in crate::config) client_auth: Option<Text>,
+    /// The refresh token, as `vault:path`, for the grant of that name; one that the server replaces is not kept. Default: none.
+    pub(in crate::config) refresh_token: Option<Text>,
+    /// What is signed for the grant `jwt_bearer`, or to prove who the client is (`private_key_jwt`). Default: nothing.
+    pub(in crate::config) assertion: Option<AssertionTable>,
+    /// The scopes. Default: none.
+    pub(in crate::config) scope: Option<String>,
+    /// The `audience`, where the server asks for one. Default: none.
+    pub(in crate::config) audience: Option<String>,
+    /// The `resource` (RFC 8707). Default: none.
+    pub(in crate::config) resource: Option<String>,
+    /// A PEM file of the authorities that prove the server. Default: those of the system.
+    pub(in crate::config) ca: Option<Text>,
+}
+
+/// What is signed (RFC 7523 §3).
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct AssertionTable {
+    /// The private key in PEM, as `vault:path`.
+    pub(in crate::config) key: Text,
+    /// `RS256`, `ES256` or `EdDSA`. Default `RS256`.
+    pub(in crate::config) algorithm: Option<Text>,
+    /// The `kid`. Default: none.
+    pub(in crate::config) key_id: Option<String>,
+    /// The `iss`. Default: the same as `client_id`.
+    pub(in crate::config) issuer: Option<String>,
+    /// The `sub`. Default: the `iss`.
+    pub(in crate::config) subject: Option<String>,
+    /// The `aud`. Default: the same as `token_url`.
+    pub(in crate::config) audience: Option<String>,
+    /// A `scope` in the assertion itself, where the server looks for it there. Default: none.
+    pub(in crate::config) scope: Option<String>,
+}
+
+/// `[credential.NAME.aws_sigv4]`. What the client signed with a key of its own is taken off.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct AwsCredential {
+    /// The only target it is sent to.
+    pub(in crate::config) target: Text,
+    /// The region, such as `eu-central-1`.
+    pub(in crate::config) region: Text,
+    /// The service's name in signatures, such as `dynamodb`, `execute-api` or `s3`.
+    pub(in crate::config) service: Text,
+    /// The access key's id, as `vault:path`.
+    pub(in crate::config) access_key: Text,
+    /// The access key's secret, as `vault:path`.
+    pub(in crate::config) secret: Text,
+    /// The session token of a temporary key, as `vault:path`. Default: none.
+    pub(in crate::config) session_token: Option<Text>,
+    /// What is said of bodies: `signed`, for which bodies of up to 64 KiB are taken and read before anything is sent, or `unsigned`, where the
+    /// service takes that. Default: `unsigned` for `s3`, `signed` for all others.
+    pub(in crate::config) payload: Option<Text>,
+}
+
+/// `[credential.NAME.query]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct QueryCredential {
+    /// The only target it is sent to.
+    pub(in crate::config) target: Text,
+    /// The parameter's name.
+    pub(in crate::config) parameter: Text,
+    /// The secret, as `vault:path`.
+    pub(in crate::config) secret: Text,
+}
