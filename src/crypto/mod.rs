@@ -2,6 +2,7 @@
 
 pub mod api_key;
 mod certificates;
+mod mac;
 mod master_key;
 mod password;
 mod signature;
@@ -10,6 +11,7 @@ pub mod sigv4;
 
 pub use api_key::ApiKeyRecord;
 pub use certificates::{Certificate, CertificateError, Certificates};
+pub use mac::{Mac, MacAlgorithm, MacKey};
 pub use master_key::{MasterKey, MasterKeyError, OpenError};
 pub use password::{PasswordDigest, PasswordDigestError};
 pub use signature::{SignatureAlgorithm, SignatureKey, SignatureKeyFault};

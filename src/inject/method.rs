@@ -9,6 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use zeroize::Zeroizing;
 
 use super::aws::{Aws, AwsSettings};
+use super::hmac::{Hmac, HmacSettings};
 use crate::crypto::sigv4;
 use crate::domain::Secret;
 
@@ -44,6 +45,8 @@ pub enum Method {
     },
     /// The whole head is signed (AWS Signature Version 4).
     Aws(AwsSettings),
+    /// Parts of the request are signed with an HMAC.
+    Hmac(Box<HmacSettings>),
 }
 
 /// A secret in the form in which it is sent.
@@ -52,6 +55,7 @@ pub(super) enum Part {
     Query { parameter: String, pair: Zeroizing<String> },
     Cookie { name: String, pair: Zeroizing<String> },
     Aws(Box<Aws>),
+    Hmac(Box<Hmac>),
 }
 
 impl Method {
@@ -61,6 +65,7 @@ impl Method {
             Self::Header { name, .. } => vec![name.clone()],
             Self::Bearer | Self::Basic { .. } => vec![header::AUTHORIZATION],
             Self::Aws(_) => sigv4::CLIENTS_OWN.to_vec(),
+            Self::Hmac(settings) => settings.headers(),
             Self::Query { .. } | Self::Cookie { .. } => Vec::new(),
         }
     }
@@ -68,19 +73,25 @@ impl Method {
     pub(super) fn signs_body(&self) -> bool {
         match self {
             Self::Aws(settings) => settings.signs_body(),
+            Self::Hmac(settings) => settings.signs_body(),
             Self::Header { .. } | Self::Bearer | Self::Basic { .. } | Self::Query { .. } | Self::Cookie { .. } => false,
         }
     }
 
-    /// What must not come back: the secrets, without the id of an access key, and the forms in which they are sent.
+    /// What must not come back: the secrets, without the id of an access key, the key that one spells, and the forms in which they are sent.
     pub(super) fn sought(&self, mut secrets: Vec<Arc<Secret>>, part: &Part) -> Vec<Arc<Secret>> {
         if matches!(self, Self::Aws(_)) && !secrets.is_empty() {
             secrets.remove(0);
         }
+        if let (Self::Hmac(settings), [secret]) = (self, &*secrets)
+            && let Some(key) = settings.key_encoding.decode(secret.expose()).filter(|key| **key != secret.expose())
+        {
+            secrets.push(Arc::new(Secret::new(key.to_vec())));
+        }
         let sent = match part {
             Part::Header(_, value) => value.as_bytes().strip_prefix(b"Basic "),
             Part::Query { pair, .. } => pair.split_once('=').map(|(_, value)| value.as_bytes()),
-            Part::Cookie { .. } | Part::Aws(_) => None,
+            Part::Cookie { .. } | Part::Aws(_) | Part::Hmac(_) => None,
         };
         let is_known = |sent: &&[u8]| secrets.iter().any(|secret| secret.expose() == *sent);
         if let Some(sent) = sent.filter(|sent| !is_known(sent)) {
@@ -118,6 +129,7 @@ impl Method {
                 let value = std::str::from_utf8(bytes).ok().filter(|text| text.bytes().all(|b| is_octet(&b)))?;
                 Some(Part::Cookie { name: name.clone(), pair: Zeroizing::new(format!("{name}={value}")) })
             }
+            Self::Hmac(settings) => Hmac::new((**settings).clone(), secret).map(|hmac| Part::Hmac(Box::new(hmac))),
             Self::Aws(_) => None,
         }
     }

@@ -1,6 +1,8 @@
 //! The closed set of injections: what puts a credential on an upstream request. Acquiring may fail; applying cannot.
 
 mod aws;
+mod content;
+mod hmac;
 mod identity;
 mod identity_token;
 mod method;
@@ -10,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use zeroize::Zeroizing;
 
 use crate::authz::Permit;
@@ -22,6 +24,8 @@ use needles::Needles;
 
 pub use crate::crypto::sigv4::Head;
 pub use aws::{AwsPayload, AwsSettings};
+pub use content::{Content, ReadBody};
+pub use hmac::{HmacEncoding, HmacSettings, KeyEncoding, SignedTemplate, SigningFault, ValueTemplate};
 pub use identity::{IdentityHeader, TemplateFault};
 pub use identity_token::{IdentityToken, Issuer, IssuerSettings, TYPE as IDENTITY_TOKEN_TYPE};
 pub use method::Method;
@@ -56,6 +60,8 @@ pub struct Injection {
     target: Name,
     prepared: Arc<Prepared>,
     payload: Payload,
+    /// The body, where this credential signs it.
+    body: Option<ReadBody>,
 }
 
 /// The secrets in the form in which they are sent, kept until one of them changes.
@@ -70,17 +76,6 @@ impl std::fmt::Debug for Prepared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("[redacted]")
     }
-}
-
-/// What a request says of its body, for credentials that sign it.
-#[derive(Debug, Clone, Copy)]
-pub struct Content<'a> {
-    /// The head's fields, as the client sent them.
-    pub headers: &'a HeaderMap,
-    /// Whether there is a body.
-    pub has_body: bool,
-    /// The digest of the body (SHA-256), where it was read before.
-    pub digest: Option<[u8; 32]>,
 }
 
 impl Credential {
@@ -114,7 +109,7 @@ impl Credential {
     /// Its secret, where it has one alone that is sent as it is.
     pub fn only_secret(&self) -> Option<&Arc<Slot>> {
         match self.pieces.as_slice() {
-            [Piece { method: Method::Aws(_), .. }] => None,
+            [Piece { method: Method::Aws(_) | Method::Hmac(_), .. }] => None,
             [Piece { secrets, .. }] => secrets.first(),
             _ => None,
         }
@@ -148,11 +143,12 @@ impl Credential {
         if !self.only_secret()?.renew(version).await {
             return None;
         }
-        Some(self.injection(self.prepare(Instant::now()).ok()?, refused.payload))
+        let prepared = self.prepare(Instant::now()).ok()?;
+        Some(Injection { body: refused.body.clone(), ..self.injection(prepared, refused.payload) })
     }
 
     fn injection(&self, prepared: Arc<Prepared>, payload: Payload) -> Injection {
-        Injection { credential: self.name.clone(), target: self.target.clone(), prepared, payload }
+        Injection { credential: self.name.clone(), target: self.target.clone(), prepared, payload, body: None }
     }
 
     /// Whether it is to be told now that one of its secrets came back: whoever can bring that about must not be able to fill the log.
@@ -186,7 +182,8 @@ impl Credential {
             _ => self.prepare(now)?,
         };
         let payload = self.payload(content)?;
-        Ok(self.injection(prepared, payload))
+        let body = self.body(content)?;
+        Ok(Injection { body, ..self.injection(prepared, payload) })
     }
 
     /// Whether this is made from the secrets as they are now. Each slot is asked each time: a secret that its vault withdrew must not live on
@@ -232,15 +229,26 @@ impl Credential {
             return Ok(Payload::Empty);
         };
         let upload = Upload::of(content.headers);
-        match (upload, content.digest) {
+        match (upload, content.body) {
             (Upload::SignedChunks, _) => Err(Denial::Malformed(HttpFault::Upload)),
             (Upload::UnsignedTrailer, _) if !piece.method.signs_body() => Ok(Payload::UnsignedTrailer),
             (Upload::UnsignedTrailer, _) => Err(Denial::Malformed(HttpFault::Upload)),
             (Upload::Plain, _) if !content.has_body => Ok(Payload::Empty),
             (Upload::Plain, _) if !piece.method.signs_body() => Ok(Payload::Unsigned),
-            (Upload::Plain, Some(digest)) => Ok(Payload::Signed(digest)),
+            (Upload::Plain, Some(body)) => Ok(Payload::Signed(body.digest())),
             // Whoever signs bodies has them read before.
             (Upload::Plain, None) => Err(Denial::Internal),
+        }
+    }
+
+    /// The body, where a piece signs it with its own bytes.
+    fn body(&self, content: &Content<'_>) -> Result<Option<ReadBody>, Denial> {
+        let is_signed = |piece: &Piece| matches!(&piece.method, Method::Hmac(settings) if settings.signs_body());
+        match content.body {
+            _ if !content.has_body || !self.pieces.iter().any(is_signed) => Ok(None),
+            Some(body) => Ok(Some(body.clone())),
+            // Nothing may be signed in place of what comes later.
+            None => Err(Denial::Internal),
         }
     }
 }
@@ -267,7 +275,7 @@ impl Injection {
     pub fn headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.prepared.parts.iter().filter_map(|part| match part {
             Part::Header(name, value) => Some((name, value)),
-            Part::Query { .. } | Part::Cookie { .. } | Part::Aws(_) => None,
+            Part::Query { .. } | Part::Cookie { .. } | Part::Aws(_) | Part::Hmac(_) => None,
         })
     }
 
@@ -280,7 +288,7 @@ impl Injection {
             match part {
                 Part::Query { parameter, pair } => changed = Some(with_pair(so_far, parameter, pair)),
                 Part::Aws(_) => changed = so_far.map(|text| Zeroizing::new(sigv4::query_to_send(text))),
-                Part::Header(..) | Part::Cookie { .. } => {}
+                Part::Header(..) | Part::Cookie { .. } | Part::Hmac(_) => {}
             }
         }
         changed
@@ -290,7 +298,7 @@ impl Injection {
     pub fn cookies<'a>(&self, fields: impl Iterator<Item = &'a HeaderValue>) -> Option<HeaderValue> {
         let own = self.prepared.parts.iter().filter_map(|part| match part {
             Part::Cookie { name, pair } => Some((name.as_str(), pair)),
-            Part::Header(..) | Part::Query { .. } | Part::Aws(_) => None,
+            Part::Header(..) | Part::Query { .. } | Part::Aws(_) | Part::Hmac(_) => None,
         });
         let own: Vec<_> = own.collect();
         if own.is_empty() {
@@ -299,13 +307,20 @@ impl Injection {
         method::cookies(fields, &own)
     }
 
-    /// The headers that sign this head at this time, each replacing any of that name; none where nothing is signed. A head that cannot be
-    /// signed is one that the upstream would refuse.
-    pub fn sign(&self, head: &Head<'_>, now: SystemTime) -> Option<Result<sigv4::Signature, sigv4::Fault>> {
-        self.prepared.parts.iter().find_map(|part| match part {
-            Part::Aws(aws) => Some(aws.sign(head, self.payload, now)),
-            Part::Header(..) | Part::Query { .. } | Part::Cookie { .. } => None,
-        })
+    /// The headers that sign this head at this time, each replacing any of that name; none where nothing is signed. Whoever signs is the only
+    /// piece of its credential.
+    ///
+    /// # Errors
+    /// A [`sigv4::Fault`] for a head that cannot be signed: the upstream would refuse it.
+    pub fn sign(&self, head: &Head<'_>, now: SystemTime) -> Result<Vec<(HeaderName, HeaderValue)>, sigv4::Fault> {
+        for part in &self.prepared.parts {
+            match part {
+                Part::Aws(aws) => return Ok(aws.sign(head, self.payload, now)?.into_headers().collect()),
+                Part::Hmac(hmac) => return hmac.sign(head, self.body.as_ref(), now),
+                Part::Header(..) | Part::Query { .. } | Part::Cookie { .. } => {}
+            }
+        }
+        Ok(Vec::new())
     }
 }
 

@@ -11,7 +11,7 @@ fn prepared(method: Method, secret: &str) -> Option<Injection> {
     let name = Name::parse("x").expect("name");
     let needles = Arc::new(Needles::new(&[secret.expose()]));
     let prepared = Arc::new(Prepared { versions: vec![1], parts: vec![part], needles });
-    Some(Injection { credential: name.clone(), target: name, prepared, payload: Payload::Empty })
+    Some(Injection { credential: name.clone(), target: name, prepared, payload: Payload::Empty, body: None })
 }
 
 #[test]
@@ -80,4 +80,28 @@ fn debug_shows_no_secret() {
     let injection = prepared(Method::Query { parameter: "key".into() }, "canary").expect("prepared");
     let bearer = prepared(Method::Bearer, "canary").expect("prepared");
     assert!(!format!("{injection:?}{bearer:?}").contains("canary"));
+}
+
+#[test]
+fn the_key_that_a_secret_spells_must_not_come_back_either() {
+    for (key_encoding, secret, sought) in [
+        (KeyEncoding::Raw, "s3cr3t-key", &["s3cr3t-key"][..]),
+        (KeyEncoding::Hex, "7333637233742d6b6579", &["7333637233742d6b6579", "s3cr3t-key"]),
+        (KeyEncoding::Base64, "czNjcjN0LWtleQ==", &["czNjcjN0LWtleQ==", "s3cr3t-key"]),
+    ] {
+        let method = Method::Hmac(Box::new(HmacSettings {
+            algorithm: crate::crypto::MacAlgorithm::Sha256,
+            encoding: HmacEncoding::Hex,
+            key_encoding,
+            header: HeaderName::from_static("x-signature"),
+            value: ValueTemplate::plain(),
+            signed: SignedTemplate::parse("{method}").expect("a template"),
+            time_header: None,
+        }));
+        let secret = Arc::new(Secret::new(secret.as_bytes().to_vec()));
+        let part = method.prepare(&[Arc::clone(&secret)]).expect("prepared");
+        let all = method.sought(vec![secret], &part);
+        let all: Vec<&[u8]> = all.iter().map(|secret| secret.expose()).collect();
+        assert_eq!(all, sought.iter().map(|text| text.as_bytes()).collect::<Vec<_>>());
+    }
 }

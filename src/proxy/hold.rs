@@ -9,7 +9,7 @@ use super::pipeline::go_on;
 use super::record::Draft;
 use super::serve::read;
 use crate::domain::Denial;
-use crate::session::digest;
+use crate::inject::ReadBody;
 use crate::state::{Services, Snapshot};
 
 /// The most of a body that is read before anything is decided, in bytes: what Pingora keeps to send it from is one byte more.
@@ -26,8 +26,8 @@ pub(super) async fn hold(
     let limit = MAX_HELD.min(usize::try_from(proven.route.max_body).unwrap_or(usize::MAX));
     let within = proven.route.body_timeout;
     session.enable_retry_buffering();
-    let digest = digest(&read(session, limit, within).await?);
+    let body = ReadBody::new(read(session, limit, within).await?);
     let Some(connection) = ingress::connection(session.digest()) else { return Err(Denial::Internal.into()) };
     let arrival = Arrival::of(session.req_header(), true);
-    go_on(proven, digest, &arrival, connection, services, snapshot, draft).await
+    go_on(proven, body, &arrival, connection, services, snapshot, draft).await
 }

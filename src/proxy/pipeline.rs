@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::authn::Proof;
 use crate::authz::{Permit, RuleApproval, Unauthorized};
 use crate::domain::{Denial, ExactRequest, Principal, RequestView, Unavailable, hex, steady};
-use crate::inject::{Content, Credential};
+use crate::inject::{Content, Credential, ReadBody};
 use crate::limit::Key;
 use crate::proxy::admission::{Admission, Body, Decision, Proven, Refusal, Slots};
 use crate::proxy::client_certificates::ClientCertificates;
@@ -75,10 +75,10 @@ pub(super) async fn admit(
     permit(services, snapshot, connection, draft, proven, None).await
 }
 
-/// Goes on where [`admit`] stopped for the body, of which this is the digest.
+/// Goes on where [`admit`] stopped for the body, which is this.
 pub(super) async fn go_on(
     proven: Proven,
-    body: [u8; 32],
+    body: ReadBody,
     arrival: &Arrival<'_>,
     connection: &Connection,
     services: &Services,
@@ -113,13 +113,14 @@ async fn permit(
     connection: &Connection,
     draft: &mut Draft,
     candidate: Candidate<'_>,
-    body: Option<[u8; 32]>,
+    body: Option<ReadBody>,
 ) -> Result<Decision, Refusal> {
     let Candidate { route, view, proof, mut slots, websocket, now } = candidate;
     if route.is_revocation_critical && !services.knows_revocations() {
         return Err(Denial::Unavailable(Unavailable::Cluster).into());
     }
-    let permit = authorize(services, snapshot, &route, proof.principal, &view, body, now)?;
+    let digest = body.as_ref().map(ReadBody::digest);
+    let permit = authorize(services, snapshot, &route, proof.principal, &view, digest, now)?;
     draft.authorized(&permit);
     let line = line::carry(services, connection, &permit, now)
         .map_err(|denial| Refusal::with_challenge(denial, &route.authn, now))?;
@@ -140,7 +141,7 @@ async fn permit(
     slots.take(&route.limits, LimitBy::Route, || Key::EVERYBODY)?;
 
     // Before any connection to the upstream: a request without its credential must not open one.
-    let content = Content { headers: view.headers, has_body: view.has_body, digest: body };
+    let content = Content { headers: view.headers, has_body: view.has_body, body: body.as_ref() };
     let acquire = |credential: &Arc<Credential>| credential.acquire(&permit, draft.lapped(), &content);
     let injection = route.credential.as_ref().map(acquire).transpose()?;
     draft.acquired(injection.as_ref());

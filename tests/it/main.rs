@@ -23,6 +23,7 @@ mod faults;
 mod framing;
 mod harness;
 mod headers;
+mod hmac;
 mod identity;
 mod issuers;
 mod leaks;

@@ -67,6 +67,10 @@ impl Compiler<'_, '_> {
                 let piece = self.aws(&table, vaults);
                 (table.target, piece.map(|piece| vec![piece]))
             }
+            CredentialTable::Hmac(table) => {
+                let method = self.hmac(&table);
+                (table.target, self.piece(method, &table.secret, vaults))
+            }
         };
         let target = self.find(targets, &target).map(|target| target.settings().name.clone());
         Some(Arc::new(Credential::new(name.clone(), target?, pieces?)))
@@ -143,6 +147,16 @@ impl Compiler<'_, '_> {
     }
 
     fn injected_header(&mut self, name: &Text, prefix: &str) -> Option<Method> {
+        let parsed = self.free_header(name)?;
+        if !prefix.bytes().all(|b| matches!(b, b' '..=b'~')) {
+            self.report.add(name.span(), "`prefix` holds what a header cannot", "use visible ASCII and blanks");
+            return None;
+        }
+        Some(Method::Header { name: parsed, prefix: prefix.to_owned() })
+    }
+
+    /// A header that a credential may be put in.
+    pub(super) fn free_header(&mut self, name: &Text) -> Option<HeaderName> {
         let parsed = self.header_name(name)?;
         if RESERVED_HEADERS.contains(&parsed.as_str()) {
             self.report.add(
@@ -152,11 +166,7 @@ impl Compiler<'_, '_> {
             );
             return None;
         }
-        if !prefix.bytes().all(|b| matches!(b, b' '..=b'~')) {
-            self.report.add(name.span(), "`prefix` holds what a header cannot", "use visible ASCII and blanks");
-            return None;
-        }
-        Some(Method::Header { name: parsed, prefix: prefix.to_owned() })
+        Some(parsed)
     }
 
     pub(super) fn header_name(&mut self, text: &Text) -> Option<HeaderName> {

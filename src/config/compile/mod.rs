@@ -5,6 +5,7 @@ mod authn;
 mod cluster;
 mod credential;
 mod failures;
+mod hmac;
 mod identity;
 mod identity_token;
 mod listen;

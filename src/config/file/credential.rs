@@ -26,6 +26,8 @@ pub(in crate::config) enum CredentialTable {
     Several(SeveralCredential),
     /// AWS Signature Version 4: requests are signed, and the key's secret is never sent.
     AwsSigv4(AwsCredential),
+    /// A signature with a shared key (HMAC) over parts of the request; the key is never sent.
+    Hmac(Box<HmacCredential>),
     /// `Authorization: Bearer` with a token of an authorization server, which is had in the background ahead of its end.
     Oauth2(Box<Oauth2Credential>),
 }
@@ -165,6 +167,35 @@ pub(in crate::config) struct AwsCredential {
     /// What is said of bodies: `signed`, for which bodies of up to 64 KiB are taken and read before anything is sent, or `unsigned`, where the
     /// service takes that. Default: `unsigned` for `s3`, `signed` for all others.
     pub(in crate::config) payload: Option<Text>,
+}
+
+/// `[credential.NAME.hmac]`. The signature is made anew at each attempt, over the request as it is sent, after all else.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct HmacCredential {
+    /// The only target it is sent to.
+    pub(in crate::config) target: Text,
+    /// The key, as `vault:path`.
+    pub(in crate::config) secret: Text,
+    /// How the secret spells the key: `raw`, it is the key; `base64` or `hex`. Default `raw`.
+    pub(in crate::config) key_encoding: Option<Text>,
+    /// `sha256`, `sha512`, or `sha1` for old APIs. Default `sha256`.
+    pub(in crate::config) algorithm: Option<Text>,
+    /// How the signature is written: `hex`, in lower case, or `base64`. Default `hex`.
+    pub(in crate::config) encoding: Option<Text>,
+    /// What is signed, such as `"{time}.{method}.{target}.{body_sha256}"`, with the placeholders `time` (seconds since 1970), `time_ms`,
+    /// `method`, `host`, `path`, `query`, `target` (the path, and `?` with the query where there is one), `body`, `body_sha256` (in
+    /// hexadecimal) and `header:NAME`; empty where the request has no such thing. With `body` or `body_sha256`, bodies of less than 64 KiB are
+    /// taken, and read before anything is sent.
+    pub(in crate::config) signed: Text,
+    /// The header of the signature. The client's own does not reach the target.
+    pub(in crate::config) header: Text,
+    /// What stands in it, such as `"t={time},v1={signature}"`, with the placeholders `signature`, `time` and `time_ms`. Default
+    /// `{signature}`.
+    pub(in crate::config) template: Option<Text>,
+    /// A header that receives the time, in seconds, or in milliseconds where `signed` has `time_ms`. The client's own does not reach the
+    /// target. Default: none.
+    pub(in crate::config) time_header: Option<Text>,
 }
 
 /// `[credential.NAME.query]`.

@@ -108,6 +108,11 @@ secret = "sealed_file:key"
 [rotation.x]
 credential = "sealed"
 probe = { path = "/me" }
+[credential.hmac.hmac]
+target = "x"
+secret = "directory:key"
+signed = "{method}"
+header = "X-Signature"
 [limit.x]
 by = "client"
 requests = 10
@@ -127,6 +132,11 @@ authn = ["token_review"]
 path = "/assertion/**"
 target = "x"
 credential = "assertion"
+authn = ["jwt"]
+[route.hmac]
+path = "/hmac/**"
+target = "x"
+credential = "hmac"
 authn = ["jwt"]
 [route.z]
 path = "/z/**"
