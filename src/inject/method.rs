@@ -10,11 +10,12 @@ use zeroize::Zeroizing;
 
 use super::aws::{Aws, AwsSettings};
 use super::hmac::{Hmac, HmacSettings};
+use super::path::{Front, PathTemplate};
 use crate::crypto::sigv4;
 use crate::domain::Secret;
 
 /// Everything but the unreserved characters, which are to stay as they are (RFC 3986 §2.3).
-const ESCAPED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const ESCAPED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// How a secret is put on a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -43,6 +44,8 @@ pub enum Method {
         /// The cookie's name.
         name: String,
     },
+    /// A segment of the path, in front of what is asked for.
+    Path(PathTemplate),
     /// The whole head is signed (AWS Signature Version 4).
     Aws(AwsSettings),
     /// Parts of the request are signed with an HMAC.
@@ -54,6 +57,7 @@ pub(super) enum Part {
     Header(HeaderName, HeaderValue),
     Query { parameter: String, pair: Zeroizing<String> },
     Cookie { name: String, pair: Zeroizing<String> },
+    Path(Front),
     Aws(Box<Aws>),
     Hmac(Box<Hmac>),
 }
@@ -66,7 +70,7 @@ impl Method {
             Self::Bearer | Self::Basic { .. } => vec![header::AUTHORIZATION],
             Self::Aws(_) => sigv4::CLIENTS_OWN.to_vec(),
             Self::Hmac(settings) => settings.headers(),
-            Self::Query { .. } | Self::Cookie { .. } => Vec::new(),
+            Self::Query { .. } | Self::Cookie { .. } | Self::Path(_) => Vec::new(),
         }
     }
 
@@ -74,7 +78,12 @@ impl Method {
         match self {
             Self::Aws(settings) => settings.signs_body(),
             Self::Hmac(settings) => settings.signs_body(),
-            Self::Header { .. } | Self::Bearer | Self::Basic { .. } | Self::Query { .. } | Self::Cookie { .. } => false,
+            Self::Header { .. }
+            | Self::Bearer
+            | Self::Basic { .. }
+            | Self::Query { .. }
+            | Self::Cookie { .. }
+            | Self::Path(_) => false,
         }
     }
 
@@ -91,6 +100,7 @@ impl Method {
         let sent = match part {
             Part::Header(_, value) => value.as_bytes().strip_prefix(b"Basic "),
             Part::Query { pair, .. } => pair.split_once('=').map(|(_, value)| value.as_bytes()),
+            Part::Path(front) => Some(front.secret.as_bytes()),
             Part::Cookie { .. } | Part::Aws(_) | Part::Hmac(_) => None,
         };
         let is_known = |sent: &&[u8]| secrets.iter().any(|secret| secret.expose() == *sent);
@@ -129,6 +139,7 @@ impl Method {
                 let value = std::str::from_utf8(bytes).ok().filter(|text| text.bytes().all(|b| is_octet(&b)))?;
                 Some(Part::Cookie { name: name.clone(), pair: Zeroizing::new(format!("{name}={value}")) })
             }
+            Self::Path(template) => template.fill(bytes).map(Part::Path),
             Self::Hmac(settings) => Hmac::new((**settings).clone(), secret).map(|hmac| Part::Hmac(Box::new(hmac))),
             Self::Aws(_) => None,
         }

@@ -7,6 +7,7 @@ mod identity;
 mod identity_token;
 mod method;
 pub mod needles;
+mod path;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -29,6 +30,7 @@ pub use hmac::{HmacEncoding, HmacSettings, KeyEncoding, SignedTemplate, SigningF
 pub use identity::{IdentityHeader, TemplateFault};
 pub use identity_token::{IdentityToken, Issuer, IssuerSettings, TYPE as IDENTITY_TOKEN_TYPE};
 pub use method::Method;
+pub use path::{PathTemplate, PathTemplateFault};
 
 /// A configured credential: named secrets, how they are put on a request, and the one target they may be sent to.
 #[derive(Debug)]
@@ -109,7 +111,7 @@ impl Credential {
     /// Its secret, where it has one alone that is sent as it is.
     pub fn only_secret(&self) -> Option<&Arc<Slot>> {
         match self.pieces.as_slice() {
-            [Piece { method: Method::Aws(_) | Method::Hmac(_), .. }] => None,
+            [Piece { method: Method::Aws(_) | Method::Hmac(_) | Method::Path(_), .. }] => None,
             [Piece { secrets, .. }] => secrets.first(),
             _ => None,
         }
@@ -275,8 +277,17 @@ impl Injection {
     pub fn headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.prepared.parts.iter().filter_map(|part| match part {
             Part::Header(name, value) => Some((name, value)),
-            Part::Query { .. } | Part::Cookie { .. } | Part::Aws(_) | Part::Hmac(_) => None,
+            Part::Query { .. } | Part::Cookie { .. } | Part::Path(_) | Part::Aws(_) | Part::Hmac(_) => None,
         })
+    }
+
+    /// What to put in front of the path that is asked for; nothing where the injection leaves the path alone.
+    pub fn path_front(&self) -> &str {
+        let front = self.prepared.parts.iter().find_map(|part| match part {
+            Part::Path(front) => Some(front.path.as_str()),
+            Part::Header(..) | Part::Query { .. } | Part::Cookie { .. } | Part::Aws(_) | Part::Hmac(_) => None,
+        });
+        front.unwrap_or_default()
     }
 
     /// The query to send in place of `query`: the client's own parameters of these names, however escaped, are dropped. `None` where the
@@ -288,7 +299,7 @@ impl Injection {
             match part {
                 Part::Query { parameter, pair } => changed = Some(with_pair(so_far, parameter, pair)),
                 Part::Aws(_) => changed = so_far.map(|text| Zeroizing::new(sigv4::query_to_send(text))),
-                Part::Header(..) | Part::Cookie { .. } | Part::Hmac(_) => {}
+                Part::Header(..) | Part::Cookie { .. } | Part::Path(_) | Part::Hmac(_) => {}
             }
         }
         changed
@@ -298,7 +309,7 @@ impl Injection {
     pub fn cookies<'a>(&self, fields: impl Iterator<Item = &'a HeaderValue>) -> Option<HeaderValue> {
         let own = self.prepared.parts.iter().filter_map(|part| match part {
             Part::Cookie { name, pair } => Some((name.as_str(), pair)),
-            Part::Header(..) | Part::Query { .. } | Part::Aws(_) | Part::Hmac(_) => None,
+            Part::Header(..) | Part::Query { .. } | Part::Path(_) | Part::Aws(_) | Part::Hmac(_) => None,
         });
         let own: Vec<_> = own.collect();
         if own.is_empty() {
@@ -317,7 +328,7 @@ impl Injection {
             match part {
                 Part::Aws(aws) => return Ok(aws.sign(head, self.payload, now)?.into_headers().collect()),
                 Part::Hmac(hmac) => return hmac.sign(head, self.body.as_ref(), now),
-                Part::Header(..) | Part::Query { .. } | Part::Cookie { .. } => {}
+                Part::Header(..) | Part::Query { .. } | Part::Cookie { .. } | Part::Path(_) => {}
             }
         }
         Ok(Vec::new())

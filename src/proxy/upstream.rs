@@ -72,16 +72,21 @@ pub(super) fn takes_trailers(asked: &RequestHeader, upstream: Version) -> bool {
     asked.version == Version::HTTP_2 && upstream == Version::HTTP_2 && is_said()
 }
 
-/// The request target in origin-form: the target's base path, the path as it was matched, and the query.
+/// The request target in origin-form: the target's base path, what the credential puts behind it, the path as it was matched, and the query.
 fn target(admission: &Admission, query: Option<&str>) -> Result<Uri> {
     let injected = admission.injection.as_ref().and_then(|injection| injection.query(query));
     let query = injected.as_ref().map(|query| query.as_str()).or(query);
     let base = &admission.route.target.settings().base_path;
+    let front = admission.injection.as_ref().map_or("", Injection::path_front);
     let path = admission.path.as_str();
-    let mut text = Zeroizing::new(String::with_capacity(base.len() + path.len() + query.map_or(0, |q| q.len() + 1)));
+    let room = base.len() + front.len() + path.len() + query.map_or(0, |q| q.len() + 1);
+    let mut text = Zeroizing::new(String::with_capacity(room));
     text.push_str(base);
-    // The base path itself is asked for without the slash that stands for an empty rest.
-    text.push_str(if path == "/" && !base.is_empty() { "" } else { path });
+    text.push_str(front);
+    // What stands in front is asked for without the slash that stands for an empty rest.
+    if path != "/" || text.is_empty() {
+        text.push_str(path);
+    }
     if let Some(query) = query {
         text.push('?');
         text.push_str(query);

@@ -9,7 +9,7 @@ use super::{Compiled, Compiler};
 use crate::config::file::{AwsCredential, CredentialTable, SeveralCredential, Text};
 use crate::crypto::sigv4::is_s3;
 use crate::domain::Name;
-use crate::inject::{AwsPayload, AwsSettings, Credential, Method, Piece};
+use crate::inject::{AwsPayload, AwsSettings, Credential, Method, PathTemplate, Piece};
 use crate::target::Target;
 use crate::vault::{Slot, Vault};
 
@@ -53,6 +53,11 @@ impl Compiler<'_, '_> {
             CredentialTable::Cookie(table) => {
                 let method = self.cookie(&table.name);
                 (table.target, self.piece(method, &table.secret, vaults))
+            }
+            CredentialTable::Path(table) => {
+                let template = PathTemplate::parse(table.template.get_ref());
+                let template = self.report.take(table.template.span(), template, "write one such as `/bot{secret}`");
+                (table.target, self.piece(template.map(Method::Path), &table.secret, vaults))
             }
             CredentialTable::Several(table) => {
                 let pieces = self.several(span, &table, vaults);

@@ -22,6 +22,8 @@ pub(in crate::config) enum CredentialTable {
     Query(QueryCredential),
     /// A cookie, beside the client's own.
     Cookie(CookieCredential),
+    /// A segment of the path.
+    Path(PathCredential),
     /// Several headers, query parameters and cookies at once.
     Several(SeveralCredential),
     /// AWS Signature Version 4: requests are signed, and the key's secret is never sent.
@@ -79,6 +81,18 @@ pub(in crate::config) struct CookieCredential {
     pub(in crate::config) name: Text,
     /// The secret, as `vault:path`.
     pub(in crate::config) secret: Text,
+}
+
+/// `[credential.NAME.path]`. Rules, records and callers see the path without it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct PathCredential {
+    /// The only target it is sent to.
+    pub(in crate::config) target: Text,
+    /// The secret, as `vault:path`. What may not stand in one segment of a path is percent-encoded.
+    pub(in crate::config) secret: Text,
+    /// What is put behind the target's base path and in front of the path that is asked for, such as `"/bot{secret}"`.
+    pub(in crate::config) template: Text,
 }
 
 /// `[credential.NAME.several]`. Each secret is named as `vault:path`.

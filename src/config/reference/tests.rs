@@ -108,6 +108,10 @@ secret = "sealed_file:key"
 [rotation.x]
 credential = "sealed"
 probe = { path = "/me" }
+[credential.path.path]
+target = "x"
+secret = "directory:key"
+template = "/bot{secret}"
 [credential.hmac.hmac]
 target = "x"
 secret = "directory:key"
