@@ -13,6 +13,8 @@ pub enum Denial {
     HeadTooLarge,
     /// The body is larger than the route takes.
     BodyTooLarge,
+    /// The body is in no form in which the route's credential can be put in it.
+    BodyForm,
     /// The client did not send in time.
     TimedOut(TimedOut),
     /// The host is not the one that the connection, on which a certificate was shown, was opened for (RFC 9110 §15.5.20).
@@ -197,6 +199,7 @@ impl Denial {
             Self::Malformed(_) => 400,
             Self::HeadTooLarge => 431,
             Self::BodyTooLarge => 413,
+            Self::BodyForm => 415,
             Self::TimedOut(_) => 408,
             Self::Misdirected => 421,
             Self::NoRoute => 404,
@@ -227,6 +230,7 @@ impl Denial {
             Self::Malformed(_) => "malformed_request",
             Self::HeadTooLarge => "head_too_large",
             Self::BodyTooLarge => "body_too_large",
+            Self::BodyForm => "body_form",
             Self::TimedOut(_) => "request_timeout",
             Self::Misdirected => "misdirected",
             Self::NoRoute => "no_route",
@@ -268,6 +272,7 @@ impl Denial {
             Self::Unavailable(Unavailable::Upstream | Unavailable::UpstreamTimeout | Unavailable::UpstreamProtocol)
             | Self::HeadTooLarge
             | Self::BodyTooLarge
+            | Self::BodyForm
             | Self::Misdirected
             | Self::NoRoute
             | Self::MethodNotAllowed(_)
@@ -289,6 +294,7 @@ impl Denial {
             Self::Malformed(_) => "The request is malformed or can be read in more than one way.",
             Self::HeadTooLarge => "The request's header fields are too large.",
             Self::BodyTooLarge => "The request's body is too large.",
+            Self::BodyForm => "Bodies have to be JSON or a form here, in UTF-8 and without a coding.",
             Self::TimedOut(_) => "The request did not arrive in time.",
             Self::Misdirected => "This connection was opened for another host.",
             Self::NoRoute => "There is nothing here.",

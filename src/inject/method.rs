@@ -9,6 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use zeroize::Zeroizing;
 
 use super::aws::{Aws, AwsSettings};
+use super::body::{Filling, Placeholder};
 use super::hmac::{Hmac, HmacSettings};
 use super::path::{Front, PathTemplate};
 use crate::crypto::sigv4;
@@ -46,6 +47,8 @@ pub enum Method {
     },
     /// A segment of the path, in front of what is asked for.
     Path(PathTemplate),
+    /// In place of a text in the body.
+    Body(Placeholder),
     /// The whole head is signed (AWS Signature Version 4).
     Aws(AwsSettings),
     /// Parts of the request are signed with an HMAC.
@@ -58,6 +61,7 @@ pub(super) enum Part {
     Query { parameter: String, pair: Zeroizing<String> },
     Cookie { name: String, pair: Zeroizing<String> },
     Path(Front),
+    Body(Filling),
     Aws(Box<Aws>),
     Hmac(Box<Hmac>),
 }
@@ -70,14 +74,15 @@ impl Method {
             Self::Bearer | Self::Basic { .. } => vec![header::AUTHORIZATION],
             Self::Aws(_) => sigv4::CLIENTS_OWN.to_vec(),
             Self::Hmac(settings) => settings.headers(),
-            Self::Query { .. } | Self::Cookie { .. } | Self::Path(_) => Vec::new(),
+            Self::Query { .. } | Self::Cookie { .. } | Self::Path(_) | Self::Body(_) => Vec::new(),
         }
     }
 
-    pub(super) fn signs_body(&self) -> bool {
+    pub(super) fn needs_body(&self) -> bool {
         match self {
             Self::Aws(settings) => settings.signs_body(),
             Self::Hmac(settings) => settings.signs_body(),
+            Self::Body(_) => true,
             Self::Header { .. }
             | Self::Bearer
             | Self::Basic { .. }
@@ -98,16 +103,26 @@ impl Method {
             secrets.push(Arc::new(Secret::new(key.to_vec())));
         }
         let sent = match part {
-            Part::Header(_, value) => value.as_bytes().strip_prefix(b"Basic "),
-            Part::Query { pair, .. } => pair.split_once('=').map(|(_, value)| value.as_bytes()),
-            Part::Path(front) => Some(front.secret.as_bytes()),
-            Part::Cookie { .. } | Part::Aws(_) | Part::Hmac(_) => None,
+            Part::Header(_, value) => value.as_bytes().strip_prefix(b"Basic ").into_iter().collect(),
+            Part::Query { pair, .. } => pair.split_once('=').map(|(_, value)| value.as_bytes()).into_iter().collect(),
+            Part::Path(front) => vec![front.secret.as_bytes()],
+            Part::Body(filling) => filling.spellings().to_vec(),
+            Part::Cookie { .. } | Part::Aws(_) | Part::Hmac(_) => Vec::new(),
         };
-        let is_known = |sent: &&[u8]| secrets.iter().any(|secret| secret.expose() == *sent);
-        if let Some(sent) = sent.filter(|sent| !is_known(sent)) {
-            secrets.push(Arc::new(Secret::new(sent.to_vec())));
+        for sent in sent {
+            if !secrets.iter().any(|secret| secret.expose() == sent) {
+                secrets.push(Arc::new(Secret::new(sent.to_vec())));
+            }
         }
         secrets
+    }
+
+    /// Whether the secret is sent as it is, by fields and the query alone.
+    pub(super) fn is_simple(&self) -> bool {
+        match self {
+            Self::Header { .. } | Self::Bearer | Self::Basic { .. } | Self::Query { .. } | Self::Cookie { .. } => true,
+            Self::Aws(_) | Self::Hmac(_) | Self::Path(_) | Self::Body(_) => false,
+        }
     }
 
     pub(super) fn prepare(&self, secrets: &[Arc<Secret>]) -> Option<Part> {
@@ -139,6 +154,7 @@ impl Method {
                 let value = std::str::from_utf8(bytes).ok().filter(|text| text.bytes().all(|b| is_octet(&b)))?;
                 Some(Part::Cookie { name: name.clone(), pair: Zeroizing::new(format!("{name}={value}")) })
             }
+            Self::Body(placeholder) => Filling::new(placeholder.clone(), bytes).map(Part::Body),
             Self::Path(template) => template.fill(bytes).map(Part::Path),
             Self::Hmac(settings) => Hmac::new((**settings).clone(), secret).map(|hmac| Part::Hmac(Box::new(hmac))),
             Self::Aws(_) => None,

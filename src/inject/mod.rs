@@ -1,6 +1,7 @@
 //! The closed set of injections: what puts a credential on an upstream request. Acquiring may fail; applying cannot.
 
 mod aws;
+mod body;
 mod content;
 mod hmac;
 mod identity;
@@ -25,6 +26,7 @@ use needles::Needles;
 
 pub use crate::crypto::sigv4::Head;
 pub use aws::{AwsPayload, AwsSettings};
+pub use body::{Filled, Placeholder, PlaceholderFault};
 pub use content::{Content, ReadBody};
 pub use hmac::{HmacEncoding, HmacSettings, KeyEncoding, SignedTemplate, SigningFault, ValueTemplate};
 pub use identity::{IdentityHeader, TemplateFault};
@@ -64,6 +66,8 @@ pub struct Injection {
     payload: Payload,
     /// The body, where this credential signs it.
     body: Option<ReadBody>,
+    /// What is sent in place of the body.
+    filled: Option<Filled>,
 }
 
 /// The secrets in the form in which they are sent, kept until one of them changes.
@@ -72,6 +76,24 @@ struct Prepared {
     versions: Vec<u64>,
     parts: Vec<Part>,
     needles: Arc<Needles>,
+}
+
+impl Prepared {
+    /// What is sent in place of the body.
+    fn fill(&self, content: &Content<'_>) -> Result<Option<Filled>, Denial> {
+        for part in &self.parts {
+            match part {
+                Part::Body(filling) => return filling.fill(content),
+                Part::Header(..)
+                | Part::Query { .. }
+                | Part::Cookie { .. }
+                | Part::Path(_)
+                | Part::Aws(_)
+                | Part::Hmac(_) => {}
+            }
+        }
+        Ok(None)
+    }
 }
 
 impl std::fmt::Debug for Prepared {
@@ -111,8 +133,7 @@ impl Credential {
     /// Its secret, where it has one alone that is sent as it is.
     pub fn only_secret(&self) -> Option<&Arc<Slot>> {
         match self.pieces.as_slice() {
-            [Piece { method: Method::Aws(_) | Method::Hmac(_) | Method::Path(_), .. }] => None,
-            [Piece { secrets, .. }] => secrets.first(),
+            [Piece { method, secrets }] if method.is_simple() => secrets.first(),
             _ => None,
         }
     }
@@ -145,12 +166,19 @@ impl Credential {
         if !self.only_secret()?.renew(version).await {
             return None;
         }
-        let prepared = self.prepare(Instant::now()).ok()?;
-        Some(Injection { body: refused.body.clone(), ..self.injection(prepared, refused.payload) })
+        // What can be renewed is a token, for which no body is signed or filled.
+        Some(self.injection(self.prepare(Instant::now()).ok()?, refused.payload))
     }
 
     fn injection(&self, prepared: Arc<Prepared>, payload: Payload) -> Injection {
-        Injection { credential: self.name.clone(), target: self.target.clone(), prepared, payload, body: None }
+        Injection {
+            credential: self.name.clone(),
+            target: self.target.clone(),
+            prepared,
+            payload,
+            body: None,
+            filled: None,
+        }
     }
 
     /// Whether it is to be told now that one of its secrets came back: whoever can bring that about must not be able to fill the log.
@@ -170,14 +198,14 @@ impl Credential {
 
     /// Whether the body has to be known before anything is sent.
     pub fn needs_body(&self) -> bool {
-        self.pieces.iter().any(|piece| piece.method.signs_body())
+        self.pieces.iter().any(|piece| piece.method.needs_body())
     }
 
     /// The injection for one authorized request. Asking needs the proof that the request was authorized.
     ///
     /// # Errors
     /// [`Unavailable::Credential`] when a vault has no such secret now, or one that cannot be sent in this form; [`HttpFault::Upload`] for a
-    /// body that cannot be signed again.
+    /// body that cannot be signed again; [`Denial::BodyForm`] and [`Denial::BodyTooLarge`] for one that no secret can be put in.
     pub fn acquire(&self, _permit: &Permit, now: Instant, content: &Content<'_>) -> Result<Injection, Denial> {
         let prepared = match self.prepared.load_full() {
             Some(prepared) if self.is_current(&prepared, now)? => prepared,
@@ -185,7 +213,8 @@ impl Credential {
         };
         let payload = self.payload(content)?;
         let body = self.body(content)?;
-        Ok(Injection { body, ..self.injection(prepared, payload) })
+        let filled = prepared.fill(content)?;
+        Ok(Injection { body, filled, ..self.injection(prepared, payload) })
     }
 
     /// Whether this is made from the secrets as they are now. Each slot is asked each time: a secret that its vault withdrew must not live on
@@ -233,10 +262,10 @@ impl Credential {
         let upload = Upload::of(content.headers);
         match (upload, content.body) {
             (Upload::SignedChunks, _) => Err(Denial::Malformed(HttpFault::Upload)),
-            (Upload::UnsignedTrailer, _) if !piece.method.signs_body() => Ok(Payload::UnsignedTrailer),
+            (Upload::UnsignedTrailer, _) if !piece.method.needs_body() => Ok(Payload::UnsignedTrailer),
             (Upload::UnsignedTrailer, _) => Err(Denial::Malformed(HttpFault::Upload)),
             (Upload::Plain, _) if !content.has_body => Ok(Payload::Empty),
-            (Upload::Plain, _) if !piece.method.signs_body() => Ok(Payload::Unsigned),
+            (Upload::Plain, _) if !piece.method.needs_body() => Ok(Payload::Unsigned),
             (Upload::Plain, Some(body)) => Ok(Payload::Signed(body.digest())),
             // Whoever signs bodies has them read before.
             (Upload::Plain, None) => Err(Denial::Internal),
@@ -277,7 +306,9 @@ impl Injection {
     pub fn headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.prepared.parts.iter().filter_map(|part| match part {
             Part::Header(name, value) => Some((name, value)),
-            Part::Query { .. } | Part::Cookie { .. } | Part::Path(_) | Part::Aws(_) | Part::Hmac(_) => None,
+            Part::Query { .. } | Part::Cookie { .. } | Part::Path(_) | Part::Body(_) | Part::Aws(_) | Part::Hmac(_) => {
+                None
+            }
         })
     }
 
@@ -285,9 +316,19 @@ impl Injection {
     pub fn path_front(&self) -> &str {
         let front = self.prepared.parts.iter().find_map(|part| match part {
             Part::Path(front) => Some(front.path.as_str()),
-            Part::Header(..) | Part::Query { .. } | Part::Cookie { .. } | Part::Aws(_) | Part::Hmac(_) => None,
+            Part::Header(..)
+            | Part::Query { .. }
+            | Part::Cookie { .. }
+            | Part::Body(_)
+            | Part::Aws(_)
+            | Part::Hmac(_) => None,
         });
         front.unwrap_or_default()
+    }
+
+    /// What to send in place of the client's body; none where the injection leaves the body alone.
+    pub fn filled(&self) -> Option<&Filled> {
+        self.filled.as_ref()
     }
 
     /// The query to send in place of `query`: the client's own parameters of these names, however escaped, are dropped. `None` where the
@@ -299,7 +340,7 @@ impl Injection {
             match part {
                 Part::Query { parameter, pair } => changed = Some(with_pair(so_far, parameter, pair)),
                 Part::Aws(_) => changed = so_far.map(|text| Zeroizing::new(sigv4::query_to_send(text))),
-                Part::Header(..) | Part::Cookie { .. } | Part::Path(_) | Part::Hmac(_) => {}
+                Part::Header(..) | Part::Cookie { .. } | Part::Path(_) | Part::Body(_) | Part::Hmac(_) => {}
             }
         }
         changed
@@ -309,7 +350,9 @@ impl Injection {
     pub fn cookies<'a>(&self, fields: impl Iterator<Item = &'a HeaderValue>) -> Option<HeaderValue> {
         let own = self.prepared.parts.iter().filter_map(|part| match part {
             Part::Cookie { name, pair } => Some((name.as_str(), pair)),
-            Part::Header(..) | Part::Query { .. } | Part::Path(_) | Part::Aws(_) | Part::Hmac(_) => None,
+            Part::Header(..) | Part::Query { .. } | Part::Path(_) | Part::Body(_) | Part::Aws(_) | Part::Hmac(_) => {
+                None
+            }
         });
         let own: Vec<_> = own.collect();
         if own.is_empty() {
@@ -328,7 +371,7 @@ impl Injection {
             match part {
                 Part::Aws(aws) => return Ok(aws.sign(head, self.payload, now)?.into_headers().collect()),
                 Part::Hmac(hmac) => return hmac.sign(head, self.body.as_ref(), now),
-                Part::Header(..) | Part::Query { .. } | Part::Cookie { .. } | Part::Path(_) => {}
+                Part::Header(..) | Part::Query { .. } | Part::Cookie { .. } | Part::Path(_) | Part::Body(_) => {}
             }
         }
         Ok(Vec::new())
@@ -347,5 +390,7 @@ fn with_pair(query: Option<&str>, parameter: &str, pair: &str) -> Zeroizing<Stri
     joined
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,14 @@ fn prepared(method: Method, secret: &str) -> Option<Injection> {
     let name = Name::parse("x").expect("name");
     let needles = Arc::new(Needles::new(&[secret.expose()]));
     let prepared = Arc::new(Prepared { versions: vec![1], parts: vec![part], needles });
-    Some(Injection { credential: name.clone(), target: name, prepared, payload: Payload::Empty, body: None })
+    Some(Injection {
+        credential: name.clone(),
+        target: name,
+        prepared,
+        payload: Payload::Empty,
+        body: None,
+        filled: None,
+    })
 }
 
 #[test]

@@ -161,6 +161,7 @@ impl From<Denial> for Refusal {
             Denial::Malformed(_)
             | Denial::HeadTooLarge
             | Denial::BodyTooLarge
+            | Denial::BodyForm
             | Denial::TimedOut(_)
             | Denial::Misdirected
             | Denial::NoRoute

@@ -1,4 +1,4 @@
-//! The request's body on its way: how much has come, and whether it is the one that was signed.
+//! The request's body on its way: how much has come, whether it is the one that was signed, and what is sent in its place.
 
 use std::mem;
 use std::time::Instant;
@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::authn::{BodyCheck, BodyDigest};
 use crate::domain::{AuthnFault, Denial};
+use crate::inject::Filled;
 
 /// A body under way. One that was signed is kept back until all of it was found to be right, up to [`MAX_HELD`]; of a longer one the last
 /// bytes that came always are, so that the upstream never has the whole of another.
@@ -15,6 +16,10 @@ pub(super) struct Body {
     pub(super) deadline: Instant,
     seen: u64,
     signed: Option<Signed>,
+    /// What goes on in its place, where a secret was put in it.
+    filled: Option<Filled>,
+    /// Whether all has gone on.
+    is_over: bool,
 }
 
 #[derive(Debug)]
@@ -32,12 +37,18 @@ impl Body {
     /// A body of which nothing has come, with the digest that it must have.
     pub(super) fn new(digest: Option<BodyDigest>, deadline: Instant) -> Self {
         let signed = digest.map(|digest| Signed { check: Some(digest.begin()), digest, held: BytesMut::new() });
-        Self { deadline, seen: 0, signed }
+        Self { deadline, seen: 0, signed, filled: None, is_over: false }
+    }
+
+    /// The same, with another one to go on in its place.
+    pub(super) fn replaced_by(self, filled: Option<Filled>) -> Self {
+        Self { filled, ..self }
     }
 
     /// Begins anew: another attempt sends the body from its beginning.
     pub(super) fn restart(&mut self) {
         self.seen = 0;
+        self.is_over = false;
         if let Some(signed) = &mut self.signed {
             signed.check = Some(signed.digest.begin());
             signed.held.clear();
@@ -55,7 +66,13 @@ impl Body {
         }
         // A chunk that is none is the end for Pingora, whatever it says besides.
         let is_end = is_end || chunk.is_none();
-        self.signed.as_mut().map_or(Ok(()), |signed| signed.take(chunk, is_end))
+        self.signed.as_mut().map_or(Ok(()), |signed| signed.take(chunk, is_end))?;
+        if let Some(filled) = &self.filled {
+            // All of it at the end, whatever came before: what came has been judged by then. Never none, which would end the body.
+            let is_last = is_end && !mem::replace(&mut self.is_over, true);
+            *chunk = Some(if is_last { filled.bytes().clone() } else { Bytes::new() });
+        }
+        Ok(())
     }
 }
 
@@ -141,6 +158,30 @@ mod tests {
         let long = "x".repeat(100);
         let mut chunk = Some(Bytes::from(long));
         assert_eq!(body.take(&mut chunk, true, 100), Err(Denial::BodyTooLarge));
+    }
+
+    #[test]
+    fn a_body_with_a_secret_goes_on_once_and_after_the_clients_was_found_to_be_right() {
+        let mut headers = http::HeaderMap::new();
+        headers.insert("content-type", http::HeaderValue::from_static("application/json"));
+        let filled = crate::inject::testing::filled(&headers, "__API_KEY__", "s3cr3t");
+        let digest = BodyDigest::parse(HELLO.as_bytes()).expect("a digest");
+        for (digest, last, want) in [
+            (None, "lo", Ok(())),
+            (Some(digest.clone()), "lo", Ok(())),
+            (Some(digest), "lx", Err(Denial::Unauthenticated(AuthnFault::Digest))),
+        ] {
+            let mut body = Body::new(digest, Instant::now()).replaced_by(filled.clone());
+            for _ in 0..2 {
+                let passed = if want.is_ok() { "s3cr3t" } else { "" };
+                assert_eq!(pass(&mut body, &[Some("hel"), Some(last)]), (passed.to_owned(), want));
+                assert!(
+                    want.is_err() || pass(&mut body, &[None]) == (String::new(), Ok(())),
+                    "told twice that it ended"
+                );
+                body.restart();
+            }
+        }
     }
 
     #[test]

@@ -155,6 +155,7 @@ async fn permit(
     let token = own.map(|own| own.mint(&permit, now).map(|value| (own.header().clone(), value))).transpose()?;
 
     let body = Body::new(proof.body, draft.lapped() + route.body_timeout);
+    let body = body.replaced_by(injection.as_ref().and_then(|injection| injection.filled().cloned()));
     let mut admission = Admission::new(route, permit, view.path.clone(), injection, slots, websocket, body);
     admission.identity_token = token;
     admission.line = line;

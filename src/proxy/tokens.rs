@@ -180,6 +180,7 @@ impl Call<'_> {
             Denial::Malformed(_)
             | Denial::HeadTooLarge
             | Denial::BodyTooLarge
+            | Denial::BodyForm
             | Denial::TimedOut(_)
             | Denial::Misdirected
             | Denial::NoRoute

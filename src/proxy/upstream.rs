@@ -15,6 +15,10 @@ use super::scrub;
 use crate::domain::RequestId;
 use crate::inject::{Head, Injection};
 
+/// What a client computes of its body, besides the length.
+const OF_THE_CLIENTS: [&str; 6] =
+    ["transfer-encoding", "content-digest", "repr-digest", "digest", "content-md5", "trailer"];
+
 /// Makes the head of an admitted exchange ready for its target. Repeatable: every attempt starts from the client's head.
 pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, head: &mut RequestHeader) -> Result<()> {
     // A head has fewer names than there are to look for.
@@ -45,6 +49,13 @@ pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, h
     };
     for (name, value) in injection.headers() {
         head.insert_header(name.clone(), value.clone())?;
+    }
+    if let Some(filled) = injection.filled() {
+        // Its length is known now, however the client's was told; what was computed of the client's is true no more.
+        head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(filled.bytes().len()))?;
+        for name in OF_THE_CLIENTS {
+            head.remove_header(name);
+        }
     }
     if let Some(cookies) = injection.cookies(head.headers.get_all(header::COOKIE).iter()) {
         head.insert_header(header::COOKIE, cookies)?;

@@ -209,6 +209,7 @@ fn every_code_of_a_denial_is_told() {
         Denial::Malformed(HttpFault::Method),
         Denial::HeadTooLarge,
         Denial::BodyTooLarge,
+        Denial::BodyForm,
         Denial::TimedOut(TimedOut::Head),
         Denial::Misdirected,
         Denial::NoRoute,

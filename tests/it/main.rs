@@ -16,6 +16,7 @@ mod botocore;
 mod check;
 mod clock;
 mod cluster;
+mod credential_body;
 mod credential_path;
 mod demo;
 mod documents;

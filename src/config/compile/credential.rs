@@ -9,7 +9,7 @@ use super::{Compiled, Compiler};
 use crate::config::file::{AwsCredential, CredentialTable, SeveralCredential, Text};
 use crate::crypto::sigv4::is_s3;
 use crate::domain::Name;
-use crate::inject::{AwsPayload, AwsSettings, Credential, Method, PathTemplate, Piece};
+use crate::inject::{AwsPayload, AwsSettings, Credential, Method, PathTemplate, Piece, Placeholder};
 use crate::target::Target;
 use crate::vault::{Slot, Vault};
 
@@ -58,6 +58,12 @@ impl Compiler<'_, '_> {
                 let template = PathTemplate::parse(table.template.get_ref());
                 let template = self.report.take(table.template.span(), template, "write one such as `/bot{secret}`");
                 (table.target, self.piece(template.map(Method::Path), &table.secret, vaults))
+            }
+            CredentialTable::Body(table) => {
+                let placeholder = Placeholder::parse(table.placeholder.get_ref());
+                let placeholder =
+                    self.report.take(table.placeholder.span(), placeholder, "write one such as `__API_KEY__`");
+                (table.target, self.piece(placeholder.map(Method::Body), &table.secret, vaults))
             }
             CredentialTable::Several(table) => {
                 let pieces = self.several(span, &table, vaults);

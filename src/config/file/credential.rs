@@ -24,6 +24,8 @@ pub(in crate::config) enum CredentialTable {
     Cookie(CookieCredential),
     /// A segment of the path.
     Path(PathCredential),
+    /// In place of a text in a small JSON or form body.
+    Body(BodyCredential),
     /// Several headers, query parameters and cookies at once.
     Several(SeveralCredential),
     /// AWS Signature Version 4: requests are signed, and the key's secret is never sent.
@@ -93,6 +95,20 @@ pub(in crate::config) struct PathCredential {
     pub(in crate::config) secret: Text,
     /// What is put behind the target's base path and in front of the path that is asked for, such as `"/bot{secret}"`.
     pub(in crate::config) template: Text,
+}
+
+/// `[credential.NAME.body]`. Bodies of less than 64 KiB are taken, and read before anything is sent. Whoever may call can have the secret put
+/// anywhere in a body, where the target may keep it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct BodyCredential {
+    /// The only target it is sent to.
+    pub(in crate::config) target: Text,
+    /// The secret, as `vault:path`.
+    pub(in crate::config) secret: Text,
+    /// The text that the secret is put in place of, wherever it stands in a body of `application/json` or
+    /// `application/x-www-form-urlencoded`: 8 to 64 letters, digits, `_`, `-` and `.`, such as `__API_KEY__`.
+    pub(in crate::config) placeholder: Text,
 }
 
 /// `[credential.NAME.several]`. Each secret is named as `vault:path`.

@@ -112,6 +112,10 @@ probe = { path = "/me" }
 target = "x"
 secret = "directory:key"
 template = "/bot{secret}"
+[credential.body.body]
+target = "x"
+secret = "directory:key"
+placeholder = "__API_KEY__"
 [credential.hmac.hmac]
 target = "x"
 secret = "directory:key"

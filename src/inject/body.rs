@@ -1,0 +1,277 @@
+//! A secret in place of a text that the client leaves for it in a small body, for APIs that take it nowhere else.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use memchr::memmem;
+use zeroize::Zeroizing;
+
+use super::content::Content;
+use crate::domain::Denial;
+
+/// The text that the secret is put in place of, such as `__API_KEY__`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Placeholder(String);
+
+/// Why a text is no placeholder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlaceholderFault {
+    /// So short that it could stand there by chance, or too long.
+    Length,
+    /// It holds what JSON or forms may spell in more than one way.
+    Character,
+}
+
+/// A placeholder with its secret.
+pub(super) struct Filling {
+    placeholder: Placeholder,
+    json: Zeroizing<String>,
+    form: Zeroizing<String>,
+}
+
+/// A body with the secret in it, which is sent in place of the client's. `Debug` does not show it.
+#[derive(Clone)]
+pub struct Filled(Bytes);
+
+/// How large a body may become, in bytes: many placeholders and a long secret must not make much of little.
+const MAX_FILLED: usize = 64 * 1024;
+
+impl Placeholder {
+    /// The shortest, in characters.
+    pub const SHORTEST: usize = 8;
+    /// The longest.
+    pub const LONGEST: usize = 64;
+
+    /// Takes a text as a placeholder.
+    ///
+    /// # Errors
+    /// A [`PlaceholderFault`] naming the rule that is broken.
+    pub fn parse(text: &str) -> Result<Self, PlaceholderFault> {
+        if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) {
+            return Err(PlaceholderFault::Character);
+        }
+        let is_sized = (Self::SHORTEST..=Self::LONGEST).contains(&text.len());
+        if is_sized { Ok(Self(text.to_owned())) } else { Err(PlaceholderFault::Length) }
+    }
+}
+
+impl Filling {
+    /// None for a secret that is no text, which JSON cannot hold.
+    pub(super) fn new(placeholder: Placeholder, secret: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(secret).ok().filter(|text| !text.is_empty())?;
+        let quoted = Zeroizing::new(serde_json::to_string(text).ok()?);
+        let json = Zeroizing::new(quoted.strip_prefix('"')?.strip_suffix('"')?.to_owned());
+        let mut form = Zeroizing::new(String::with_capacity(3 * secret.len()));
+        form.extend(form_urlencoded::byte_serialize(secret));
+        Some(Self { placeholder, json, form })
+    }
+
+    /// The secret as it is spelled in bodies.
+    pub(super) fn spellings(&self) -> [&[u8]; 2] {
+        [self.json.as_bytes(), self.form.as_bytes()]
+    }
+
+    /// What to send in place of the client's body; none where there is no body or no placeholder in it.
+    pub(super) fn fill(&self, content: &Content<'_>) -> Result<Option<Filled>, Denial> {
+        let body = match content.body {
+            _ if !content.has_body => return Ok(None),
+            Some(body) => body.bytes(),
+            // Whoever fills bodies has them read before.
+            None => return Err(Denial::Internal),
+        };
+        if body.is_empty() {
+            return Ok(None);
+        }
+        let secret = match Form::of(content.headers).ok_or(Denial::BodyForm)? {
+            Form::Json => &self.json,
+            Form::UrlEncoded => &self.form,
+        };
+        let placeholder = self.placeholder.0.as_bytes();
+        let count = memmem::find_iter(body, placeholder).count();
+        if count == 0 {
+            return Ok(None);
+        }
+        let room = body.len() - count * placeholder.len() + count.saturating_mul(secret.len());
+        if room > MAX_FILLED {
+            return Err(Denial::BodyTooLarge);
+        }
+        // With all the room it needs, it is never moved and leaves no copies.
+        let mut filled = Zeroizing::new(Vec::with_capacity(room));
+        let mut from = 0;
+        for at in memmem::find_iter(body, placeholder) {
+            filled.extend_from_slice(&body[from..at]);
+            filled.extend_from_slice(secret.as_bytes());
+            from = at + placeholder.len();
+        }
+        filled.extend_from_slice(&body[from..]);
+        Ok(Some(Filled(Bytes::from_owner(filled))))
+    }
+}
+
+impl Filled {
+    /// The body.
+    pub fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Filled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// What a body is, of those in which it is known how a secret is spelled.
+enum Form {
+    Json,
+    UrlEncoded,
+}
+
+impl Form {
+    /// None for all others, and where it is not told once and clearly.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+        if !codings.all(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity")) {
+            return None;
+        }
+        let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+        let (Some(only), None) = (types.next(), types.next()) else { return None };
+        let mut parts = only.to_str().ok()?.split(';').map(str::trim);
+        let essence = parts.next()?;
+        let is_utf8 = |parameter: &str| {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        };
+        if !parts.all(is_utf8) {
+            return None;
+        }
+        match essence {
+            json if json.eq_ignore_ascii_case("application/json") => Some(Self::Json),
+            form if form.eq_ignore_ascii_case("application/x-www-form-urlencoded") => Some(Self::UrlEncoded),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for PlaceholderFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Length => "a placeholder has 8 to 64 characters",
+            Self::Character => {
+                "a placeholder is of letters, digits, `_`, `-` and `.`, which JSON and forms leave as they are"
+            }
+        })
+    }
+}
+
+impl std::error::Error for PlaceholderFault {}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::inject::ReadBody;
+
+    const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
+    const FORM: &[(&str, &str)] = &[("content-type", "application/x-www-form-urlencoded")];
+    const SECRET: &str = "a\"b\\c&d=e f+\u{e9}\n";
+
+    /// What is sent in place of a body; the body itself where it is left alone.
+    fn sent(fields: &[(&'static str, &str)], body: &str, secret: &str) -> Result<String, Denial> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_str(value).expect("a value"));
+        }
+        let read = ReadBody::new(body.as_bytes().to_vec());
+        let content = Content { headers: &headers, has_body: true, body: Some(&read) };
+        let placeholder = Placeholder::parse("__API_KEY__").expect("a placeholder");
+        let filled = Filling::new(placeholder, secret.as_bytes()).expect("a text").fill(&content)?;
+        let bytes = filled.as_ref().map_or(read.bytes(), Filled::bytes);
+        Ok(String::from_utf8(bytes.to_vec()).expect("UTF-8"))
+    }
+
+    #[test]
+    fn the_secret_is_spelled_as_the_body_has_it() {
+        for (fields, body, want) in [
+            (JSON, r#"{"k":"__API_KEY__","q":1}"#, "{\"k\":\"a\\\"b\\\\c&d=e f+\u{e9}\\n\",\"q\":1}"),
+            (
+                FORM,
+                "q=1&k=__API_KEY__&r=__API_KEY__",
+                "q=1&k=a%22b%5Cc%26d%3De+f%2B%C3%A9%0A&r=a%22b%5Cc%26d%3De+f%2B%C3%A9%0A",
+            ),
+            (JSON, r#"{"k":"__API_KEY_"}"#, r#"{"k":"__API_KEY_"}"#),
+            (FORM, "k=_%5FAPI_KEY__", "k=_%5FAPI_KEY__"),
+            (JSON, "", ""),
+        ] {
+            assert_eq!(sent(fields, body, SECRET).as_deref(), Ok(want), "{body}");
+        }
+        let doubled = sent(JSON, "\"__API_KEY____API_KEY__\"", "__API_KEY__x");
+        assert_eq!(doubled.as_deref(), Ok("\"__API_KEY__x__API_KEY__x\""), "what was put in is not looked at again");
+    }
+
+    #[test]
+    fn bodies_of_which_nobody_knows_how_they_are_read_are_refused() {
+        for (fields, is_known) in [
+            (&[("content-type", "Application/JSON; charset=\"UTF-8\"")][..], true),
+            (&[("content-type", "application/json;charset=utf-8;x=y")], true),
+            (&[("content-type", "application/json"), ("content-encoding", "identity")], true),
+            (&[], false),
+            (&[("content-type", "text/plain")], false),
+            (&[("content-type", "application/json-patch+json")], false),
+            (&[("content-type", "multipart/form-data; boundary=x")], false),
+            (&[("content-type", "application/json; charset=utf-16")], false),
+            (&[("content-type", "application/json; charset")], false),
+            (&[("content-type", "application/json"), ("content-type", "text/plain")], false),
+            (&[("content-type", "application/json, text/plain")], false),
+            (&[("content-type", "application/json"), ("content-encoding", "gzip")], false),
+            (
+                &[("content-type", "application/json"), ("content-encoding", "identity"), ("content-encoding", "br")],
+                false,
+            ),
+        ] {
+            // Whether or not there is something to put in.
+            for body in ["[\"__API_KEY__\"]", "[]"] {
+                let sent = sent(fields, body, "s3cr3t");
+                assert_eq!(sent.is_ok(), is_known, "{fields:?} {sent:?}");
+                assert!(is_known || sent == Err(Denial::BodyForm), "{fields:?} {sent:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn little_does_not_become_much() {
+        let body = "__API_KEY__".repeat(1_000);
+        assert_eq!(sent(FORM, &body, &"x".repeat(65)).map(|sent| sent.len()), Ok(65_000));
+        assert_eq!(sent(FORM, &body, &"x".repeat(66)), Err(Denial::BodyTooLarge));
+        assert_eq!(sent(JSON, &body, &"\0".repeat(11)), Err(Denial::BodyTooLarge), "as it is spelled");
+    }
+
+    #[test]
+    fn what_was_not_read_is_not_forwarded() {
+        let headers = HeaderMap::new();
+        let filling = Filling::new(Placeholder::parse("__API_KEY__").expect("a placeholder"), b"x").expect("a text");
+        let filled = |has_body| filling.fill(&Content { headers: &headers, has_body, body: None });
+        assert_eq!(filled(true).err(), Some(Denial::Internal));
+        assert!(matches!(filled(false), Ok(None)));
+    }
+
+    #[test]
+    fn only_texts_are_put_in_bodies_and_only_plain_words_stand_for_them() {
+        use PlaceholderFault::{Character, Length};
+        let placeholder = || Placeholder::parse("__API_KEY__").expect("a placeholder");
+        assert!(Filling::new(placeholder(), b"\xff\xfe").is_none() && Filling::new(placeholder(), b"").is_none());
+        for (text, want) in [
+            ("", Length),
+            ("__KEY__", Length),
+            (&*"x".repeat(65), Length),
+            ("{{API_KEY}}", Character),
+            ("$API_KEY_", Character),
+            ("API KEY 1", Character),
+            ("__SCHL\u{dc}SSEL__", Character),
+        ] {
+            assert_eq!(Placeholder::parse(text), Err(want), "{text}");
+        }
+    }
+}
