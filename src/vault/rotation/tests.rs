@@ -1,3 +1,5 @@
+//! Rotations step by step: by the clock, across processes, and back.
+
 use super::turn::share;
 use super::*;
 use crate::crypto::MasterKey;
