@@ -8,7 +8,9 @@ mod identity;
 mod identity_token;
 mod method;
 pub mod needles;
+mod own;
 mod path;
+mod prepared;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -20,9 +22,11 @@ use zeroize::Zeroizing;
 use crate::authz::Permit;
 use crate::crypto::sigv4::{self, Payload, Upload};
 use crate::domain::{Denial, HttpFault, Name, Secret, Unavailable};
-use crate::vault::{Rotation, Slot};
+use crate::vault::{Rotation, Slot, Vault};
 use method::{Part, names};
 use needles::Needles;
+use own::Own;
+use prepared::Prepared;
 
 pub use crate::crypto::sigv4::Head;
 pub use aws::{AwsPayload, AwsSettings};
@@ -32,6 +36,7 @@ pub use hmac::{HmacEncoding, HmacSettings, KeyEncoding, SignedTemplate, SigningF
 pub use identity::{IdentityHeader, TemplateFault};
 pub use identity_token::{IdentityToken, Issuer, IssuerSettings, TYPE as IDENTITY_TOKEN_TYPE};
 pub use method::Method;
+pub use own::SecretTemplate;
 pub use path::{PathTemplate, PathTemplateFault};
 
 /// A configured credential: named secrets, how they are put on a request, and the one target they may be sent to.
@@ -43,6 +48,8 @@ pub struct Credential {
     prepared: ArcSwapOption<Prepared>,
     warned: Mutex<Option<Instant>>,
     rotation: OnceLock<Arc<Rotation>>,
+    /// Where each principal has a secret of their own, for which the one piece has none.
+    own: Option<Own>,
 }
 
 /// How often it is told at most that a secret came back.
@@ -70,38 +77,6 @@ pub struct Injection {
     filled: Option<Filled>,
 }
 
-/// The secrets in the form in which they are sent, kept until one of them changes.
-struct Prepared {
-    /// Of all secrets, in their order.
-    versions: Vec<u64>,
-    parts: Vec<Part>,
-    needles: Arc<Needles>,
-}
-
-impl Prepared {
-    /// What is sent in place of the body.
-    fn fill(&self, content: &Content<'_>) -> Result<Option<Filled>, Denial> {
-        for part in &self.parts {
-            match part {
-                Part::Body(filling) => return filling.fill(content),
-                Part::Header(..)
-                | Part::Query { .. }
-                | Part::Cookie { .. }
-                | Part::Path(_)
-                | Part::Aws(_)
-                | Part::Hmac(_) => {}
-            }
-        }
-        Ok(None)
-    }
-}
-
-impl std::fmt::Debug for Prepared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
 impl Credential {
     /// A credential for requests to `target`, made of these pieces.
     pub fn new(name: Name, target: Name, pieces: Vec<Piece>) -> Self {
@@ -112,6 +87,35 @@ impl Credential {
             prepared: ArcSwapOption::empty(),
             warned: Mutex::default(),
             rotation: OnceLock::new(),
+            own: None,
+        }
+    }
+
+    /// One whose secret is each principal's own, at a place in this vault.
+    pub fn of_principals(
+        name: Name,
+        target: Name,
+        method: Method,
+        vault: Arc<Vault>,
+        template: SecretTemplate,
+    ) -> Self {
+        let piece = Piece { method, secrets: Vec::new() };
+        Self { own: Some(Own::new(vault, template)), ..Self::new(name, target, vec![piece]) }
+    }
+
+    /// Where each principal's own secret is, where each has one.
+    pub fn template(&self) -> Option<&SecretTemplate> {
+        self.own.as_ref().map(Own::template)
+    }
+
+    /// It as it is for whoever has this permit: with their own secret, where each has one. Waits where that was not read before.
+    ///
+    /// # Errors
+    /// [`Unavailable::Credential`] where there can be none for them.
+    pub async fn of(self: &Arc<Self>, permit: &Permit) -> Result<Arc<Self>, Denial> {
+        match &self.own {
+            None => Ok(Arc::clone(self)),
+            Some(own) => own.find(self, permit.principal()).await,
         }
     }
 
@@ -207,6 +211,9 @@ impl Credential {
     /// [`Unavailable::Credential`] when a vault has no such secret now, or one that cannot be sent in this form; [`HttpFault::Upload`] for a
     /// body that cannot be signed again; [`Denial::BodyForm`] and [`Denial::BodyTooLarge`] for one that no secret can be put in.
     pub fn acquire(&self, _permit: &Permit, now: Instant, content: &Content<'_>) -> Result<Injection, Denial> {
+        if self.own.is_some() {
+            return Err(UNAVAILABLE);
+        }
         let prepared = match self.prepared.load_full() {
             Some(prepared) if self.is_current(&prepared, now)? => prepared,
             _ => self.prepare(now)?,

@@ -142,8 +142,9 @@ async fn permit(
 
     // Before any connection to the upstream: a request without its credential must not open one.
     let content = Content { headers: view.headers, has_body: view.has_body, body: body.as_ref() };
+    let own = own_credential(&route, &permit).await?;
     let acquire = |credential: &Arc<Credential>| credential.acquire(&permit, draft.lapped(), &content);
-    let injection = route.credential.as_ref().map(acquire).transpose()?;
+    let injection = own.as_ref().or(route.credential.as_ref()).map(acquire).transpose()?;
     draft.acquired(injection.as_ref());
     let session = permit.principal().session.as_ref();
     if permit.grant().is_some() || session.is_some_and(|session| session.bounds.uses.is_some()) {
@@ -160,6 +161,14 @@ async fn permit(
     admission.identity_token = token;
     admission.line = line;
     Ok(Decision::Forward(Box::new(admission)))
+}
+
+/// The credential of this principal alone, on a route where each has one. Nobody else waits, nor is anything allocated for them.
+async fn own_credential(route: &Route, permit: &Permit) -> Result<Option<Arc<Credential>>, Denial> {
+    match route.credential.as_ref().filter(|credential| credential.template().is_some()) {
+        Some(credential) => Box::pin(credential.of(permit)).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// The permit, by a rule that allows the request, or one that would with a grant, and the grant that the caller has.

@@ -98,6 +98,7 @@ impl Vaults {
     pub fn status(&self) -> Vec<SlotStatus> {
         let now = Instant::now();
         let slots = self.0.in_use().into_iter().flat_map(|vault| vault.slots.in_use());
+        let slots = slots.filter(|slot| !slot.is_own());
         let mut status: Vec<_> = slots.map(|slot| slot.status(now)).collect();
         status.sort_by(|a, b| a.name.cmp(&b.name));
         status
@@ -110,7 +111,8 @@ pub struct Vault {
     name: Name,
     max_stale: Duration,
     provider: Provider,
-    slots: Retained<String, Slot>,
+    /// By their paths, and whether they are principals' own.
+    slots: Retained<(String, bool), Slot>,
     rotations: Retained<(RotationSettings, String), Rotation>,
     /// Held during a pass.
     pass: Mutex<()>,
@@ -132,14 +134,25 @@ impl Vault {
     /// The slot of the secret at this path: the same one while somebody uses it. A new one is read before this returns (blocking file I/O),
     /// unless somebody would have to be asked: that is for [`Vaults::prime`]. Whether there is a secret, its [`Slot::load`] says.
     pub fn slot(&self, path: &str) -> Arc<Slot> {
-        self.slot_at(path, Instant::now())
+        self.slot_at(path, false, Instant::now())
     }
 
-    fn slot_at(&self, path: &str, now: Instant) -> Arc<Slot> {
-        let Ok(slot) = self.slots.get(path.to_owned(), |path| {
+    /// The same of one principal: whether the gateway is ready does not hang on it.
+    pub fn own_slot(&self, path: &str) -> Arc<Slot> {
+        self.slot_at(path, true, Instant::now())
+    }
+
+    /// Whether two paths can never mean the same secret here.
+    pub fn tells_paths_apart(&self) -> bool {
+        self.provider.tells_paths_apart()
+    }
+
+    fn slot_at(&self, path: &str, is_own: bool, now: Instant) -> Arc<Slot> {
+        let Ok(slot) = self.slots.get((path.to_owned(), is_own), |(path, is_own)| {
             let name = SecretRef { vault: self.name.clone(), path: path.clone() };
             let slot = Slot::new(name, self.max_stale, now);
             let slot = if self.provider.can_renew() { slot.renewable() } else { slot };
+            let slot = if *is_own { slot.own() } else { slot };
             if !self.provider.is_remote() {
                 slot.refresh(&self.provider.pass(), now);
             }

@@ -144,6 +144,20 @@ impl Provider {
         }
     }
 
+    /// Whether two paths can never mean the same secret.
+    pub(super) fn tells_paths_apart(&self) -> bool {
+        match self {
+            // All but letters and digits are one character there.
+            Self::Environment { .. } => false,
+            Self::SealedFile { .. }
+            | Self::Directory { .. }
+            | Self::Hashicorp(_)
+            | Self::SecretsManager(_)
+            | Self::Command(_)
+            | Self::Oauth2(_) => true,
+        }
+    }
+
     /// Whether another value can be had for the asking.
     pub(super) fn can_renew(&self) -> bool {
         match self {

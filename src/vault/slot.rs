@@ -33,6 +33,10 @@ pub struct Slot {
     seen: Mutex<Option<Mark>>,
     /// Where another value can be had for the asking: what tells that somebody wants one.
     doubts: Option<Doubts>,
+    /// Told of each look.
+    looked: Notify,
+    /// Whether it is one principal's own: whether the gateway is ready does not hang on it.
+    is_own: bool,
 }
 
 /// What is known of a value that was not taken.
@@ -42,8 +46,6 @@ struct Doubts {
     is_wanted: AtomicBool,
     /// When one was wanted last.
     last: Mutex<Option<Instant>>,
-    /// Told of each look.
-    looked: Notify,
 }
 
 /// Another value is had no more often, however often one is not taken: whoever can bring that about must not be able to have a server asked
@@ -82,12 +84,44 @@ impl Slot {
     /// A slot that has not been read yet.
     pub(super) fn new(name: SecretRef, max_stale: Duration, now: Instant) -> Self {
         let held = ArcSwap::from_pointee(Held { version: 0, secret: None, fault: None, ends: None });
-        Self { name, max_stale, created: now, confirmed: AtomicU64::new(0), held, seen: Mutex::new(None), doubts: None }
+        Self {
+            name,
+            max_stale,
+            created: now,
+            confirmed: AtomicU64::new(0),
+            held,
+            seen: Mutex::new(None),
+            doubts: None,
+            looked: Notify::new(),
+            is_own: false,
+        }
     }
 
     /// The same, of which another value can be had for the asking.
     pub(super) fn renewable(self) -> Self {
         Self { doubts: Some(Doubts::default()), ..self }
+    }
+
+    /// The same of one principal.
+    pub(super) fn own(self) -> Self {
+        Self { is_own: true, ..self }
+    }
+
+    pub(super) fn is_own(&self) -> bool {
+        self.is_own
+    }
+
+    /// Waits until it was looked for once, or for so long.
+    pub async fn read_within(&self, patience: Duration) {
+        let until = tokio::time::Instant::now() + patience;
+        loop {
+            let looked = self.looked.notified();
+            tokio::pin!(looked);
+            looked.as_mut().enable();
+            if !self.is_unread() || tokio::time::timeout_at(until, looked).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Whether another value than that of this version is there, after having asked for one where that may help: for whoever was told that
@@ -98,7 +132,7 @@ impl Slot {
         }
         let Some(doubts) = &self.doubts else { return false };
         let until = tokio::time::Instant::now() + DOUBT_WAITS;
-        let looked = doubts.looked.notified();
+        let looked = self.looked.notified();
         tokio::pin!(looked);
         looked.as_mut().enable();
         if !doubts.begin(Instant::now()) {
@@ -109,7 +143,7 @@ impl Slot {
             if tokio::time::timeout_at(until, looked.as_mut()).await.is_err() {
                 break;
             }
-            looked.set(doubts.looked.notified());
+            looked.set(self.looked.notified());
             looked.as_mut().enable();
         }
         self.version() != version
@@ -175,8 +209,8 @@ impl Slot {
         self.look(pass, &mut seen, now);
         if let Some(doubts) = self.doubts.as_ref().filter(|_| is_wanted) {
             doubts.is_wanted.store(false, Ordering::Release);
-            doubts.looked.notify_waiters();
         }
+        self.looked.notify_waiters();
     }
 
     fn look(&self, pass: &Pass<'_>, seen: &mut Option<Mark>, now: Instant) {

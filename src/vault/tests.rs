@@ -45,7 +45,7 @@ impl Fixture {
     }
 
     fn slot(&self, path: &str) -> Arc<Slot> {
-        self.vault.slot_at(path, self.start)
+        self.vault.slot_at(path, false, self.start)
     }
 
     /// What the slot gives after a pass so many seconds after the start.

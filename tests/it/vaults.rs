@@ -300,3 +300,59 @@ allow = [{ role = "reader" }]
     assert!(began.elapsed() < Duration::from_millis(2500), "at once, not when it is too old");
     assert!(!scene.gateway.log().contains("leaked-by-stderr"));
 }
+
+#[test]
+fn each_principal_has_a_secret_of_their_own_and_nobody_anothers() {
+    let vault = Vault::start();
+    let own = |name: &str| {
+        let document = json!({"data": {"token": format!("token-of-{name}")}, "metadata": {"version": 1}});
+        vault.with(|state| state.documents.insert(format!("secret/data/users/{name}/corp"), document));
+    };
+    let tables = tables(&vault, "")
+        .replace("hv:secret/stripe#key", "hv:secret/users/{principal.id}/{principal.authenticator}#token");
+    let (issuer, upstream) = (Issuer::start(), Upstream::echo());
+    ["ada", "kim", "eve"].iter().for_each(|name| own(name));
+    let gateway = Gateway::start(|site| {
+        site.write("secret-id", "secret-id\n");
+        config(site, &issuer, &upstream, &Extra { tables: &tables, ..Extra::default() })
+    });
+    let scene = Scene { issuer, upstream, gateway, bare: Default::default() };
+    let get = |who: &str| {
+        let bearer = format!("Bearer {}", scene.token_of(who, &["reader"]));
+        scene.gateway.get("/kv/x", &[("Host", "api.test"), ("Authorization", &bearer)])
+    };
+    // Many at once, each for the first time.
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..30)
+            .map(|n| scope.spawn(move || (["ada", "kim", "eve"][n % 3], get(["ada", "kim", "eve"][n % 3]))))
+            .collect();
+        all.into_iter().map(|one| one.join().expect("no panic")).collect()
+    });
+    for (who, answer) in &answers {
+        assert_eq!(answer.status(), 200, "{who}");
+        assert!(!answer.text().contains("token-of-"), "it does not come back");
+    }
+    let seen = scene.upstream.requests();
+    let sent = |who: &str| {
+        let value = format!("Bearer token-of-{who}");
+        seen.iter().filter(|request| request.header("authorization") == Some(&value)).count()
+    };
+    assert_eq!(["ada", "kim", "eve"].map(sent), [10; 3]);
+
+    // Who has none gets nobody's, and makes the gateway no less ready; nor does an id that would lead elsewhere.
+    let asked = vault.asked("secret/data/users/ada/corp");
+    for who in ["bob", "../kim", "ada/corp#token", "ada%2f", "-ada", ".", "ada\u{e9}"] {
+        let refused = get(who);
+        assert_eq!((refused.status(), code(&refused)), (503, "unavailable".to_owned()), "{who}");
+        assert_eq!(scene.record_of(&refused)["detail"], "credential", "{who}");
+    }
+    assert_eq!(scene.upstream.requests().len(), 30);
+    assert_eq!(scene.gateway.admin_get("/ready").status(), 200);
+    assert!(!scene.gateway.status()["secrets"].to_string().contains("users/"));
+    own("bob");
+    eventually("he has one now", || (get("bob").status() == 200).then_some(()));
+    eventually("they are kept fresh", || (vault.asked("secret/data/users/ada/corp") > asked).then_some(()));
+    vault.with(|state| state.documents.remove("secret/data/users/ada/corp"));
+    eventually("hers is gone", || (get("ada").status() == 503).then_some(()));
+    assert_eq!(get("kim").status(), 200);
+}

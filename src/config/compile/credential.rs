@@ -9,7 +9,7 @@ use super::{Compiled, Compiler};
 use crate::config::file::{AwsCredential, CredentialTable, SeveralCredential, Text};
 use crate::crypto::sigv4::is_s3;
 use crate::domain::Name;
-use crate::inject::{AwsPayload, AwsSettings, Credential, Method, PathTemplate, Piece, Placeholder};
+use crate::inject::{AwsPayload, AwsSettings, Credential, Method, PathTemplate, Piece, Placeholder, SecretTemplate};
 use crate::target::Target;
 use crate::vault::{Slot, Vault};
 
@@ -28,6 +28,13 @@ const RESERVED_HEADERS: [&str; 11] = [
     "content-type",
 ];
 
+/// What a credential is made of.
+enum What {
+    Pieces(Vec<Piece>),
+    /// The secret is each principal's own.
+    Own(Method, Arc<Vault>, SecretTemplate),
+}
+
 impl Compiler<'_, '_> {
     pub(super) fn credential(
         &mut self,
@@ -36,7 +43,7 @@ impl Compiler<'_, '_> {
         vaults: &Compiled<Arc<Vault>>,
         targets: &Compiled<Arc<Target>>,
     ) -> Option<Arc<Credential>> {
-        let (target, pieces) = match table {
+        let (target, what) = match table {
             CredentialTable::Bearer(table) => (table.target, self.piece(Some(Method::Bearer), &table.secret, vaults)),
             CredentialTable::Basic(table) => {
                 let method = self.basic(&table.username);
@@ -67,16 +74,16 @@ impl Compiler<'_, '_> {
             }
             CredentialTable::Several(table) => {
                 let pieces = self.several(span, &table, vaults);
-                (table.target, pieces)
+                (table.target, pieces.map(What::Pieces))
             }
             CredentialTable::Oauth2(table) => {
                 let token = self.oauth2(name, &table, vaults);
                 let piece = token.map(|token| vec![Piece { method: Method::Bearer, secrets: vec![token] }]);
-                (table.target, piece)
+                (table.target, piece.map(What::Pieces))
             }
             CredentialTable::AwsSigv4(table) => {
                 let piece = self.aws(&table, vaults);
-                (table.target, piece.map(|piece| vec![piece]))
+                (table.target, piece.map(|piece| What::Pieces(vec![piece])))
             }
             CredentialTable::Hmac(table) => {
                 let method = self.hmac(&table);
@@ -84,12 +91,39 @@ impl Compiler<'_, '_> {
             }
         };
         let target = self.find(targets, &target).map(|target| target.settings().name.clone());
-        Some(Arc::new(Credential::new(name.clone(), target?, pieces?)))
+        let (name, target) = (name.clone(), target?);
+        Some(Arc::new(match what? {
+            What::Pieces(pieces) => Credential::new(name, target, pieces),
+            What::Own(method, vault, template) => Credential::of_principals(name, target, method, vault, template),
+        }))
     }
 
-    fn piece(&mut self, method: Option<Method>, secret: &Text, vaults: &Compiled<Arc<Vault>>) -> Option<Vec<Piece>> {
+    fn piece(&mut self, method: Option<Method>, secret: &Text, vaults: &Compiled<Arc<Vault>>) -> Option<What> {
+        if SecretTemplate::is_one(secret.get_ref()) {
+            let (vault, template) = self.own_secret(secret, vaults)?;
+            return Some(What::Own(method?, vault, template));
+        }
         let secret = self.secret(secret, vaults);
-        Some(vec![Piece { method: method?, secrets: vec![secret?] }])
+        Some(What::Pieces(vec![Piece { method: method?, secrets: vec![secret?] }]))
+    }
+
+    /// The place of a secret that each principal has one of their own at.
+    fn own_secret(&mut self, text: &Text, vaults: &Compiled<Arc<Vault>>) -> Option<(Arc<Vault>, SecretTemplate)> {
+        let cure = "write `vault:path` with `{principal.id}` in the path, and `{principal.authenticator}` with a `/` between them";
+        let (vault, path) = text.get_ref().split_once(':').unwrap_or_default();
+        let template = SecretTemplate::parse(path).ok_or("no place of a principal's own secret");
+        let template = self.report.take(text.span(), template, cure)?;
+        let Some(vault) = vaults.by_name.get(vault) else {
+            self.report.add(text.span(), "what stands before `:` names no vault", "add `[vault.NAME.KIND]`");
+            return None;
+        };
+        let vault = Arc::clone(vault.as_ref()?);
+        if !vault.tells_paths_apart() {
+            let cure = "use another kind of vault";
+            self.report.add(text.span(), "in the environment, two principals could have the same variable", cure);
+            return None;
+        }
+        Some((vault, template))
     }
 
     fn several(
@@ -106,8 +140,11 @@ impl Compiler<'_, '_> {
             self.report.add(span, "a credential puts something on requests", "name `headers`, `query` or `cookies`");
             return None;
         }
-        let pieces: Vec<_> = all.into_iter().map(|(method, secret)| self.piece(method, secret, vaults)).collect();
-        Some(pieces.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
+        let pieces = all.into_iter().map(|(method, secret)| {
+            let secret = self.secret(secret, vaults);
+            Some(Piece { method: method?, secrets: vec![secret?] })
+        });
+        pieces.collect::<Vec<_>>().into_iter().collect()
     }
 
     fn aws(&mut self, table: &AwsCredential, vaults: &Compiled<Arc<Vault>>) -> Option<Piece> {

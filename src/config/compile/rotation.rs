@@ -31,24 +31,24 @@ impl Compiler<'_, '_> {
                 self.report.take(written.span(), percent, "write how many of a hundred")
             }
         };
+        let every = self.every(table.every.as_ref());
+        let patience = self.up_to(table.patience.as_ref(), 60, 3600, "a target takes a new secret within 1h");
+        let watch = self.up_to(table.watch.as_ref(), 300, 24 * 3600, "what it answers is watched for 1s to 24h");
+        let grace = self.up_to(table.grace.as_ref(), 3600, 30 * 24 * 3600, "an old secret is kept for 30 days at most");
+        let timeout = self.up_to(table.timeout.as_ref(), 30, 300, "a program takes 5m at most");
+        let credential = Arc::clone(self.find(credentials, &table.credential)?);
         let settings = RotationSettings {
             name: name.clone(),
-            credential: Name::parse(table.credential.get_ref()).ok()?,
-            every: self.every(table.every.as_ref())?,
-            patience: self.up_to(table.patience.as_ref(), 60, 3600, "a target takes a new secret within 1h")?,
-            watch: self.up_to(table.watch.as_ref(), 300, 24 * 3600, "what it answers is watched for 1s to 24h")?,
-            grace: self.up_to(
-                table.grace.as_ref(),
-                3600,
-                30 * 24 * 3600,
-                "an old secret is kept for 30 days at most",
-            )?,
-            timeout: self.up_to(table.timeout.as_ref(), 30, 300, "a program takes 5m at most")?,
+            credential: credential.name().clone(),
+            every: every?,
+            patience: patience?,
+            watch: watch?,
+            grace: grace?,
+            timeout: timeout?,
             source: source?,
             retire: retire?,
             max_refused: max_refused?,
         };
-        let credential = Arc::clone(self.find(credentials, &table.credential)?);
         let target = targets.by_name.get(credential.target().as_str())?.clone()?;
         let secret = credential.only_secret().map(|slot| slot.name().clone());
         let vault = secret.as_ref().and_then(|secret| vaults.by_name.get(secret.vault.as_str())?.as_ref());

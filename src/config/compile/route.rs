@@ -204,6 +204,16 @@ impl Compiler<'_, '_> {
             self.report.add(text.span(), message, "name a credential of this route's target");
             return None;
         }
+        let is_one_authenticator = match table.authn.get_ref().as_slice() {
+            [only] => only.get_ref() != SESSIONS,
+            _ => false,
+        };
+        if !is_one_authenticator && credential.template().is_some_and(|own| !own.tells_authenticators_apart()) {
+            let cure = "put `{principal.authenticator}` into the path of its secret";
+            let message = "an id that two authenticators know would lead to one secret, and may be two principals";
+            self.report.add(text.span(), message, cure);
+            return None;
+        }
         Some(Some(credential))
     }
 

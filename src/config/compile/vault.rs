@@ -10,6 +10,7 @@ use crate::config::file::{HashicorpTable, SealedFileTable, Text, VaultTable};
 use crate::config::read::Entries;
 use crate::config::values::{Period, Spanned};
 use crate::domain::{Name, SecretRef};
+use crate::inject::SecretTemplate;
 use crate::net::{Client, ClientSettings};
 use crate::vault::{CommandSettings, HashicorpSettings, KeySource, Kind, Login, Settings, Slot, Vault};
 
@@ -182,6 +183,11 @@ impl Compiler<'_, '_> {
 
     /// The slot of a secret named as `vault:path`.
     pub(super) fn secret(&mut self, text: &Text, vaults: &Compiled<Arc<Vault>>) -> Option<Arc<Slot>> {
+        if SecretTemplate::is_one(text.get_ref()) {
+            let cure = "name one secret; those of principals can be named in credentials of one secret";
+            self.report.add(text.span(), "here no principal is known whose secret it could be", cure);
+            return None;
+        }
         let reference = self.reference(text)?;
         if let Some(vault) = vaults.by_name.get(reference.vault.as_str()) {
             return Some(vault.as_ref()?.slot(&reference.path));

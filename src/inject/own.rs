@@ -1,0 +1,218 @@
+//! Secrets of principals' own: each is read when its principal first comes, and kept while they go on coming.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ahash::RandomState;
+use dashmap::DashMap;
+
+use super::{Credential, Method, Piece, UNAVAILABLE};
+use crate::domain::{Denial, Principal, SecretRef};
+use crate::vault::Vault;
+
+/// Where a principal's own secret is in a vault: a path in which `{principal.id}` and `{principal.authenticator}` stand for theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretTemplate(Vec<Part>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Id,
+    Authenticator,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Field(Field),
+}
+
+/// The secrets of principals' own, of one credential.
+#[derive(Debug)]
+pub(super) struct Own {
+    vault: Arc<Vault>,
+    template: SecretTemplate,
+    held: DashMap<String, Held, RandomState>,
+    swept: Mutex<Instant>,
+}
+
+#[derive(Debug)]
+struct Held {
+    credential: Arc<Credential>,
+    used: Instant,
+}
+
+/// So many principals have their secret held at once; more are refused.
+const MOST: usize = 10_000;
+/// A secret that nobody came for this long is not read any more.
+const KEPT: Duration = Duration::from_secs(600);
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
+/// How long the first request of a principal waits for their secret.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl SecretTemplate {
+    /// The fields that a path may name.
+    pub const FIELDS: [&str; 2] = ["{principal.id}", "{principal.authenticator}"];
+
+    /// Whether this path is meant as one.
+    pub fn is_one(path: &str) -> bool {
+        path.contains(['{', '}'])
+    }
+
+    /// Reads a path with fields; none where it names others, or has no id in it, so that it would be everybody's.
+    pub fn parse(path: &str) -> Option<Self> {
+        let (mut parts, mut rest) = (Vec::new(), path);
+        while let Some((literal, behind)) = rest.split_once('{') {
+            let (field, behind) = behind.split_once('}')?;
+            let field = match field {
+                "principal.id" => Field::Id,
+                "principal.authenticator" => Field::Authenticator,
+                _ => return None,
+            };
+            // With what may stand in fields between them, `a-b` and `c` would be what `a` and `b-c` are.
+            let is_apart = literal.contains('/') || !parts.iter().any(|part| matches!(part, Part::Field(_)));
+            parts.extend(Some(literal).filter(|text| !text.is_empty()).map(|text| Part::Literal(text.to_owned())));
+            parts.push(Part::Field(field));
+            rest = behind;
+            if !is_apart {
+                return None;
+            }
+        }
+        parts.extend(Some(rest).filter(|text| !text.is_empty()).map(|text| Part::Literal(text.to_owned())));
+        let is_sound = |part: &Part| match part {
+            Part::Literal(text) => !text.contains('}'),
+            Part::Field(_) => true,
+        };
+        let is_own = parts.contains(&Part::Field(Field::Id));
+        (is_own && parts.iter().all(is_sound)).then_some(Self(parts))
+    }
+
+    /// Whether the same id of two authenticators leads to two secrets.
+    pub fn tells_authenticators_apart(&self) -> bool {
+        self.0.contains(&Part::Field(Field::Authenticator))
+    }
+
+    /// The path of this principal's secret; none where it could be read as another one.
+    fn fill(&self, principal: &Principal) -> Option<String> {
+        let mut path = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Literal(text) => path.push_str(text),
+                Part::Field(Field::Id) => path.push_str(clean(&principal.id)?),
+                Part::Field(Field::Authenticator) => path.push_str(clean(principal.authenticator.as_str())?),
+            }
+        }
+        SecretRef::parse(&format!("own:{path}")).ok().map(|reference| reference.path)
+    }
+}
+
+/// A text that is itself in any path, and no more than a part of a segment: nothing that ends a segment, names a field, climbs, is an option
+/// of a program, or is spelled in two ways.
+fn clean(text: &str) -> Option<&str> {
+    let is_clean = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@' | b'+');
+    let is_begun = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    (is_begun && text.len() <= 128 && text.bytes().all(is_clean)).then_some(text)
+}
+
+impl Own {
+    pub(super) fn new(vault: Arc<Vault>, template: SecretTemplate) -> Self {
+        Self { vault, template, held: DashMap::default(), swept: Mutex::new(Instant::now()) }
+    }
+
+    pub(super) fn template(&self) -> &SecretTemplate {
+        &self.template
+    }
+
+    /// The credential with this principal's secret, which is read where that was not done before.
+    ///
+    /// # Errors
+    /// [`crate::domain::Unavailable::Credential`] where they can have none; never another's.
+    pub(super) async fn find(&self, of: &Credential, principal: &Principal) -> Result<Arc<Credential>, Denial> {
+        let Some(path) = self.template.fill(principal) else {
+            log::warn!(credential = of.name.as_str(); "a principal's id cannot stand in the path of a secret");
+            return Err(UNAVAILABLE);
+        };
+        let now = Instant::now();
+        if let Some(mut held) = self.held.get_mut(&path) {
+            held.used = now;
+            return Ok(Arc::clone(&held.credential));
+        }
+        self.sweep(now);
+        if self.held.len() >= MOST {
+            log::error!(credential = of.name.as_str(); "more principals come at once than their secrets can be held");
+            return Err(UNAVAILABLE);
+        }
+        let (vault, place) = (Arc::clone(&self.vault), path.clone());
+        let read = tokio::task::spawn_blocking(move || vault.own_slot(&place)).await;
+        let slot = read.map_err(|_| Denial::Internal)?;
+        slot.read_within(PATIENCE).await;
+        let Some(Piece { method, .. }) = of.pieces.first() else { return Err(Denial::Internal) };
+        let pieces = vec![Piece { method: Method::clone(method), secrets: vec![slot] }];
+        let credential = Arc::new(Credential::new(of.name.clone(), of.target.clone(), pieces));
+        // Whoever was first with it meanwhile has the same slot.
+        let held = self.held.entry(path).or_insert(Held { credential, used: now });
+        Ok(Arc::clone(&held.credential))
+    }
+
+    fn sweep(&self, now: Instant) {
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.saturating_duration_since(*swept) >= SWEEP_EVERY {
+            *swept = now;
+            self.held.retain(|_, held| now.saturating_duration_since(held.used) < KEPT);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Name, PrincipalKind};
+
+    #[test]
+    fn a_template_leads_to_one_secret_of_each_principal_or_to_none() {
+        let principal = |id: &str| {
+            let corp = Name::parse("corp").expect("a name");
+            Principal::new(corp, PrincipalKind::Human, id.to_owned())
+        };
+        let template = SecretTemplate::parse("kv/users/{principal.id}/{principal.authenticator}#token").expect("one");
+        assert!(template.tells_authenticators_apart());
+        for (id, want) in [
+            ("ada", Some("kv/users/ada/corp#token")),
+            ("ada@example.com", Some("kv/users/ada@example.com/corp#token")),
+            ("A.d-a_1+x", Some("kv/users/A.d-a_1+x/corp#token")),
+            ("", None),
+            (".", None),
+            ("..", None),
+            (".hidden", None),
+            ("-rf", None),
+            ("a/b", None),
+            ("a/../b", None),
+            ("a%2fb", None),
+            ("a#b", None),
+            ("a b", None),
+            ("a\\b", None),
+            ("a:b", None),
+            ("a?b", None),
+            ("a\u{e9}", None),
+            ("a\0", None),
+            (&"a".repeat(129), None),
+        ] {
+            assert_eq!(template.fill(&principal(id)).as_deref(), want, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_template_that_is_everybodys_or_means_two_things_is_none() {
+        for path in [
+            "kv/users",
+            "kv/{principal.authenticator}",
+            "kv/{principal.name}",
+            "kv/{principal.id",
+            "kv/principal.id}/{principal.id}",
+            "kv/{principal.authenticator}{principal.id}",
+            "kv/{principal.authenticator}-{principal.id}",
+        ] {
+            assert_eq!(SecretTemplate::parse(path), None, "{path}");
+        }
+        assert!(!SecretTemplate::parse("{principal.id}").expect("one").tells_authenticators_apart());
+    }
+}

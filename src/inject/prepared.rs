@@ -1,0 +1,41 @@
+//! Secrets in the form in which they are sent.
+
+use std::sync::Arc;
+
+use super::body::Filled;
+use super::content::Content;
+use super::method::Part;
+use super::needles::Needles;
+use crate::domain::Denial;
+
+/// The secrets in the form in which they are sent, kept until one of them changes.
+pub(super) struct Prepared {
+    /// Of all secrets, in their order.
+    pub(super) versions: Vec<u64>,
+    pub(super) parts: Vec<Part>,
+    pub(super) needles: Arc<Needles>,
+}
+
+impl Prepared {
+    /// What is sent in place of the body.
+    pub(super) fn fill(&self, content: &Content<'_>) -> Result<Option<Filled>, Denial> {
+        for part in &self.parts {
+            match part {
+                Part::Body(filling) => return filling.fill(content),
+                Part::Header(..)
+                | Part::Query { .. }
+                | Part::Cookie { .. }
+                | Part::Path(_)
+                | Part::Aws(_)
+                | Part::Hmac(_) => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
