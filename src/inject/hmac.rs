@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::content::ReadBody;
 use super::method::sensitive;
-use super::sigv4::{Fault, Head};
+use crate::crypto::sigv4::{Fault, Head};
 use crate::crypto::{MacAlgorithm, MacKey};
 use crate::domain::{Secret, hex};
 

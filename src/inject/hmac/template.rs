@@ -6,8 +6,8 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, header};
 
 use super::super::content::ReadBody;
-use super::super::sigv4::Head;
 use crate::crypto::sha256;
+use crate::crypto::sigv4::Head;
 use crate::domain::hex;
 
 /// What is signed, such as `{time}.{method}.{target}.{body_sha256}`.
