@@ -38,6 +38,7 @@ need_test_tools() {
   need_python || say "botocore and moto could not be installed: their tests are skipped"
   command -v faketime >/dev/null || (install_packages faketime) || say "faketime could not be installed: its tests are skipped"
   need_provider || say "the OpenID provider could not be installed: its tests are skipped"
+  need_rvault || say "RustyVault could not be installed: its tests are skipped"
 }
 
 # The OpenID provider of tests/provider, in target/provider; installed again when its lock file has changed.
@@ -60,6 +61,21 @@ need_python() (
   mkdir -p target && python3 -m venv target/python &&
     target/python/bin/pip install -q --disable-pip-version-check -r tests/python/requirements.txt &&
     cp tests/python/requirements.txt target/python/installed.txt
+)
+
+# A real server of Vault's API, in target/rvault, or where CLAVIGER_RVAULT says that it is; it takes minutes to compile.
+need_rvault() (
+  set +e
+  local version=0.2.1
+  [ -z "${CLAVIGER_RVAULT:-}" ] || return 0
+  grep -qs "rusty_vault $version " target/rvault/.crates.toml && return 0
+  if [ "${RVAULT:-0}" != 1 ]; then
+    say "skipped: RustyVault not installed (RVAULT=1 or --full installs it)"
+    return 0
+  fi
+  pkg-config --exists openssl 2>/dev/null || (install_packages pkg-config libssl-dev) || return 1
+  say "cargo install rusty_vault"
+  cargo install --locked --quiet --version "$version" --root target/rvault rusty_vault
 )
 
 install_packages() {

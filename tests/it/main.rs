@@ -40,6 +40,7 @@ mod resources;
 mod revocation;
 mod roles;
 mod rotation;
+mod rusty_vault;
 mod samples;
 mod scrub;
 mod secrets_manager;

@@ -19,6 +19,7 @@ pub(crate) mod python;
 pub(crate) mod raw;
 pub(crate) mod redis;
 pub(crate) mod relay;
+pub(crate) mod rusty_vault;
 pub(crate) mod scene;
 pub(crate) mod setup;
 pub(crate) mod signer;
