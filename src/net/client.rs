@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{ACCEPT, CACHE_CONTROL};
-use reqwest::{Certificate, Response, Url, redirect};
+use reqwest::{Certificate, ClientBuilder, Identity, Response, Url, redirect};
+use zeroize::Zeroizing;
 
 use super::resolver::{LOOPBACK, Resolver, is_localhost};
 use super::{Egress, NetError};
@@ -75,19 +76,23 @@ impl Client {
     /// # Errors
     /// [`NetError::Authorities`] and [`NetError::Setup`].
     pub fn new(settings: ClientSettings) -> Result<Self, NetError> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("claviger/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .timeout(settings.timeout)
-            .connect_timeout(settings.connect_timeout)
-            .dns_resolver(Arc::new(Resolver::new(Arc::new(settings.egress.clone()))));
-        if let Some(pem) = &settings.authorities {
-            let authorities = Certificate::from_pem_bundle(pem.as_bytes()).ok().filter(|found| !found.is_empty());
-            builder = builder.tls_certs_only(authorities.ok_or(NetError::Authorities)?);
-        }
-        let http = builder.build().map_err(|_| NetError::Setup)?;
+        let http = builder(&settings)?.build().map_err(|_| NetError::Setup)?;
+        Ok(Self { settings, http })
+    }
+
+    /// The same, which shows a certificate of its own to servers that ask for one: PEM, as its key. What the TLS library makes of the key
+    /// is not wiped.
+    ///
+    /// # Errors
+    /// [`NetError::Identity`] and those of [`Self::new`].
+    pub fn showing(settings: ClientSettings, certificate: &[u8], key: &[u8]) -> Result<Self, NetError> {
+        // One buffer that never grows, so that nothing of the key is left behind; the last key in it counts.
+        let mut both = Zeroizing::new(Vec::with_capacity(certificate.len() + 1 + key.len()));
+        both.extend_from_slice(certificate);
+        both.push(b'\n');
+        both.extend_from_slice(key);
+        let identity = Identity::from_pem(&both).map_err(|_| NetError::Identity)?;
+        let http = builder(&settings)?.identity(identity).build().map_err(|_| NetError::Identity)?;
         Ok(Self { settings, http })
     }
 
@@ -171,6 +176,20 @@ impl Client {
         }
         Ok(body.freeze())
     }
+}
+
+fn builder(settings: &ClientSettings) -> Result<ClientBuilder, NetError> {
+    let builder = reqwest::Client::builder()
+        .user_agent(concat!("claviger/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        .timeout(settings.timeout)
+        .connect_timeout(settings.connect_timeout)
+        .dns_resolver(Arc::new(Resolver::new(Arc::new(settings.egress.clone()))));
+    let Some(pem) = &settings.authorities else { return Ok(builder) };
+    let authorities = Certificate::from_pem_bundle(pem.as_bytes()).ok().filter(|found| !found.is_empty());
+    Ok(builder.tls_certs_only(authorities.ok_or(NetError::Authorities)?))
 }
 
 pub(super) fn parse(url: &str) -> Result<Url, NetError> {

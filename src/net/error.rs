@@ -9,6 +9,8 @@ use super::resolver::Forbidden;
 pub enum NetError {
     /// The additional certificate authorities are not PEM certificates.
     Authorities,
+    /// The client certificate and its key are no PEM, or do not belong together.
+    Identity,
     /// The TLS library could not be set up.
     Setup,
     /// The text is no absolute URL with a host, or it holds user information.
@@ -65,6 +67,7 @@ impl fmt::Display for NetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Authorities => "the additional certificate authorities are not PEM certificates",
+            Self::Identity => "the client certificate and its key are no PEM, or do not belong together",
             Self::Setup => "TLS could not be set up",
             Self::Url => "not an absolute URL with a host and without user information",
             Self::Scheme => "only https is allowed there",

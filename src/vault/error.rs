@@ -37,6 +37,8 @@ pub enum VaultError {
     Sealed(OpenError),
     /// The server cannot be asked.
     Call(NetError),
+    /// The file or variable with what is needed to log in at the server cannot be read.
+    LoginUnreadable(io::ErrorKind),
     /// The server does not let this gateway read it.
     Refused,
     /// No call can be signed: an access key of AWS is not there, or is none.
@@ -84,6 +86,9 @@ impl fmt::Display for VaultError {
             }
             Self::AccessKey => {
                 "the vault is not asked: `access_key`, `secret` or `session_token` cannot be had, or is nothing that AWS gives out"
+            }
+            Self::LoginUnreadable(kind) => {
+                return write!(f, "the file or variable with which to log in at the vault cannot be read: {kind}");
             }
             Self::NoToken => {
                 "the authorization server refuses: look at `client_id`, its secret or key, `grant`, `scope`, `audience` and `resource`"

@@ -107,6 +107,15 @@ impl ReadError {
         }
     }
 
+    /// The error of a file with something to log in with.
+    pub(super) fn of_login(self) -> VaultError {
+        VaultError::LoginUnreadable(match self {
+            Self::Io(error) => error.kind(),
+            Self::NotAFile | Self::TooLarge => io::ErrorKind::InvalidData,
+            Self::Exposed => io::ErrorKind::PermissionDenied,
+        })
+    }
+
     /// The error of a file that holds a master key.
     pub(super) fn of_key(self) -> VaultError {
         match self {

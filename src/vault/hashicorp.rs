@@ -1,6 +1,7 @@
 //! HashiCorp Vault and OpenBao: what is read there, for how long it holds, and when it is renewed.
 
 mod api;
+mod shown;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
@@ -63,6 +64,17 @@ pub enum Login {
         role: String,
         /// A file with the service account's token.
         token_file: PathBuf,
+    },
+    /// By the method of TLS certificates.
+    Cert {
+        /// Where the method is mounted.
+        mount: String,
+        /// The role; without one, the server looks for one that takes the certificate.
+        role: Option<String>,
+        /// A PEM file with the certificate, and those between it and its authority.
+        certificate: PathBuf,
+        /// A PEM file with its key. Both are read again when the files changed, at the next login or when the server cannot be called.
+        key: PathBuf,
     },
 }
 

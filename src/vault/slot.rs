@@ -322,6 +322,7 @@ fn is_final(fault: VaultError) -> bool {
         | VaultError::Sealed(_)
         | VaultError::SealedContent
         | VaultError::Call(_)
+        | VaultError::LoginUnreadable(_)
         | VaultError::Refused
         | VaultError::AccessKey
         | VaultError::NoToken

@@ -10,9 +10,10 @@ use serde_json::json;
 
 use crate::support::{
     eventually,
-    gateway::Gateway,
+    gateway::{Gateway, Site},
     issuer::Issuer,
     scene::{Extra, Scene, code, config},
+    tls::{Authority, Identity},
     upstream::Upstream,
     vault::Vault,
 };
@@ -240,6 +241,90 @@ fn what_is_given_for_a_time_is_renewed_replaced_and_given_back() {
         "nothing is left behind that was had for this process"
     );
     assert!(vault.requests().iter().all(|request| request.header("authorization").is_none()));
+}
+
+/// A gateway that logs in with a certificate, which these make: `clients` vouch for it, `servers` for the server.
+fn scene_by_certificate(vault: &Vault, servers: &Authority, client: &Identity, cert: &str) -> Scene {
+    let (issuer, upstream) = (Issuer::start(), Upstream::echo());
+    let tables = tables(vault, "").replace(
+        "app_role = { role_id = \"role\", secret_id_file = \"secret-id\" }",
+        &format!("ca = \"ca.pem\"\ncert = {{ certificate = \"client.pem\", key = \"client.key\", {cert} }}"),
+    );
+    let gateway = Gateway::spawn(|site| {
+        site.write("ca.pem", servers.pem());
+        show(site, client);
+        config(site, &issuer, &upstream, &Extra { tables: &tables, ..Extra::default() })
+    });
+    let scene = Scene { issuer, upstream, gateway, bare: Default::default() };
+    let headers = [("Host", "api.test"), ("Authorization", &*scene.bearer())];
+    eventually("it serves", || scene.gateway.try_get("/api/x", &headers).filter(|answer| answer.status() == 200));
+    scene
+}
+
+/// Puts a certificate and its key where the gateway looks for them.
+fn show(site: &Site, client: &Identity) {
+    site.write("client.key", client.key_pem());
+    site.write("client.pem", client.certificate_pem());
+}
+
+#[test]
+fn a_certificate_logs_in_and_its_successor_is_shown_when_it_is_there() {
+    let (servers, clients, next) = (Authority::new("servers"), Authority::new("clients"), Authority::new("next"));
+    let server = servers.server(&["127.0.0.1"]);
+    let vault = Vault::start_tls(clients.serving(&server, true));
+    document(&vault, KEY);
+    let first = clients.client("gateway", &[]);
+    let scene = scene_by_certificate(&vault, &servers, &first, "role = \"gateway\"");
+    let shown = || vault.server().certificates().pop();
+    assert_eq!(seen(&scene, "/kv/x", "authorization"), Some(format!("Bearer {KEY}")));
+    assert_eq!((shown(), vault.asked("auth/cert/login")), (Some(first.der()), 1));
+    // The token is over: whoever logs in shows what is there now.
+    let second = clients.client("gateway", &[]);
+    show(scene.gateway.site(), &second);
+    vault.with(|state| state.tokens.clear());
+    eventually("the second is shown", || (shown() == Some(second.der())).then_some(()));
+    eventually("it logs in", || (vault.asked("auth/cert/login") == 2).then_some(()));
+    // Nobody takes the second any more, so that nothing can be asked.
+    vault.server().change_tls(next.serving(&server, true));
+    eventually("`max_stale` is over", || (scene.get("/kv/x").status() == 503).then_some(()));
+    let third = next.client("gateway", &[]);
+    // In between there are a certificate and a key that do not belong together.
+    scene.gateway.site().write("client.pem", third.certificate_pem());
+    eventually("that is told", || {
+        let status = scene.gateway.status();
+        status["secrets"].to_string().contains("do not belong together").then_some(())
+    });
+    show(scene.gateway.site(), &third);
+    eventually("the third is shown", || (scene.get("/kv/x").status() == 200).then_some(()));
+    assert_eq!((shown(), vault.asked("auth/cert/login")), (Some(third.der()), 2), "the token is good still");
+    let (log, key) = (scene.gateway.log(), third.key_pem());
+    let line = key.lines().nth(1).expect("a key");
+    assert!(!log.contains(line) && !log.contains("hvs."), "{log}");
+}
+
+#[test]
+fn a_certificate_that_is_not_taken_refuses_what_needs_it_and_says_why() {
+    let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
+    let server = servers.server(&["127.0.0.1"]);
+    let (good, bad) = (clients.client("gateway", &[]), Authority::new("strangers").client("gateway", &[]));
+    let cases = [
+        ("role = \"gateway\"", &bad, "the vault cannot be asked"),
+        ("role = \"another\"", &good, "does not let this gateway read it"),
+        ("mount = \"nowhere\"", &good, "does not let this gateway read it"),
+    ];
+    for (cert, client, want) in cases {
+        let vault = Vault::start_tls(clients.serving(&server, true));
+        document(&vault, KEY);
+        let scene = scene_by_certificate(&vault, &servers, client, cert);
+        assert_eq!(scene.get("/kv/x").status(), 503, "{cert}");
+        let status = scene.gateway.status();
+        assert!(status["secrets"].to_string().contains(want), "{cert}: {status}");
+        fs::remove_file(scene.gateway.site().path("client.key")).expect("our file");
+        eventually("that it is gone is told", || {
+            let status = scene.gateway.status();
+            status["secrets"].to_string().contains("with which to log in at the vault cannot be read").then_some(())
+        });
+    }
 }
 
 #[test]

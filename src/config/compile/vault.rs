@@ -111,26 +111,7 @@ impl Compiler<'_, '_> {
     ) -> Option<HashicorpSettings> {
         let url = table.url.get_ref();
         let client = self.client_of((table.url.span(), url), table.ca.as_ref(), timeout)?;
-        let mount = |given: &Option<String>, default: &str| given.clone().unwrap_or_else(|| default.to_owned());
-        let login = match (&table.token_file, &table.token_env, &table.app_role, &table.kubernetes) {
-            (Some(file), None, None, None) => Login::TokenFile(self.path(file)),
-            (None, Some(variable), None, None) => Login::TokenEnv(variable.clone()),
-            (None, None, Some(role), None) => Login::AppRole {
-                mount: mount(&role.mount, "approle"),
-                role_id: role.role_id.clone(),
-                secret_id_file: self.path(&role.secret_id_file),
-            },
-            (None, None, None, Some(role)) => Login::Kubernetes {
-                mount: mount(&role.mount, "kubernetes"),
-                role: role.role.clone(),
-                token_file: self.path(role.token_file.as_deref().unwrap_or(SERVICE_ACCOUNT)),
-            },
-            _ => {
-                let cure = "write exactly one of `token_file`, `token_env`, `app_role`, `kubernetes`";
-                self.report.add(span, "a server's token comes from one place", cure);
-                return None;
-            }
-        };
+        let login = self.login(span, table)?;
         let kv2 = table.kv2.clone().unwrap_or_else(|| vec!["secret".to_owned()]);
         let kv2 = kv2.iter().map(|mount| mount.trim_matches('/').to_owned()).collect();
         Some(HashicorpSettings { url: url.clone(), namespace: table.namespace.clone(), kv2, login, refresh, client })
@@ -153,6 +134,40 @@ impl Compiler<'_, '_> {
         let made = self.report.take(place_of_ca, Client::new(client.clone()), "name a PEM file of authorities")?;
         self.report.take(place, made.check(url), "write an https URL, or http on loopback")?;
         Some(client)
+    }
+
+    fn login(&mut self, span: Range<usize>, table: &HashicorpTable) -> Option<Login> {
+        let mount = |given: &Option<String>, default: &str| given.clone().unwrap_or_else(|| default.to_owned());
+        match (&table.token_file, &table.token_env, &table.app_role, &table.kubernetes, &table.cert) {
+            (Some(file), None, None, None, None) => Some(Login::TokenFile(self.path(file))),
+            (None, Some(variable), None, None, None) => Some(Login::TokenEnv(variable.clone())),
+            (None, None, Some(role), None, None) => Some(Login::AppRole {
+                mount: mount(&role.mount, "approle"),
+                role_id: role.role_id.clone(),
+                secret_id_file: self.path(&role.secret_id_file),
+            }),
+            (None, None, None, Some(role), None) => Some(Login::Kubernetes {
+                mount: mount(&role.mount, "kubernetes"),
+                role: role.role.clone(),
+                token_file: self.path(role.token_file.as_deref().unwrap_or(SERVICE_ACCOUNT)),
+            }),
+            (None, None, None, None, Some(cert)) if is_https(table.url.get_ref()) => Some(Login::Cert {
+                mount: mount(&cert.mount, "cert"),
+                role: cert.role.clone(),
+                certificate: self.path(&cert.certificate),
+                key: self.path(&cert.key),
+            }),
+            (None, None, None, None, Some(_)) => {
+                let cure = "write an https URL, or log in otherwise";
+                self.report.add(table.url.span(), "a certificate is shown over TLS alone", cure);
+                None
+            }
+            _ => {
+                let cure = "write exactly one of `token_file`, `token_env`, `app_role`, `kubernetes`, `cert`";
+                self.report.add(span, "a server's token comes from one place", cure);
+                None
+            }
+        }
     }
 
     fn max_stale(&mut self, span: Range<usize>, written: Option<Period>) -> Option<Duration> {
@@ -206,4 +221,8 @@ impl Compiler<'_, '_> {
         let cure = "add `[vault.NAME.KIND]`; if this is the secret itself, put it into a vault";
         self.report.add(text.span(), "what stands before `:` names no vault", cure);
     }
+}
+
+fn is_https(url: &str) -> bool {
+    url.split_once(':').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("https"))
 }

@@ -59,7 +59,7 @@ pub(in crate::config) struct DirectoryTable {
 }
 
 /// `[vault.NAME.hashicorp]`. A secret is named `NAME:MOUNT/PATH#FIELD`; without a field it is `value`. The token comes from exactly one of
-/// `token_file`, `token_env`, `app_role`, `kubernetes`.
+/// `token_file`, `token_env`, `app_role`, `kubernetes`, `cert`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct HashicorpTable {
@@ -80,6 +80,8 @@ pub(in crate::config) struct HashicorpTable {
     pub(in crate::config) app_role: Option<AppRoleTable>,
     /// The role of Kubernetes that logs in. Default: another source.
     pub(in crate::config) kubernetes: Option<KubernetesRoleTable>,
+    /// The TLS client certificate that logs in. Default: another source.
+    pub(in crate::config) cert: Option<CertTable>,
     /// How often a secret without a lease is read again, 1s to 1h. Default `30s`.
     pub(in crate::config) refresh: Option<Spanned<Period>>,
     /// How long one call may take, at most 30s. Default `5s`.
@@ -135,6 +137,21 @@ pub(in crate::config) struct SecretsManagerTable {
     pub(in crate::config) timeout: Option<Spanned<Period>>,
     /// How long the last good value serves while the server cannot be asked. Default `5m`.
     pub(in crate::config) max_stale: Option<Period>,
+}
+
+/// The method of TLS certificates. The certificate is shown at every call. The files are read again when they changed, at the next login or
+/// when the server cannot be called.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct CertTable {
+    /// A PEM file with the certificate, and those between it and its authority.
+    pub(in crate::config) certificate: String,
+    /// A PEM file with its key.
+    pub(in crate::config) key: String,
+    /// The role. Default: the one that the server finds for the certificate.
+    pub(in crate::config) role: Option<String>,
+    /// Where the method is mounted. Default `cert`.
+    pub(in crate::config) mount: Option<String>,
 }
 
 /// `[vault.NAME.command]`. The program prints one secret and ends with 0; 44 says that there is none. It has no more of the environment than

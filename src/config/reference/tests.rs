@@ -76,6 +76,9 @@ kubernetes = { role = "x" }
 region = "eu-central-1"
 access_key = "directory:id"
 secret = "directory:key"
+[vault.cert.hashicorp]
+url = "https://vault.example.com"
+cert = { certificate = "x", key = "x" }
 [vault.command.command]
 program = ["/bin/true"]
 [target.x]

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::shown::Shown;
 use super::{HashicorpSettings, Login, secret};
 use crate::domain::Secret;
 use crate::net::{Answer, Client, NetError, Question};
@@ -23,6 +24,7 @@ use crate::vault::provider::lasting;
 pub(super) struct Api {
     settings: HashicorpSettings,
     client: Result<Client, NetError>,
+    shown: Option<Shown>,
     token: Option<Token>,
     /// How often a token was had: what was leased with one ends with it.
     pub(super) logins: u64,
@@ -90,7 +92,7 @@ const PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'?').add(b'#').add(b'%').add(b'
 /// When it is tried again to renew a token.
 const RENEW_AGAIN: Duration = Duration::from_secs(5);
 /// The longest file with something to log in with, in bytes.
-const MAX_FILE: usize = 64 * 1024;
+pub(super) const MAX_FILE: usize = 64 * 1024;
 
 impl Document {
     /// One of its fields.
@@ -103,7 +105,8 @@ impl Document {
 impl Api {
     pub(super) fn new(settings: HashicorpSettings) -> Self {
         let client = Client::new(settings.client.clone());
-        Self { settings, client, token: None, logins: 0 }
+        let shown = Shown::by(&settings.login);
+        Self { settings, client, shown, token: None, logins: 0 }
     }
 
     /// What is at a path: its mount, and the path below it.
@@ -166,8 +169,23 @@ impl Api {
                 self.keep_token().await?;
                 self.ask_with_token(method, path, body).await
             }
+            // A certificate that is over is refused before anything is asked, and its successor may be there.
+            Err(VaultError::Call(NetError::Connect | NetError::Interrupted))
+                if self.shown.as_ref().is_some_and(Shown::has_changed) =>
+            {
+                self.show()?;
+                self.ask_with_token(method, path, body).await
+            }
             other => other,
         }
+    }
+
+    /// Shows the certificate that is in the files now, where it is others than before. The token is kept: what is leased hangs on it.
+    fn show(&mut self) -> Result<(), VaultError> {
+        if let Some(shown) = self.shown.as_mut().filter(|shown| shown.has_changed()) {
+            self.client = Ok(shown.client(&self.settings.client)?);
+        }
+        Ok(())
     }
 
     async fn is_refused(&self) -> bool {
@@ -201,11 +219,13 @@ impl Api {
         Ok(())
     }
 
-    async fn log_in(&self) -> Result<Token, VaultError> {
+    async fn log_in(&mut self) -> Result<Token, VaultError> {
+        self.show()?;
         let (path, body) = match &self.settings.login {
             Login::TokenFile(path) => return self.given(read_file(path)?).await,
             Login::TokenEnv(name) => {
-                let value = std::env::var(name).map_err(|_| VaultError::KeyUnreadable(std::io::ErrorKind::NotFound))?;
+                let value =
+                    std::env::var(name).map_err(|_| VaultError::LoginUnreadable(std::io::ErrorKind::NotFound))?;
                 return self.given(secret(value.trim())).await;
             }
             Login::AppRole { mount, role_id, secret_id_file } => {
@@ -216,9 +236,14 @@ impl Api {
                 let jwt = read_file(token_file)?;
                 (format!("auth/{mount}/login"), json!({ "role": role, "jwt": text(&jwt)? }))
             }
+            Login::Cert { mount, role, .. } => {
+                let named = role.as_ref().map_or_else(|| json!({}), |role| json!({ "name": role }));
+                (format!("auth/{mount}/login"), named)
+            }
         };
         let body = match self.ask(Method::POST, &path, Some(body), None).await {
-            Err(VaultError::Call(NetError::Status(400))) => return Err(VaultError::Refused),
+            // A method that is not there says nothing of secrets.
+            Err(VaultError::NotFound | VaultError::Call(NetError::Status(400))) => return Err(VaultError::Refused),
             other => other?,
         };
         body.auth.map(|auth| Token::of(&auth, true)).ok_or(VaultError::Answer)
@@ -285,7 +310,7 @@ fn renew_at(seconds: u64) -> Option<Instant> {
 }
 
 fn read_file(path: &Path) -> Result<Secret, VaultError> {
-    let (mut content, _) = files::read(path, MAX_FILE, Access::Any).map_err(files::ReadError::of_key)?;
+    let (mut content, _) = files::read(path, MAX_FILE, Access::Any).map_err(files::ReadError::of_login)?;
     Ok(Secret::new(std::mem::take(&mut *content)).trim_line_end())
 }
 

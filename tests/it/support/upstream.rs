@@ -36,7 +36,7 @@ type Answer = dyn Fn(&Message, &mut Wire<'_>) -> io::Result<Then> + Send + Sync;
 
 struct Shared {
     answer: Box<Answer>,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Mutex<Option<Arc<ServerConfig>>>,
     closing: AtomicBool,
     seen: Mutex<Seen>,
 }
@@ -47,6 +47,8 @@ struct Seen {
     bytes: Vec<Vec<u8>>,
     /// Requests in order of arrival, with their connection.
     requests: Vec<(usize, Message)>,
+    /// The certificates that clients showed, in order.
+    certificates: Vec<Vec<u8>>,
     /// A second handle of each open connection.
     sockets: HashMap<usize, TcpStream>,
 }
@@ -99,7 +101,8 @@ impl Upstream {
     fn listen(tls: Option<Arc<ServerConfig>>, answer: Box<Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
-        let shared = Arc::new(Shared { answer, tls, closing: AtomicBool::new(false), seen: Mutex::default() });
+        let shared =
+            Arc::new(Shared { answer, tls: Mutex::new(tls), closing: AtomicBool::new(false), seen: Mutex::default() });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || accept(&listener, &accepting));
         Self { address, shared }
@@ -112,7 +115,18 @@ impl Upstream {
 
     /// Its base URL, without a slash at the end.
     pub(crate) fn url(&self) -> String {
-        format!("{}://{}", if self.shared.tls.is_some() { "https" } else { "http" }, self.address)
+        format!("{}://{}", if self.shared.tls().is_some() { "https" } else { "http" }, self.address)
+    }
+
+    /// Serves new connections so, and cuts those that there are.
+    pub(crate) fn change_tls(&self, tls: Arc<ServerConfig>) {
+        *self.shared.tls.lock().expect("no handler panicked with the lock") = Some(tls);
+        self.sever();
+    }
+
+    /// The certificates that clients showed, in order.
+    pub(crate) fn certificates(&self) -> Vec<Vec<u8>> {
+        self.seen(|seen| seen.certificates.clone())
     }
 
     /// How many connections were ever accepted.
@@ -150,6 +164,12 @@ impl Upstream {
     }
 }
 
+impl Shared {
+    fn tls(&self) -> Option<Arc<ServerConfig>> {
+        self.tls.lock().expect("no handler panicked with the lock").clone()
+    }
+}
+
 impl Drop for Upstream {
     fn drop(&mut self) {
         self.shared.closing.store(true, Ordering::SeqCst);
@@ -184,10 +204,13 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 
 fn serve(socket: TcpStream, connection: usize, shared: &Arc<Shared>) -> io::Result<()> {
     socket.set_nodelay(true)?;
-    let stream: Box<dyn Stream> = match &shared.tls {
+    let stream: Box<dyn Stream> = match shared.tls() {
         None => Box::new(socket),
         Some(config) => {
-            let session = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+            let (mut socket, mut session) = (socket, ServerConnection::new(config).map_err(io::Error::other)?);
+            session.complete_io(&mut socket)?;
+            let shown = session.peer_certificates().and_then(|chain| chain.first()).map(|one| one.to_vec());
+            shared.seen.lock().expect("no handler panicked with the lock").certificates.extend(shown);
             Box::new(StreamOwned::new(session, socket))
         }
     };

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustls::ServerConfig;
 use serde_json::{Value, json};
 
 use super::{
@@ -48,16 +49,34 @@ pub(crate) struct State {
 impl Vault {
     /// One with the AppRole `role`, whose secret id is `secret-id`.
     pub(crate) fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// The same over TLS. Where it demands client certificates, all of them have the role `gateway`.
+    pub(crate) fn start_tls(tls: Arc<ServerConfig>) -> Self {
+        Self::start_with(Some(tls))
+    }
+
+    fn start_with(tls: Option<Arc<ServerConfig>>) -> Self {
         let state = State { token_lasts: 3600, lease_lasts: 3600, renews: true, ..State::default() };
         let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
-        let server = Upstream::start(move |request, wire| {
+        let answer = move |request: &Message, wire: &mut Wire<'_>| {
             let delay = shared.lock().expect("no panic").delay;
             std::thread::sleep(delay);
             let (status, body) = answer(&mut shared.lock().expect("no panic"), request);
             reply(wire, status, &body)
-        });
+        };
+        let server = match tls {
+            None => Upstream::start(answer),
+            Some(tls) => Upstream::start_tls(tls, answer),
+        };
         Self { server, state }
+    }
+
+    /// The server underneath.
+    pub(crate) fn server(&self) -> &Upstream {
+        &self.server
     }
 
     pub(crate) fn url(&self) -> String {
@@ -91,8 +110,15 @@ fn answer(state: &mut State, request: &Message) -> (u16, Value) {
         return (status, json!({"errors": ["as told"]}));
     }
     let body: Value = serde_json::from_str(&request.text()).unwrap_or_default();
-    if path == "auth/approle/login" {
-        return log_in(state, &body);
+    match path.as_str() {
+        "auth/approle/login" if body["role_id"] == "role" && body["secret_id"] == "secret-id" => return log_in(state),
+        "auth/approle/login" => return (400, json!({"errors": ["invalid role or secret ID"]})),
+        // That there is a certificate, the connection proves.
+        "auth/cert/login" if body["name"] == "gateway" => return log_in(state),
+        "auth/cert/login" => {
+            return (400, json!({"errors": ["invalid certificate or no client certificate supplied"]}));
+        }
+        _ => {}
     }
     let now = Instant::now();
     let token = request.header("x-vault-token").unwrap_or_default();
@@ -138,10 +164,7 @@ fn answer(state: &mut State, request: &Message) -> (u16, Value) {
     }
 }
 
-fn log_in(state: &mut State, body: &Value) -> (u16, Value) {
-    if body["role_id"] != "role" || body["secret_id"] != "secret-id" {
-        return (400, json!({"errors": ["invalid role or secret ID"]}));
-    }
+fn log_in(state: &mut State) -> (u16, Value) {
     state.made += 1;
     let token = format!("hvs.{}", state.made);
     state.tokens.insert(token.clone(), Some(Instant::now() + Duration::from_secs(state.token_lasts)));
