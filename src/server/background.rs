@@ -62,6 +62,10 @@ impl Background {
         let mut every = tokio::time::interval(Vaults::REFRESH_EVERY);
         loop {
             every.tick().await;
+            if self.services.engines.vaults.has_left() {
+                let services = Arc::clone(&self.services);
+                tokio::task::spawn_blocking(move || services.engines.vaults.give_back());
+            }
             for vault in self.services.engines.vaults.in_use() {
                 tokio::task::spawn_blocking(move || vault.refresh());
             }

@@ -8,10 +8,10 @@ use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::VaultError;
 use super::provider::{Look, Mark};
 use super::sealed::check_secret;
 use super::worker::Worker;
+use super::{VaultError, Vaults};
 use crate::domain::Secret;
 use crate::net::ClientSettings;
 use api::{Api, Document, Lease};
@@ -156,19 +156,23 @@ impl Hashicorp {
             is_used
         });
         if !ended.is_empty() {
-            let _ = self.worker.wait(self.api.revoke(&ended));
+            let revoking = self.api.revoke(&ended);
+            let _ = self.worker.wait(async { tokio::time::timeout(Vaults::GIVEN_BACK_WITHIN, revoking).await });
         }
     }
 
     /// Ends all leases and the token, where it was had by logging in. What cannot be told ends by itself.
     pub(super) fn close(&mut self, within: Duration) {
         let leases: Vec<_> = self.documents.values_mut().filter_map(Known::take_lease).collect();
-        let api = &mut self.api;
-        let closing = async {
-            api.revoke(&leases).await;
-            api.log_out().await;
-        };
-        let _ = self.worker.wait(async { tokio::time::timeout(within, closing).await });
+        if leases.is_empty() && !self.api.is_logged_in() {
+            return;
+        }
+        let (api, each) = (&mut self.api, within / 2);
+        let _ = self.worker.wait(async {
+            let _ = tokio::time::timeout(each, api.revoke(&leases)).await;
+            // A server that knows leases ends those of a token with it, should there have been too many.
+            tokio::time::timeout(each, api.log_out()).await
+        });
     }
 }
 

@@ -5,6 +5,7 @@ mod error;
 mod files;
 mod hashicorp;
 mod key_source;
+mod left;
 mod oauth2;
 mod provider;
 mod rotation;
@@ -14,6 +15,7 @@ mod settings;
 mod slot;
 mod worker;
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, TryLockError, mpsc};
 use std::thread;
@@ -32,6 +34,7 @@ pub use secrets_manager::SecretsManagerSettings;
 pub use settings::{KeySource, Kind, Settings};
 pub use slot::{Slot, SlotStatus};
 
+use left::Left;
 use provider::Provider;
 
 /// The longest secret that any vault gives, in bytes.
@@ -39,21 +42,27 @@ pub const MAX_SECRET: usize = 64 * 1024;
 
 /// Every vault in use: long-lived, so that secrets and their ages outlive a reload.
 #[derive(Debug, Default)]
-pub struct Vaults(Retained<Settings, Vault>);
+pub struct Vaults {
+    running: Retained<Settings, Vault>,
+    left: Arc<Left>,
+}
 
 impl Vaults {
     /// How often a background task has to call [`Self::refresh`].
     pub const REFRESH_EVERY: Duration = Duration::from_millis(250);
+    /// How long giving back may take; what is not given back by then ends by itself.
+    pub const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(5);
 
     /// The running vault of these settings. Never fails: what is away is said by its slots.
     pub fn open(&self, settings: &Settings) -> Arc<Vault> {
-        let Ok(vault) = self.0.get(settings.clone(), |settings| Ok::<_, Infallible>(Vault::new(settings)));
+        let make = |settings: &Settings| Ok::<_, Infallible>(Vault::new(settings, Arc::clone(&self.left)));
+        let Ok(vault) = self.running.get(settings.clone(), make);
         vault
     }
 
     /// Every vault in use, each to be refreshed by itself: one that hangs must not keep the others from being looked at.
     pub fn in_use(&self) -> Vec<Arc<Vault>> {
-        self.0.in_use()
+        self.running.in_use()
     }
 
     /// Reads the secrets that were never read, of all vaults at once but those that need the secrets of others, which come after these;
@@ -62,34 +71,30 @@ impl Vaults {
         let until = Instant::now() + patience;
         let unread = self.in_use().into_iter().filter(|vault| vault.is_unread());
         let (last, first): (Vec<_>, Vec<_>) = unread.partition(|vault| vault.provider.needs_others());
-        Self::prime_all(first, until);
-        Self::prime_all(last, until);
+        all_at_once(first, until, |vault| vault.refresh());
+        all_at_once(last, until, |vault| vault.refresh());
     }
 
-    fn prime_all(vaults: Vec<Arc<Vault>>, until: Instant) {
-        let (done, all_done) = mpsc::channel();
-        for vault in vaults {
-            let done = done.clone();
-            // One that hangs is left to itself.
-            thread::spawn(move || {
-                vault.refresh();
-                let _ = done.send(());
-            });
-        }
-        drop(done);
-        while all_done.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok() {}
+    /// Whether there are vaults that nobody uses any more, for [`Self::give_back`].
+    pub fn has_left(&self) -> bool {
+        self.left.is_waiting()
+    }
+
+    /// Ends the leases and tokens of the vaults that nobody uses any more. Blocks, for [`Self::GIVEN_BACK_WITHIN`] at most.
+    pub fn give_back(&self) {
+        self.left.give_back(Self::GIVEN_BACK_WITHIN);
     }
 
     /// Ends the leases and tokens that were had for this process alone, as far as that takes no longer than this. Blocks.
     pub fn close(&self, patience: Duration) {
-        for vault in self.in_use() {
-            vault.provider.close(patience);
-        }
+        let used = self.in_use().into_iter().map(|vault| Arc::clone(&vault.provider));
+        let all = used.chain(self.left.all()).collect();
+        all_at_once(all, Instant::now() + patience, move |provider: &Arc<Provider>| provider.close(patience));
     }
 
     #[cfg(test)]
     fn refresh_at(&self, now: Instant) {
-        for vault in self.0.in_use() {
+        for vault in self.in_use() {
             vault.refresh_at(now);
         }
     }
@@ -97,7 +102,7 @@ impl Vaults {
     /// What operators may know of every slot in use, in the order of their names; never a value.
     pub fn status(&self) -> Vec<SlotStatus> {
         let now = Instant::now();
-        let slots = self.0.in_use().into_iter().flat_map(|vault| vault.slots.in_use());
+        let slots = self.in_use().into_iter().flat_map(|vault| vault.slots.in_use());
         let slots = slots.filter(|slot| !slot.is_own());
         let mut status: Vec<_> = slots.map(|slot| slot.status(now)).collect();
         status.sort_by(|a, b| a.name.cmp(&b.name));
@@ -105,22 +110,46 @@ impl Vaults {
     }
 }
 
+/// Does this with each of them at the same time; returns when that is done, or then. One that hangs is left to itself.
+fn all_at_once<T: Send + 'static>(each: Vec<T>, until: Instant, work: impl Fn(&T) + Clone + Send + 'static) {
+    let (done, all_done) = mpsc::channel();
+    for one in each {
+        let (done, work) = (done.clone(), work.clone());
+        thread::spawn(move || {
+            work(&one);
+            let _ = done.send(());
+        });
+    }
+    drop(done);
+    while all_done.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok() {}
+}
+
 /// One configured source of secrets.
 #[derive(Debug)]
 pub struct Vault {
     name: Name,
     max_stale: Duration,
-    provider: Provider,
+    provider: Arc<Provider>,
     /// By their paths, and whether they are principals' own.
     slots: Retained<(String, bool), Slot>,
     rotations: Retained<(RotationSettings, String), Rotation>,
     /// Held during a pass.
     pass: Mutex<()>,
+    left: Arc<Left>,
+}
+
+impl Drop for Vault {
+    fn drop(&mut self) {
+        // The last handle may go where requests are served: nobody is asked here.
+        if self.provider.gives_back() {
+            self.left.add(Arc::clone(&self.provider));
+        }
+    }
 }
 
 impl Vault {
-    fn new(settings: &Settings) -> Self {
-        let provider = Provider::new(&settings.kind);
+    fn new(settings: &Settings, left: Arc<Left>) -> Self {
+        let provider = Arc::new(Provider::new(&settings.kind));
         Self {
             name: settings.name.clone(),
             max_stale: settings.max_stale,
@@ -128,6 +157,7 @@ impl Vault {
             slots: Retained::default(),
             rotations: Retained::default(),
             pass: Mutex::new(()),
+            left,
         }
     }
 
@@ -186,6 +216,9 @@ impl Vault {
     fn refresh_at(&self, now: Instant) {
         let slots = self.slots.in_use();
         if slots.is_empty() {
+            // It stays configured, and whoever needs it next logs in again.
+            self.provider.keep(&HashSet::new());
+            self.provider.close(Vaults::GIVEN_BACK_WITHIN);
             return;
         }
         let pass = self.provider.pass();

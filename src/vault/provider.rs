@@ -184,6 +184,19 @@ impl Provider {
         }
     }
 
+    /// Whether it has what [`Self::close`] ends.
+    pub(super) fn gives_back(&self) -> bool {
+        match self {
+            Self::Hashicorp(_) => true,
+            Self::SealedFile { .. }
+            | Self::Environment { .. }
+            | Self::Directory { .. }
+            | Self::SecretsManager(_)
+            | Self::Command(_)
+            | Self::Oauth2(_) => false,
+        }
+    }
+
     /// Ends what was had for this process alone.
     pub(super) fn close(&self, within: Duration) {
         if let Self::Hashicorp(server) = self {

@@ -243,6 +243,70 @@ fn what_is_given_for_a_time_is_renewed_replaced_and_given_back() {
     assert!(vault.requests().iter().all(|request| request.header("authorization").is_none()));
 }
 
+/// A configuration without these tables.
+fn without(tables: &str, names: &[&str]) -> String {
+    let each = tables.split("\n[").filter(|table| !names.iter().any(|name| table.starts_with(&format!("{name}]"))));
+    each.collect::<Vec<_>>().join("\n[")
+}
+
+#[test]
+fn what_no_configuration_needs_any_more_is_given_back() {
+    let vault = Vault::start();
+    document(&vault, KEY);
+    let scene = scene(&vault);
+    let whole = tables(&vault, "");
+    let reload = |tables: &str| {
+        let extra = Extra { tables, ..Extra::default() };
+        scene.gateway.reload(&config(scene.gateway.site(), &scene.issuer, &scene.upstream, &extra));
+    };
+    let held = |leases: usize, tokens: usize| {
+        eventually(&format!("there are {leases} leases and {tokens} tokens"), || {
+            vault.with(|state| (state.leases.len(), state.tokens.len()) == (leases, tokens)).then_some(())
+        });
+    };
+    let (first, password) =
+        (seen(&scene, "/login/x", "x-user").expect("served"), ["credential.login.several", "route.login"]);
+    held(1, 1);
+    // Another vault, which logs in for itself before the first one is left.
+    reload(&whole.replace("timeout = \"1s\"", "timeout = \"2s\""));
+    assert_ne!(seen(&scene, "/login/x", "x-user").expect("served"), first);
+    held(1, 1);
+    assert_eq!((vault.asked("sys/leases/revoke"), vault.asked("auth/token/revoke-self")), (1, 1));
+    reload(&whole);
+    held(1, 1);
+    reload(&without(&whole, &password));
+    held(0, 1);
+    assert_eq!(seen(&scene, "/kv/x", "authorization"), Some(format!("Bearer {KEY}")));
+    reload(&without(&whole, &[&password[..], &["credential.kv.bearer", "route.kv"]].concat()));
+    held(0, 0);
+    reload(&whole);
+    assert!(seen(&scene, "/login/x", "x-user").is_some(), "it is had again from the first request on");
+    held(1, 1);
+    reload("");
+    held(0, 0);
+    assert!(!scene.gateway.log().contains("could not be ended"), "{}", scene.gateway.log());
+}
+
+#[test]
+fn a_server_that_hangs_when_something_is_given_back_holds_up_nobody() {
+    let vault = Vault::start();
+    document(&vault, KEY);
+    let mut scene = scene(&vault);
+    assert_eq!(scene.get("/login/x").status(), 200);
+    vault.with(|state| state.delay = Duration::from_secs(30));
+    let extra = Extra::default();
+    scene.gateway.reload(&config(scene.gateway.site(), &scene.issuer, &scene.upstream, &extra));
+    eventually("it is tried, and given up", || {
+        let asked = Instant::now();
+        assert_eq!(scene.get("/api/x").status(), 200);
+        assert!(asked.elapsed() < Duration::from_secs(1), "others wait: {:?}", asked.elapsed());
+        scene.gateway.log().contains("could not be ended").then_some(())
+    });
+    let ending = Instant::now();
+    scene.gateway.terminate();
+    assert!(ending.elapsed() < Duration::from_secs(8), "{:?}", ending.elapsed());
+}
+
 /// A gateway that logs in with a certificate, which these make: `clients` vouch for it, `servers` for the server.
 fn scene_by_certificate(vault: &Vault, servers: &Authority, client: &Identity, cert: &str) -> Scene {
     let (issuer, upstream) = (Issuer::start(), Upstream::echo());

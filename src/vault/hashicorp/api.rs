@@ -152,6 +152,11 @@ impl Api {
         }
     }
 
+    /// Whether there is a token that was had by logging in.
+    pub(super) fn is_logged_in(&self) -> bool {
+        self.token.as_ref().is_some_and(|token| token.is_own)
+    }
+
     /// Ends the token that was had by logging in.
     pub(super) async fn log_out(&mut self) {
         if let Some(token) = self.token.take().filter(|token| token.is_own) {
@@ -200,17 +205,19 @@ impl Api {
     /// Has a token that is good: logs in, or renews.
     async fn keep_token(&mut self) -> Result<(), VaultError> {
         let is_due = self.token.as_ref().is_some_and(|token| token.renew_at.is_some_and(|at| Instant::now() >= at));
-        if is_due && let Some(token) = self.token.take() {
+        // It stays where it is meanwhile: this may be given up in the middle, and what was leased hangs on it.
+        if is_due && let Some(token) = &self.token {
+            let is_own = token.is_own;
             let renewed = match token.is_renewable {
                 true => self.ask(Method::POST, "auth/token/renew-self", Some(json!({})), Some(&token.value)).await,
                 false => Err(VaultError::Refused),
             };
-            self.token = match renewed {
-                Ok(body) => body.auth.map(|auth| Token::of(&auth, token.is_own)),
-                Err(VaultError::Refused | VaultError::Call(NetError::Status(400))) => None,
-                // It may be good still, and what was leased hangs on it.
-                Err(_) => Some(Token { renew_at: Some(Instant::now() + RENEW_AGAIN), ..token }),
-            };
+            match renewed {
+                Ok(body) => self.token = body.auth.map(|auth| Token::of(&auth, is_own)),
+                Err(VaultError::Refused | VaultError::Call(NetError::Status(400))) => self.token = None,
+                // It may be good still.
+                Err(_) => self.token.iter_mut().for_each(|token| token.renew_at = Some(Instant::now() + RENEW_AGAIN)),
+            }
         }
         if self.token.is_none() {
             self.token = Some(self.log_in().await?);
