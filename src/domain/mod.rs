@@ -19,6 +19,7 @@ mod secret;
 mod stay;
 mod steady;
 mod time;
+mod wiped;
 
 pub use access_deed::AccessDeed;
 pub use access_fault::AccessFault;
@@ -39,3 +40,4 @@ pub use secret::{Secret, SecretRef, SecretRefError};
 pub use stay::{Bounds, Stay};
 pub use steady::{clock_step, steady, trust_clock, unhurried};
 pub use time::{millis, seconds};
+pub use wiped::Wiped;

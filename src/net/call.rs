@@ -1,12 +1,15 @@
 //! Questions that the proxy asks of a service: a method, header fields and a body, answered with a status that means something.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::client::{NamedBy, parse};
 use super::{Client, NetError};
+use crate::domain::Wiped;
 
-/// What is asked. Its `Debug` is not there: header fields and body hold credentials.
+/// What is asked. Its `Debug` is not there: header fields and body hold credentials. Who makes them of a [`Wiped`] with
+/// `Bytes::from_owner` has them wiped when they are sent; not so what the libraries copy: the head of a request, a small body that goes out
+/// with it, the state of header compression, and what waits to be encrypted.
 pub struct Question {
     /// The method.
     pub method: Method,
@@ -25,6 +28,13 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
+}
+
+/// A header field's value that is a credential, wiped when the last handle is dropped; nothing where it can be none.
+pub fn sensitive(value: Wiped) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(value)).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 impl Client {

@@ -4,14 +4,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{ACCEPT, CACHE_CONTROL};
 use reqwest::{Certificate, ClientBuilder, Identity, Response, Url, redirect};
-use zeroize::Zeroizing;
 
 use super::resolver::{LOOPBACK, Resolver, is_localhost};
 use super::{Egress, NetError};
+use crate::domain::Wiped;
 
 /// The limits and rules of a [`Client`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,12 +86,10 @@ impl Client {
     /// # Errors
     /// [`NetError::Identity`] and those of [`Self::new`].
     pub fn showing(settings: ClientSettings, certificate: &[u8], key: &[u8]) -> Result<Self, NetError> {
-        // One buffer that never grows, so that nothing of the key is left behind; the last key in it counts.
-        let mut both = Zeroizing::new(Vec::with_capacity(certificate.len() + 1 + key.len()));
-        both.extend_from_slice(certificate);
-        both.push(b'\n');
-        both.extend_from_slice(key);
-        let identity = Identity::from_pem(&both).map_err(|_| NetError::Identity)?;
+        // The last key in it counts.
+        let mut both = Wiped::with_capacity(certificate.len() + 1 + key.len());
+        [certificate, b"\n", key].iter().for_each(|part| both.extend(part));
+        let identity = Identity::from_pem(both.as_ref()).map_err(|_| NetError::Identity)?;
         let http = builder(&settings)?.identity(identity).build().map_err(|_| NetError::Identity)?;
         Ok(Self { settings, http })
     }
@@ -162,19 +160,21 @@ impl Client {
         if permitted { Ok(()) } else { Err(NetError::Address) }
     }
 
+    /// The whole body, which is wiped when the last handle is dropped: answers hold secrets and tokens. What cannot be wiped from here are
+    /// the buffers of the libraries: those in which TLS was opened and from which HTTP cut its chunks, which the connection still holds.
     pub(super) async fn read(&self, mut response: Response) -> Result<Bytes, NetError> {
         let limit = self.settings.max_body;
         if response.content_length().is_some_and(|length| length > limit as u64) {
             return Err(NetError::TooLarge);
         }
-        let mut body = BytesMut::new();
+        let mut body = Wiped::default();
         while let Some(chunk) = response.chunk().await.map_err(|error| NetError::of(&error))? {
             if body.len() + chunk.len() > limit {
                 return Err(NetError::TooLarge);
             }
-            body.extend_from_slice(&chunk);
+            body.extend(&chunk);
         }
-        Ok(body.freeze())
+        Ok(Bytes::from_owner(body))
     }
 }
 

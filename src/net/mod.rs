@@ -7,7 +7,7 @@ mod error;
 mod refreshed;
 mod resolver;
 
-pub use call::{Answer, Question};
+pub use call::{Answer, Question, sensitive};
 pub use client::{Client, ClientSettings, Fetched};
 pub use egress::Egress;
 pub use error::NetError;

@@ -18,8 +18,8 @@ use super::sealed::check_secret;
 use super::worker::Worker;
 use super::{Slot, VaultError};
 use crate::crypto::random;
-use crate::domain::{Secret, seconds};
-use crate::net::{Client, ClientSettings, NetError, Question};
+use crate::domain::{Secret, Wiped, seconds};
+use crate::net::{Client, ClientSettings, NetError, Question, sensitive};
 
 /// Where tokens are had, and with what.
 #[derive(Debug, Clone)]
@@ -208,56 +208,77 @@ async fn ask(settings: &Oauth2Settings, client: &Result<Client, NetError>) -> Re
 }
 
 fn question(settings: &Oauth2Settings) -> Result<Question, VaultError> {
-    let mut form = form_urlencoded::Serializer::new(String::new());
+    let mut form = Form::default();
     match &settings.grant {
-        Oauth2Grant::ClientCredentials => {
-            form.append_pair("grant_type", "client_credentials");
-        }
+        Oauth2Grant::ClientCredentials => form.pair("grant_type", "client_credentials"),
         Oauth2Grant::RefreshToken(slot) => {
-            let token = slot.load()?;
-            form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", text(&token)?);
+            form.pair("grant_type", "refresh_token");
+            form.pair("refresh_token", text(&*slot.load()?)?);
         }
         Oauth2Grant::JwtBearer(assertion) => {
-            form.append_pair("grant_type", JWT_BEARER).append_pair("assertion", &assertion.signed()?);
+            form.pair("grant_type", JWT_BEARER);
+            form.pair("assertion", &assertion.signed()?);
         }
     }
     let mut headers = HeaderMap::new();
     let id = settings.client_id.as_deref().unwrap_or_default();
     match &settings.proof {
         Oauth2Proof::None if id.is_empty() => {}
-        Oauth2Proof::None => {
-            form.append_pair("client_id", id);
-        }
+        Oauth2Proof::None => form.pair("client_id", id),
         Oauth2Proof::Basic(slot) => {
             headers.insert(header::AUTHORIZATION, basic(id, text(&*slot.load()?)?)?);
         }
         Oauth2Proof::Post(slot) => {
-            form.append_pair("client_id", id).append_pair("client_secret", text(&*slot.load()?)?);
+            form.pair("client_id", id);
+            form.pair("client_secret", text(&*slot.load()?)?);
         }
         Oauth2Proof::PrivateKeyJwt(assertion) => {
-            form.append_pair("client_id", id).append_pair("client_assertion_type", ASSERTION_TYPE);
-            form.append_pair("client_assertion", &assertion.signed()?);
+            form.pair("client_id", id);
+            form.pair("client_assertion_type", ASSERTION_TYPE);
+            form.pair("client_assertion", &assertion.signed()?);
         }
     }
-    form.extend_pairs(&settings.more);
+    settings.more.iter().for_each(|(name, value)| form.pair(name, value));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    Ok(Question { method: Method::POST, headers, body: Bytes::from(form.finish()) })
+    Ok(Question { method: Method::POST, headers, body: Bytes::from_owner(form.0) })
+}
+
+/// A form with secrets in it.
+#[derive(Default)]
+struct Form(Wiped);
+
+impl Form {
+    fn pair(&mut self, name: &str, value: &str) {
+        if !self.0.is_empty() {
+            self.0.extend(b"&");
+        }
+        self.text(name);
+        self.0.extend(b"=");
+        self.text(value);
+    }
+
+    fn text(&mut self, text: &str) {
+        form_urlencoded::byte_serialize(text.as_bytes()).for_each(|piece| self.0.extend(piece.as_bytes()));
+    }
 }
 
 /// Both parts are encoded as in a form first (RFC 6749 §2.3.1), so that a colon in them is no end.
 fn basic(id: &str, secret: &str) -> Result<HeaderValue, VaultError> {
-    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = Zeroizing::new(format!("{}:{}", encoded(id), encoded(secret)));
-    let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(&*pair)));
-    let mut value = HeaderValue::try_from(text.as_str()).map_err(|_| VaultError::Unfit)?;
-    value.set_sensitive(true);
-    Ok(value)
+    let mut pair = Form::default();
+    pair.text(id);
+    pair.0.extend(b":");
+    pair.text(secret);
+    let mut value = Wiped::default();
+    value.extend(b"Basic ");
+    let encoded = Zeroizing::new(STANDARD.encode(&pair.0));
+    value.extend(encoded.as_bytes());
+    sensitive(value).ok_or(VaultError::Unfit)
 }
 
 impl Assertion {
-    /// It, good for a while, with an id that is never used again (RFC 7523 §3).
-    fn signed(&self) -> Result<String, VaultError> {
+    /// It, good for a while, with an id that is never used again (RFC 7523 §3). What the library makes of the key is not wiped.
+    fn signed(&self) -> Result<Zeroizing<String>, VaultError> {
         let pem = self.key.load()?;
         let key = if self.algorithm == Algorithm::RS256 {
             EncodingKey::from_rsa_pem(pem.expose())
@@ -276,7 +297,7 @@ impl Assertion {
         }
         let header = Header { kid: self.key_id.clone(), ..Header::new(self.algorithm) };
         let signed = key.and_then(|key| jsonwebtoken::encode(&header, &claims, &key));
-        signed.map_err(|_| VaultError::Unfit)
+        signed.map(Zeroizing::new).map_err(|_| VaultError::Unfit)
     }
 }
 

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::shown::Shown;
 use super::{HashicorpSettings, Login, secret};
-use crate::domain::Secret;
-use crate::net::{Answer, Client, NetError, Question};
+use crate::domain::{Secret, Wiped};
+use crate::net::{Answer, Client, NetError, Question, sensitive};
 use crate::vault::VaultError;
 use crate::vault::files::{self, Access};
 use crate::vault::provider::lasting;
@@ -63,7 +63,7 @@ pub(super) struct Lease {
 #[derive(Deserialize)]
 struct Body {
     #[serde(default)]
-    data: Option<Value>,
+    data: Option<Data>,
     #[serde(default)]
     auth: Option<Auth>,
     #[serde(default)]
@@ -72,6 +72,26 @@ struct Body {
     lease_duration: u64,
     #[serde(default)]
     renewable: bool,
+}
+
+/// What is at a path. Its texts are wiped; what cannot be is the room in which the parser resolves escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Data(Value);
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(list) => list.iter_mut().for_each(wipe),
+        Value::Object(fields) => fields.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 #[derive(Deserialize)]
@@ -121,19 +141,19 @@ impl Api {
         let is_kv2 = mount.is_some();
         let body = self.ask_known(Method::GET, &path, None).await?;
         let data = body.data.ok_or(VaultError::NotFound)?;
-        let fields = if is_kv2 { data.get("data").cloned().unwrap_or(Value::Null) } else { data };
+        let fields = if is_kv2 { data.0.get("data") } else { Some(&data.0) };
         // What was deleted in version 2 has no data.
-        let fields = fields.as_object().ok_or(VaultError::NotFound)?;
-        let text = |value: &Value| value.as_str().map_or_else(|| secret(&value.to_string()), secret);
-        let fields =
-            fields.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), text(value)));
+        let fields = fields.and_then(Value::as_object).ok_or(VaultError::NotFound)?;
+        let fields = fields.iter().filter(|(_, value)| !value.is_null());
+        let fields = fields.map(|(name, value)| value_of(value).map(|value| (name.clone(), value)));
+        let fields = fields.collect::<Result<_, _>>()?;
         let lasts = lasting(body.lease_duration);
         let lease = (!body.lease_id.is_empty() && body.lease_duration > 0).then_some(Lease {
             id: body.lease_id,
             lasts,
             renewable: body.renewable,
         });
-        Ok(Document { fields: fields.collect(), lease })
+        Ok(Document { fields, lease })
     }
 
     /// Renews a lease; tells for how long.
@@ -160,26 +180,26 @@ impl Api {
     /// Ends the token that was had by logging in.
     pub(super) async fn log_out(&mut self) {
         if let Some(token) = self.token.take().filter(|token| token.is_own) {
-            let _ = self.ask(Method::POST, "auth/token/revoke-self", None, Some(&token.value)).await;
+            let _ = self.ask(Method::POST, "auth/token/revoke-self", Wiped::default(), Some(&token.value)).await;
         }
     }
 
     /// Asks with a token; once more with another where that is not taken any more.
     async fn ask_known(&mut self, method: Method, path: &str, body: Option<Value>) -> Result<Body, VaultError> {
         self.keep_token().await?;
-        match self.ask_with_token(method.clone(), path, body.clone()).await {
+        match self.ask_with_token(method.clone(), path, body.as_ref()).await {
             // A policy may forbid this one thing; another token helps only where this one is no good.
             Err(VaultError::Refused) if self.is_refused().await => {
                 self.token = None;
                 self.keep_token().await?;
-                self.ask_with_token(method, path, body).await
+                self.ask_with_token(method, path, body.as_ref()).await
             }
             // A certificate that is over is refused before anything is asked, and its successor may be there.
             Err(VaultError::Call(NetError::Connect | NetError::Interrupted))
                 if self.shown.as_ref().is_some_and(Shown::has_changed) =>
             {
                 self.show()?;
-                self.ask_with_token(method, path, body).await
+                self.ask_with_token(method, path, body.as_ref()).await
             }
             other => other,
         }
@@ -197,8 +217,9 @@ impl Api {
         matches!(self.ask_with_token(Method::GET, "auth/token/lookup-self", None).await, Err(VaultError::Refused))
     }
 
-    async fn ask_with_token(&self, method: Method, path: &str, body: Option<Value>) -> Result<Body, VaultError> {
+    async fn ask_with_token(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Body, VaultError> {
         let token = self.token.as_ref().map(|token| &token.value).ok_or(VaultError::Refused)?;
+        let body = body.map_or_else(|| Ok(Wiped::default()), json_of)?;
         self.ask(method, path, body, Some(token)).await
     }
 
@@ -209,7 +230,7 @@ impl Api {
         if is_due && let Some(token) = &self.token {
             let is_own = token.is_own;
             let renewed = match token.is_renewable {
-                true => self.ask(Method::POST, "auth/token/renew-self", Some(json!({})), Some(&token.value)).await,
+                true => self.ask(Method::POST, "auth/token/renew-self", json_of(&json!({}))?, Some(&token.value)).await,
                 false => Err(VaultError::Refused),
             };
             match renewed {
@@ -228,7 +249,7 @@ impl Api {
 
     async fn log_in(&mut self) -> Result<Token, VaultError> {
         self.show()?;
-        let (path, body) = match &self.settings.login {
+        let (mount, body) = match &self.settings.login {
             Login::TokenFile(path) => return self.given(read_file(path)?).await,
             Login::TokenEnv(name) => {
                 let value =
@@ -237,18 +258,18 @@ impl Api {
             }
             Login::AppRole { mount, role_id, secret_id_file } => {
                 let id = read_file(secret_id_file)?;
-                (format!("auth/{mount}/login"), json!({ "role_id": role_id, "secret_id": text(&id)? }))
+                (mount, json_of(&BTreeMap::from([("role_id", &**role_id), ("secret_id", text(&id)?)]))?)
             }
             Login::Kubernetes { mount, role, token_file } => {
                 let jwt = read_file(token_file)?;
-                (format!("auth/{mount}/login"), json!({ "role": role, "jwt": text(&jwt)? }))
+                (mount, json_of(&BTreeMap::from([("role", &**role), ("jwt", text(&jwt)?)]))?)
             }
             Login::Cert { mount, role, .. } => {
-                let named = role.as_ref().map_or_else(|| json!({}), |role| json!({ "name": role }));
-                (format!("auth/{mount}/login"), named)
+                let named: BTreeMap<_, _> = role.iter().map(|role| ("name", role)).collect();
+                (mount, json_of(&named)?)
             }
         };
-        let body = match self.ask(Method::POST, &path, Some(body), None).await {
+        let body = match self.ask(Method::POST, &format!("auth/{mount}/login"), body, None).await {
             // A method that is not there says nothing of secrets.
             Err(VaultError::NotFound | VaultError::Call(NetError::Status(400))) => return Err(VaultError::Refused),
             other => other?,
@@ -258,20 +279,14 @@ impl Api {
 
     /// A token that somebody else had, with its end.
     async fn given(&self, value: Secret) -> Result<Token, VaultError> {
-        let body = self.ask(Method::GET, "auth/token/lookup-self", None, Some(&value)).await?;
-        let data = body.data.unwrap_or_default();
-        let lasts = data.get("ttl").and_then(Value::as_u64).unwrap_or_default();
-        let is_renewable = data.get("renewable").and_then(Value::as_bool).unwrap_or_default();
+        let body = self.ask(Method::GET, "auth/token/lookup-self", Wiped::default(), Some(&value)).await?;
+        let told = |name: &str| body.data.as_ref().and_then(|data| data.0.get(name));
+        let lasts = told("ttl").and_then(Value::as_u64).unwrap_or_default();
+        let is_renewable = told("renewable").and_then(Value::as_bool).unwrap_or_default();
         Ok(Token { value, is_own: false, is_renewable, renew_at: renew_at(lasts) })
     }
 
-    async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<Value>,
-        token: Option<&Secret>,
-    ) -> Result<Body, VaultError> {
+    async fn ask(&self, method: Method, path: &str, body: Wiped, token: Option<&Secret>) -> Result<Body, VaultError> {
         let client = self.client.as_ref().map_err(|error| VaultError::Call(*error))?;
         let mut headers = HeaderMap::new();
         headers.insert(REQUEST, HeaderValue::from_static("true"));
@@ -279,13 +294,12 @@ impl Api {
             headers.insert(NAMESPACE, HeaderValue::try_from(namespace).map_err(|_| VaultError::Answer)?);
         }
         if let Some(token) = token {
-            let mut value = HeaderValue::from_bytes(token.expose()).map_err(|_| VaultError::KeyMalformed)?;
-            value.set_sensitive(true);
-            headers.insert(TOKEN, value);
+            let mut value = Wiped::with_capacity(token.expose().len());
+            value.extend(token.expose());
+            headers.insert(TOKEN, sensitive(value).ok_or(VaultError::KeyMalformed)?);
         }
         let url = format!("{}/v1/{}", self.settings.url.trim_end_matches('/'), utf8_percent_encode(path, PATH));
-        let body = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
-        let question = Question { method, headers, body };
+        let question = Question { method, headers, body: Bytes::from_owner(body) };
         read_answer(&client.ask(&url, question).await.map_err(VaultError::Call)?)
     }
 }
@@ -319,6 +333,17 @@ fn renew_at(seconds: u64) -> Option<Instant> {
 fn read_file(path: &Path) -> Result<Secret, VaultError> {
     let (mut content, _) = files::read(path, MAX_FILE, Access::Any).map_err(files::ReadError::of_login)?;
     Ok(Secret::new(std::mem::take(&mut *content)).trim_line_end())
+}
+
+/// One value of a document: a text as it is, all else as JSON.
+fn value_of(value: &Value) -> Result<Secret, VaultError> {
+    value.as_str().map_or_else(|| json_of(value).map(Wiped::into_secret), |text| Ok(secret(text)))
+}
+
+fn json_of(value: &impl Serialize) -> Result<Wiped, VaultError> {
+    let mut json = Wiped::default();
+    serde_json::to_writer(&mut json, value).map_err(|_| VaultError::Answer)?;
+    Ok(json)
 }
 
 fn text(secret: &Secret) -> Result<&str, VaultError> {
