@@ -17,7 +17,7 @@ use super::provider::{Look, Mark, lasting};
 use super::sealed::check_secret;
 use super::worker::Worker;
 use super::{Slot, VaultError};
-use crate::crypto::random;
+use crate::crypto::{constant_time_eq, random};
 use crate::domain::{Secret, Wiped, seconds};
 use crate::net::{Client, ClientSettings, NetError, Question, sensitive};
 
@@ -43,7 +43,7 @@ pub struct Oauth2Settings {
 pub enum Oauth2Grant {
     /// The client's own credentials (RFC 6749 §4.4).
     ClientCredentials,
-    /// A refresh token (RFC 6749 §6), which the server does not replace.
+    /// A refresh token (RFC 6749 §6). One by which the server replaces it is used from then on, until another one is configured.
     RefreshToken(Arc<Slot>),
     /// An assertion (RFC 7523 §2.1), such as those of service accounts.
     JwtBearer(Assertion),
@@ -124,10 +124,19 @@ pub(super) struct Tokens {
     settings: Oauth2Settings,
     client: Result<Client, NetError>,
     worker: Worker,
+    successor: Option<Successor>,
     /// When the last token ends.
     ends: Option<Instant>,
     failed: Option<(VaultError, Instant)>,
     failures: u32,
+}
+
+/// The refresh token by which the server replaced the one that is configured. It is in memory alone.
+#[derive(Debug)]
+struct Successor {
+    /// The configured one. Where there is another, somebody knows better than we do.
+    of: Arc<Secret>,
+    token: Arc<Secret>,
 }
 
 /// What is answered (RFC 6749 §5.1).
@@ -138,6 +147,8 @@ struct Issued {
     token_type: Option<String>,
     #[serde(default)]
     expires_in: Option<u64>,
+    #[serde(default)]
+    refresh_token: Option<Zeroizing<String>>,
 }
 
 /// How long a token is taken for good whose end the server does not tell.
@@ -152,7 +163,8 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 impl Tokens {
     pub(super) fn new(settings: &Oauth2Settings) -> Self {
         let client = Client::new(settings.client.clone());
-        Self { settings: settings.clone(), client, worker: Worker::default(), ends: None, failed: None, failures: 0 }
+        let (worker, successor) = (Worker::default(), None);
+        Self { settings: settings.clone(), client, worker, successor, ends: None, failed: None, failures: 0 }
     }
 
     /// Has a token, where the last one has lived for two thirds of its time.
@@ -167,15 +179,10 @@ impl Tokens {
         {
             return Err(fault);
         }
-        let asked = self.worker.wait(ask(&self.settings, &self.client)).unwrap_or(Err(VaultError::Stale));
-        match asked {
-            Ok(issued) => {
-                let token = Secret::new(issued.access_token.as_bytes().to_vec());
-                if let Err(fault) = check_secret(&token) {
-                    return Err(self.fail(fault, now));
-                }
+        match self.ask() {
+            Ok((token, expires_in)) => {
                 (self.failed, self.failures) = (None, 0);
-                let lasts = lasting(issued.expires_in.unwrap_or(UNTOLD));
+                let lasts = lasting(expires_in.unwrap_or(UNTOLD));
                 // One that is over at once must not be asked for without end.
                 let mark = Some(Mark::Until(now + (lasts * 2 / 3).max(FIRST_RETRY)));
                 self.ends = Some(now + lasts);
@@ -185,6 +192,33 @@ impl Tokens {
         }
     }
 
+    /// A token, and for how many seconds it is good.
+    fn ask(&mut self) -> Result<(Secret, Option<u64>), VaultError> {
+        let configured = match &self.settings.grant {
+            Oauth2Grant::RefreshToken(slot) => Some(slot.load()?),
+            Oauth2Grant::ClientCredentials | Oauth2Grant::JwtBearer(_) => None,
+        };
+        let is_of = |known: &Successor, one: &Arc<Secret>| constant_time_eq(known.of.expose(), one.expose());
+        self.successor.take_if(|known| !configured.as_ref().is_some_and(|one| is_of(known, one)));
+        let refresh = self.successor.as_ref().map(|known| Arc::clone(&known.token)).or_else(|| configured.clone());
+        let asked = self.worker.wait(ask(&self.settings, refresh.as_deref(), &self.client));
+        let issued = asked.unwrap_or(Err(VaultError::Stale))?;
+        // Before anything else is looked at: the one that was handed in may be good no more.
+        if let (Some(of), Some(next)) = (configured, issued.refresh_token.as_deref()) {
+            let token = Secret::new(next.as_bytes().to_vec());
+            if check_secret(&token).is_ok() {
+                self.successor = Some(Successor { of, token: Arc::new(token) });
+            }
+        }
+        // A token of another type is no good to whoever only carries it (RFC 6749 §7.1).
+        if issued.token_type.as_deref().is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+            return Err(VaultError::Answer);
+        }
+        let token = Secret::new(issued.access_token.as_bytes().to_vec());
+        check_secret(&token)?;
+        Ok((token, issued.expires_in))
+    }
+
     fn fail(&mut self, fault: VaultError, now: Instant) -> VaultError {
         let wait = FIRST_RETRY.saturating_mul(1 << self.failures.min(16)).min(LAST_RETRY);
         (self.failed, self.failures) = (Some((fault, now + wait)), self.failures + 1);
@@ -192,28 +226,27 @@ impl Tokens {
     }
 }
 
-async fn ask(settings: &Oauth2Settings, client: &Result<Client, NetError>) -> Result<Issued, VaultError> {
+async fn ask(
+    settings: &Oauth2Settings,
+    refresh: Option<&Secret>,
+    client: &Result<Client, NetError>,
+) -> Result<Issued, VaultError> {
     let client = client.as_ref().map_err(|error| VaultError::Call(*error))?;
-    let answer = client.ask(&settings.url, question(settings)?).await.map_err(VaultError::Call)?;
+    let answer = client.ask(&settings.url, question(settings, refresh)?).await.map_err(VaultError::Call)?;
     match answer.status {
-        StatusCode::OK => {
-            let issued: Issued = serde_json::from_slice(&answer.body).map_err(|_| VaultError::Answer)?;
-            // One of another type is no good to whoever only carries it (RFC 6749 §7.1).
-            let carried = issued.token_type.as_deref().is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
-            if carried { Ok(issued) } else { Err(VaultError::Answer) }
-        }
+        StatusCode::OK => serde_json::from_slice(&answer.body).map_err(|_| VaultError::Answer),
         StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(VaultError::NoToken),
         other => Err(VaultError::Call(NetError::Status(other.as_u16()))),
     }
 }
 
-fn question(settings: &Oauth2Settings) -> Result<Question, VaultError> {
+fn question(settings: &Oauth2Settings, refresh: Option<&Secret>) -> Result<Question, VaultError> {
     let mut form = Form::default();
     match &settings.grant {
         Oauth2Grant::ClientCredentials => form.pair("grant_type", "client_credentials"),
-        Oauth2Grant::RefreshToken(slot) => {
+        Oauth2Grant::RefreshToken(_) => {
             form.pair("grant_type", "refresh_token");
-            form.pair("refresh_token", text(&*slot.load()?)?);
+            form.pair("refresh_token", text(refresh.ok_or(VaultError::Stale)?)?);
         }
         Oauth2Grant::JwtBearer(assertion) => {
             form.pair("grant_type", JWT_BEARER);

@@ -1,7 +1,8 @@
 //! Credentials that are tokens of an authorization server: had ahead, used until replaced, and none in place of one that cannot be had.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
+    fs,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -241,4 +242,73 @@ fn a_request_whose_token_is_not_taken_any_more_is_sent_again_once_with_another()
     let statuses: Vec<u16> = (0..20).map(|_| send(b"").status()).collect();
     assert!(statuses.iter().all(|status| *status == 401), "{statuses:?}");
     assert!(upstream.requests().len() - asked <= 22, "{}", upstream.requests().len() - asked);
+}
+
+/// A server that replaces a refresh token at each use and takes none but the last: which that is, and all that it was handed.
+struct Replacing {
+    good: String,
+    handed: Vec<String>,
+}
+
+impl Replacing {
+    fn answer(&mut self, form: &[u8]) -> (u16, Value) {
+        let form: HashMap<_, _> = form_urlencoded::parse(form).into_owned().collect();
+        let token = form.get("refresh_token").cloned().unwrap_or_default();
+        self.handed.push(token.clone());
+        if form.get("grant_type").is_none_or(|grant| grant != "refresh_token") || token != self.good {
+            return (400, json!({ "error": "invalid_grant" }));
+        }
+        self.good = format!("{token}+next");
+        let access = format!("at-4711-{}", self.handed.len());
+        (200, json!({ "access_token": access, "token_type": "Bearer", "expires_in": 3, "refresh_token": self.good }))
+    }
+}
+
+#[test]
+fn a_refresh_token_that_the_server_replaces_is_used_until_another_is_configured() {
+    let state = Arc::new(Mutex::new(Replacing { good: "configured-refresh".to_owned(), handed: Vec::new() }));
+    let server = Upstream::start({
+        let state = Arc::clone(&state);
+        move |request, wire| {
+            let (status, answer) = state.lock().expect("no panic").answer(request.text().as_bytes());
+            wire.json(status, &answer)
+        }
+    });
+    let more = "client_id = \"x\"\ngrant = \"refresh_token\"\nrefresh_token = \"dir:client\"";
+    let mut scene = start(&server.url(), "configured-refresh", more);
+    scene.gateway.wait_until_ready();
+    let handed = || state.lock().expect("no panic").handed.clone();
+    eventually("it was replaced twice", || {
+        assert_eq!(scene.get("/obtained/x").status(), 200, "nobody is refused meanwhile: {:?}", handed());
+        (handed().len() > 2).then_some(())
+    });
+    let want = ["configured-refresh", "configured-refresh+next", "configured-refresh+next+next"];
+    assert_eq!(handed()[..3], want, "each is handed in once");
+    // A reload that changes nothing about it forgets nothing.
+    let tables = tables(&server.url(), more) + "[limit.unused]\nby = \"client\"\nrequests = 1\n";
+    let text =
+        config(scene.gateway.site(), &scene.issuer, &scene.upstream, &Extra { tables: &tables, ..Extra::default() });
+    scene.gateway.reload(&text);
+    let count = handed().len();
+    eventually("it goes on", || {
+        assert_eq!(scene.get("/obtained/x").status(), 200, "{:?}", handed());
+        (handed().len() > count).then_some(())
+    });
+    // Somebody began anew at the server, and configures what they were given.
+    state.lock().expect("no panic").good = "another-refresh".to_owned();
+    scene.gateway.site().write("secrets/client", "another-refresh");
+    eventually("the configured one wins, and is replaced in turn", || {
+        let last = handed().pop()?;
+        (last == "another-refresh+next" && scene.get("/obtained/x").status() == 200).then_some(())
+    });
+    // None is configured any more: what was put in its place is no good either.
+    fs::remove_file(scene.gateway.site().path("secrets/client")).expect("our file");
+    eventually("the last token ends", || (scene.get("/obtained/x").status() == 503).then_some(()));
+    let count = handed().len();
+    eventually("that is told", || {
+        scene.gateway.status()["secrets"].to_string().contains("no secret of this name").then_some(())
+    });
+    assert_eq!(handed().len(), count, "and nobody is asked");
+    let log = scene.gateway.log();
+    assert!(!log.contains("-refresh") && !log.contains("at-4711-"), "{log}");
 }

@@ -144,7 +144,8 @@ pub(in crate::config) struct Oauth2Credential {
     pub(in crate::config) client_secret: Option<Text>,
     /// How the secret is sent: `basic` or `post`. Default `basic`.
     pub(in crate::config) client_auth: Option<Text>,
-    /// The refresh token, as `vault:path`, for the grant of that name; one that the server replaces is not kept. Default: none.
+    /// The refresh token, as `vault:path`, for the grant of that name; one by which the server
+    /// replaces it is used until the process ends or this credential changes, and not written back. Default: none.
     pub(in crate::config) refresh_token: Option<Text>,
     /// What is signed for the grant `jwt_bearer`, or to prove who the client is (`private_key_jwt`). Default: nothing.
     pub(in crate::config) assertion: Option<AssertionTable>,
