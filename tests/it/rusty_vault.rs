@@ -11,6 +11,7 @@ use crate::support::{
     issuer::Issuer,
     rusty_vault::RustyVault,
     scene::{Extra, Scene, code, config},
+    tls::{Authority, Identity},
     upstream::Upstream,
 };
 
@@ -135,6 +136,29 @@ fn a_wrong_secret_id_refuses_what_needs_it_and_nothing_else() {
     assert!(scene.upstream.requests().iter().all(|request| request.header("authorization").is_some()));
     scene.gateway.site().write("given", secret);
     eventually("the right one is used without a restart", || used(&scene).filter(|key| key == KEY));
+}
+
+#[test]
+fn a_certificate_logs_in_where_its_authority_is_trusted_and_nowhere_else() {
+    let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
+    let Some(vault) = RustyVault::start_tls(&servers) else { return };
+    vault.trust(&clients);
+    vault.put("stripe", &json!({ "key": KEY }));
+    let (ours, stranger) = (clients.client("gateway", &[]), Authority::new("strangers").client("gateway", &[]));
+    let show = |scene: &Scene, client: &Identity| {
+        scene.gateway.site().write("client.key", client.key_pem());
+        scene.gateway.site().write("client.pem", client.certificate_pem());
+    };
+    let login = "ca = \"given\"\ncert = { certificate = \"client.pem\", key = \"client.key\", role = \"gateway\" }";
+    let scene = scene(&vault, login, &servers.pem(), "1m");
+    show(&scene, &stranger);
+    eventually("the wrong one is refused", || {
+        scene.gateway.status()["secrets"].to_string().contains("does not let this gateway read it").then_some(())
+    });
+    assert_eq!((scene.get("/kv/x").status(), scene.get("/api/x").status()), (503, 200));
+    show(&scene, &ours);
+    eventually("the right one is used without a restart", || used(&scene).filter(|key| key == KEY));
+    assert_eq!(vault.answered("POST", "auth/cert/login", 200), 1);
 }
 
 #[test]

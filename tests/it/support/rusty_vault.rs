@@ -12,14 +12,17 @@
 //! | `auth/token/lookup-self` tells `renewable`, and in `ttl` what is left | no `renewable`; `ttl` is the first one |
 //! | a request without a token is answered 403 | 400 |
 //! | namespaces | ignored |
+//! | TLS sessions are resumed, also where client certificates are asked for | such a connection fails |
 
 use std::{
     ffi::OsString,
     fs,
     net::SocketAddr,
     process::{Child, Command, Stdio},
+    sync::Arc,
 };
 
+use rustls::{ClientConfig, client::Resumption};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -28,6 +31,7 @@ use super::{
     gateway::free_address,
     http1::Message,
     raw::{Client, request},
+    tls::Authority,
 };
 
 /// The server; it ends with the test.
@@ -35,6 +39,7 @@ pub(crate) struct RustyVault {
     process: Child,
     folder: TempDir,
     address: SocketAddr,
+    tls: Option<Arc<ClientConfig>>,
     unseal_key: String,
     root: String,
 }
@@ -42,6 +47,16 @@ pub(crate) struct RustyVault {
 impl RustyVault {
     /// Starts it, ready to be asked. Where it is not installed that is said, and none is given.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(None)
+    }
+
+    /// The same over TLS, with a certificate of this authority. It asks for client certificates and takes those of any; which are good,
+    /// [`Self::trust`] says.
+    pub(crate) fn start_tls(servers: &Authority) -> Option<Self> {
+        Self::start_with(Some(servers))
+    }
+
+    fn start_with(servers: Option<&Authority>) -> Option<Self> {
         let Some(program) = program() else {
             println!("skipped: rvault (RustyVault) absent; scripts/test --full installs it");
             return None;
@@ -49,8 +64,17 @@ impl RustyVault {
         let (folder, address) = (tempfile::tempdir().expect("a folder"), free_address());
         let data = folder.path().join("data");
         fs::create_dir(&data).expect("a folder");
+        let listener = match servers {
+            None => "tls_disable = true",
+            Some(servers) => {
+                let identity = servers.server(&["127.0.0.1"]);
+                fs::write(folder.path().join("cert.pem"), identity.certificate_pem()).expect("written");
+                fs::write(folder.path().join("key.pem"), identity.key_pem()).expect("written");
+                "tls_disable = false\n  tls_cert_file = \"cert.pem\"\n  tls_key_file = \"key.pem\""
+            }
+        };
         let config = format!(
-            "storage \"file\" {{\n  path = {data:?}\n}}\nlistener \"tcp\" {{\n  address = \"{address}\"\n  tls_disable = true\n}}\n\
+            "storage \"file\" {{\n  path = {data:?}\n}}\nlistener \"tcp\" {{\n  address = \"{address}\"\n  {listener}\n}}\n\
              work_dir = {:?}\npid_file = \"rvault.pid\"\nlog_level = \"info\"\n",
             folder.path()
         );
@@ -64,7 +88,12 @@ impl RustyVault {
             .stderr(log)
             .spawn()
             .expect("rvault runs");
-        let mut server = Self { process, folder, address, unseal_key: String::new(), root: String::new() };
+        let tls = servers.map(|servers| {
+            let mut tls = ClientConfig::clone(&servers.trusting_client(None));
+            tls.resumption = Resumption::disabled();
+            Arc::new(tls)
+        });
+        let mut server = Self { process, folder, address, tls, unseal_key: String::new(), root: String::new() };
         server.prepare();
         Some(server)
     }
@@ -87,7 +116,14 @@ impl RustyVault {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", if self.tls.is_some() { "https" } else { "http" }, self.address)
+    }
+
+    /// Lets those log in for whom this authority vouches, as `gateway`.
+    pub(crate) fn trust(&self, clients: &Authority) {
+        self.change("POST", "sys/auth/cert", &json!({ "type": "cert" }));
+        self.change("POST", "auth/cert/config", &json!({ "disable_binding": false }));
+        self.change("POST", "auth/cert/certs/gateway", &json!({ "certificate": clients.pem(), "token_ttl": 3600 }));
     }
 
     /// All that it has logged: one line for each request, among others.
@@ -97,8 +133,8 @@ impl RustyVault {
 
     /// How often this was asked with this method, and answered with this status.
     pub(crate) fn answered(&self, method: &str, path: &str, status: u16) -> usize {
-        let said = format!("\"{method} /v1/{path} HTTP/1.1\" {status} ");
-        self.log().matches(&said).count()
+        let (asked, answered) = (format!("\"{method} /v1/{path} HTTP/"), format!("\" {status} "));
+        self.log().lines().filter(|line| line.contains(&asked) && line.contains(&answered)).count()
     }
 
     /// Has tokens of the AppRole last for so many seconds.
@@ -152,9 +188,13 @@ impl RustyVault {
     }
 
     fn try_ask(&self, method: &str, path: &str, token: &str, body: &Value) -> Option<Message> {
-        let mut client = Client::try_connect(self.address).ok()?;
+        let client = match &self.tls {
+            None => Client::try_connect(self.address),
+            Some(tls) => Client::connect_tls(self.address, "127.0.0.1", Arc::clone(tls)),
+        };
+        let mut client = client.ok()?;
         let host = self.address.to_string();
-        let headers = [("Host", &*host), ("X-Vault-Token", token), ("Connection", "close")];
+        let headers = [("Host", &*host), ("X-Vault-Token", token)];
         let body = if body.is_null() { String::new() } else { body.to_string() };
         client.send(&request(method, &format!("/v1/{path}"), &headers, body.as_bytes()));
         client.try_response().ok().flatten()
