@@ -74,14 +74,16 @@ impl RotateArgs {
             }
             match stage {
                 RotationStage::Watching | RotationStage::Grace => return Ok(()),
-                RotationStage::Idle => {
+                RotationStage::Idle | RotationStage::Retiring => {
                     return status.fault.map_or(Ok(()), |fault| Err(Failure::new(1, format!("claviger: {fault}"))));
                 }
                 RotationStage::Asked if asked.elapsed() > BEGINS_WITHIN => {
                     let cure = "is a gateway with this configuration running? It begins when one is";
                     return Err(Failure::new(1, format!("claviger: nobody makes a new secret: {cure}")));
                 }
-                RotationStage::Asked | RotationStage::Probing => thread::sleep(LOOK_EVERY),
+                RotationStage::Asked | RotationStage::Making | RotationStage::Installing | RotationStage::Probing => {
+                    thread::sleep(LOOK_EVERY)
+                }
             }
         }
     }
@@ -90,11 +92,13 @@ impl RotateArgs {
 fn meaning(stage: RotationStage, has_failed: bool) -> &'static str {
     match stage {
         RotationStage::Asked => "a new secret is asked for",
+        RotationStage::Making => "it is made",
+        RotationStage::Installing => "there is a new secret; whoever it is for is told",
         RotationStage::Probing => "there is a new secret; the target is asked whether it takes it",
         RotationStage::Watching => "the target takes it: it is in use, and watched",
         RotationStage::Grace => "it is in use; the old one is kept for a while",
-        RotationStage::Idle if has_failed => "the secret from before is in use",
-        RotationStage::Idle => "done",
+        RotationStage::Idle | RotationStage::Retiring if has_failed => "the secret from before is in use",
+        RotationStage::Idle | RotationStage::Retiring => "done",
     }
 }
 

@@ -8,7 +8,10 @@ local time = redis.call('TIME')
 local clock = tonumber(time[1])
 if not epoch or string.match(epoch, '^%S+ (%S+) ') ~= ARGV[3] then
   epoch = ARGV[4] .. ' ' .. ARGV[3] .. ' ' .. time[1]
-  redis.call('DEL', KEYS[5])
+  -- Of what came before, nobody has told anything yet.
+  for _, node in ipairs(redis.call('HKEYS', KEYS[5])) do
+    redis.call('HSET', KEYS[5], node, -clock)
+  end
 end
 -- Each time: a server that takes nothing more would go on telling what it knew.
 redis.call('SET', KEYS[4], epoch)
@@ -23,8 +26,10 @@ end
 if ARGV[6] == epoch then
   redis.call('HSET', KEYS[5], ARGV[5], clock)
 end
-for node in string.gmatch(ARGV[8], '%S+') do
-  redis.call('HSETNX', KEYS[5], node, -clock)
+if ARGV[6] ~= epoch then
+  for node in string.gmatch(ARGV[8], '%S+') do
+    redis.call('HSETNX', KEYS[5], node, -clock)
+  end
 end
 local here, away = {}, 0
 local nodes = redis.call('HGETALL', KEYS[5])

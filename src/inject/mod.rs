@@ -20,10 +20,10 @@ use arc_swap::ArcSwapOption;
 use http::{HeaderName, StatusCode};
 
 use crate::authz::Permit;
+use crate::crypto::constant_time_eq;
 use crate::crypto::sigv4::{Payload, Upload};
 use crate::domain::{Denial, HttpFault, Name, Secret, Unavailable};
 use crate::vault::{Rotation, Slot, Vault};
-use needles::Needles;
 use own::Own;
 use prepared::Prepared;
 
@@ -129,36 +129,41 @@ impl Credential {
         }
     }
 
-    /// Notes the status that the target answered a request with it by.
-    pub fn answered(&self, status: StatusCode) {
-        if let Some(rotation) = self.rotation.get() {
-            rotation.answered(matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN));
+    /// Notes the status that the target answered a request with this by.
+    pub fn answered(&self, injection: &Injection, status: StatusCode) {
+        if let (Some(rotation), Some(secret)) = (self.rotation.get(), injection.prepared.secrets.first()) {
+            rotation.answered(secret, status);
         }
     }
 
     /// What a request would get with this secret in place of its only one; none where it cannot be sent so.
     pub fn trial(&self, secret: &Arc<Secret>) -> Option<Injection> {
+        Some(self.injection(Arc::new(self.prepared_of(secret, Vec::new())?), Payload::Empty))
+    }
+
+    fn prepared_of(&self, secret: &Arc<Secret>, before: Vec<Arc<Secret>>) -> Option<Prepared> {
         let [piece] = self.pieces.as_slice() else { return None };
         let secrets = vec![Arc::clone(secret)];
         let part = piece.method.prepare(&secrets)?;
-        let sought = piece.method.sought(secrets, &part);
-        let sought: Vec<&[u8]> = sought.iter().map(|secret| secret.expose()).collect();
-        let prepared = Prepared { versions: Vec::new(), parts: vec![part], needles: Arc::new(Needles::new(&sought)) };
-        Some(self.injection(Arc::new(prepared), Payload::Empty))
+        let mut sought = piece.method.sought(secrets.clone(), &part);
+        sought.extend(before);
+        Some(Prepared::new(Vec::new(), vec![part], secrets, sought))
     }
 
-    /// Another injection for a request whose target did not take this one: with a token that was had meanwhile, or is had now, or with the
-    /// secret from before a rotation, while that is kept. None where there is no other.
+    /// Another injection for a request whose target did not take this one: with the secret that is in use by now, with a token that is had
+    /// for it, or with the secret from before a rotation while that is kept. None where there is no other.
     pub async fn another(&self, refused: &Injection) -> Option<Injection> {
-        if let Some(previous) = self.rotation.get().and_then(|rotation| rotation.previous()) {
-            return self.trial(&previous);
-        }
-        let version = *refused.prepared.versions.first()?;
-        if !self.only_secret()?.renew(version).await {
-            return None;
-        }
-        // What can be renewed is a token, for which no body is signed or filled.
-        Some(self.injection(self.prepare(Instant::now()).ok()?, refused.payload))
+        let (slot, sent) = (self.only_secret()?, refused.prepared.secrets.first()?);
+        let is_other = |secret: &Arc<Secret>| !constant_time_eq(secret.expose(), sent.expose());
+        let in_use = || slot.load().ok().filter(is_other);
+        let secret = match in_use().or_else(|| self.rotation.get()?.previous().filter(is_other)) {
+            Some(secret) => secret,
+            None if slot.renew(*refused.prepared.versions.first()?).await => in_use()?,
+            None => return None,
+        };
+        // What was sent before must not come back either.
+        let prepared = self.prepared_of(&secret, refused.prepared.sought.clone())?;
+        Some(self.injection(Arc::new(prepared), refused.payload))
     }
 
     fn injection(&self, prepared: Arc<Prepared>, payload: Payload) -> Injection {
@@ -225,7 +230,7 @@ impl Credential {
     }
 
     fn prepare(&self, now: Instant) -> Result<Arc<Prepared>, Denial> {
-        let (mut versions, mut parts, mut all) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut versions, mut parts, mut all, mut sought) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for piece in &self.pieces {
             let mut secrets: Vec<Arc<Secret>> = Vec::with_capacity(piece.secrets.len());
             for slot in &piece.secrets {
@@ -237,14 +242,14 @@ impl Credential {
                 log::error!(credential = self.name.as_str(); "a secret is empty or holds characters that cannot be sent so");
                 UNAVAILABLE
             })?;
-            all.extend(piece.method.sought(secrets, &part));
+            all.extend(secrets.iter().cloned());
+            sought.extend(piece.method.sought(secrets, &part));
             parts.push(part);
         }
-        let sought: Vec<&[u8]> = all.iter().map(|secret| secret.expose()).collect();
-        if sought.iter().any(|secret| secret.len() < needles::SHORTEST) {
+        if sought.iter().any(|secret| secret.expose().len() < needles::SHORTEST) {
             log::warn!(credential = self.name.as_str(); "a secret is too short to be looked for in what comes back");
         }
-        let fresh = Arc::new(Prepared { versions, parts, needles: Arc::new(Needles::new(&sought)) });
+        let fresh = Arc::new(Prepared::new(versions, parts, all, sought));
         self.prepared.store(Some(Arc::clone(&fresh)));
         Ok(fresh)
     }

@@ -6,7 +6,7 @@ use super::body::Filled;
 use super::content::Content;
 use super::method::Part;
 use super::needles::Needles;
-use crate::domain::Denial;
+use crate::domain::{Denial, Secret};
 
 /// The secrets in the form in which they are sent, kept until one of them changes.
 pub(super) struct Prepared {
@@ -14,9 +14,24 @@ pub(super) struct Prepared {
     pub(super) versions: Vec<u64>,
     pub(super) parts: Vec<Part>,
     pub(super) needles: Arc<Needles>,
+    /// All secrets, in their order.
+    pub(super) secrets: Vec<Arc<Secret>>,
+    /// What the needles are made of.
+    pub(super) sought: Vec<Arc<Secret>>,
 }
 
 impl Prepared {
+    pub(super) fn new(
+        versions: Vec<u64>,
+        parts: Vec<Part>,
+        secrets: Vec<Arc<Secret>>,
+        sought: Vec<Arc<Secret>>,
+    ) -> Self {
+        let exposed: Vec<&[u8]> = sought.iter().map(|secret| secret.expose()).collect();
+        let needles = Arc::new(Needles::new(&exposed));
+        Self { versions, parts, needles, secrets, sought }
+    }
+
     /// What is sent in place of the body.
     pub(super) fn fill(&self, content: &Content<'_>) -> Result<Option<Filled>, Denial> {
         for part in &self.parts {

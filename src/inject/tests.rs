@@ -11,8 +11,7 @@ fn prepared(method: Method, secret: &str) -> Option<Injection> {
     let secret = Arc::new(Secret::new(secret.as_bytes().to_vec()));
     let part = method.prepare(&[Arc::clone(&secret)])?;
     let name = Name::parse("x").expect("name");
-    let needles = Arc::new(Needles::new(&[secret.expose()]));
-    let prepared = Arc::new(Prepared { versions: vec![1], parts: vec![part], needles });
+    let prepared = Arc::new(Prepared::new(vec![1], vec![part], vec![Arc::clone(&secret)], vec![secret]));
     Some(Injection {
         credential: name.clone(),
         target: name,

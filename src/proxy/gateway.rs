@@ -204,8 +204,10 @@ impl ProxyHttp for Gateway {
         if head.status == StatusCode::SWITCHING_PROTOCOLS && !admission.websocket {
             return Err(failure::carry(Denial::Unavailable(Unavailable::UpstreamProtocol)));
         }
-        if let Some(credential) = admission.route.credential.as_ref().filter(|_| !head.status.is_informational()) {
-            credential.answered(head.status);
+        if let (Some(credential), Some(injection)) = (&admission.route.credential, &admission.injection)
+            && !head.status.is_informational()
+        {
+            credential.answered(injection, head.status);
         }
         // By a 401 the target says that it did nothing: what is known of the request may be sent again, whatever its method is.
         let is_refused = head.status == StatusCode::UNAUTHORIZED && !session.as_ref().retry_buffer_truncated();

@@ -1,7 +1,7 @@
 //! Replacing secrets, and telling of it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use tokio::runtime::Handle;
@@ -12,21 +12,26 @@ use crate::domain::Name;
 use crate::state::{Rotating, Services};
 use crate::vault::{Rotation, RotationEvent, VaultError};
 
+/// What is told of each rotation, by its name.
+type Complaints = Arc<Mutex<HashMap<Name, Complaint>>>;
+
 /// Goes on while requests are drained; whichever process is first does what is due.
 pub(super) async fn keep(services: &Arc<Services>) {
     let mut every = tokio::time::interval(Rotation::STEP_EVERY);
-    let mut complaints: HashMap<Name, Complaint> = HashMap::new();
+    let complaints = Complaints::default();
     loop {
         every.tick().await;
-        let rotations = services.snapshot().rotations.clone();
-        complaints.retain(|name, _| rotations.iter().any(|one| one.rotation.settings().name == *name));
-        // One after another: a program that takes its time holds up other rotations, and no request.
-        for one in rotations {
-            let name = one.rotation.settings().name.clone();
-            let done = step(services, one).await;
-            let (wrong, right) =
-                (format!("rotation {name}: no secret is replaced"), format!("rotation {name}: goes on again"));
-            complaints.entry(name).or_insert_with(|| Complaint::new(wrong, right)).note(done);
+        // Each by itself: a program that takes its time holds up no other rotation. One that is still at it does nothing.
+        for one in services.snapshot().rotations.clone() {
+            let (services, complaints) = (Arc::clone(services), Arc::clone(&complaints));
+            tokio::spawn(async move {
+                let name = one.rotation.settings().name.clone();
+                let done = step(&services, one).await;
+                let (wrong, right) =
+                    (format!("rotation {name}: no secret is replaced"), format!("rotation {name}: goes on again"));
+                let mut complaints = complaints.lock().unwrap_or_else(PoisonError::into_inner);
+                complaints.entry(name).or_insert_with(|| Complaint::new(wrong, right)).note(done);
+            });
         }
     }
 }
@@ -56,7 +61,11 @@ fn tell(services: &Services, rotation: &Rotation, event: &RotationEvent) {
         RotationEvent::Promoted => (RotationDeed::Promoted, ""),
         RotationEvent::RolledBack(reason) => (RotationDeed::RolledBack, reason.as_str()),
         RotationEvent::Failed(reason) => (RotationDeed::Failed, reason.as_str()),
-        RotationEvent::Done => (RotationDeed::Retired, ""),
+        RotationEvent::LeftAlone => {
+            log::info!(rotation = rotation_name, credential; "somebody has set another secret, which is left alone");
+            return;
+        }
+        RotationEvent::Retired => (RotationDeed::Retired, ""),
         RotationEvent::NotRetired(reason) => (RotationDeed::NotRetired, reason.as_str()),
     };
     let level = match deed {

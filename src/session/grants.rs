@@ -101,6 +101,8 @@ pub enum AccessError {
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How often a change is tried again that another node was faster with.
 const ATTEMPTS: u32 = 10;
+/// Versions beyond this are of what is over.
+const LAST: u64 = 1 << 32;
 
 impl Access {
     /// The most requests of one principal that wait at once.
@@ -204,7 +206,7 @@ impl Access {
             let (was, version) = found.ok_or(AccessError::Fault(AccessFault::Unknown))?;
             let mut one = was.clone();
             let done = change(&mut one);
-            let row = access_row(&one, version + 1, SystemTime::now());
+            let row = access_row(&one, next_version(&one, version), SystemTime::now());
             if one == was || peers.decide(&row, rests_on(&one))? {
                 return done.map(|()| one).map_err(AccessError::Fault);
             }
@@ -346,6 +348,14 @@ impl Access {
 
     fn writing(&self) -> MutexGuard<'_, Store> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The version of a request that has become this. One that is over is so whatever else was decided before it, also what is told later.
+fn next_version(request: &AccessRequest, version: u64) -> u64 {
+    match rests_on(request) {
+        Earlier::Nothing if version < LAST => version + LAST,
+        Earlier::Nothing | Earlier::Decisions => version + 1,
     }
 }
 

@@ -161,12 +161,19 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     placed.and_then(|()| sync_directory(path))
 }
 
-/// A file to lock, made where it is not there. It stays: removing it would let two hold "the" lock.
+/// A file to lock, made where it is not there; its owner is that of the file beside it, as far as this user may say so. It stays: removing it
+/// would let two hold "the" lock.
 ///
 /// # Errors
 /// Those of the file system.
-pub(super) fn lock_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+pub(super) fn lock_file(path: &Path, beside: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let (own, other) = (file.metadata()?, std::fs::metadata(beside)?);
+    if (own.uid(), own.gid()) != (other.uid(), other.gid()) {
+        // An administrator was first: the proxy's user has to be able to lock it too.
+        let _ = fchown(&file, Some(other.uid()), Some(other.gid()));
+    }
+    Ok(file)
 }
 
 /// Makes the names in a file's directory last through a crash.

@@ -8,18 +8,20 @@ mod turn;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, Stamp};
 use super::sealed::{Entries, SealedFile};
 use super::worker::Worker;
 use super::{KeySource, VaultError, load_key};
+use crate::crypto::constant_time_eq;
 use crate::domain::{Name, Secret, SecretRef, seconds};
-use turn::{State, Turn};
+use turn::{Change, State, Turn, fingerprint, fingerprint_of};
 
 /// How a secret is replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -62,23 +64,34 @@ pub struct Rotation {
     secret: SecretRef,
     file: PathBuf,
     key: KeySource,
-    answered: AtomicU64,
-    refused: AtomicU64,
+    /// Answers while nothing is watched.
+    usual: Answers,
+    /// Answers to requests with the secret that is watched.
+    fresh: Answers,
+    watched: ArcSwapOption<Secret>,
     previous: ArcSwapOption<Secret>,
     status: ArcSwap<RotationStatus>,
     running: Mutex<Running>,
+}
+
+/// How a target answered.
+#[derive(Debug, Default)]
+struct Answers {
+    all: AtomicU64,
+    unauthorized: AtomicU64,
+    forbidden: AtomicU64,
 }
 
 /// What is known of it in this process alone.
 #[derive(Debug, Default)]
 struct Running {
     worker: Worker,
-    /// The answers there were when the secret in use began to be watched, and how many of a hundred were refusals before.
-    watched: Option<(u64, u64, f64)>,
     /// How often something failed, one time after another.
     failures: u32,
-    /// What failed is not tried again before.
+    /// What failed is not tried again before, unless somebody asks for it.
     not_before: Option<Instant>,
+    /// Before that, nothing at all is: the file could not be written.
+    stuck_until: Option<Instant>,
     /// Until when the secret from before a roll-back is known.
     lingers_until: Option<Instant>,
     /// The file as it was when nothing was to be done.
@@ -112,12 +125,18 @@ pub enum RotationStage {
     Idle,
     /// Somebody, or the schedule, wants a new secret.
     Asked,
+    /// One is made.
+    Making,
+    /// There is one, and whoever it is for is told.
+    Installing,
     /// There is one, and it is to be proved.
     Probing,
     /// It is in use, and what the target answers is watched.
     Watching,
     /// The old one is kept for a while.
     Grace,
+    /// One that is not used any more is told off.
+    Retiring,
 }
 
 /// What became of a rotation.
@@ -131,12 +150,17 @@ pub enum RotationEvent {
     RolledBack(String),
     /// There is no new one, for this reason; nothing has changed.
     Failed(String),
-    /// The old one is retired, or was replaced by somebody else.
-    Done,
+    /// One that is not used any more is retired.
+    Retired,
+    /// Somebody else has set another one meanwhile; nothing was done to it.
+    LeftAlone,
     /// The old one, or one that was no good, could not be retired, for this reason.
     NotRetired(String),
 }
 
+/// How long to wait after something that failed, twice as long after each time, up to an hour.
+const AGAIN_AFTER: Duration = Duration::from_secs(60);
+const AGAIN_AFTER_AT_MOST: Duration = Duration::from_secs(3600);
 /// Longer than requests wait for an answer that says no.
 const LINGERS: Duration = Duration::from_secs(60);
 
@@ -159,8 +183,9 @@ impl Rotation {
             secret,
             file,
             key,
-            answered: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
+            usual: Answers::default(),
+            fresh: Answers::default(),
+            watched: ArcSwapOption::empty(),
             previous: ArcSwapOption::empty(),
             status: ArcSwap::from_pointee(status),
             running: Mutex::default(),
@@ -183,9 +208,13 @@ impl Rotation {
     }
 
     /// Counts an answer of the target to a request with this secret.
-    pub fn answered(&self, is_refusal: bool) {
-        self.answered.fetch_add(1, Ordering::Relaxed);
-        self.refused.fetch_add(is_refusal.into(), Ordering::Relaxed);
+    pub fn answered(&self, secret: &Secret, status: StatusCode) {
+        match &*self.watched.load() {
+            None => self.usual.add(status),
+            Some(watched) if constant_time_eq(watched.expose(), secret.expose()) => self.fresh.add(status),
+            // Of one that is not used any more, nobody wants to know.
+            Some(_) => {}
+        }
     }
 
     /// Asks for a new secret now; whoever calls [`Self::step`] makes it.
@@ -222,40 +251,55 @@ impl Rotation {
         now: SystemTime,
         prove: impl Fn(&Arc<Secret>) -> Result<(), String>,
     ) -> Result<Vec<RotationEvent>, VaultError> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(mut running) = self.running.try_lock() else { return Ok(Vec::new()) };
         let file = SealedFile::new(self.file.clone());
         if running.lingers_until.take_if(|until| Instant::now() >= *until).is_some() {
             self.previous.store(None);
         }
-        if running.idle == Some(file.stamp()?) && !self.is_due(now) {
+        let is_stuck = running.stuck_until.is_some_and(|until| Instant::now() < until);
+        if is_stuck || (running.idle == Some(file.stamp()?) && !self.is_due(now)) {
             return Ok(Vec::new());
         }
-        let Some(_alone) = self.alone()? else { return Ok(Vec::new()) };
         let key = load_key(&self.key)?;
+        // What is in use is known also while another process is at it.
+        self.remember(&mut running, file.read(&key)?, now)?;
+        let Some(_alone) = self.alone()? else { return Ok(Vec::new()) };
         let (mut entries, stamp) = file.read_stamped(&key)?;
         let found = self.state(&entries)?;
-        let mut turn = Turn { rotation: self, running: &mut running, now, events: Vec::new() };
-        let next = turn.take(found.as_ref(), &mut entries, prove)?;
+        let in_use = entries.get(&self.secret.path).map(fingerprint);
+        let mut turn = Turn { rotation: self, running: &mut running, now, in_use: in_use.clone(), events: Vec::new() };
+        let next = turn.take(found.as_ref(), &mut entries, prove);
         let events = turn.events;
-        running.idle = None;
-        let state = match next {
-            Some((state, change)) => {
-                file.update(&key, |all| {
-                    change.make(self, all)?;
-                    self.put(all, &state)
-                })?;
-                entries = file.read(&key)?;
-                Some(state)
-            }
-            None => {
-                let is_idle = found.as_ref().is_some_and(|state| state.stage == RotationStage::Idle);
-                running.idle = Some(stamp).filter(|stamp| is_idle && stamp.is_settled(now));
-                found
-            }
+        let Some((state, change)) = next else {
+            let is_idle = found.as_ref().is_some_and(|state| state.stage == RotationStage::Idle);
+            running.idle = Some(stamp).filter(|stamp| is_idle && stamp.is_settled(now));
+            return Ok(events);
         };
-        self.remember(&mut running, entries.take(&self.named("previous")), &events);
-        self.status.store(Arc::new(self.status_of(state.as_ref(), now)));
-        Ok(events)
+        running.idle = None;
+        if change.is_promotion() {
+            // Before anybody can come with the new one.
+            self.previous.store(entries.take(&self.secret.path).map(Arc::new));
+        }
+        if matches!(change, Change::RollBack) {
+            running.lingers_until = Some(Instant::now() + LINGERS);
+        }
+        let written = file.update(&key, |all| {
+            // Somebody may have changed it while a program ran, or the target was asked.
+            let is_same = all.get(&self.secret.path).map(fingerprint) == in_use;
+            if self.state(all)? != found || (change.rests_on_use() && !is_same) {
+                return Err(VaultError::Busy);
+            }
+            change.make(self, all)?;
+            self.put(all, &state)
+        });
+        match written {
+            Ok(()) => self.remember(&mut running, file.read(&key)?, now).map(|()| events),
+            Err(VaultError::Busy) => Ok(Vec::new()),
+            Err(error) => {
+                running.stuck_until = Some(Instant::now() + running.next_wait());
+                Err(error)
+            }
+        }
     }
 
     /// Whether the secret in use is as old as it should become, as far as this process knows.
@@ -264,13 +308,21 @@ impl Rotation {
         self.settings.every.is_some_and(|every| age.is_none_or(|age| age >= every))
     }
 
-    /// Requests that are under way with a secret that was rolled back still need the one before.
-    fn remember(&self, running: &mut Running, previous: Option<Secret>, events: &[RotationEvent]) {
-        if events.iter().any(|event| matches!(event, RotationEvent::RolledBack(_))) {
-            running.lingers_until = Some(Instant::now() + LINGERS);
-        } else if running.lingers_until.is_none() {
-            self.previous.store(previous.map(Arc::new));
+    /// Takes over what lies in the file: the secret that is watched, the one before it, and where all stands.
+    fn remember(&self, running: &mut Running, mut entries: Entries, now: SystemTime) -> Result<(), VaultError> {
+        let state = self.state(&entries)?;
+        let is_watched = state.as_ref().is_some_and(|state| state.stage == RotationStage::Watching);
+        let watched = entries.take(&self.secret.path).filter(|_| is_watched).map(Arc::new);
+        if watched.is_none() || self.watched.load().is_none() {
+            self.fresh.clear();
         }
+        self.watched.store(watched);
+        // Requests under way with one that was rolled back still need the one before it.
+        if running.lingers_until.is_none() {
+            self.previous.store(entries.take(&self.named("previous")).map(Arc::new));
+        }
+        self.status.store(Arc::new(self.status_of(state.as_ref(), now)));
+        Ok(())
     }
 
     fn status_of(&self, state: Option<&State>, now: SystemTime) -> RotationStatus {
@@ -287,8 +339,9 @@ impl Rotation {
 
     /// Held while one step is done; none while another process does one.
     fn alone(&self) -> Result<Option<File>, VaultError> {
-        let path = files::sibling(&self.file, ".rotation");
-        let opened = files::lock_file(&path).map_err(|error| VaultError::Unwritable(error.kind()))?;
+        let file = std::fs::canonicalize(&self.file).map_err(|error| VaultError::Unreadable(error.kind()))?;
+        let path = files::sibling(&file, &format!(".{}.rotation", &fingerprint_of(self.secret.path.as_bytes())[..16]));
+        let opened = files::lock_file(&path, &file).map_err(|error| VaultError::Unwritable(error.kind()))?;
         Ok(opened.try_lock().is_ok().then_some(opened))
     }
 
@@ -308,15 +361,44 @@ impl Rotation {
     }
 }
 
+impl Running {
+    /// How long to wait after something that failed, longer each time.
+    fn next_wait(&mut self) -> Duration {
+        let wait = AGAIN_AFTER.saturating_mul(1 << self.failures.min(16)).min(AGAIN_AFTER_AT_MOST);
+        self.failures += 1;
+        wait
+    }
+}
+
+impl Answers {
+    fn add(&self, status: StatusCode) {
+        self.all.fetch_add(1, Ordering::Relaxed);
+        self.unauthorized.fetch_add((status == StatusCode::UNAUTHORIZED).into(), Ordering::Relaxed);
+        self.forbidden.fetch_add((status == StatusCode::FORBIDDEN).into(), Ordering::Relaxed);
+    }
+
+    fn clear(&self) {
+        [&self.all, &self.unauthorized, &self.forbidden].iter().for_each(|count| count.store(0, Ordering::Relaxed));
+    }
+
+    /// All of them, those that say that nobody is known by this secret, and those that say that nothing is allowed with it.
+    fn counts(&self) -> [u64; 3] {
+        [&self.all, &self.unauthorized, &self.forbidden].map(|count| count.load(Ordering::Relaxed))
+    }
+}
+
 impl RotationStage {
     /// The word for it.
     pub fn text(self) -> &'static str {
         match self {
             Self::Idle => "idle",
             Self::Asked => "asked",
+            Self::Making => "making",
+            Self::Installing => "installing",
             Self::Probing => "probing",
             Self::Watching => "watching",
             Self::Grace => "grace",
+            Self::Retiring => "retiring",
         }
     }
 }

@@ -84,7 +84,7 @@ impl SealedFile {
 
     /// Held until dropped.
     fn lock(&self) -> io::Result<File> {
-        let file = files::lock_file(&files::sibling(&self.0, ".lock"))?;
+        let file = files::lock_file(&files::sibling(&self.0, ".lock"), &self.0)?;
         file.lock()?;
         Ok(file)
     }

@@ -30,7 +30,7 @@ use super::diagnostic::{Diagnostics, Report, nearest};
 use super::file::Text;
 use super::read::{Entries, File, read};
 use super::watched::Watched;
-use crate::domain::Name;
+use crate::domain::{Name, SecretRef};
 use crate::net::Egress;
 use crate::state::{Engines, Snapshot};
 use crate::vault::Vault;
@@ -87,7 +87,16 @@ pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> (Watc
     let egress = Egress::new(tables.egress.allow.0.clone());
     let unreadable = tables.unreadable.clone();
     let watched = Watched::default();
-    let mut compiler = Compiler { report: &mut report, engines, base, egress, unreadable, watched, tokens: Vec::new() };
+    let mut compiler = Compiler {
+        report: &mut report,
+        engines,
+        base,
+        egress,
+        unreadable,
+        watched,
+        tokens: Vec::new(),
+        rotated: Vec::new(),
+    };
     let authenticators = tables.authn.keys().cloned().collect();
     let (snapshot, process, cluster) = compiler.run(tables, number);
     let watched = compiler.watched;
@@ -104,6 +113,8 @@ struct Compiler<'c, 'a> {
     watched: Watched,
     /// The vaults of credentials that are tokens.
     tokens: Vec<Arc<Vault>>,
+    /// The secrets that are replaced.
+    rotated: Vec<SecretRef>,
 }
 
 /// Compiled entries by name. One that is in the file but wrong is here without a value: it was told already, and who names it is not wrong.

@@ -61,8 +61,11 @@ impl Compiler<'_, '_> {
             rotation.ok_or("this credential's secret cannot be replaced here"),
             cure,
         )?;
-        if !credential.rotate(Arc::clone(&rotation)) {
-            self.report.add(place, "this credential is replaced by another rotation", "write one rotation of each");
+        let secret = rotation.status().secret.clone();
+        let is_first = !self.rotated.contains(&secret);
+        self.rotated.push(secret);
+        if !is_first || !credential.rotate(Arc::clone(&rotation)) {
+            self.report.add(place, "this secret is replaced by another rotation", "write one rotation of each");
             return None;
         }
         Some(Rotating { rotation, credential, target, probe: probe? })

@@ -1,6 +1,5 @@
 //! Rotations step by step: by the clock, across processes, and back.
 
-use super::turn::share;
 use super::*;
 use crate::crypto::MasterKey;
 use crate::vault::create_key;
@@ -77,6 +76,7 @@ fn whatever_is_killed_after_which_step_the_next_goes_on_by_the_clock() {
     assert_eq!(next(0), (vec![], RotationStage::Idle), "what is found counts as new");
     assert_eq!(next(999), (vec![], RotationStage::Idle));
     assert_eq!(next(1000), (vec![], RotationStage::Asked));
+    assert_eq!(next(1000), (vec![], RotationStage::Making));
     assert_eq!(next(1000), (vec![RotationEvent::Made], RotationStage::Probing));
     let new = fixture.secret("a/key (next)").expect("staged");
     assert_eq!((new.len(), fixture.secret("a/key")), (32, Some("first".to_owned())));
@@ -88,7 +88,8 @@ fn whatever_is_killed_after_which_step_the_next_goes_on_by_the_clock() {
     assert_eq!(next(1300), (vec![], RotationStage::Watching));
     assert_eq!(next(1301), (vec![], RotationStage::Grace));
     assert_eq!(next(1900), (vec![], RotationStage::Grace));
-    assert_eq!(next(1901), (vec![RotationEvent::Done], RotationStage::Idle));
+    assert_eq!(next(1901), (vec![], RotationStage::Retiring));
+    assert_eq!(next(1901), (vec![], RotationStage::Idle), "there is nobody to tell");
     assert_eq!((fixture.secret("a/key"), fixture.secret("a/key (previous)")), (Some(new), None));
     assert_eq!(next(2000), (vec![], RotationStage::Idle), "its age counts from when it was put in use");
     assert_eq!(next(2001).1, RotationStage::Asked);
@@ -100,41 +101,145 @@ fn one_process_at_a_time_does_anything() {
     let rotation = fixture.rotation(|settings| settings.every = None);
     step(&rotation, SystemTime::now());
     rotation.ask(SystemTime::now()).expect("asked");
-    let lock = files::lock_file(&files::sibling(&fixture.file, ".rotation")).expect("a file");
-    lock.lock().expect("locked");
+    let lock = rotation.alone().expect("a lock").expect("free");
     assert_eq!(step(&rotation, SystemTime::now()).0, vec![]);
     assert_eq!(fixture.secret("a/key (next)"), None);
     drop(lock);
+    assert_eq!(step(&rotation, SystemTime::now()).1, RotationStage::Making);
     assert_eq!(step(&rotation, SystemTime::now()).0, [RotationEvent::Made]);
 }
 
+/// Through all stages up to where the new secret is watched; tells that one.
+fn watch(fixture: &Fixture, rotation: &Rotation, now: SystemTime) -> Secret {
+    step(rotation, now);
+    rotation.ask(now).expect("asked");
+    let stages = [RotationStage::Making, RotationStage::Probing, RotationStage::Watching];
+    assert_eq!([0, 1, 2].map(|_| step(rotation, now).1), stages);
+    Secret::new(fixture.secret("a/key").expect("in use").into_bytes())
+}
+
 #[test]
-fn refusals_roll_back_where_they_are_more_than_before_and_more_than_a_few() {
-    for (before, after, want) in [
-        ((1000, 0), (100, 4), false),
-        ((1000, 0), (100, 5), false),
-        ((1000, 0), (100, 6), true),
-        ((1000, 100), (100, 14), false),
-        ((1000, 100), (100, 16), true),
-        ((0, 0), (5, 5), true),
-        ((0, 0), (4, 4), false),
+fn refusals_of_the_new_secret_roll_back_where_they_are_more_than_before_and_more_than_a_few() {
+    let (ok, unauthorized, forbidden) = (StatusCode::OK, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN);
+    for (before, status, after, want) in [
+        ((1000, 0), unauthorized, (100, 4), false),
+        ((1000, 0), unauthorized, (100, 5), false),
+        ((1000, 0), unauthorized, (100, 6), true),
+        ((1000, 100), unauthorized, (100, 14), false),
+        ((1000, 100), unauthorized, (100, 16), true),
+        ((0, 0), unauthorized, (5, 5), true),
+        ((0, 0), unauthorized, (4, 4), false),
+        ((0, 0), forbidden, (49, 49), false),
+        ((0, 0), forbidden, (50, 50), true),
     ] {
         let fixture = Fixture::new();
         let rotation = fixture.rotation(|settings| settings.every = None);
-        let now = SystemTime::now();
-        let answers = |(all, refused): (u32, u32)| (0..all).for_each(|nth| rotation.answered(nth < refused));
-        step(&rotation, now);
-        answers(before);
-        rotation.ask(now).expect("asked");
-        assert_eq!([step(&rotation, now).1, step(&rotation, now).1], [RotationStage::Probing, RotationStage::Watching]);
-        answers(after);
+        let (now, old) = (SystemTime::now(), Secret::new(b"first".to_vec()));
+        let answers = |secret: &Secret, (all, refused): (u32, u32)| {
+            (0..all).for_each(|nth| rotation.answered(secret, if nth < refused { status } else { ok }));
+        };
+        answers(&old, before);
+        let new = watch(&fixture, &rotation, now);
+        // Those to requests that were under way with the old one say nothing of the new one.
+        answers(&old, (100, 100));
+        answers(&new, after);
         let (events, stage) = step(&rotation, now);
         let is_back = matches!(events.as_slice(), [RotationEvent::RolledBack(_)]);
-        assert_eq!((is_back, stage == RotationStage::Idle), (want, want), "{before:?} {after:?}: {events:?}");
+        assert_eq!((is_back, stage == RotationStage::Retiring), (want, want), "{before:?} {after:?}: {events:?}");
         assert_eq!(fixture.secret("a/key").as_deref() == Some("first"), want);
         assert!(rotation.previous().is_some(), "requests under way have it");
     }
-    assert!(share(0, 0) < f64::EPSILON);
+}
+
+#[test]
+fn a_secret_that_somebody_sets_or_removes_at_any_stage_is_left_as_it_is() {
+    let stages = [RotationStage::Making, RotationStage::Probing, RotationStage::Watching, RotationStage::Grace];
+    for (stage, is_removed) in stages.iter().flat_map(|stage| [(*stage, false), (*stage, true)]) {
+        let fixture = Fixture::new();
+        let start = SystemTime::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let rotation = fixture.rotation(|settings| settings.every = None);
+        step(&rotation, start);
+        rotation.ask(start).expect("asked");
+        let reached = (0..10)
+            .any(|nth| step(&rotation, at(nth * if stage == RotationStage::Grace { 100 } else { 0 })).1 == stage);
+        assert!(reached, "{stage:?}");
+        fixture.change(|all| {
+            all.take("a/key");
+            if !is_removed {
+                all.set("a/key", Secret::new(b"by hand".to_vec())).expect("set");
+            }
+        });
+        let mut all = Vec::new();
+        for nth in 0..10 {
+            all.extend(step(&rotation, at(2000 + 1000 * nth)).0);
+        }
+        let found = fixture.secret("a/key");
+        if stage == RotationStage::Making {
+            // Nothing was made before: what is set is what is replaced.
+            assert!(found.is_some_and(|found| found.len() == 32));
+            continue;
+        }
+        let want = if is_removed { None } else { Some("by hand") };
+        assert_eq!(found.as_deref(), want, "{stage:?}: {all:?}");
+        for what in ["next", "previous", "unused"] {
+            assert_eq!(fixture.secret(&format!("a/key ({what})")), None, "{stage:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_set_while_the_target_is_asked_is_not_lost() {
+    let fixture = Fixture::new();
+    let (now, rotation) = (SystemTime::now(), fixture.rotation(|settings| settings.every = None));
+    step(&rotation, now);
+    rotation.ask(now).expect("asked");
+    assert_eq!([step(&rotation, now).1, step(&rotation, now).1], [RotationStage::Making, RotationStage::Probing]);
+    let prove = |_: &Arc<Secret>| {
+        fixture.change(|all| all.set("a/key", Secret::new(b"by hand".to_vec())).expect("set"));
+        Ok(())
+    };
+    assert_eq!(rotation.step(now, prove), Ok(vec![]));
+    assert_eq!(fixture.secret("a/key").as_deref(), Some("by hand"));
+    assert!(matches!(step(&rotation, now).0.as_slice(), [RotationEvent::Failed(_)]));
+    assert_eq!(fixture.secret("a/key").as_deref(), Some("by hand"));
+}
+
+#[test]
+fn a_program_that_makes_the_secret_in_use_again_has_it_neither_used_nor_retired() {
+    let fixture = Fixture::new();
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let told = fixture.file.with_file_name("told");
+    let rotation = fixture.rotation(|settings| {
+        settings.source = NewSecret::Program(words("/bin/echo first"));
+        settings.retire = words(&format!("/usr/bin/tee {}", told.display()));
+    });
+    let now = SystemTime::now();
+    step(&rotation, now);
+    rotation.ask(now).expect("asked");
+    step(&rotation, now);
+    let (events, stage) = step(&rotation, now);
+    assert!(
+        matches!(events.as_slice(), [RotationEvent::Failed(reason)] if reason.contains("the one in use")),
+        "{events:?}"
+    );
+    assert_eq!((stage, told.exists()), (RotationStage::Idle, false));
+}
+
+#[test]
+fn where_the_file_cannot_be_written_nothing_is_made_again_and_again() {
+    let fixture = Fixture::new();
+    let rotation = fixture.rotation(|settings| settings.every = None);
+    let now = SystemTime::now();
+    step(&rotation, now);
+    rotation.ask(now).expect("asked");
+    let lock = files::sibling(&fixture.file, ".lock");
+    std::fs::remove_file(&lock).expect("our file");
+    // It can be opened by nobody so, not even by root.
+    std::fs::create_dir(&lock).expect("made");
+    assert!(matches!(rotation.step(now, |_| Ok(())), Err(VaultError::Unwritable(_))));
+    assert_eq!(rotation.step(now, |_| Ok(())), Ok(vec![]), "it waits");
+    assert_eq!(rotation.look(now).expect("read").stage, Some(RotationStage::Asked));
 }
 
 #[test]

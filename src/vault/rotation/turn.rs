@@ -1,7 +1,6 @@
 //! One step of a rotation: what is due, and what is changed together with where it stands.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -14,25 +13,31 @@ use crate::vault::command::{self, Asked};
 use crate::vault::sealed::{Entries, check_secret};
 
 /// Where a rotation stands, as it lies in the file.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
     pub(super) stage: RotationStage,
     /// When it came there, in seconds since 1970.
     pub(super) since: u64,
-    /// When the secret in use was put in use.
+    /// When the secret in use was put in use, and the one before it.
     pub(super) rotated: u64,
-    /// The digest of the secret that was put in use (SHA-256): another one was set by somebody else.
+    #[serde(default)]
+    pub(super) rotated_before: u64,
+    /// The digest of the secret in use as this rotation knows it (SHA-256): another one was set by somebody else.
     pub(super) used: Option<String>,
+    /// How many of a hundred answers were refusals before the secret in use.
+    #[serde(default)]
+    pub(super) usual: f64,
     pub(super) fault: Option<String>,
 }
 
-/// So few refusals say nothing.
+/// So few answers that say that nobody is known by a secret tell nothing.
 const FEW: u64 = 5;
-/// How long to wait after something that failed, twice as long after each time, up to an hour.
-const AGAIN_AFTER: Duration = Duration::from_secs(60);
-const AGAIN_AFTER_AT_MOST: Duration = Duration::from_secs(3600);
+/// So few that say that it allows nothing: whoever asks for what they may not have brings them about.
+const FEW_FORBIDDEN: u64 = 50;
 /// Between two tries to have a new secret taken.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// Between two tries to have it installed.
+const INSTALL_EVERY: Duration = Duration::from_secs(5);
 
 /// What is changed together with where a rotation stands.
 pub(super) enum Change {
@@ -41,29 +46,50 @@ pub(super) enum Change {
     Stage(Secret),
     /// The new one is the one in use.
     Promote,
-    /// The one before is.
+    /// The one before is, and the one in use is used no more.
     RollBack,
+    /// The new one is used no more.
+    GiveUp,
+    /// The one before is used no more.
+    Expire,
     /// There is none but the one in use.
     Forget,
 }
 
 impl Change {
+    pub(super) fn is_promotion(&self) -> bool {
+        matches!(self, Self::Promote)
+    }
+
+    /// Whether it is right only for the secret in use as it was found.
+    pub(super) fn rests_on_use(&self) -> bool {
+        match self {
+            Self::Promote | Self::RollBack | Self::Expire => true,
+            Self::Nothing | Self::Stage(_) | Self::GiveUp | Self::Forget => false,
+        }
+    }
+
     pub(super) fn make(self, rotation: &Rotation, all: &mut Entries) -> Result<(), VaultError> {
-        let [next, previous] = ["next", "previous"].map(|what| rotation.named(what));
+        let [next, previous, unused] = ["next", "previous", "unused"].map(|what| rotation.named(what));
         let path = &rotation.secret.path;
+        let rename = |all: &mut Entries, from: &str, to: &str| match all.take(from) {
+            Some(secret) => all.set(to, secret),
+            None => Ok(()),
+        };
         match self {
             Self::Nothing => {}
             Self::Stage(secret) => all.set(&next, secret)?,
             Self::Promote => {
-                let (new, old) = (all.take(&next), all.take(path));
-                all.set(path, new.ok_or(VaultError::NotFound)?)?;
-                old.map(|old| all.set(&previous, old)).transpose()?;
+                rename(all, path, &previous)?;
+                rename(all, &next, path)?;
             }
             Self::RollBack => {
-                let old = all.take(&previous).ok_or(VaultError::NotFound)?;
-                all.set(path, old)?;
+                rename(all, path, &unused)?;
+                rename(all, &previous, path)?;
             }
-            Self::Forget => [next, previous].iter().for_each(|name| drop(all.take(name))),
+            Self::GiveUp => rename(all, &next, &unused)?,
+            Self::Expire => rename(all, &previous, &unused)?,
+            Self::Forget => [next, previous, unused].iter().for_each(|name| drop(all.take(name))),
         }
         Ok(())
     }
@@ -74,6 +100,8 @@ pub(super) struct Turn<'a> {
     pub(super) rotation: &'a Rotation,
     pub(super) running: &'a mut Running,
     pub(super) now: SystemTime,
+    /// The digest of the secret in use.
+    pub(super) in_use: Option<String>,
     pub(super) events: Vec<RotationEvent>,
 }
 
@@ -84,84 +112,123 @@ impl Turn<'_> {
         found: Option<&State>,
         entries: &mut Entries,
         prove: impl Fn(&Arc<Secret>) -> Result<(), String>,
-    ) -> Result<Option<(State, Change)>, VaultError> {
-        let rotation = self.rotation;
-        let settings = &rotation.settings;
-        let Some(state) = found else {
-            // Older than now it may be, but nobody knows.
-            return Ok(Some((State::new(self.now), Change::Nothing)));
-        };
-        let (lasted, age) =
-            (seconds(self.now).saturating_sub(state.since), seconds(self.now).saturating_sub(state.rotated));
-        let is_over = |time: Duration| lasted >= time.as_secs();
-        let in_use = entries.get(&rotation.secret.path).map(fingerprint);
-        let is_ours = state.used.is_some() && state.used == in_use;
-        Ok(match state.stage {
-            RotationStage::Idle if settings.every.is_some_and(|every| age >= every.as_secs()) && self.may_try() => {
+    ) -> Option<(State, Change)> {
+        let settings = &self.rotation.settings;
+        // Older than now it may be, but nobody knows.
+        let Some(state) = found else { return Some((State::new(self.now), Change::Nothing)) };
+        let now = seconds(self.now);
+        let is_over = |time: Duration| now.saturating_sub(state.since) >= time.as_secs();
+        let is_old = settings.every.is_some_and(|every| now.saturating_sub(state.rotated) >= every.as_secs());
+        let is_left = state.used == self.in_use;
+        let next = |entries: &mut Entries| entries.take(&self.rotation.named("next"));
+        match state.stage {
+            RotationStage::Idle if is_old && self.may_try() => {
                 Some((self.at(state, RotationStage::Asked), Change::Nothing))
             }
             RotationStage::Idle => None,
-            RotationStage::Asked => Some(self.make(state)),
-            RotationStage::Probing if !self.may_try() => None,
-            RotationStage::Probing => match entries.take(&rotation.named("next")) {
-                Some(secret) => self.probe(state, Arc::new(secret), is_over(settings.patience), prove),
-                None => Some(self.fail(state, "there is no new secret".to_owned(), Change::Forget)),
-            },
-            RotationStage::Watching | RotationStage::Grace if !is_ours => {
-                self.events.push(RotationEvent::Done);
-                let rotated = seconds(self.now);
-                Some((State { rotated, ..self.at(state, RotationStage::Idle) }, Change::Forget))
+            // Written before anything is made: where that cannot be, nothing is.
+            RotationStage::Asked => Some((self.at(state, RotationStage::Making), Change::Nothing)),
+            RotationStage::Making => Some(self.make(state)),
+            RotationStage::Installing | RotationStage::Probing if !is_left => {
+                Some(self.give_up(state, "somebody has set another secret meanwhile".to_owned()))
             }
-            RotationStage::Watching => match self.too_many_refusals() {
-                Some(reason) => Some(self.roll_back(state, entries, reason)),
-                None if is_over(settings.watch) => Some((self.at(state, RotationStage::Grace), Change::Nothing)),
-                None => None,
+            RotationStage::Installing | RotationStage::Probing if !self.may_try() => None,
+            RotationStage::Installing => match next(entries) {
+                Some(secret) => self.install(state, &secret, is_over(settings.patience)),
+                None => Some(self.give_up(state, "there is no new secret".to_owned())),
             },
-            RotationStage::Grace if is_over(settings.grace) && self.may_try() => self.end(state, entries),
+            RotationStage::Probing => match next(entries) {
+                Some(secret) => self.probe(state, Arc::new(secret), is_over(settings.patience), prove),
+                None => Some(self.give_up(state, "there is no new secret".to_owned())),
+            },
+            RotationStage::Watching | RotationStage::Grace if !is_left => {
+                self.events.push(RotationEvent::LeftAlone);
+                Some((State { rotated: now, ..self.at(state, RotationStage::Idle) }, Change::Forget))
+            }
+            RotationStage::Watching => match self.too_many_refusals(state) {
+                Some(reason) if entries.get(&self.rotation.named("previous")).is_some() => {
+                    Some(self.roll_back(state, reason))
+                }
+                _ if is_over(settings.watch) => Some((self.at(state, RotationStage::Grace), Change::Nothing)),
+                _ => None,
+            },
+            RotationStage::Grace if is_over(settings.grace) => {
+                Some((self.at(state, RotationStage::Retiring), Change::Expire))
+            }
             RotationStage::Grace => None,
-        })
+            RotationStage::Retiring if self.may_try() => self.retire(state, entries),
+            RotationStage::Retiring => None,
+        }
     }
 
     fn at(&self, state: &State, stage: RotationStage) -> State {
         State { stage, since: seconds(self.now), fault: None, ..state.clone() }
     }
 
-    fn fail(&mut self, state: &State, reason: String, change: Change) -> (State, Change) {
-        self.back_off();
-        self.events.push(RotationEvent::Failed(reason.clone()));
-        (State { fault: Some(reason), ..self.at(state, RotationStage::Idle) }, change)
-    }
-
     fn may_try(&self) -> bool {
         self.running.not_before.is_none_or(|until| Instant::now() >= until)
-    }
-
-    fn back_off(&mut self) {
-        let wait = AGAIN_AFTER.saturating_mul(1 << self.running.failures.min(16)).min(AGAIN_AFTER_AT_MOST);
-        self.running.failures += 1;
-        self.wait(wait);
     }
 
     fn wait(&mut self, time: Duration) {
         self.running.not_before = Some(Instant::now() + time);
     }
 
-    fn make(&mut self, state: &State) -> (State, Change) {
+    /// What there is of a new one is retired.
+    fn give_up(&mut self, state: &State, reason: String) -> (State, Change) {
         self.running.not_before = None;
+        self.events.push(RotationEvent::Failed(reason.clone()));
+        (State { fault: Some(reason), ..self.at(state, RotationStage::Retiring) }, Change::GiveUp)
+    }
+
+    fn make(&mut self, state: &State) -> (State, Change) {
         let made = match &self.rotation.settings.source {
             NewSecret::Program(program) => self.run(program, None),
-            NewSecret::Random(bytes, tell) => {
-                let random: [u8; 1024] = random();
-                let secret = Secret::new(hex(random.get(..*bytes).unwrap_or(&random)).into_bytes());
-                if tell.is_empty() { Ok(secret) } else { self.run(tell, Some(&secret)).map(|_| secret) }
+            NewSecret::Random(bytes, _) => {
+                let random: [u8; 512] = random();
+                Ok(Secret::new(hex(random.get(..*bytes).unwrap_or(&random)).into_bytes()))
             }
         };
-        match made.and_then(|secret| check_secret(&secret).map(|()| secret)) {
-            Ok(secret) => {
-                self.events.push(RotationEvent::Made);
-                (self.at(state, RotationStage::Probing), Change::Stage(secret))
+        let checked = made.and_then(|secret| check_secret(&secret).map(|()| secret)).map_err(|error| error.to_string());
+        let fresh = checked.and_then(|secret| {
+            // It would be retired as the old one in the end.
+            if self.in_use.as_ref() == Some(&fingerprint(&secret)) {
+                Err("it is the one in use".to_owned())
+            } else {
+                Ok(secret)
             }
-            Err(error) => self.fail(state, format!("no new secret could be made: {error}"), Change::Forget),
+        });
+        let stage = match &self.rotation.settings.source {
+            NewSecret::Random(_, install) if !install.is_empty() => RotationStage::Installing,
+            NewSecret::Random(..) | NewSecret::Program(_) => RotationStage::Probing,
+        };
+        match fresh {
+            Ok(secret) => {
+                self.running.not_before = None;
+                self.events.push(RotationEvent::Made);
+                (State { used: self.in_use.clone(), ..self.at(state, stage) }, Change::Stage(secret))
+            }
+            Err(reason) => {
+                let wait = self.running.next_wait();
+                self.wait(wait);
+                let reason = format!("no new secret could be made: {reason}");
+                self.events.push(RotationEvent::Failed(reason.clone()));
+                (State { fault: Some(reason), ..self.at(state, RotationStage::Idle) }, Change::Forget)
+            }
+        }
+    }
+
+    fn install(&mut self, state: &State, secret: &Secret, is_late: bool) -> Option<(State, Change)> {
+        let NewSecret::Random(_, install) = &self.rotation.settings.source else {
+            return Some((self.at(state, RotationStage::Probing), Change::Nothing));
+        };
+        match self.run(install, Some(secret)) {
+            Ok(_) => Some((self.at(state, RotationStage::Probing), Change::Nothing)),
+            Err(error) if is_late => Some(self.give_up(state, format!("the new secret was not installed: {error}"))),
+            Err(error) => {
+                log::warn!("rotation {}: the new secret is not installed: {error}", self.rotation.settings.name);
+                self.wait(INSTALL_EVERY);
+                None
+            }
         }
     }
 
@@ -175,15 +242,17 @@ impl Turn<'_> {
         match prove(&secret) {
             Ok(()) => {
                 self.events.push(RotationEvent::Promoted);
-                let used = Some(fingerprint(&secret));
-                self.begin_watch();
-                let state = State { rotated: seconds(self.now), used, ..self.at(state, RotationStage::Watching) };
+                let [all, unauthorized, forbidden] = self.rotation.usual.counts();
+                let state = State {
+                    rotated: seconds(self.now),
+                    rotated_before: state.rotated,
+                    used: Some(fingerprint(&secret)),
+                    usual: share(unauthorized + forbidden, all),
+                    ..self.at(state, RotationStage::Watching)
+                };
                 Some((state, Change::Promote))
             }
-            Err(reason) if is_late => {
-                self.retire(&secret);
-                Some(self.fail(state, format!("the new secret was not taken: {reason}"), Change::Forget))
-            }
+            Err(reason) if is_late => Some(self.give_up(state, format!("the new secret was not taken: {reason}"))),
             Err(reason) => {
                 log::info!("rotation {}: the new secret is not taken yet: {reason}", self.rotation.settings.name);
                 self.wait(PROBE_EVERY);
@@ -192,64 +261,55 @@ impl Turn<'_> {
         }
     }
 
-    fn begin_watch(&mut self) {
-        let (answered, refused) = self.counts();
-        self.running.watched = Some((answered, refused, share(refused, answered)));
+    fn too_many_refusals(&self, state: &State) -> Option<String> {
+        let [all, unauthorized, forbidden] = self.rotation.fresh.counts();
+        let refused = unauthorized + forbidden;
+        let allowed = state.usual + f64::from(self.rotation.settings.max_refused);
+        let is_told = unauthorized >= FEW || refused >= FEW_FORBIDDEN;
+        let is_too_many = is_told && share(refused, all) > allowed;
+        is_too_many.then(|| format!("{refused} of {all} requests with it were refused by the target"))
     }
 
-    fn counts(&self) -> (u64, u64) {
-        (self.rotation.answered.load(Ordering::Relaxed), self.rotation.refused.load(Ordering::Relaxed))
-    }
-
-    fn too_many_refusals(&mut self) -> Option<String> {
-        let (answered, refused) = self.counts();
-        // Of a process that has begun since, nothing is known from before.
-        let (was_answered, was_refused, before) = *self.running.watched.get_or_insert((answered, refused, 0.0));
-        let (answered, refused) = (answered - was_answered, refused - was_refused);
-        let allowed = before + f64::from(self.rotation.settings.max_refused);
-        let is_too_many = refused >= FEW && share(refused, answered) > allowed;
-        is_too_many.then(|| format!("{refused} of {answered} requests with it were refused by the target"))
-    }
-
-    fn roll_back(&mut self, state: &State, entries: &mut Entries, reason: String) -> (State, Change) {
-        let bad = entries.take(&self.rotation.secret.path);
-        if entries.get(&self.rotation.named("previous")).is_none() {
-            // The first secret of all: there is none to go back to.
-            return (self.at(state, RotationStage::Grace), Change::Nothing);
-        }
-        self.back_off();
+    fn roll_back(&mut self, state: &State, reason: String) -> (State, Change) {
         self.events.push(RotationEvent::RolledBack(reason.clone()));
-        if let Some(bad) = bad {
-            self.retire(&bad);
-        }
-        (State { fault: Some(reason), used: None, ..self.at(state, RotationStage::Idle) }, Change::RollBack)
+        let state = State {
+            fault: Some(reason),
+            used: None,
+            rotated: state.rotated_before,
+            ..self.at(state, RotationStage::Retiring)
+        };
+        (state, Change::RollBack)
     }
 
-    fn end(&mut self, state: &State, entries: &mut Entries) -> Option<(State, Change)> {
-        if let Some(old) = entries.take(&self.rotation.named("previous"))
-            && !self.retire(&old)
-        {
-            self.back_off();
-            return None;
-        }
-        self.running.failures = 0;
-        self.events.push(RotationEvent::Done);
-        Some((self.at(state, RotationStage::Idle), Change::Forget))
-    }
-
-    /// Tells whether nobody uses it any more, as far as that can be told.
-    fn retire(&mut self, secret: &Secret) -> bool {
+    /// Tells off what is not used any more; what went wrong before is still told then.
+    fn retire(&mut self, state: &State, entries: &mut Entries) -> Option<(State, Change)> {
         let program = &self.rotation.settings.retire;
-        if program.is_empty() {
-            return true;
+        let unused = entries.take(&self.rotation.named("unused"));
+        if let Some(secret) = unused.filter(|_| !program.is_empty()) {
+            // Somebody may have set it again.
+            let done = if self.in_use.as_ref() == Some(&fingerprint(&secret)) {
+                Err("it is in use".to_owned())
+            } else {
+                match self.run(program, Some(&secret)) {
+                    Ok(_) | Err(VaultError::NotFound) => Ok(()),
+                    Err(error) => {
+                        self.events.push(RotationEvent::NotRetired(error.to_string()));
+                        let wait = self.running.next_wait();
+                        self.wait(wait);
+                        return None;
+                    }
+                }
+            };
+            self.events.push(done.map_or_else(RotationEvent::NotRetired, |()| RotationEvent::Retired));
         }
-        match self.run(program, Some(secret)) {
-            Ok(_) => true,
-            Err(error) => {
-                self.events.push(RotationEvent::NotRetired(error.to_string()));
-                false
-            }
+        if state.fault.is_some() {
+            // The schedule does not try again at once.
+            let wait = self.running.next_wait();
+            self.wait(wait);
+        } else {
+            self.running.failures = 0;
         }
+        Some((State { fault: state.fault.clone(), ..self.at(state, RotationStage::Idle) }, Change::Forget))
     }
 
     fn run(&mut self, program: &[String], input: Option<&Secret>) -> Result<Secret, VaultError> {
@@ -262,16 +322,29 @@ impl Turn<'_> {
 
 impl State {
     pub(super) fn new(now: SystemTime) -> Self {
-        Self { stage: RotationStage::Idle, since: seconds(now), rotated: seconds(now), used: None, fault: None }
+        let now = seconds(now);
+        Self {
+            stage: RotationStage::Idle,
+            since: now,
+            rotated: now,
+            rotated_before: now,
+            used: None,
+            usual: 0.0,
+            fault: None,
+        }
     }
 }
 
-fn fingerprint(secret: &Secret) -> String {
-    hex(&sha256(secret.expose()))
+pub(super) fn fingerprint(secret: &Secret) -> String {
+    fingerprint_of(secret.expose())
+}
+
+pub(super) fn fingerprint_of(bytes: &[u8]) -> String {
+    hex(&sha256(bytes))
 }
 
 /// How many of a hundred.
 #[expect(clippy::cast_precision_loss, reason = "counts")]
-pub(super) fn share(part: u64, all: u64) -> f64 {
+fn share(part: u64, all: u64) -> f64 {
     if all == 0 { 0.0 } else { part as f64 * 100.0 / all as f64 }
 }
