@@ -2,6 +2,7 @@
 
 pub mod api_key;
 mod certificates;
+mod client_identity;
 mod mac;
 mod master_key;
 mod password;
@@ -11,6 +12,7 @@ pub mod sigv4;
 
 pub use api_key::ApiKeyRecord;
 pub use certificates::{Certificate, CertificateError, Certificates};
+pub use client_identity::{ClientIdentityFault, client_identity};
 pub use mac::{Mac, MacAlgorithm, MacKey};
 pub use master_key::{MasterKey, MasterKeyError, OpenError};
 pub use password::{PasswordDigest, PasswordDigestError};

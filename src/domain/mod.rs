@@ -3,6 +3,7 @@
 mod access_deed;
 mod access_fault;
 mod address;
+mod client_identity;
 mod denial;
 mod exact;
 mod host;
@@ -24,6 +25,7 @@ mod wiped;
 pub use access_deed::AccessDeed;
 pub use access_fault::AccessFault;
 pub use address::{NetworkSet, canonical_ip};
+pub use client_identity::ClientIdentity;
 pub use denial::{AuthnFault, Denial, HttpFault, Lockout, TimedOut, Unavailable};
 pub use exact::ExactRequest;
 pub use host::{Host, HostFault, HostPattern};

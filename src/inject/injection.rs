@@ -12,7 +12,7 @@ use super::method::{self, Part, names};
 use super::needles::Needles;
 use super::{Head, Prepared};
 use crate::crypto::sigv4::{self, Payload};
-use crate::domain::Name;
+use crate::domain::{ClientIdentity, Name};
 
 /// What one request gets: made from secrets, bound to a target, repeatable on every attempt. Its `Debug` shows no secret.
 #[derive(Debug, Clone)]
@@ -43,13 +43,22 @@ impl Injection {
         &self.prepared.needles
     }
 
+    /// Who the gateway is to the target in the connection itself; none where the injection leaves that alone.
+    pub fn client(&self) -> Option<&ClientIdentity> {
+        self.prepared.client()
+    }
+
     /// The headers to set, each replacing any of that name.
     pub fn headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.prepared.parts.iter().filter_map(|part| match part {
             Part::Header(name, value) => Some((name, value)),
-            Part::Query { .. } | Part::Cookie { .. } | Part::Path(_) | Part::Body(_) | Part::Aws(_) | Part::Hmac(_) => {
-                None
-            }
+            Part::Query { .. }
+            | Part::Cookie { .. }
+            | Part::Path(_)
+            | Part::Body(_)
+            | Part::Aws(_)
+            | Part::Hmac(_)
+            | Part::Client(_) => None,
         })
     }
 
@@ -62,7 +71,8 @@ impl Injection {
             | Part::Cookie { .. }
             | Part::Body(_)
             | Part::Aws(_)
-            | Part::Hmac(_) => None,
+            | Part::Hmac(_)
+            | Part::Client(_) => None,
         });
         front.unwrap_or_default()
     }
@@ -81,7 +91,12 @@ impl Injection {
             match part {
                 Part::Query { parameter, pair } => changed = Some(with_pair(so_far, parameter, pair)),
                 Part::Aws(_) => changed = so_far.map(|text| Zeroizing::new(sigv4::query_to_send(text))),
-                Part::Header(..) | Part::Cookie { .. } | Part::Path(_) | Part::Body(_) | Part::Hmac(_) => {}
+                Part::Header(..)
+                | Part::Cookie { .. }
+                | Part::Path(_)
+                | Part::Body(_)
+                | Part::Hmac(_)
+                | Part::Client(_) => {}
             }
         }
         changed
@@ -91,9 +106,13 @@ impl Injection {
     pub fn cookies<'a>(&self, fields: impl Iterator<Item = &'a HeaderValue>) -> Option<HeaderValue> {
         let own = self.prepared.parts.iter().filter_map(|part| match part {
             Part::Cookie { name, pair } => Some((name.as_str(), pair)),
-            Part::Header(..) | Part::Query { .. } | Part::Path(_) | Part::Body(_) | Part::Aws(_) | Part::Hmac(_) => {
-                None
-            }
+            Part::Header(..)
+            | Part::Query { .. }
+            | Part::Path(_)
+            | Part::Body(_)
+            | Part::Aws(_)
+            | Part::Hmac(_)
+            | Part::Client(_) => None,
         });
         let own: Vec<_> = own.collect();
         if own.is_empty() {
@@ -112,7 +131,12 @@ impl Injection {
             match part {
                 Part::Aws(aws) => return Ok(aws.sign(head, self.payload, now)?.into_headers().collect()),
                 Part::Hmac(hmac) => return hmac.sign(head, self.body.as_ref(), now),
-                Part::Header(..) | Part::Query { .. } | Part::Cookie { .. } | Part::Path(_) | Part::Body(_) => {}
+                Part::Header(..)
+                | Part::Query { .. }
+                | Part::Cookie { .. }
+                | Part::Path(_)
+                | Part::Body(_)
+                | Part::Client(_) => {}
             }
         }
         Ok(Vec::new())

@@ -1,5 +1,6 @@
 //! How a secret is put on a request.
 
+use std::fmt;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -12,8 +13,8 @@ use super::aws::{Aws, AwsSettings};
 use super::body::{Filling, Placeholder};
 use super::hmac::{Hmac, HmacSettings};
 use super::path::{Front, PathTemplate};
-use crate::crypto::sigv4;
-use crate::domain::Secret;
+use crate::crypto::{ClientIdentityFault, client_identity, sigv4};
+use crate::domain::{ClientIdentity, Secret};
 
 /// Everything but the unreserved characters, which are to stay as they are (RFC 3986 §2.3).
 pub(super) const ESCAPED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -53,6 +54,8 @@ pub enum Method {
     Aws(AwsSettings),
     /// Parts of the request are signed with an HMAC.
     Hmac(Box<HmacSettings>),
+    /// The connection is made with a certificate, of which the secret is the chain and the key in PEM.
+    ClientCertificate,
 }
 
 /// A secret in the form in which it is sent.
@@ -64,6 +67,25 @@ pub(super) enum Part {
     Body(Filling),
     Aws(Box<Aws>),
     Hmac(Box<Hmac>),
+    Client(Arc<ClientIdentity>),
+}
+
+/// Why a secret cannot be put on a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// It is empty, or holds what has no place there.
+    Text,
+    /// It is no certificate with its key.
+    Certificate(ClientIdentityFault),
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => f.write_str("a secret is empty or holds characters that cannot be sent so"),
+            Self::Certificate(fault) => write!(f, "a secret is no client certificate with its key: {fault}"),
+        }
+    }
 }
 
 impl Method {
@@ -74,7 +96,9 @@ impl Method {
             Self::Bearer | Self::Basic { .. } => vec![header::AUTHORIZATION],
             Self::Aws(_) => sigv4::CLIENTS_OWN.to_vec(),
             Self::Hmac(settings) => settings.headers(),
-            Self::Query { .. } | Self::Cookie { .. } | Self::Path(_) | Self::Body(_) => Vec::new(),
+            Self::Query { .. } | Self::Cookie { .. } | Self::Path(_) | Self::Body(_) | Self::ClientCertificate => {
+                Vec::new()
+            }
         }
     }
 
@@ -88,7 +112,8 @@ impl Method {
             | Self::Basic { .. }
             | Self::Query { .. }
             | Self::Cookie { .. }
-            | Self::Path(_) => false,
+            | Self::Path(_)
+            | Self::ClientCertificate => false,
         }
     }
 
@@ -107,6 +132,8 @@ impl Method {
             Part::Query { pair, .. } => pair.split_once('=').map(|(_, value)| value.as_bytes()).into_iter().collect(),
             Part::Path(front) => vec![front.secret.as_bytes()],
             Part::Body(filling) => filling.spellings().to_vec(),
+            // Nothing of the key is sent.
+            Part::Client(_) => return Vec::new(),
             Part::Cookie { .. } | Part::Aws(_) | Part::Hmac(_) => Vec::new(),
         };
         for sent in sent {
@@ -121,11 +148,21 @@ impl Method {
     pub(super) fn is_simple(&self) -> bool {
         match self {
             Self::Header { .. } | Self::Bearer | Self::Basic { .. } | Self::Query { .. } | Self::Cookie { .. } => true,
-            Self::Aws(_) | Self::Hmac(_) | Self::Path(_) | Self::Body(_) => false,
+            Self::Aws(_) | Self::Hmac(_) | Self::Path(_) | Self::Body(_) | Self::ClientCertificate => false,
         }
     }
 
-    pub(super) fn prepare(&self, secrets: &[Arc<Secret>]) -> Option<Part> {
+    /// The secrets as they are sent.
+    pub(super) fn prepare(&self, secrets: &[Arc<Secret>]) -> Result<Part, Unfit> {
+        if !matches!(self, Self::ClientCertificate) {
+            return self.prepare_text(secrets).ok_or(Unfit::Text);
+        }
+        let [pem] = secrets else { return Err(Unfit::Text) };
+        let identity = client_identity(pem).map_err(Unfit::Certificate)?;
+        Ok(Part::Client(Arc::new(identity)))
+    }
+
+    fn prepare_text(&self, secrets: &[Arc<Secret>]) -> Option<Part> {
         if let Self::Aws(settings) = self {
             return Aws::new(settings.clone(), secrets).map(Box::new).map(Part::Aws);
         }
@@ -157,7 +194,7 @@ impl Method {
             Self::Body(placeholder) => Filling::new(placeholder.clone(), bytes).map(Part::Body),
             Self::Path(template) => template.fill(bytes).map(Part::Path),
             Self::Hmac(settings) => Hmac::new((**settings).clone(), secret).map(|hmac| Part::Hmac(Box::new(hmac))),
-            Self::Aws(_) => None,
+            Self::Aws(_) | Self::ClientCertificate => None,
         }
     }
 }

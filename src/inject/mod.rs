@@ -14,7 +14,7 @@ mod path;
 mod prepared;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use http::{HeaderName, StatusCode};
@@ -46,6 +46,8 @@ pub struct Credential {
     target: Name,
     pieces: Vec<Piece>,
     prepared: ArcSwapOption<Prepared>,
+    /// The versions of secrets that cannot be sent: they are looked at and told of once.
+    unfit: ArcSwapOption<Vec<u64>>,
     warned: Mutex<Option<Instant>>,
     rotation: OnceLock<Arc<Rotation>>,
     /// Where each principal has a secret of their own, for which the one piece has none.
@@ -72,6 +74,7 @@ impl Credential {
             target,
             pieces,
             prepared: ArcSwapOption::empty(),
+            unfit: ArcSwapOption::empty(),
             warned: Mutex::default(),
             rotation: OnceLock::new(),
             own: None,
@@ -144,7 +147,7 @@ impl Credential {
     fn prepared_of(&self, secret: &Arc<Secret>, before: Vec<Arc<Secret>>) -> Option<Prepared> {
         let [piece] = self.pieces.as_slice() else { return None };
         let secrets = vec![Arc::clone(secret)];
-        let part = piece.method.prepare(&secrets)?;
+        let part = piece.method.prepare(&secrets).ok()?;
         let mut sought = piece.method.sought(secrets.clone(), &part);
         sought.extend(before);
         Some(Prepared::new(Vec::new(), vec![part], secrets, sought))
@@ -230,7 +233,7 @@ impl Credential {
     }
 
     fn prepare(&self, now: Instant) -> Result<Arc<Prepared>, Denial> {
-        let (mut versions, mut parts, mut all, mut sought) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut versions, mut loaded) = (Vec::new(), Vec::new());
         for piece in &self.pieces {
             let mut secrets: Vec<Arc<Secret>> = Vec::with_capacity(piece.secrets.len());
             for slot in &piece.secrets {
@@ -238,18 +241,29 @@ impl Credential {
                 versions.push(version);
                 secrets.push(secret);
             }
-            let part = piece.method.prepare(&secrets).ok_or_else(|| {
-                log::error!(credential = self.name.as_str(); "a secret is empty or holds characters that cannot be sent so");
+            loaded.push((&piece.method, secrets));
+        }
+        if self.unfit.load().as_deref() == Some(&versions) {
+            return Err(UNAVAILABLE);
+        }
+        let (mut parts, mut all, mut sought) = (Vec::new(), Vec::new(), Vec::new());
+        for (method, secrets) in loaded {
+            let part = method.prepare(&secrets).map_err(|unfit| {
+                log::error!(credential = self.name.as_str(); "{unfit}");
+                self.unfit.store(Some(Arc::new(versions.clone())));
                 UNAVAILABLE
             })?;
             all.extend(secrets.iter().cloned());
-            sought.extend(piece.method.sought(secrets, &part));
+            sought.extend(method.sought(secrets, &part));
             parts.push(part);
         }
         if sought.iter().any(|secret| secret.expose().len() < needles::SHORTEST) {
             log::warn!(credential = self.name.as_str(); "a secret is too short to be looked for in what comes back");
         }
         let fresh = Arc::new(Prepared::new(versions, parts, all, sought));
+        if fresh.client().is_some_and(|client| client.ends() < SystemTime::now()) {
+            log::warn!(credential = self.name.as_str(); "the client certificate has expired");
+        }
         self.prepared.store(Some(Arc::clone(&fresh)));
         Ok(fresh)
     }

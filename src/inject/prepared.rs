@@ -6,7 +6,7 @@ use super::body::Filled;
 use super::content::Content;
 use super::method::Part;
 use super::needles::Needles;
-use crate::domain::{Denial, Secret};
+use crate::domain::{ClientIdentity, Denial, Secret};
 
 /// The secrets in the form in which they are sent, kept until one of them changes.
 pub(super) struct Prepared {
@@ -32,6 +32,20 @@ impl Prepared {
         Self { versions, parts, needles, secrets, sought }
     }
 
+    /// Who the gateway is to the target.
+    pub(super) fn client(&self) -> Option<&ClientIdentity> {
+        self.parts.iter().find_map(|part| match part {
+            Part::Client(identity) => Some(&**identity),
+            Part::Header(..)
+            | Part::Query { .. }
+            | Part::Cookie { .. }
+            | Part::Path(_)
+            | Part::Body(_)
+            | Part::Aws(_)
+            | Part::Hmac(_) => None,
+        })
+    }
+
     /// What is sent in place of the body.
     pub(super) fn fill(&self, content: &Content<'_>) -> Result<Option<Filled>, Denial> {
         for part in &self.parts {
@@ -42,7 +56,8 @@ impl Prepared {
                 | Part::Cookie { .. }
                 | Part::Path(_)
                 | Part::Aws(_)
-                | Part::Hmac(_) => {}
+                | Part::Hmac(_)
+                | Part::Client(_) => {}
             }
         }
         Ok(None)

@@ -9,7 +9,7 @@ use crate::domain::Secret;
 
 fn prepared(method: Method, secret: &str) -> Option<Injection> {
     let secret = Arc::new(Secret::new(secret.as_bytes().to_vec()));
-    let part = method.prepare(&[Arc::clone(&secret)])?;
+    let part = method.prepare(&[Arc::clone(&secret)]).ok()?;
     let name = Name::parse("x").expect("name");
     let prepared = Arc::new(Prepared::new(vec![1], vec![part], vec![Arc::clone(&secret)], vec![secret]));
     Some(Injection {
@@ -111,5 +111,25 @@ fn the_key_that_a_secret_spells_must_not_come_back_either() {
         let all = method.sought(vec![secret], &part);
         let all: Vec<&[u8]> = all.iter().map(|secret| secret.expose()).collect();
         assert_eq!(all, sought.iter().map(|text| text.as_bytes()).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_client_certificate_goes_into_the_connection_and_nowhere_else() {
+    let made = rcgen::generate_simple_self_signed(["api.test".to_owned()]).expect("a certificate");
+    let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    let secret = Arc::new(Secret::new(pem.into_bytes()));
+    let method = Method::ClientCertificate;
+    let part = method.prepare(&[Arc::clone(&secret)]).expect("prepared");
+    assert!(method.sought(vec![secret], &part).is_empty(), "nothing of it is sent");
+    assert!(method.headers().is_empty() && !method.needs_body() && !method.is_simple());
+    let injection = prepared(method, &(made.cert.pem() + &made.signing_key.serialize_pem())).expect("prepared");
+    let shown = injection.client().expect("a certificate");
+    assert_eq!(shown.chain(), [made.cert.der().to_vec()]);
+    assert_eq!((injection.headers().count(), injection.query(Some("a")), injection.path_front()), (0, None, ""));
+    assert!(injection.cookies(std::iter::empty()).is_none() && injection.filled().is_none());
+    assert!(prepared(Method::Bearer, "s3cret").expect("prepared").client().is_none());
+    for text in ["", "no PEM", &made.cert.pem()] {
+        assert!(prepared(Method::ClientCertificate, text).is_none(), "{text}");
     }
 }

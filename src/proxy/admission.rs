@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderName, HeaderValue, header};
+use pingora::upstreams::peer::HttpPeer;
 
 pub(super) use super::body::Body;
 use super::scrub::Scrubbing;
 use crate::authn::{Chain, Proof};
 use crate::authz::Permit;
-use crate::domain::{Denial, HttpFault, Methods, Name, NormalPath};
+use crate::domain::{ClientIdentity, Denial, HttpFault, Methods, Name, NormalPath};
 use crate::inject::Injection;
 use crate::limit::{Key, Slot, retry_after};
 use crate::session::{Cut, Line};
@@ -75,6 +76,28 @@ impl Admission {
             line: None,
             slots,
         }
+    }
+
+    /// The peer to connect to at this backend, as whom the credential makes the gateway; none where that may not be. A certificate is shown
+    /// before the connected peer can be judged, so it is asked here too whose the credential is.
+    pub(super) fn peer(&self, selected: &Selected) -> Option<HttpPeer> {
+        if self.is_for_target() { self.route.target.peer(selected, self.client()) } else { None }
+    }
+
+    /// Whether a connected peer is the target's origin, and the one that the credential belongs to.
+    pub(super) fn binds(&self, peer: &HttpPeer) -> bool {
+        let selected = self.attempt.selected.as_ref();
+        let is_origin = selected.is_some_and(|selected| self.route.target.binds(selected, self.client(), peer));
+        is_origin && self.is_for_target()
+    }
+
+    fn client(&self) -> Option<&ClientIdentity> {
+        self.injection.as_ref().and_then(Injection::client)
+    }
+
+    fn is_for_target(&self) -> bool {
+        let name = &self.route.target.settings().name;
+        self.injection.as_ref().is_none_or(|injection| injection.target() == name)
     }
 
     /// Takes another injection, once, where there is one.

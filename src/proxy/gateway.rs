@@ -86,19 +86,19 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_peer(&self, _session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
         let (draft, admission) = exchange.admitted().ok_or_else(out_of_order)?;
-        let attempt = &mut admission.attempt;
-        attempt.bound = false;
+        admission.attempt.bound = false;
         let key = admission.permit.principal().id.as_bytes();
-        let Some(selected) = admission.route.target.select(key, &attempt.tried) else {
+        let Some(selected) = admission.route.target.select(key, &admission.attempt.tried) else {
             let error = failure::carry(Denial::Unavailable(Unavailable::Upstream));
             admission.route.target_metrics.errors.of(failure::upstream_fault(&error)).inc();
             return Err(error);
         };
+        let peer = admission.peer(&selected).ok_or_else(|| failure::carry(Denial::Internal))?;
+        let attempt = &mut admission.attempt;
         attempt.count += 1;
         // The first begins where the decision ended.
         attempt.began.get_or_insert(draft.lapped());
         draft.attempted(&selected);
-        let peer = admission.route.target.peer(&selected);
         attempt.selected = Some(selected);
         Ok(Box::new(peer))
     }
@@ -133,14 +133,10 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<()> {
         let (_, admission) = exchange.admitted().ok_or_else(out_of_order)?;
-        let target = &admission.route.target;
-        let is_origin = admission.attempt.selected.as_ref().is_some_and(|selected| target.binds(selected, peer));
-        let is_for_target =
-            admission.injection.as_ref().is_none_or(|injection| *injection.target() == target.settings().name);
         if !reused && !descriptors::spares_process(descriptor) {
             return Err(failure::carry(Denial::Unavailable(Unavailable::Upstream)));
         }
-        admission.attempt.bound = is_origin && is_for_target;
+        admission.attempt.bound = admission.binds(peer);
         if admission.attempt.bound { Ok(()) } else { Err(failure::carry(Denial::Internal)) }
     }
 

@@ -34,7 +34,7 @@ pub(super) async fn keep_checked(endpoint: Weak<Endpoint>, connector: Arc<Connec
 async fn probe(connector: &Connector, endpoint: &Endpoint, check: &Check) -> Result<(), String> {
     let health = &check.health;
     let template = check.link.template(&timeouts(health), peer::group_key(check));
-    let mut peer = peer::at(&template, endpoint.address());
+    let mut peer = peer::at(&template, endpoint.address(), None);
     // A connection that takes one stream is not pooled.
     peer.options.max_h2_streams = 1;
     match tokio::time::timeout(health.timeout, status(connector, &peer, check)).await {

@@ -4,6 +4,7 @@
 //! address and check (`endpoint`). A `Target` joins the two under one [`Settings`].
 
 mod check;
+mod client;
 mod endpoint;
 mod peer;
 mod registry;

@@ -9,6 +9,7 @@ use pingora::protocols::TcpKeepalive;
 use pingora::protocols::l4::socket::SocketAddr as PeerAddress;
 use pingora::upstreams::peer::{HttpPeer, Scheme as PeerScheme};
 
+use super::client::Presented;
 use super::settings::{Protocol, Timeouts};
 use super::tls::UpstreamTls;
 use super::url::Scheme;
@@ -54,15 +55,24 @@ impl Link {
     }
 }
 
-/// The template with an address.
-pub(super) fn at(template: &HttpPeer, address: SocketAddr) -> HttpPeer {
+/// The template with an address, and with our own certificate where there is one.
+pub(super) fn at(template: &HttpPeer, address: SocketAddr, presented: Option<Presented<'_>>) -> HttpPeer {
     let mut peer = template.clone();
     peer._address = PeerAddress::Inet(address);
+    if let Some(presented) = presented {
+        peer.client_cert_key = Some(Arc::clone(presented.certificate));
+        peer.group_key = presented.group_key;
+    }
     peer
 }
 
-/// Whether a peer is the template at this address, as far as it decides who receives what is sent.
-pub(super) fn is_at(template: &HttpPeer, address: SocketAddr, peer: &HttpPeer) -> bool {
+/// Whether a peer is the template at this address, as far as it decides who receives what is sent, and who we are to them.
+pub(super) fn is_at(
+    template: &HttpPeer,
+    address: SocketAddr,
+    presented: Option<Presented<'_>>,
+    peer: &HttpPeer,
+) -> bool {
     let verified = match peer.scheme {
         PeerScheme::HTTP => true,
         PeerScheme::HTTPS => {
@@ -77,11 +87,18 @@ pub(super) fn is_at(template: &HttpPeer, address: SocketAddr, peer: &HttpPeer) -
         (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
         (None, Some(_)) | (Some(_), None) => false,
     };
+    let is_ours = match (presented, &peer.client_cert_key) {
+        (None, None) => peer.group_key == template.group_key,
+        (Some(ours), Some(theirs)) => {
+            peer.is_tls() && Arc::ptr_eq(ours.certificate, theirs) && peer.group_key == ours.group_key
+        }
+        (None, Some(_)) | (Some(_), None) => false,
+    };
     verified
         && same_roots
+        && is_ours
         && peer.scheme == template.scheme
         && peer.sni == template.sni
-        && peer.group_key == template.group_key
         && peer.proxy.is_none()
         && peer.options.custom_l4.is_none()
         && peer._address == PeerAddress::Inet(address)
@@ -129,7 +146,7 @@ mod tests {
             ("http://api.test", Protocol::Auto, "", ALPN::H1),
             ("http://api.test", Protocol::Http2, "", ALPN::H2),
         ] {
-            let peer = at(&template(url, protocol), address("10.0.0.1:443"));
+            let peer = at(&template(url, protocol), address("10.0.0.1:443"), None);
             let options = &peer.options;
             assert_eq!((peer.sni.as_str(), &options.alpn), (sni, &alpn), "{url} {protocol:?}");
             assert_eq!(peer.is_tls(), url.starts_with("https"), "{url}");
@@ -151,9 +168,9 @@ mod tests {
         let template = template("https://api.test", Protocol::Auto);
         let here = address("10.0.0.1:443");
         let binds = |change: fn(&mut HttpPeer)| {
-            let mut peer = at(&template, here);
+            let mut peer = at(&template, here, None);
             change(&mut peer);
-            is_at(&template, here, &peer)
+            is_at(&template, here, None, &peer)
         };
         assert!(binds(|_| ()));
         for (what, bound) in [

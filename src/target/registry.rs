@@ -214,11 +214,12 @@ mod tests {
         let (ours, other) = (open("https://api.test"), open("https://other.test"));
         let (first, second) = (ours.select(b"", &Tried::default()), ours.select(b"", &Tried::default()));
         let (first, second) = (first.expect("first"), second.expect("second"));
-        assert!(ours.binds(&first, &ours.peer(&first)));
-        assert!(!ours.binds(&second, &ours.peer(&first)), "another backend");
+        let peer = |target: &Target, selected| target.peer(selected, None).expect("a peer");
+        assert!(ours.binds(&first, None, &peer(&ours, &first)));
+        assert!(!ours.binds(&second, None, &peer(&ours, &first)), "another backend");
         let theirs = other.select(b"", &Tried::default()).expect("other");
-        assert!(!ours.binds(&theirs, &ours.peer(&theirs)), "selected by another target");
-        assert!(!ours.binds(&first, &other.peer(&first)), "another target's TLS name");
+        assert!(!ours.binds(&theirs, None, &peer(&ours, &theirs)), "selected by another target");
+        assert!(!ours.binds(&first, None, &peer(&other, &first)), "another target's TLS name");
     }
 
     #[tokio::test]

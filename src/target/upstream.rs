@@ -12,12 +12,15 @@ use pingora::http::RequestHeader;
 use pingora::upstreams::peer::HttpPeer;
 use zeroize::Zeroizing;
 
+use super::client::Presented;
 use super::endpoint::{Check, Endpoint};
 use super::resolution::Resolution;
 use super::select::{Member, Members, Selected, Tried};
 use super::settings::Settings;
 use super::status::{AddressStatus, BackendStatus, TargetStatus};
+use super::url::Scheme;
 use super::{check, peer};
+use crate::domain::ClientIdentity;
 
 /// An upstream API, running. Made by [`super::Targets::open`].
 pub struct Target {
@@ -90,15 +93,27 @@ impl Target {
         Some(Selected::new(Arc::clone(endpoint), self.key))
     }
 
-    /// The peer to connect to: TLS verified, every timeout set, connections shared within this target only.
-    pub fn peer(&self, selected: &Selected) -> HttpPeer {
-        peer::at(&self.template, selected.address())
+    /// The peer to connect to: TLS verified, every timeout set, connections shared within this target only, and only among those that are
+    /// made as the same `client`. None where that cannot be shown: over plain HTTP, or when it is no certificate with its key.
+    pub fn peer(&self, selected: &Selected, client: Option<&ClientIdentity>) -> Option<HttpPeer> {
+        let presented = self.presented(client)?;
+        Some(peer::at(&self.template, selected.address(), presented))
     }
 
-    /// Whether a resolved peer is this target's origin, at the backend selected for this attempt: scheme, TLS name, trust and address. Asked
-    /// on every attempt before a credential is applied.
-    pub fn binds(&self, selected: &Selected, resolved: &HttpPeer) -> bool {
-        selected.owner() == self.key && peer::is_at(&self.template, selected.address(), resolved)
+    /// Whether a resolved peer is this target's origin, at the backend selected for this attempt, connected to as this `client` and no other:
+    /// scheme, TLS name, trust, address and our own certificate. Asked on every attempt before a credential is applied.
+    pub fn binds(&self, selected: &Selected, client: Option<&ClientIdentity>, resolved: &HttpPeer) -> bool {
+        let is_at = |presented| peer::is_at(&self.template, selected.address(), presented, resolved);
+        selected.owner() == self.key && self.presented(client).is_some_and(is_at)
+    }
+
+    #[expect(clippy::option_option, reason = "none that is to be shown and none that can be are two things")]
+    fn presented<'a>(&self, client: Option<&'a ClientIdentity>) -> Option<Option<Presented<'a>>> {
+        let Some(client) = client else { return Some(None) };
+        match self.settings.origin.scheme {
+            Scheme::Http => None,
+            Scheme::Https => Presented::new(client, self.key).map(Some),
+        }
     }
 
     /// The status that a GET of this path, below the target's own, is answered with: on a connection of its own to a backend that is chosen as
@@ -113,7 +128,7 @@ impl Target {
         prepare: impl FnOnce(&mut HeaderMap),
     ) -> Result<u16, String> {
         let selected = self.select(b"", &Tried::default()).ok_or("no backend of the target is known")?;
-        let mut peer = self.peer(&selected);
+        let mut peer = peer::at(&self.template, selected.address(), None);
         // A connection that takes one stream is not pooled.
         peer.options.max_h2_streams = 1;
         let mut target = Zeroizing::new(format!("{}{path}", self.settings.base_path));

@@ -14,6 +14,7 @@ mod aws;
 mod balance;
 mod botocore;
 mod check;
+mod client_certificate;
 mod clock;
 mod cluster;
 mod credential_body;

@@ -10,7 +10,7 @@ use crate::config::file::{AwsCredential, CredentialTable, SeveralCredential, Tex
 use crate::crypto::sigv4::is_s3;
 use crate::domain::Name;
 use crate::inject::{AwsPayload, AwsSettings, Credential, Method, PathTemplate, Piece, Placeholder, SecretTemplate};
-use crate::target::Target;
+use crate::target::{Scheme, Target};
 use crate::vault::{Slot, Vault};
 
 /// Headers that decide framing, routing or the connection: no credential may be put there.
@@ -89,13 +89,34 @@ impl Compiler<'_, '_> {
                 let method = self.hmac(&table);
                 (table.target, self.piece(method, &table.secret, vaults))
             }
+            CredentialTable::ClientCertificate(table) => {
+                (table.target, self.piece(Some(Method::ClientCertificate), &table.secret, vaults))
+            }
         };
-        let target = self.find(targets, &target).map(|target| target.settings().name.clone());
-        let (name, target) = (name.clone(), target?);
-        Some(Arc::new(match what? {
+        let found = self.find(targets, &target).cloned();
+        let (found, what) = (found?, what?);
+        self.may_show(&target, &found, &what).then_some(())?;
+        let (name, target) = (name.clone(), found.settings().name.clone());
+        Some(Arc::new(match what {
             What::Pieces(pieces) => Credential::new(name, target, pieces),
             What::Own(method, vault, template) => Credential::of_principals(name, target, method, vault, template),
         }))
+    }
+
+    /// Whether the target can be shown a certificate, where there is one among the pieces.
+    fn may_show(&mut self, text: &Text, target: &Target, what: &What) -> bool {
+        let is_shown = |method: &Method| matches!(method, Method::ClientCertificate);
+        let shows = match what {
+            What::Pieces(pieces) => pieces.iter().any(|piece| is_shown(&piece.method)),
+            What::Own(method, ..) => is_shown(method),
+        };
+        let may_show = !shows || target.settings().origin.scheme == Scheme::Https;
+        if !may_show {
+            let cure = "name a target with an `https` URL";
+            let message = "a client certificate is shown in TLS, which this target does not speak";
+            self.report.add(text.span(), message, cure);
+        }
+        may_show
     }
 
     fn piece(&mut self, method: Option<Method>, secret: &Text, vaults: &Compiled<Arc<Vault>>) -> Option<What> {
@@ -136,8 +157,10 @@ impl Compiler<'_, '_> {
         let mut all: Vec<_> = headers.collect();
         all.extend(table.query.iter().map(|(name, secret)| (self.parameter(name), secret)).collect::<Vec<_>>());
         all.extend(table.cookies.iter().map(|(name, secret)| (self.cookie(name), secret)).collect::<Vec<_>>());
+        all.extend(table.client_certificate.iter().map(|secret| (Some(Method::ClientCertificate), secret)));
         if all.is_empty() {
-            self.report.add(span, "a credential puts something on requests", "name `headers`, `query` or `cookies`");
+            let cure = "name `headers`, `query`, `cookies` or `client_certificate`";
+            self.report.add(span, "a credential puts something on requests", cure);
             return None;
         }
         let pieces = all.into_iter().map(|(method, secret)| {

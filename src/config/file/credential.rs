@@ -26,12 +26,14 @@ pub(in crate::config) enum CredentialTable {
     Path(PathCredential),
     /// In place of a text in a small JSON or form body.
     Body(BodyCredential),
-    /// Several headers, query parameters and cookies at once.
+    /// Several headers, query parameters and cookies at once, and a client certificate.
     Several(SeveralCredential),
     /// AWS Signature Version 4: requests are signed, and the key's secret is never sent.
     AwsSigv4(AwsCredential),
     /// A signature with a shared key (HMAC) over parts of the request; the key is never sent.
     Hmac(Box<HmacCredential>),
+    /// A certificate that connections to the target are made with, over TLS; its key is never sent.
+    ClientCertificate(ClientCertificateCredential),
     /// `Authorization: Bearer` with a token of an authorization server, which is had in the background ahead of its end.
     Oauth2(Box<Oauth2Credential>),
 }
@@ -126,6 +128,8 @@ pub(in crate::config) struct SeveralCredential {
     /// Cookies by name. Default: none.
     #[serde(default)]
     pub(in crate::config) cookies: BTreeMap<Spanned<String>, Text>,
+    /// A certificate with its key, as in `[credential.NAME.client_certificate]`. Default: none.
+    pub(in crate::config) client_certificate: Option<Text>,
 }
 
 /// `[credential.NAME.oauth2]`. The client proves who it is with `client_secret`, or `assertion` where `grant` is not `jwt_bearer`.
@@ -227,6 +231,17 @@ pub(in crate::config) struct HmacCredential {
     /// A header that receives the time, in seconds, or in milliseconds where `signed` has `time_ms`. The client's own does not reach the
     /// target. Default: none.
     pub(in crate::config) time_header: Option<Text>,
+}
+
+/// `[credential.NAME.client_certificate]`. Requests with it share no connection with others.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct ClientCertificateCredential {
+    /// The only target it is shown to, which has an `https` URL.
+    pub(in crate::config) target: Text,
+    /// The certificate, those that it was issued by, and its private key, in one PEM text, as `vault:path`. The key may be of RSA, EC or
+    /// Ed25519, and is not encrypted.
+    pub(in crate::config) secret: Text,
 }
 
 /// `[credential.NAME.query]`.

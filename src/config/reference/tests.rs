@@ -124,6 +124,9 @@ target = "x"
 secret = "directory:key"
 signed = "{method}"
 header = "X-Signature"
+[credential.client_certificate.client_certificate]
+target = "x"
+secret = "directory:client"
 [limit.x]
 by = "client"
 requests = 10

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "a harness offers more than the tests of any one day use")]
 
+pub(crate) mod asking;
 pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod http1;

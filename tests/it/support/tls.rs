@@ -109,8 +109,19 @@ impl Authority {
         list.signed_by(&self.issuer).expect("a list").pem().expect("PEM")
     }
 
-    fn issue(&self, mut params: CertificateParams) -> Identity {
-        let key = KeyPair::generate().expect("a key");
+    /// A client certificate with this common name for this key.
+    pub(crate) fn client_of(&self, name: &str, key: KeyPair) -> Identity {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.issue_for(key, params)
+    }
+
+    fn issue(&self, params: CertificateParams) -> Identity {
+        self.issue_for(KeyPair::generate().expect("a key"), params)
+    }
+
+    fn issue_for(&self, key: KeyPair, mut params: CertificateParams) -> Identity {
         params.use_authority_key_identifier_extension = true;
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Identity { certificate, key }
@@ -139,6 +150,16 @@ impl Authority {
         Arc::new(builder.with_single_cert(identity.chain(), identity.key()).expect("a matching pair"))
     }
 
+    /// A TLS server with this certificate, which asks for a client certificate of this authority, and serves those without if it is not
+    /// `required`.
+    pub(crate) fn asking(&self, identity: &Identity, required: bool) -> ServerConfig {
+        let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()), provider());
+        let verifier = if required { verifier } else { verifier.allow_unauthenticated() };
+        let builder = builder.expect("TLS 1.2 and 1.3").with_client_cert_verifier(verifier.build().expect("a root"));
+        builder.with_single_cert(identity.chain(), identity.key()).expect("a matching pair")
+    }
+
     fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.der().clone()).expect("a root");
@@ -157,12 +178,18 @@ impl Identity {
         self.key.serialize_pem()
     }
 
+    /// Both, as a secret would hold them.
+    pub(crate) fn pem(&self) -> String {
+        self.certificate_pem() + &self.key_pem()
+    }
+
     /// The certificate as a handshake shows it.
     pub(crate) fn der(&self) -> Vec<u8> {
         self.certificate.der().to_vec()
     }
 
-    fn serial(&self) -> Vec<u8> {
+    /// Its serial number.
+    pub(crate) fn serial(&self) -> Vec<u8> {
         let (_, parsed) = X509Certificate::from_der(self.certificate.der()).expect("a certificate");
         parsed.raw_serial().to_vec()
     }
