@@ -3,11 +3,11 @@
 //! Where a rotation stands lies in the same file as the secrets, and both change in one step: whatever is killed when, what is in use is
 //! known, and the next process goes on from there.
 
+mod answers;
 mod turn;
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -21,6 +21,7 @@ use super::worker::Worker;
 use super::{KeySource, VaultError, load_key};
 use crate::crypto::constant_time_eq;
 use crate::domain::{Name, Secret, SecretRef, seconds};
+use answers::Answers;
 use turn::{Change, State, Turn, fingerprint, fingerprint_of};
 
 /// How a secret is replaced.
@@ -72,14 +73,6 @@ pub struct Rotation {
     previous: ArcSwapOption<Secret>,
     status: ArcSwap<RotationStatus>,
     running: Mutex<Running>,
-}
-
-/// How a target answered.
-#[derive(Debug, Default)]
-struct Answers {
-    all: AtomicU64,
-    unauthorized: AtomicU64,
-    forbidden: AtomicU64,
 }
 
 /// What is known of it in this process alone.
@@ -367,23 +360,6 @@ impl Running {
         let wait = AGAIN_AFTER.saturating_mul(1 << self.failures.min(16)).min(AGAIN_AFTER_AT_MOST);
         self.failures += 1;
         wait
-    }
-}
-
-impl Answers {
-    fn add(&self, status: StatusCode) {
-        self.all.fetch_add(1, Ordering::Relaxed);
-        self.unauthorized.fetch_add((status == StatusCode::UNAUTHORIZED).into(), Ordering::Relaxed);
-        self.forbidden.fetch_add((status == StatusCode::FORBIDDEN).into(), Ordering::Relaxed);
-    }
-
-    fn clear(&self) {
-        [&self.all, &self.unauthorized, &self.forbidden].iter().for_each(|count| count.store(0, Ordering::Relaxed));
-    }
-
-    /// All of them, those that say that nobody is known by this secret, and those that say that nothing is allowed with it.
-    fn counts(&self) -> [u64; 3] {
-        [&self.all, &self.unauthorized, &self.forbidden].map(|count| count.load(Ordering::Relaxed))
     }
 }
 

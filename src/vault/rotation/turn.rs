@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use super::answers::share;
 use super::{NewSecret, Rotation, RotationEvent, RotationStage, Running};
 use crate::crypto::{random, sha256};
 use crate::domain::{Secret, hex, seconds};
@@ -341,10 +342,4 @@ pub(super) fn fingerprint(secret: &Secret) -> String {
 
 pub(super) fn fingerprint_of(bytes: &[u8]) -> String {
     hex(&sha256(bytes))
-}
-
-/// How many of a hundred.
-#[expect(clippy::cast_precision_loss, reason = "counts")]
-fn share(part: u64, all: u64) -> f64 {
-    if all == 0 { 0.0 } else { part as f64 * 100.0 / all as f64 }
 }
