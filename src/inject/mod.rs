@@ -98,6 +98,11 @@ impl Credential {
         self.own.as_ref().map(Own::template)
     }
 
+    /// Whether the same id leads to the same principal's secret with this one and that one.
+    pub fn shares_secrets_with(&self, other: &Self) -> bool {
+        matches!((&self.own, &other.own), (Some(own), Some(other)) if own.is_place_of(other))
+    }
+
     /// It as it is for whoever has this permit: with their own secret, where each has one. Waits where that was not read before.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Secrets of principals' own: each is read when its principal first comes, and kept while they go on coming.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ahash::RandomState;
@@ -118,6 +118,11 @@ impl Own {
         Self { vault, template, held: DashMap::default(), swept: Mutex::new(Instant::now()) }
     }
 
+    /// Whether the same principal would come to the same secret.
+    pub(super) fn is_place_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.vault, &other.vault) && self.template == other.template
+    }
+
     pub(super) fn template(&self) -> &SecretTemplate {
         &self.template
     }
@@ -128,17 +133,21 @@ impl Own {
     /// [`crate::domain::Unavailable::Credential`] where they can have none; never another's.
     pub(super) async fn find(&self, of: &Credential, principal: &Principal) -> Result<Arc<Credential>, Denial> {
         let Some(path) = self.template.fill(principal) else {
-            log::warn!(credential = of.name.as_str(); "a principal's id cannot stand in the path of a secret");
+            if of.may_warn(Instant::now()) {
+                log::warn!(credential = of.name.as_str(); "a principal's id cannot stand in the path of a secret");
+            }
             return Err(UNAVAILABLE);
         };
         let now = Instant::now();
+        self.sweep(now);
         if let Some(mut held) = self.held.get_mut(&path) {
             held.used = now;
             return Ok(Arc::clone(&held.credential));
         }
-        self.sweep(now);
         if self.held.len() >= MOST {
-            log::error!(credential = of.name.as_str(); "more principals come at once than their secrets can be held");
+            if of.may_warn(now) {
+                log::error!(credential = of.name.as_str(); "more principals come at once than their secrets can be held");
+            }
             return Err(UNAVAILABLE);
         }
         let (vault, place) = (Arc::clone(&self.vault), path.clone());
@@ -154,7 +163,8 @@ impl Own {
     }
 
     fn sweep(&self, now: Instant) {
-        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever finds somebody at it has nothing to do.
+        let Ok(mut swept) = self.swept.try_lock() else { return };
         if now.saturating_duration_since(*swept) >= SWEEP_EVERY {
             *swept = now;
             self.held.retain(|_, held| now.saturating_duration_since(held.used) < KEPT);

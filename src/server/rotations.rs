@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use super::complaint::Complaint;
 use crate::audit::{Act, Deed, RotationDeed};
@@ -19,12 +20,18 @@ type Complaints = Arc<Mutex<HashMap<Name, Complaint>>>;
 pub(super) async fn keep(services: &Arc<Services>) {
     let mut every = tokio::time::interval(Rotation::STEP_EVERY);
     let complaints = Complaints::default();
+    let mut under_way: HashMap<Name, JoinHandle<()>> = HashMap::new();
     loop {
         every.tick().await;
-        // Each by itself: a program that takes its time holds up no other rotation. One that is still at it does nothing.
+        under_way.retain(|_, step| !step.is_finished());
+        // Each by itself: a program that takes its time holds up no other rotation.
         for one in services.snapshot().rotations.clone() {
+            let name = one.rotation.settings().name.clone();
+            if under_way.contains_key(&name) {
+                continue;
+            }
             let (services, complaints) = (Arc::clone(services), Arc::clone(&complaints));
-            tokio::spawn(async move {
+            let step = tokio::spawn(async move {
                 let name = one.rotation.settings().name.clone();
                 let done = step(&services, one).await;
                 let (wrong, right) =
@@ -32,6 +39,7 @@ pub(super) async fn keep(services: &Arc<Services>) {
                 let mut complaints = complaints.lock().unwrap_or_else(PoisonError::into_inner);
                 complaints.entry(name).or_insert_with(|| Complaint::new(wrong, right)).note(done);
             });
+            under_way.insert(name, step);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Programs that print secrets.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,11 @@ const RETRY: Duration = Duration::from_secs(5);
 impl Program {
     pub(super) fn new(settings: &CommandSettings) -> Self {
         Self { settings: settings.clone(), worker: Worker::default(), failed: HashMap::new() }
+    }
+
+    /// Forgets what nobody uses any more.
+    pub(super) fn keep(&mut self, used: &HashSet<String>) {
+        self.failed.retain(|path, _| used.contains(path));
     }
 
     /// Asks for one secret, where that is due.

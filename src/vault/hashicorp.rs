@@ -148,8 +148,9 @@ impl Hashicorp {
     /// Forgets what nobody uses any more, and ends its leases.
     pub(super) fn keep(&mut self, used: &HashSet<String>) {
         let mut ended = Vec::new();
+        let used: HashSet<&str> = used.iter().filter_map(|path| path.split('#').next()).collect();
         self.documents.retain(|base, known| {
-            let is_used = used.iter().any(|path| path.split('#').next() == Some(base));
+            let is_used = used.contains(base.as_str());
             if !is_used {
                 ended.extend(known.take_lease());
             }

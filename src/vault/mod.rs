@@ -214,7 +214,9 @@ impl Vault {
     }
 
     fn refresh_at(&self, now: Instant) {
-        let slots = self.slots.in_use();
+        let mut slots = self.slots.in_use();
+        // Somebody may wait for those.
+        slots.sort_by_key(|slot| !slot.is_unread());
         if slots.is_empty() {
             // It stays configured, and whoever needs it next logs in again.
             self.provider.keep(&HashSet::new());

@@ -176,11 +176,8 @@ impl Provider {
         match self {
             Self::Hashicorp(server) => lock(server).keep(used),
             Self::SecretsManager(server) => lock(server).keep(used),
-            Self::SealedFile { .. }
-            | Self::Environment { .. }
-            | Self::Directory { .. }
-            | Self::Command(_)
-            | Self::Oauth2(_) => {}
+            Self::Command(program) => lock(program).keep(used),
+            Self::SealedFile { .. } | Self::Environment { .. } | Self::Directory { .. } | Self::Oauth2(_) => {}
         }
     }
 

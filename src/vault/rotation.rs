@@ -8,7 +8,7 @@ mod turn;
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -83,8 +83,10 @@ struct Running {
     failures: u32,
     /// What failed is not tried again before, unless somebody asks for it.
     not_before: Option<Instant>,
-    /// Before that, nothing at all is: the file could not be written.
-    stuck_until: Option<Instant>,
+    /// Before that, nothing at all is: the file could not be written, for this reason.
+    stuck: Option<(Instant, VaultError)>,
+    /// What was made and could not be written yet: nothing is made again before that is.
+    made: Option<Secret>,
     /// Until when the secret from before a roll-back is known.
     lingers_until: Option<Instant>,
     /// The file as it was when nothing was to be done.
@@ -154,6 +156,7 @@ pub enum RotationEvent {
 /// How long to wait after something that failed, twice as long after each time, up to an hour.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
 const AGAIN_AFTER_AT_MOST: Duration = Duration::from_secs(3600);
+const WRITE_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// Longer than requests wait for an answer that says no.
 const LINGERS: Duration = Duration::from_secs(60);
 
@@ -244,18 +247,20 @@ impl Rotation {
         now: SystemTime,
         prove: impl Fn(&Arc<Secret>) -> Result<(), String>,
     ) -> Result<Vec<RotationEvent>, VaultError> {
-        let Ok(mut running) = self.running.try_lock() else { return Ok(Vec::new()) };
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let file = SealedFile::new(self.file.clone());
         if running.lingers_until.take_if(|until| Instant::now() >= *until).is_some() {
             self.previous.store(None);
         }
-        let is_stuck = running.stuck_until.is_some_and(|until| Instant::now() < until);
-        if is_stuck || (running.idle == Some(file.stamp()?) && !self.is_due(now)) {
+        if running.idle == Some(file.stamp()?) && !self.is_due(now) {
             return Ok(Vec::new());
         }
         let key = load_key(&self.key)?;
         // What is in use is known also while another process is at it.
         self.remember(&mut running, file.read(&key)?, now)?;
+        if let Some((_, error)) = running.stuck.filter(|(until, _)| Instant::now() < *until) {
+            return Err(error);
+        }
         let Some(_alone) = self.alone()? else { return Ok(Vec::new()) };
         let (mut entries, stamp) = file.read_stamped(&key)?;
         let found = self.state(&entries)?;
@@ -276,6 +281,7 @@ impl Rotation {
         if matches!(change, Change::RollBack) {
             running.lingers_until = Some(Instant::now() + LINGERS);
         }
+        let has_made = matches!(change, Change::Stage(_));
         let written = file.update(&key, |all| {
             // Somebody may have changed it while a program ran, or the target was asked.
             let is_same = all.get(&self.secret.path).map(fingerprint) == in_use;
@@ -286,10 +292,15 @@ impl Rotation {
             self.put(all, &state)
         });
         match written {
-            Ok(()) => self.remember(&mut running, file.read(&key)?, now).map(|()| events),
+            Ok(()) => {
+                (running.stuck, running.made) = (None, None);
+                self.remember(&mut running, file.read(&key)?, now).map(|()| events)
+            }
             Err(VaultError::Busy) => Ok(Vec::new()),
             Err(error) => {
-                running.stuck_until = Some(Instant::now() + running.next_wait());
+                // Nobody may wait long for what is no good to go.
+                let wait = if has_made { running.next_wait() } else { WRITE_AGAIN_AFTER };
+                running.stuck = Some((Instant::now() + wait, error));
                 Err(error)
             }
         }
@@ -354,12 +365,17 @@ impl Rotation {
     }
 }
 
+/// How long to wait after so many failures, one after another.
+fn wait_after(failures: u32) -> Duration {
+    let doubled = AGAIN_AFTER.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    doubled.min(AGAIN_AFTER_AT_MOST)
+}
+
 impl Running {
     /// How long to wait after something that failed, longer each time.
     fn next_wait(&mut self) -> Duration {
-        let wait = AGAIN_AFTER.saturating_mul(1 << self.failures.min(16)).min(AGAIN_AFTER_AT_MOST);
         self.failures += 1;
-        wait
+        wait_after(self.failures)
     }
 }
 

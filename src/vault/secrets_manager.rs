@@ -115,7 +115,8 @@ impl SecretsManager {
 
     /// Forgets what nobody uses any more.
     pub(super) fn keep(&mut self, used: &HashSet<String>) {
-        self.known.retain(|name, _| used.iter().any(|path| parts(path).0 == name));
+        let used: HashSet<&str> = used.iter().map(|path| parts(path).0).collect();
+        self.known.retain(|name, _| used.contains(name.as_str()));
     }
 }
 

@@ -31,6 +31,7 @@ use super::file::Text;
 use super::read::{Entries, File, read};
 use super::watched::Watched;
 use crate::domain::{Name, SecretRef};
+use crate::inject::Credential;
 use crate::net::Egress;
 use crate::state::{Engines, Snapshot};
 use crate::vault::Vault;
@@ -96,6 +97,7 @@ pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> (Watc
         watched,
         tokens: Vec::new(),
         rotated: Vec::new(),
+        own: Vec::new(),
     };
     let authenticators = tables.authn.keys().cloned().collect();
     let (snapshot, process, cluster) = compiler.run(tables, number);
@@ -115,6 +117,8 @@ struct Compiler<'c, 'a> {
     tokens: Vec<Arc<Vault>>,
     /// The secrets that are replaced.
     rotated: Vec<SecretRef>,
+    /// Credentials of secrets that principals have of their own by their id alone, and the one authenticator whose ids these are.
+    own: Vec<(Arc<Credential>, String)>,
 }
 
 /// Compiled entries by name. One that is in the file but wrong is here without a value: it was told already, and who names it is not wrong.

@@ -204,17 +204,27 @@ impl Compiler<'_, '_> {
             self.report.add(text.span(), message, "name a credential of this route's target");
             return None;
         }
-        let is_one_authenticator = match table.authn.get_ref().as_slice() {
-            [only] => only.get_ref() != SESSIONS,
-            _ => false,
-        };
-        if !is_one_authenticator && credential.template().is_some_and(|own| !own.tells_authenticators_apart()) {
+        if credential.template().is_some_and(|own| !own.tells_authenticators_apart())
+            && !self.is_of_one_authenticator(&credential, table)
+        {
             let cure = "put `{principal.authenticator}` into the path of its secret";
             let message = "an id that two authenticators know would lead to one secret, and may be two principals";
             self.report.add(text.span(), message, cure);
             return None;
         }
         Some(Some(credential))
+    }
+
+    /// Whether all routes whose callers come to these secrets by their id take one and the same authenticator.
+    fn is_of_one_authenticator(&mut self, credential: &Arc<Credential>, table: &RouteTable) -> bool {
+        let [only] = table.authn.get_ref().as_slice() else { return false };
+        let only = only.get_ref();
+        let is_other = |(one, name): &(Arc<Credential>, String)| one.shares_secrets_with(credential) && name != only;
+        if only == SESSIONS || self.own.iter().any(is_other) {
+            return false;
+        }
+        self.own.push((Arc::clone(credential), only.clone()));
+        true
     }
 
     pub(super) fn chain(&mut self, name: &Name, list: &Spanned<Vec<Text>>, parts: &Parts) -> Option<Chain> {

@@ -229,17 +229,58 @@ fn a_program_that_makes_the_secret_in_use_again_has_it_neither_used_nor_retired(
 #[test]
 fn where_the_file_cannot_be_written_nothing_is_made_again_and_again() {
     let fixture = Fixture::new();
-    let rotation = fixture.rotation(|settings| settings.every = None);
-    let now = SystemTime::now();
+    let made = fixture.file.with_file_name("made");
+    let rotation = fixture.rotation(|settings| {
+        settings.every = None;
+        let script = format!("echo x >> {0}; cat {0} | tr '\\n' x", made.display());
+        settings.source = NewSecret::Program(["/bin/sh", "-c", &script].map(str::to_owned).to_vec());
+    });
+    let (now, runs) = (SystemTime::now(), || std::fs::read_to_string(&made).map_or(0, |text| text.lines().count()));
     step(&rotation, now);
     rotation.ask(now).expect("asked");
     let lock = files::sibling(&fixture.file, ".lock");
-    std::fs::remove_file(&lock).expect("our file");
-    // It can be opened by nobody so, not even by root.
-    std::fs::create_dir(&lock).expect("made");
-    assert!(matches!(rotation.step(now, |_| Ok(())), Err(VaultError::Unwritable(_))));
-    assert_eq!(rotation.step(now, |_| Ok(())), Ok(vec![]), "it waits");
-    assert_eq!(rotation.look(now).expect("read").stage, Some(RotationStage::Asked));
+    let forbid = || {
+        std::fs::remove_file(&lock).expect("our file");
+        // It can be opened by nobody so, not even by root.
+        std::fs::create_dir(&lock).expect("made");
+    };
+    let unwritable = |result| matches!(result, Err(VaultError::Unwritable(_)));
+    let go_on = || rotation.running.lock().expect("no panic").stuck = None;
+    forbid();
+    for _ in 0..3 {
+        assert!(unwritable(rotation.step(now, |_| Ok(()))));
+    }
+    assert_eq!((rotation.look(now).expect("read").stage, runs()), (Some(RotationStage::Asked), 0), "nothing is made");
+    std::fs::remove_dir(&lock).expect("ours");
+    go_on();
+    assert_eq!(step(&rotation, now).1, RotationStage::Making);
+    forbid();
+    for _ in 0..3 {
+        assert!(unwritable(rotation.step(now, |_| Ok(()))));
+    }
+    go_on();
+    assert!(unwritable(rotation.step(now, |_| Ok(()))));
+    std::fs::remove_dir(&lock).expect("ours");
+    go_on();
+    assert_eq!((step(&rotation, now).1, runs()), (RotationStage::Probing, 1), "what was made is not lost");
+    assert_eq!(fixture.secret("a/key (next)").as_deref(), Some("xx"));
+}
+
+#[test]
+fn a_schedule_whose_secrets_are_no_good_waits_longer_each_time_whichever_process_goes_on() {
+    let fixture = Fixture::new();
+    let start = SystemTime::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let fails = |settings: &mut RotationSettings| settings.source = NewSecret::Program(vec!["/bin/false".to_owned()]);
+    let mut now = 1000;
+    step(&fixture.rotation(fails), at(0));
+    for wait in [60, 120, 240] {
+        let next = |now| step(&fixture.rotation(fails), at(now));
+        assert_eq!([next(now).1, next(now).1], [RotationStage::Asked, RotationStage::Making]);
+        assert!(matches!(next(now).0.as_slice(), [RotationEvent::Failed(_)]));
+        assert_eq!((next(now + wait - 1).1, next(now + wait - 1).1), (RotationStage::Idle, RotationStage::Idle));
+        now += wait;
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::answers::share;
-use super::{NewSecret, Rotation, RotationEvent, RotationStage, Running};
+use super::{NewSecret, Rotation, RotationEvent, RotationStage, Running, wait_after};
 use crate::crypto::{random, sha256};
 use crate::domain::{Secret, hex, seconds};
 use crate::vault::VaultError;
@@ -29,6 +29,9 @@ pub(super) struct State {
     #[serde(default)]
     pub(super) usual: f64,
     pub(super) fault: Option<String>,
+    /// How many new secrets were no good, one after another.
+    #[serde(default)]
+    pub(super) failures: u32,
 }
 
 /// So few answers that say that nobody is known by a secret tell nothing.
@@ -123,7 +126,8 @@ impl Turn<'_> {
         let is_left = state.used == self.in_use;
         let next = |entries: &mut Entries| entries.take(&self.rotation.named("next"));
         match state.stage {
-            RotationStage::Idle if is_old && self.may_try() => {
+            // Whichever process it was that failed.
+            RotationStage::Idle if is_old && (state.failures == 0 || is_over(wait_after(state.failures))) => {
                 Some((self.at(state, RotationStage::Asked), Change::Nothing))
             }
             RotationStage::Idle => None,
@@ -150,7 +154,9 @@ impl Turn<'_> {
                 Some(reason) if entries.get(&self.rotation.named("previous")).is_some() => {
                     Some(self.roll_back(state, reason))
                 }
-                _ if is_over(settings.watch) => Some((self.at(state, RotationStage::Grace), Change::Nothing)),
+                _ if is_over(settings.watch) => {
+                    Some((State { failures: 0, ..self.at(state, RotationStage::Grace) }, Change::Nothing))
+                }
                 _ => None,
             },
             RotationStage::Grace if is_over(settings.grace) => {
@@ -166,6 +172,10 @@ impl Turn<'_> {
         State { stage, since: seconds(self.now), fault: None, ..state.clone() }
     }
 
+    fn failed(&self, state: &State, reason: String, stage: RotationStage) -> State {
+        State { fault: Some(reason), failures: state.failures.saturating_add(1), ..self.at(state, stage) }
+    }
+
     fn may_try(&self) -> bool {
         self.running.not_before.is_none_or(|until| Instant::now() >= until)
     }
@@ -178,11 +188,12 @@ impl Turn<'_> {
     fn give_up(&mut self, state: &State, reason: String) -> (State, Change) {
         self.running.not_before = None;
         self.events.push(RotationEvent::Failed(reason.clone()));
-        (State { fault: Some(reason), ..self.at(state, RotationStage::Retiring) }, Change::GiveUp)
+        (self.failed(state, reason, RotationStage::Retiring), Change::GiveUp)
     }
 
     fn make(&mut self, state: &State) -> (State, Change) {
         let made = match &self.rotation.settings.source {
+            _ if self.running.made.is_some() => self.running.made.take().ok_or(VaultError::NotFound),
             NewSecret::Program(program) => self.run(program, None),
             NewSecret::Random(bytes, _) => {
                 let random: [u8; 512] = random();
@@ -206,14 +217,13 @@ impl Turn<'_> {
             Ok(secret) => {
                 self.running.not_before = None;
                 self.events.push(RotationEvent::Made);
+                self.running.made = Some(Secret::new(secret.expose().to_vec()));
                 (State { used: self.in_use.clone(), ..self.at(state, stage) }, Change::Stage(secret))
             }
             Err(reason) => {
-                let wait = self.running.next_wait();
-                self.wait(wait);
                 let reason = format!("no new secret could be made: {reason}");
                 self.events.push(RotationEvent::Failed(reason.clone()));
-                (State { fault: Some(reason), ..self.at(state, RotationStage::Idle) }, Change::Forget)
+                (self.failed(state, reason, RotationStage::Idle), Change::Forget)
             }
         }
     }
@@ -273,13 +283,8 @@ impl Turn<'_> {
 
     fn roll_back(&mut self, state: &State, reason: String) -> (State, Change) {
         self.events.push(RotationEvent::RolledBack(reason.clone()));
-        let state = State {
-            fault: Some(reason),
-            used: None,
-            rotated: state.rotated_before,
-            ..self.at(state, RotationStage::Retiring)
-        };
-        (state, Change::RollBack)
+        let failed = self.failed(state, reason, RotationStage::Retiring);
+        (State { used: None, rotated: state.rotated_before, ..failed }, Change::RollBack)
     }
 
     /// Tells off what is not used any more; what went wrong before is still told then.
@@ -303,13 +308,7 @@ impl Turn<'_> {
             };
             self.events.push(done.map_or_else(RotationEvent::NotRetired, |()| RotationEvent::Retired));
         }
-        if state.fault.is_some() {
-            // The schedule does not try again at once.
-            let wait = self.running.next_wait();
-            self.wait(wait);
-        } else {
-            self.running.failures = 0;
-        }
+        (self.running.failures, self.running.not_before) = (0, None);
         Some((State { fault: state.fault.clone(), ..self.at(state, RotationStage::Idle) }, Change::Forget))
     }
 
@@ -332,6 +331,7 @@ impl State {
             used: None,
             usual: 0.0,
             fault: None,
+            failures: 0,
         }
     }
 }
