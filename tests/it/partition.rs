@@ -298,7 +298,12 @@ fn after_redis_forgot_everything_nothing_is_counted_before_all_have_told_what_th
     let group = &apart.group;
     let [used, left] = [group.begin_with(1, "&uses=1"), group.begin_with(1, "&uses=1")];
     let id = group.ask(1, &json!({"approval": "twice", "reason": "case 7"}));
+    let granted = group.ask(1, &json!({"approval": "once", "reason": "case 9", "uses": 9}));
+    assert_eq!(group.approve(1, "kim", &granted).json()["state"], "granted");
+    let pay = |node: usize| group.get(node, "/pay/once", &group.bearer()).map_or(0, |answer| answer.status());
+    eventually("the grant is known", || (pay(0) == 200).then_some(()));
     apart.wires[1].swallow();
+    assert_eq!([pay(0), pay(0)], [200; 2], "two changes of it that the other has not heard of");
     let vote = eventually("she votes", || Some(group.approve(0, "kim", &id)).filter(|vote| vote.status() != 404));
     assert_eq!((vote.status(), group.use_it(0, &used)), (200, 200));
     apart.redis.say("FLUSHALL");
@@ -313,6 +318,8 @@ fn after_redis_forgot_everything_nothing_is_counted_before_all_have_told_what_th
     let other = group.ask(1, &json!({"approval": "twice", "reason": "case 8"}));
     let end = group.access(1, "ada", &["reader"], &format!("/access/requests/{other}/end"), &json!({}));
     assert_eq!(end.status(), 200, "an end waits for nobody");
+    let end = group.access(1, "ada", &["reader"], &format!("/access/requests/{granted}/end"), &json!({}));
+    assert_eq!(end.status(), 200);
     assert!(begun.elapsed() < Duration::from_secs(5), "it was asked in time");
 
     apart.wires[0].mend();
@@ -320,6 +327,10 @@ fn after_redis_forgot_everything_nothing_is_counted_before_all_have_told_what_th
     assert_eq!([1, 0].map(|node| group.until_not(503, node, &left)), [200, 401]);
     assert_eq!(group.approve(1, "kim", &id).status(), 409);
     assert_eq!(group.approve(1, "eve", &id).json()["state"], "granted");
+
+    // What was ended stays so, whatever came of it elsewhere that was told later.
+    let paid = |node: usize| eventually("it is known", || Some(pay(node)).filter(|status| *status != 503));
+    assert_eq!([paid(0), paid(1)], [403; 2]);
 
     // Whoever never comes back is waited for no longer than that.
     let late = group.begin_with(1, "&uses=1");
