@@ -70,7 +70,7 @@ impl Vaults {
     pub fn prime(&self, patience: Duration) {
         let until = Instant::now() + patience;
         let unread = self.in_use().into_iter().filter(|vault| vault.is_unread());
-        let (last, first): (Vec<_>, Vec<_>) = unread.partition(|vault| vault.provider.needs_others());
+        let (last, first): (Vec<_>, Vec<_>) = unread.partition(|vault| vault.provider.nature().needs_others);
         all_at_once(first, until, |vault| vault.refresh());
         all_at_once(last, until, |vault| vault.refresh());
     }
@@ -141,7 +141,7 @@ pub struct Vault {
 impl Drop for Vault {
     fn drop(&mut self) {
         // The last handle may go where requests are served: nobody is asked here.
-        if self.provider.gives_back() {
+        if self.provider.nature().gives_back {
             self.left.add(Arc::clone(&self.provider));
         }
     }
@@ -174,16 +174,16 @@ impl Vault {
 
     /// Whether two paths can never mean the same secret here.
     pub fn tells_paths_apart(&self) -> bool {
-        self.provider.tells_paths_apart()
+        self.provider.nature().tells_paths_apart
     }
 
     fn slot_at(&self, path: &str, is_own: bool, now: Instant) -> Arc<Slot> {
         let Ok(slot) = self.slots.get((path.to_owned(), is_own), |(path, is_own)| {
             let name = SecretRef { vault: self.name.clone(), path: path.clone() };
             let slot = Slot::new(name, self.max_stale, now);
-            let slot = if self.provider.can_renew() { slot.renewable() } else { slot };
+            let slot = if self.provider.nature().can_renew { slot.renewable() } else { slot };
             let slot = if *is_own { slot.own() } else { slot };
-            if !self.provider.is_remote() {
+            if !self.provider.nature().is_remote {
                 slot.refresh(&self.provider.pass(), now);
             }
             Ok::<_, Infallible>(slot)
@@ -233,11 +233,11 @@ impl Vault {
 
     /// Whether its secrets are had from somebody who may be away, so that none is there for sure once a configuration is compiled.
     pub fn is_remote(&self) -> bool {
-        self.provider.is_remote()
+        self.provider.nature().is_remote
     }
 
     fn is_unread(&self) -> bool {
-        self.provider.is_remote() && self.slots.in_use().iter().any(|slot| slot.is_unread())
+        self.provider.nature().is_remote && self.slots.in_use().iter().any(|slot| slot.is_unread())
     }
 }
 

@@ -94,6 +94,25 @@ impl Look {
     }
 }
 
+/// What sort of source a provider is.
+pub(super) struct Nature {
+    /// Whether looking may wait for others, so that nobody who compiles a configuration does.
+    pub(super) is_remote: bool,
+    /// Whether others are asked with the secrets of vaults that are remote themselves. The access key of one of AWS is of a local vault, and
+    /// so is there before anybody is asked: what needs its secrets in turn comes after it.
+    pub(super) needs_others: bool,
+    /// Whether two paths can never mean the same secret.
+    pub(super) tells_paths_apart: bool,
+    /// Whether another value can be had for the asking.
+    pub(super) can_renew: bool,
+    /// Whether it has what [`Provider::close`] ends.
+    pub(super) gives_back: bool,
+}
+
+const LOCAL: Nature =
+    Nature { is_remote: false, needs_others: false, tells_paths_apart: true, can_renew: false, gives_back: false };
+const REMOTE: Nature = Nature { is_remote: true, ..LOCAL };
+
 impl Provider {
     pub(super) fn new(kind: &Kind) -> Self {
         match kind.clone() {
@@ -109,25 +128,15 @@ impl Provider {
         }
     }
 
-    /// Whether looking may wait for others, so that nobody who compiles a configuration does.
-    pub(super) fn is_remote(&self) -> bool {
+    /// What sort of source it is.
+    pub(super) fn nature(&self) -> Nature {
         match self {
-            Self::SealedFile { .. } | Self::Environment { .. } | Self::Directory { .. } => false,
-            Self::Hashicorp(_) | Self::SecretsManager(_) | Self::Command(_) | Self::Oauth2(_) => true,
-        }
-    }
-
-    /// Whether others are asked with the secrets of vaults that are remote themselves. The access key of one of AWS is of a local vault, and so
-    /// is there before anybody is asked: what needs its secrets in turn comes after it.
-    pub(super) fn needs_others(&self) -> bool {
-        match self {
-            Self::SealedFile { .. }
-            | Self::Environment { .. }
-            | Self::Directory { .. }
-            | Self::Hashicorp(_)
-            | Self::SecretsManager(_)
-            | Self::Command(_) => false,
-            Self::Oauth2(_) => true,
+            Self::SealedFile { .. } | Self::Directory { .. } => LOCAL,
+            // All but letters and digits are one character there.
+            Self::Environment { .. } => Nature { tells_paths_apart: false, ..LOCAL },
+            Self::Hashicorp(_) => Nature { gives_back: true, ..REMOTE },
+            Self::SecretsManager(_) | Self::Command(_) => REMOTE,
+            Self::Oauth2(_) => Nature { needs_others: true, can_renew: true, ..REMOTE },
         }
     }
 
@@ -144,33 +153,6 @@ impl Provider {
         }
     }
 
-    /// Whether two paths can never mean the same secret.
-    pub(super) fn tells_paths_apart(&self) -> bool {
-        match self {
-            // All but letters and digits are one character there.
-            Self::Environment { .. } => false,
-            Self::SealedFile { .. }
-            | Self::Directory { .. }
-            | Self::Hashicorp(_)
-            | Self::SecretsManager(_)
-            | Self::Command(_)
-            | Self::Oauth2(_) => true,
-        }
-    }
-
-    /// Whether another value can be had for the asking.
-    pub(super) fn can_renew(&self) -> bool {
-        match self {
-            Self::SealedFile { .. }
-            | Self::Environment { .. }
-            | Self::Directory { .. }
-            | Self::Hashicorp(_)
-            | Self::SecretsManager(_)
-            | Self::Command(_) => false,
-            Self::Oauth2(_) => true,
-        }
-    }
-
     /// Forgets all but these paths.
     pub(super) fn keep(&self, used: &HashSet<String>) {
         match self {
@@ -178,19 +160,6 @@ impl Provider {
             Self::SecretsManager(server) => lock(server).keep(used),
             Self::Command(program) => lock(program).keep(used),
             Self::SealedFile { .. } | Self::Environment { .. } | Self::Directory { .. } | Self::Oauth2(_) => {}
-        }
-    }
-
-    /// Whether it has what [`Self::close`] ends.
-    pub(super) fn gives_back(&self) -> bool {
-        match self {
-            Self::Hashicorp(_) => true,
-            Self::SealedFile { .. }
-            | Self::Environment { .. }
-            | Self::Directory { .. }
-            | Self::SecretsManager(_)
-            | Self::Command(_)
-            | Self::Oauth2(_) => false,
         }
     }
 
