@@ -10,6 +10,7 @@ pub mod config;
 pub mod crypto;
 pub mod domain;
 pub mod inject;
+pub mod inspect;
 pub mod limit;
 pub mod net;
 pub mod proxy;

@@ -134,7 +134,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Crates that only some modules may name, so that what they are for can be changed in one place.
 const CRATES: &[(&str, &[&str])] = &[
     ("pingora", &["target", "proxy", "server"]),
-    ("toml", &["config"]),
+    ("toml", &["config", "inspect"]),
     ("redis", &["cluster"]),
     ("rusqlite", &["session"]),
     ("reqwest", &["net"]),

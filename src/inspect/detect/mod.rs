@@ -1,0 +1,81 @@
+//! Lexers, one for each class of attack that has a grammar of its own. Each is linear in its input and gives evidence, not a verdict: the ids
+//! of rules, which `rules/*.toml` says the worth of.
+
+use std::ops::Range;
+
+use super::{Class, Part};
+use crate::inspect::gate::Bytes;
+
+mod html;
+mod java;
+mod ldap;
+mod line;
+mod nosql;
+mod path;
+mod php;
+mod shell;
+mod sql;
+mod template;
+mod url;
+
+/// All of them, in the order in which they look.
+pub(super) const DETECTORS: [&Detector; 11] = [
+    &sql::DETECTOR,
+    &html::DETECTOR,
+    &shell::DETECTOR,
+    &path::DETECTOR,
+    &url::DETECTOR,
+    &template::DETECTOR,
+    &java::DETECTOR,
+    &php::DETECTOR,
+    &nosql::DETECTOR,
+    &ldap::DETECTOR,
+    &line::DETECTOR,
+];
+
+/// Looks for one kind of attack.
+pub(super) struct Detector {
+    /// Classes that it gives evidence of; it does not run where all of them are off.
+    pub(super) classes: &'static [Class],
+    /// In lower case; any one of them in a value, in whatever case, wakes it.
+    pub(super) literals: &'static [&'static str],
+    /// Whether the bytes that occur in a value wake it, without a literal.
+    pub(super) wakes: fn(&Bytes) -> bool,
+    /// Looks, and adds evidence.
+    pub(super) run: fn(&Input<'_>, &mut Found),
+}
+
+/// What a detector looks at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Input<'a> {
+    /// The value, as decoded.
+    pub(super) bytes: &'a [u8],
+    /// The same in lower case (ASCII), of the same length.
+    pub(super) lower: &'a [u8],
+    /// Where it stands.
+    pub(super) part: Part,
+    /// The way to it, as [`Trail`](super::Trail) has it: the name of the parameter, header or key.
+    pub(super) trail: &'a [u8],
+    /// Whether it is a name itself.
+    pub(super) is_name: bool,
+    /// Which bytes occur in it.
+    pub(super) occurs: &'a Bytes,
+}
+
+/// Evidence that detectors gave of one value: ids of rules, and where in the value.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) evidence: Vec<(&'static str, Range<usize>)>,
+}
+
+/// The most evidence that is kept of one value: more changes no verdict.
+const MAX_EVIDENCE: usize = 16;
+
+impl Found {
+    /// Adds evidence; once for each rule.
+    pub(super) fn add(&mut self, rule: &'static str, at: Range<usize>) {
+        if self.evidence.len() < MAX_EVIDENCE && self.evidence.iter().all(|(known, _)| *known != rule) {
+            self.evidence.push((rule, at));
+        }
+    }
+}

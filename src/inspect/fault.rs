@@ -1,0 +1,91 @@
+//! What makes a request unreadable, or readable in more than one way.
+
+use std::fmt;
+
+/// Why a request cannot be judged by what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// What is wrong.
+    pub kind: FaultKind,
+    /// Where, as [`Location`](super::Location) shows it; never what stands there.
+    pub at: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.kind.id(), self.at)
+    }
+}
+
+/// What can be wrong with the form of a request. Each has the id of a rule of class `structure`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FaultKind {
+    /// Not in the format that its type declares.
+    Malformed,
+    /// A key twice in one object, also where it is spelled in two ways.
+    DuplicateKey,
+    /// Half of a surrogate pair, or bytes that are not in the charset.
+    BadText,
+    /// Nested too deep.
+    TooDeep,
+    /// Too many keys, parameters, elements, parts, files, aliases or queries.
+    TooMany,
+    /// A string, number, name or set of cookies that is too long.
+    TooLong,
+    /// A coding that is not known, or too many of them (415).
+    UnknownCoding,
+    /// Not in the coding that it claims.
+    BrokenCoding,
+    /// Becomes too large when decoded, or too large for what it was (413).
+    Bomb,
+    /// A charset that is not known, or two of them (415).
+    UnknownCharset,
+    /// A document type, entity or inclusion in XML.
+    Doctype,
+    /// Says of itself what cannot be: two boundaries, a part with an encoding that is none, a type that is none.
+    BadHead,
+    /// A name of a file that leads out of its folder.
+    FileName,
+    /// A path that can be read in more than one way.
+    AmbiguousPath,
+}
+
+impl FaultKind {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::Malformed,
+        Self::DuplicateKey,
+        Self::BadText,
+        Self::TooDeep,
+        Self::TooMany,
+        Self::TooLong,
+        Self::UnknownCoding,
+        Self::BrokenCoding,
+        Self::Bomb,
+        Self::UnknownCharset,
+        Self::Doctype,
+        Self::BadHead,
+        Self::FileName,
+        Self::AmbiguousPath,
+    ];
+
+    /// The id of its rule.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Malformed => "structure.malformed",
+            Self::DuplicateKey => "structure.duplicate-key",
+            Self::BadText => "structure.bad-text",
+            Self::TooDeep => "structure.too-deep",
+            Self::TooMany => "structure.too-many",
+            Self::TooLong => "structure.too-long",
+            Self::UnknownCoding => "structure.unknown-coding",
+            Self::BrokenCoding => "structure.broken-coding",
+            Self::Bomb => "structure.bomb",
+            Self::UnknownCharset => "structure.unknown-charset",
+            Self::Doctype => "structure.doctype",
+            Self::BadHead => "structure.bad-head",
+            Self::FileName => "structure.file-name",
+            Self::AmbiguousPath => "structure.ambiguous-path",
+        }
+    }
+}
