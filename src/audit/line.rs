@@ -63,6 +63,9 @@ impl Lines {
             line.plain("code", denial.code());
             line.plain_if("detail", Some(denial.detail()).filter(|detail| !detail.is_empty()));
         }
+        if let Some(inspection) = &record.inspection {
+            line.raw("inspection", inspection);
+        }
         self.sent(&mut line, record);
         line.end();
     }

@@ -54,7 +54,7 @@ pub struct Timings {
 /// The log has one JSON object a line, with these members in this order, those left out that say nothing: `kind` (`exchange`), `time`
 /// (RFC 3339, UTC, microseconds), `id`, `node`, `config`, `listener`, `client`, `protocol`, `method`, `host`, `path`, `query`, `route`,
 /// `authenticator`, `principal`, `principal_kind`, `key`, `actor`, `session`, `role`, `rule`, `grant`, `outcome`, `code`, `detail`, `target`, `backend`, `attempts`, `credential`,
-/// `status`, `reflected`, `request_bytes`, `response_bytes`, `authenticate_us`, `authorize_us`, `acquire_us`, `upstream_us`, `total_us`. A line of `kind`
+/// `inspection`, `status`, `reflected`, `request_bytes`, `response_bytes`, `authenticate_us`, `authorize_us`, `acquire_us`, `upstream_us`, `total_us`. A line of `kind`
 /// `lost` has `time`, `node` and the `count` of exchanges that have no line of their own.
 #[derive(Debug, Clone)]
 pub struct Record {
@@ -102,6 +102,8 @@ pub struct Record {
     pub credential: Option<Name>,
     /// The status that the client was sent, where it was sent one.
     pub status: Option<u16>,
+    /// What was found in the request, a JSON object; none where nothing was.
+    pub inspection: Option<Box<str>>,
     /// How often the response repeated a secret that the request was sent with, which was masked.
     pub reflected: u64,
     /// Bytes of the request's body that were read.
@@ -146,6 +148,7 @@ pub(super) mod tests {
             attempts: 0,
             credential: None,
             status: None,
+            inspection: None,
             reflected: 0,
             request_bytes: 0,
             response_bytes: 0,
@@ -176,6 +179,7 @@ pub(super) mod tests {
             attempts: 1,
             credential: Some(name("stripe")),
             status: Some(201),
+            inspection: None,
             reflected: 0,
             request_bytes: 120,
             response_bytes: 4096,

@@ -1,7 +1,5 @@
 //! What an operator writes: the configuration file's tables and keys, as they stand in TOML. What is meant is `state::Snapshot`.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -9,13 +7,17 @@ use super::values::{Networks, OneOrMany, Period, Size, Spanned, named, named_net
 
 mod authn;
 mod credential;
+mod inspect;
 mod rotation;
+mod route;
 mod upstream;
 mod vault;
 
 pub(super) use authn::*;
 pub(super) use credential::*;
+pub(super) use inspect::*;
 pub(super) use rotation::*;
+pub(super) use route::*;
 pub(super) use upstream::*;
 pub(super) use vault::*;
 
@@ -317,84 +319,4 @@ pub(super) struct LimitTable {
     pub(super) burst: Option<Spanned<u32>>,
     /// How many may be under way at once. Default: any number.
     pub(super) concurrent: Option<Spanned<u32>>,
-}
-
-/// `[route.NAME]`: which requests, and what then applies. Of several routes that match, the most specific counts: host before path, literal
-/// before `*` before `**`. Two of which neither is more specific are an error, unless they have different methods.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RouteTable {
-    /// The host, or `*.suffix`. Default: every host.
-    pub(super) host: Option<Text>,
-    /// The path pattern, such as `/stripe/**`. What stands before a closing `**` is taken off before rules are asked and the request is sent.
-    pub(super) path: Text,
-    /// The methods: `GET`, `HEAD`, `POST`, `PUT`, `DELETE`, `OPTIONS`, `PATCH`. Default: all of these.
-    #[serde(default, deserialize_with = "named")]
-    pub(super) methods: Vec<Text>,
-    /// Keep what stands before `**`. Default `false`.
-    #[serde(default)]
-    pub(super) keep_prefix: bool,
-    /// The `[target.NAME]` that requests go to.
-    pub(super) target: Text,
-    /// The `[credential.NAME]` put on requests; one of the route's target. Default: none.
-    pub(super) credential: Option<Text>,
-    /// What becomes of an answer in which the credential's secrets cannot be looked for, since it is in an unknown coding or a part of one:
-    /// `strict`, it is refused with 502, and no parts are asked for; or `lenient`, it goes on as it is. Default `strict`.
-    pub(super) scrub: Option<Text>,
-    /// Headers that tell the target who the caller is, such as `{ "X-User" = "{principal.id}" }`, with the fields `principal.id`,
-    /// `principal.kind`, `principal.roles`, `principal.scopes`, `principal.authenticator` and `principal.actor`. Roles are joined by commas,
-    /// scopes by blanks; other commas, blanks, `%` and what is no visible ASCII are percent-encoded. A header of which a field is empty is
-    /// left out. The client's own fields of these names are taken off on every route. Default: none.
-    #[serde(default)]
-    pub(super) identity: BTreeMap<Spanned<String>, Text>,
-    /// A token that tells the target who the caller is, signed with the key of `[identity_token]`, such as
-    /// `{ header = "X-Identity", audience = "https://orders.example.com" }`. Default: none.
-    pub(super) identity_token: Option<Spanned<IdentityTokenTable>>,
-    /// The `[authn.NAME]`s whose credentials are taken. A request presents exactly one, which finds its own among them.
-    pub(super) authn: Spanned<Vec<Text>>,
-    /// The rules. A request that none of them fits is denied. Default: none.
-    #[serde(default)]
-    pub(super) allow: Vec<Spanned<RuleTable>>,
-    /// The `[limit.NAME]`s, all of which apply. Default: none.
-    #[serde(default)]
-    pub(super) limits: Vec<Text>,
-    /// The largest request body. Not counted on a WebSocket. Default `10MiB`.
-    pub(super) max_body: Option<Size>,
-    /// How long a whole request body may take. Default `60s`.
-    pub(super) body_timeout: Option<Period>,
-    /// Whether WebSocket handshakes are passed on. Default `false`.
-    #[serde(default)]
-    pub(super) websocket: bool,
-    /// Whether `%2F` may stand in a path. Default `false`.
-    #[serde(default)]
-    pub(super) encoded_slash: bool,
-    /// Whether requests are refused while a revocation may not be known here: with the store unreadable, or, in a `[cluster]`, after 2s without
-    /// a word of the other nodes. Needs `[store]`. Default `false`.
-    pub(super) revocation_critical: Option<Spanned<bool>>,
-}
-
-/// One `allow` entry: exactly one of `role`, `scope`, `principal`, and what it may do.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RuleTable {
-    /// Allows everybody with this role.
-    pub(super) role: Option<Text>,
-    /// Allows everybody whose token or key holds this scope.
-    pub(super) scope: Option<Text>,
-    /// Allows one principal, as `AUTHENTICATOR:ID`.
-    pub(super) principal: Option<Text>,
-    /// The methods. Default: those of the route.
-    #[serde(default, deserialize_with = "named")]
-    pub(super) methods: Vec<Text>,
-    /// Path patterns, as the target is asked for them. Default: `/**`.
-    #[serde(default, deserialize_with = "named")]
-    pub(super) paths: Vec<Text>,
-    /// Scopes that the token must hold as well, all of them. Default: none.
-    #[serde(default, deserialize_with = "named")]
-    pub(super) scopes: Vec<String>,
-    /// Client networks. Default: all.
-    #[serde(default, deserialize_with = "named_networks")]
-    pub(super) networks: Networks,
-    /// The `[approval.NAME]` of which the caller has to hold a grant. Default: none is needed.
-    pub(super) approval: Option<Text>,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AccessFault, HostFault, Methods, OauthFault, PathFault};
+use super::{AccessFault, HostFault, Inspection, Lockout, Methods, OauthFault, PathFault};
 
 /// Why an exchange was refused: a stable code, a status, and a public text that tells a client what it may know and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Denial {
     BodyTooLarge,
     /// The body is in no form in which the route's credential can be put in it.
     BodyForm,
+    /// What was sent is not let through.
+    Inspection(Inspection),
     /// The client did not send in time.
     TimedOut(TimedOut),
     /// The host is not the one that the connection, on which a certificate was shown, was opened for (RFC 9110 §15.5.20).
@@ -144,28 +146,6 @@ pub enum AuthnFault {
     Digest,
 }
 
-/// What a lock-out is counted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lockout {
-    /// The client's address.
-    Address,
-    /// The identity that was claimed, from the client's network.
-    Identity,
-}
-
-impl Lockout {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Address, Self::Identity];
-
-    /// The word for it in the log and the record.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Address => "address",
-            Self::Identity => "identity",
-        }
-    }
-}
-
 /// What was away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unavailable {
@@ -200,6 +180,7 @@ impl Denial {
             Self::HeadTooLarge => 431,
             Self::BodyTooLarge => 413,
             Self::BodyForm => 415,
+            Self::Inspection(fault) => fault.status(),
             Self::TimedOut(_) => 408,
             Self::Misdirected => 421,
             Self::NoRoute => 404,
@@ -231,6 +212,7 @@ impl Denial {
             Self::HeadTooLarge => "head_too_large",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyForm => "body_form",
+            Self::Inspection(fault) => fault.code(),
             Self::TimedOut(_) => "request_timeout",
             Self::Misdirected => "misdirected",
             Self::NoRoute => "no_route",
@@ -273,6 +255,7 @@ impl Denial {
             | Self::HeadTooLarge
             | Self::BodyTooLarge
             | Self::BodyForm
+            | Self::Inspection(_)
             | Self::Misdirected
             | Self::NoRoute
             | Self::MethodNotAllowed(_)
@@ -295,6 +278,7 @@ impl Denial {
             Self::HeadTooLarge => "The request's header fields are too large.",
             Self::BodyTooLarge => "The request's body is too large.",
             Self::BodyForm => "Bodies have to be JSON or a form here, in UTF-8 and without a coding.",
+            Self::Inspection(fault) => fault.public_text(),
             Self::TimedOut(_) => "The request did not arrive in time.",
             Self::Misdirected => "This connection was opened for another host.",
             Self::NoRoute => "There is nothing here.",

@@ -1,6 +1,7 @@
 //! What a request says of its body, for credentials that need to know it.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -22,15 +23,13 @@ pub struct Content<'a> {
 #[derive(Clone)]
 pub struct ReadBody {
     bytes: Bytes,
-    digest: [u8; 32],
+    digest: OnceLock<[u8; 32]>,
 }
 
 impl ReadBody {
     /// All of a body.
     pub fn new(bytes: impl Into<Bytes>) -> Self {
-        let bytes = bytes.into();
-        let digest = sha256(&bytes);
-        Self { bytes, digest }
+        Self { bytes: bytes.into(), digest: OnceLock::new() }
     }
 
     /// The body.
@@ -38,9 +37,9 @@ impl ReadBody {
         &self.bytes
     }
 
-    /// Its digest (SHA-256).
+    /// Its digest (SHA-256), computed when first asked for.
     pub fn digest(&self) -> [u8; 32] {
-        self.digest
+        *self.digest.get_or_init(|| sha256(&self.bytes))
     }
 }
 

@@ -1,9 +1,11 @@
 //! What was found in a request.
 
+use serde::Serialize;
+
 use super::{Class, Fault};
 
 /// One piece of evidence: which rule, where, and a short look at it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The rule's id.
     pub rule: String,
@@ -15,6 +17,17 @@ pub struct Finding {
     pub at: String,
     /// At most 32 bytes of what was found, escaped.
     pub excerpt: String,
+}
+
+impl Report {
+    /// The classes of what was found, each once.
+    pub fn classes(&self) -> Vec<Class> {
+        let mut classes: Vec<_> = self.findings.iter().map(|finding| finding.class).collect();
+        classes.extend(self.fault.as_ref().map(|_| Class::Structure));
+        classes.sort_unstable();
+        classes.dedup();
+        classes
+    }
 }
 
 /// The most that a finding shows of a value, in bytes before escaping.

@@ -166,6 +166,16 @@ impl Profile {
     }
 }
 
+impl Profile {
+    /// Judges a piece of a body that cannot be read whole, as text.
+    pub fn judge_window(&self, window: &[u8]) -> Report {
+        let mut judge =
+            Judge { profile: self, report: Report::default(), at_place: 0, rules: Vec::new(), room: Room::default() };
+        judge.value(Location { part: Part::Body, trail: b"", is_name: false }, window);
+        judge.finish()
+    }
+}
+
 impl fmt::Debug for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Profile").field("engine", &self.engine).field("settings", &self.settings).finish()

@@ -7,6 +7,8 @@ use http::{HeaderName, HeaderValue, header};
 use pingora::upstreams::peer::HttpPeer;
 
 pub(super) use super::body::Body;
+use super::inspect::Look;
+use super::replay::{Back, Replay};
 use super::scrub::Scrubbing;
 use crate::authn::{Chain, Proof};
 use crate::authz::Permit;
@@ -34,6 +36,10 @@ pub(super) struct Admission {
     pub(super) websocket: bool,
     pub(super) attempt: Attempt,
     pub(super) body: Body,
+    /// What was read of the body, until it is read again.
+    pub(super) replay: Option<Replay>,
+    /// Where the session lies when it is not wrapped any more.
+    pub(super) back: Option<Back>,
     /// What it is found by when its caller's access ends; none where that cannot be.
     pub(super) line: Option<Arc<Line>>,
     slots: Slots,
@@ -73,6 +79,8 @@ impl Admission {
             websocket,
             attempt: Attempt::default(),
             body,
+            replay: None,
+            back: None,
             line: None,
             slots,
         }
@@ -155,6 +163,8 @@ pub(super) struct Proven {
     pub(super) path: NormalPath,
     pub(super) proof: Proof,
     pub(super) slots: Slots,
+    /// How its body is looked through.
+    pub(super) look: Look,
 }
 
 /// What the gateway publishes.
@@ -185,6 +195,7 @@ impl From<Denial> for Refusal {
             | Denial::HeadTooLarge
             | Denial::BodyTooLarge
             | Denial::BodyForm
+            | Denial::Inspection(_)
             | Denial::TimedOut(_)
             | Denial::Misdirected
             | Denial::NoRoute

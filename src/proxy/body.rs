@@ -9,6 +9,8 @@ use crate::authn::{BodyCheck, BodyDigest};
 use crate::domain::{AuthnFault, Denial};
 use crate::inject::Filled;
 
+use super::windows::Windows;
+
 /// A body under way. One that was signed is kept back until all of it was found to be right, up to [`MAX_HELD`]; of a longer one the last
 /// bytes that came always are, so that the upstream never has the whole of another.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub(super) struct Body {
     signed: Option<Signed>,
     /// What goes on in its place, where a secret was put in it.
     filled: Option<Filled>,
+    /// How it is looked through on its way; none where it was before, or is not.
+    pub(super) windows: Option<Windows>,
     /// Whether all has gone on.
     is_over: bool,
 }
@@ -37,7 +41,7 @@ impl Body {
     /// A body of which nothing has come, with the digest that it must have.
     pub(super) fn new(digest: Option<BodyDigest>, deadline: Instant) -> Self {
         let signed = digest.map(|digest| Signed { check: Some(digest.begin()), digest, held: BytesMut::new() });
-        Self { deadline, seen: 0, signed, filled: None, is_over: false }
+        Self { deadline, seen: 0, signed, filled: None, windows: None, is_over: false }
     }
 
     /// The same, with another one to go on in its place.
@@ -45,10 +49,18 @@ impl Body {
         Self { filled, ..self }
     }
 
+    /// The same, to be looked through on its way.
+    pub(super) fn watched_by(self, windows: Option<Windows>) -> Self {
+        Self { windows, ..self }
+    }
+
     /// Begins anew: another attempt sends the body from its beginning.
     pub(super) fn restart(&mut self) {
         self.seen = 0;
         self.is_over = false;
+        if let Some(windows) = &mut self.windows {
+            windows.restart();
+        }
         if let Some(signed) = &mut self.signed {
             signed.check = Some(signed.digest.begin());
             signed.held.clear();
@@ -58,7 +70,8 @@ impl Body {
     /// Takes what has come and leaves what may go on.
     ///
     /// # Errors
-    /// [`Denial::BodyTooLarge`], or [`AuthnFault::Digest`] for a body that was not signed; nothing more of it may go on then.
+    /// [`Denial::BodyTooLarge`], [`AuthnFault::Digest`] for a body that was not signed, or what was found in it; nothing more of it may go on
+    /// then.
     pub(super) fn take(&mut self, chunk: &mut Option<Bytes>, is_end: bool, limit: u64) -> Result<(), Denial> {
         self.seen += chunk.as_ref().map_or(0, Bytes::len) as u64;
         if self.seen > limit {
@@ -67,6 +80,9 @@ impl Body {
         // A chunk that is none is the end for Pingora, whatever it says besides.
         let is_end = is_end || chunk.is_none();
         self.signed.as_mut().map_or(Ok(()), |signed| signed.take(chunk, is_end))?;
+        if let Some(windows) = &mut self.windows {
+            windows.take(chunk, is_end)?;
+        }
         if let Some(filled) = &self.filled {
             // All of it at the end, whatever came before: what came has been judged by then. Never none, which would end the body.
             let is_last = is_end && !mem::replace(&mut self.is_over, true);

@@ -70,7 +70,9 @@ impl Gateway {
 /// Wraps the sessions of which Pingora, or the connection's stream, does not take enough care.
 pub(super) fn watch_over(session: &mut Session, exchange: &mut Exchange) {
     let Some((_, admission)) = exchange.admitted() else { return };
-    let watch = if admission.websocket {
+    let watch = if let Some(replay) = admission.replay.take() {
+        Watch::Replay(replay)
+    } else if admission.websocket {
         Watch::Tunnel
     } else if !session.is_http2() {
         // The connection's stream does it.

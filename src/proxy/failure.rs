@@ -2,16 +2,20 @@
 
 use pingora::{Error, ErrorSource, ErrorType, RetryType};
 
-use crate::domain::{AuthnFault, Denial, HttpFault, PathFault, TimedOut, Unavailable};
+use crate::domain::{AuthnFault, Denial, HttpFault, Inspection, PathFault, TimedOut, Unavailable};
 use crate::telemetry::UpstreamFault;
 
 /// The name under which a denial travels through Pingora.
 const CARRIED: &str = "Denial";
 
 /// The denials that callbacks carry; any other comes out as an internal one.
-const BY_PLACE: [Denial; 10] = [
+const BY_PLACE: [Denial; 14] = [
     Denial::Internal,
     Denial::BodyTooLarge,
+    Denial::Inspection(Inspection::Attack),
+    Denial::Inspection(Inspection::Unreadable),
+    Denial::Inspection(Inspection::TooLarge),
+    Denial::Inspection(Inspection::Unsupported),
     Denial::TimedOut(TimedOut::Body),
     Denial::Unavailable(Unavailable::Upstream),
     Denial::Unavailable(Unavailable::UpstreamProtocol),

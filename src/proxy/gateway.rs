@@ -316,6 +316,9 @@ impl ProxyHttp for Gateway {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+        if let Some(back) = exchange.admitted().and_then(|(_, admission)| admission.back.take()) {
+            back.unwrap(session);
+        }
         if let Some(connection) = ingress::connection(session.digest()) {
             connection.exchange_done();
         }
@@ -330,6 +333,9 @@ impl ProxyHttp for Gateway {
         }
         if let Some((draft, admission)) = exchange.admitted() {
             draft.reflected(admission);
+            if let Some((windows, report)) = admission.body.windows.as_ref().and_then(|own| Some((own, own.found()?))) {
+                draft.inspected(windows.inspecting(), report);
+            }
         }
         if let Some(draft) = exchange.draft() {
             let outcome = outcome(refused, error, draft.denial());

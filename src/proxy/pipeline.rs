@@ -11,8 +11,10 @@ use crate::inject::{Content, Credential, ReadBody};
 use crate::limit::Key;
 use crate::proxy::admission::{Admission, Body, Decision, Proven, Refusal, Slots};
 use crate::proxy::client_certificates::ClientCertificates;
+use crate::proxy::hold::needs_body;
 use crate::proxy::identify::{Arrival, identify};
 use crate::proxy::ingress::Connection;
+use crate::proxy::inspect::{self, Look};
 use crate::proxy::record::Draft;
 use crate::proxy::{line, lockout, own, tokens};
 use crate::session::{AccessError, Grant, Use, digest};
@@ -65,20 +67,24 @@ pub(super) async fn admit(
     }
 
     let (route, websocket) = (Arc::clone(route), request.websocket);
-    let needs_body = route.policy.needs_body() || route.credential.as_ref().is_some_and(|own| own.needs_body());
-    if needs_body && view.has_body {
+    let look = inspect::look(&route, view.headers, view.has_body && !websocket, request.content_length)?;
+    if view.has_body && (needs_body(&route) || look == Look::Whole) {
         // Only now, and only of those who are known: whoever likes could have it keep bodies otherwise.
-        let proven = Proven { route, path, proof, slots };
+        if !route.policy.needs_body() {
+            // And of those only who may ask, as far as that can be said without the body.
+            authorize(services, snapshot, &route, Arc::clone(&proof.principal), &view, None, draft.time())?;
+        }
+        let proven = Proven { route, path, proof, slots, look };
         return Ok(Decision::Hold(Box::new(proven)));
     }
-    let proven = Candidate { route, view, proof, slots, websocket, now: draft.time() };
+    let proven = Candidate { route, view, proof, slots, websocket, look, now: draft.time() };
     permit(services, snapshot, connection, draft, proven, None).await
 }
 
 /// Goes on where [`admit`] stopped for the body, which is this.
 pub(super) async fn go_on(
     proven: Proven,
-    body: ReadBody,
+    body: Option<ReadBody>,
     arrival: &Arrival<'_>,
     connection: &Connection,
     services: &Services,
@@ -86,13 +92,13 @@ pub(super) async fn go_on(
     draft: &mut Draft,
 ) -> Result<Decision, Refusal> {
     let request = identify(arrival)?;
-    let Proven { route, path, proof, slots } = proven;
+    let Proven { route, path, proof, slots, look } = proven;
     // Certificates have proved what they can.
     let view = request.view(arrival, &path, connection, draft.client(), None);
     draft.lap();
     // What was allowed when the head came may have ended while the body did.
-    let candidate = Candidate { route, view, proof, slots, websocket: false, now: SystemTime::now() };
-    permit(services, snapshot, connection, draft, candidate, Some(body)).await
+    let candidate = Candidate { route, view, proof, slots, websocket: false, look, now: SystemTime::now() };
+    permit(services, snapshot, connection, draft, candidate, body).await
 }
 
 /// A request whose caller is proved.
@@ -102,6 +108,7 @@ struct Candidate<'a> {
     proof: Proof,
     slots: Slots,
     websocket: bool,
+    look: Look,
     /// The time by which it is decided.
     now: SystemTime,
 }
@@ -115,11 +122,11 @@ async fn permit(
     candidate: Candidate<'_>,
     body: Option<ReadBody>,
 ) -> Result<Decision, Refusal> {
-    let Candidate { route, view, proof, mut slots, websocket, now } = candidate;
+    let Candidate { route, view, proof, mut slots, websocket, look, now } = candidate;
     if route.is_revocation_critical && !services.knows_revocations() {
         return Err(Denial::Unavailable(Unavailable::Cluster).into());
     }
-    let digest = body.as_ref().map(ReadBody::digest);
+    let digest = body.as_ref().filter(|_| route.policy.needs_body()).map(ReadBody::digest);
     let permit = authorize(services, snapshot, &route, proof.principal, &view, digest, now)?;
     draft.authorized(&permit);
     let line = line::carry(services, connection, &permit, now)
@@ -140,6 +147,8 @@ async fn permit(
     slots.take(&route.limits, LimitBy::Principal, who)?;
     slots.take(&route.limits, LimitBy::Route, || Key::EVERYBODY)?;
 
+    Box::pin(inspect::inspect(&route, &view, body.as_ref(), draft)).await?;
+
     // Before any connection to the upstream: a request without its credential must not open one.
     let content = Content { headers: view.headers, has_body: view.has_body, body: body.as_ref() };
     let own = own_credential(&route, &permit).await?;
@@ -156,7 +165,9 @@ async fn permit(
     let token = own.map(|own| own.mint(&permit, now).map(|value| (own.header().clone(), value))).transpose()?;
 
     let body = Body::new(proof.body, draft.lapped() + route.body_timeout);
-    let body = body.replaced_by(injection.as_ref().and_then(|injection| injection.filled().cloned()));
+    let windows = inspect::windows(&route, look, view.headers);
+    let body =
+        body.watched_by(windows).replaced_by(injection.as_ref().and_then(|injection| injection.filled().cloned()));
     let mut admission = Admission::new(route, permit, view.path.clone(), injection, slots, websocket, body);
     admission.identity_token = token;
     admission.line = line;

@@ -14,9 +14,10 @@ use crate::audit::{Outcome, Protocol, Record, Timings};
 use crate::authz::{Grantee, Permit};
 use crate::domain::{Denial, HttpFault, Methods, Principal, RequestId};
 use crate::inject::Injection;
-use crate::state::{Route, Services, Snapshot};
+use crate::inspect::{Finding, Report};
+use crate::state::{Inspecting, Route, Services, Snapshot};
 use crate::target::Selected;
-use crate::telemetry::{self, Phase};
+use crate::telemetry::{self, InspectionVerdict, Phase};
 
 /// The record of one exchange under way.
 pub(super) struct Draft {
@@ -80,6 +81,7 @@ impl Draft {
             attempts: 0,
             credential: None,
             status: None,
+            inspection: None,
             reflected: 0,
             request_bytes: 0,
             response_bytes: 0,
@@ -189,6 +191,33 @@ impl Draft {
         }
     }
 
+    /// Tells what was found in the request.
+    pub(super) fn inspected(&mut self, inspecting: &Inspecting, report: &Report) {
+        let metrics = &self.services.engines.metrics;
+        let (verdict, text) = match (report.is_attack, inspecting.enforces()) {
+            (false, _) => (InspectionVerdict::Passed, "passed"),
+            (true, false) => (InspectionVerdict::Shadowed, "shadowed"),
+            (true, true) => (InspectionVerdict::Denied, "denied"),
+        };
+        metrics.inspections.of(verdict).inc();
+        if report.findings.is_empty() && report.fault.is_none() {
+            return;
+        }
+        for class in report.classes() {
+            metrics.found(class.as_str());
+        }
+        if let Some(record) = &mut self.record {
+            let told = Told {
+                profile: inspecting.name.as_str(),
+                verdict: text,
+                score: report.score,
+                fault: report.fault.as_ref().map(ToString::to_string),
+                findings: &report.findings,
+            };
+            record.inspection = serde_json::to_string(&told).ok().map(Into::into);
+        }
+    }
+
     /// Tells of secrets that came back: in the record, a metric, and once in a while the log.
     pub(super) fn reflected(&mut self, admission: &Admission) {
         let found = admission.reflected + admission.scrubbing.as_ref().map_or(0, |scrubbing| scrubbing.found());
@@ -265,6 +294,17 @@ impl Draft {
             route.metrics.seconds.observe(timings.total.as_secs_f64());
         }
     }
+}
+
+/// What a record says of what was found.
+#[derive(serde::Serialize)]
+struct Told<'a> {
+    profile: &'a str,
+    verdict: &'static str,
+    score: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
+    findings: &'a [Finding],
 }
 
 /// How an exchange ended, as seen on the wire.

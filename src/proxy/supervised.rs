@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::failure;
 use super::line::unless_cut;
+use super::replay::Replay;
 use crate::domain::{Denial, TimedOut};
 use crate::session::Line;
 
@@ -37,6 +38,8 @@ pub(super) enum Watch {
     /// That a WebSocket outlives its handshake. Pingora sends the end of the handshake's empty body on as an event, and takes it for the
     /// end of the tunnel when it is handled after the upstream's 101. So here a handshake's body has no end until it is answered.
     Tunnel,
+    /// That a body comes that was read before.
+    Replay(Replay),
 }
 
 impl Supervised {
@@ -44,13 +47,24 @@ impl Supervised {
     pub(super) fn wrap(session: &mut ServerSession, watch: Watch, line: Option<Arc<Line>>) {
         let placeholder = ServerSession::new_custom(Box::new(()));
         let mut inner = std::mem::replace(session, placeholder);
-        // What is wrapped is not taken up for a next request.
-        inner.set_keepalive(None);
+        if !matches!(watch, Watch::Replay(_)) {
+            // What is wrapped, and not taken out again, is not taken up for a next request.
+            inner.set_keepalive(None);
+        }
         *session = ServerSession::new_custom(Box::new(Self { inner, watch, line }));
     }
 
     fn is_handshake(&self) -> bool {
         matches!(self.watch, Watch::Tunnel) && !self.inner.was_upgraded()
+    }
+}
+
+impl Drop for Supervised {
+    fn drop(&mut self) {
+        if let Watch::Replay(replay) = &self.watch {
+            let placeholder = ServerSession::new_custom(Box::new(()));
+            replay.back().put(std::mem::replace(&mut self.inner, placeholder));
+        }
     }
 }
 
@@ -65,34 +79,50 @@ fn unsupported<T>() -> Result<T> {
 #[async_trait]
 impl server::Session for Supervised {
     async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
-        let body = self.inner.read_request_body();
-        match self.watch {
-            Watch::Body(deadline) => unless_cut(self.line.as_ref(), in_time(deadline, body)).await,
-            Watch::Line | Watch::Tunnel => unless_cut(self.line.as_ref(), body).await,
+        match &mut self.watch {
+            Watch::Body(deadline) => {
+                unless_cut(self.line.as_ref(), in_time(*deadline, self.inner.read_request_body())).await
+            }
+            Watch::Line | Watch::Tunnel => unless_cut(self.line.as_ref(), self.inner.read_request_body()).await,
+            Watch::Replay(replay) if !replay.is_over() => replay.next().await.map(Some),
+            Watch::Replay(replay) => {
+                let Some(deadline) = replay.rest else { return Ok(None) };
+                replay.pass();
+                unless_cut(self.line.as_ref(), in_time(deadline, self.inner.read_request_body())).await
+            }
         }
     }
 
     async fn read_body_or_idle(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
         let idle = no_body_expected || self.is_handshake();
+        if !idle && matches!(self.watch, Watch::Replay(_)) && !self.is_body_done() {
+            return self.read_body_bytes().await;
+        }
         match self.watch {
             Watch::Body(deadline) if !idle && !self.inner.is_body_done() => {
                 unless_cut(self.line.as_ref(), in_time(deadline, self.inner.read_body_or_idle(false))).await
             }
-            Watch::Body(_) | Watch::Line | Watch::Tunnel => {
+            Watch::Body(_) | Watch::Line | Watch::Tunnel | Watch::Replay(_) => {
                 unless_cut(self.line.as_ref(), self.inner.read_body_or_idle(idle)).await
             }
         }
     }
 
     fn is_body_done(&mut self) -> bool {
-        if self.is_handshake() { self.inner.response_written().is_some() } else { self.inner.is_body_done() }
+        match &self.watch {
+            Watch::Tunnel if self.is_handshake() => self.inner.response_written().is_some(),
+            Watch::Replay(replay) => replay.is_over() && (replay.rest.is_none() || self.inner.is_body_done()),
+            Watch::Tunnel | Watch::Body(_) | Watch::Line => self.inner.is_body_done(),
+        }
     }
 
     fn get_retry_buffer(&self) -> Option<Bytes> {
-        match self.watch {
+        match &self.watch {
             Watch::Body(_) | Watch::Line => self.inner.get_retry_buffer(),
             // Nothing, but not the end.
             Watch::Tunnel => Some(Bytes::new()),
+            // Without that Pingora would wait for ever for a body that is over and was not empty by its head.
+            Watch::Replay(replay) => replay.is_empty().then(Bytes::new),
         }
     }
 
@@ -201,11 +231,18 @@ impl server::Session for Supervised {
     }
 
     fn enable_retry_buffering(&mut self) {
-        self.inner.enable_retry_buffering();
+        // Called as each attempt begins.
+        match &mut self.watch {
+            Watch::Replay(replay) => replay.rewind(),
+            Watch::Body(_) | Watch::Line | Watch::Tunnel => self.inner.enable_retry_buffering(),
+        }
     }
 
     fn retry_buffer_truncated(&self) -> bool {
-        self.inner.retry_buffer_truncated()
+        match &self.watch {
+            Watch::Replay(replay) => replay.is_past(),
+            Watch::Body(_) | Watch::Line | Watch::Tunnel => self.inner.retry_buffer_truncated(),
+        }
     }
 
     fn is_upgrade_req(&self) -> bool {

@@ -181,6 +181,7 @@ impl Call<'_> {
             | Denial::HeadTooLarge
             | Denial::BodyTooLarge
             | Denial::BodyForm
+            | Denial::Inspection(_)
             | Denial::TimedOut(_)
             | Denial::Misdirected
             | Denial::NoRoute

@@ -10,6 +10,7 @@ use crate::authz::Policy;
 use crate::domain::{Denial, HostPattern, HttpFault, Methods, Name, NormalPath, PathFault, PathPattern};
 use crate::inject::{Credential, IdentityHeader, IdentityToken};
 use crate::limit::{Concurrency, Rate, RateFields};
+use crate::state::Inspecting;
 use crate::target::Target;
 use crate::telemetry::{RouteMetrics, TargetMetrics};
 
@@ -42,6 +43,8 @@ pub struct Route {
     pub policy: Policy,
     /// The limits, in the order written.
     pub limits: Vec<RouteLimit>,
+    /// How requests are looked through; none for not at all.
+    pub inspecting: Option<Arc<Inspecting>>,
     /// What is put on requests.
     pub credential: Option<Arc<Credential>>,
     /// What becomes of an answer in which the credential's secrets cannot be looked for.

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use super::Snapshot;
 use crate::audit::Log;
 use crate::authn::Authenticators;
+use crate::inspect::Library;
 use crate::limit::{Limits, Lockouts};
 use crate::session::{Access, Peers, Revocations};
 use crate::target::Targets;
@@ -27,6 +28,8 @@ pub struct Engines {
     pub limits: Arc<Limits>,
     /// Who failed to prove an identity.
     pub lockouts: Lockouts,
+    /// Compiled rules for traffic.
+    pub rules: Library,
     /// Metrics.
     pub metrics: Metrics,
 }
@@ -43,6 +46,7 @@ impl Engines {
             authenticators: Authenticators::default(),
             limits: Arc::default(),
             lockouts: Lockouts::default(),
+            rules: Library::default(),
             metrics: Metrics::new()?,
         })
     }

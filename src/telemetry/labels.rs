@@ -45,6 +45,16 @@ labels! {
         Failed = "failed",
     }
 
+    /// What came of looking through a request.
+    InspectionVerdict {
+        /// Nothing was found that stops it.
+        Passed = "passed",
+        /// It would have been stopped.
+        Shadowed = "shadowed",
+        /// It was stopped.
+        Denied = "denied",
+    }
+
     /// A phase whose time is measured.
     Phase {
         /// Proving who calls.

@@ -11,7 +11,8 @@ use prometheus::{
 use crate::domain::{Denial, Name};
 
 use super::labels::{
-    Availability, ConnectionRefusal, IngressTimeout, Labelled, LockoutBy, Outcome, Phase, ReloadResult, UpstreamFault,
+    Availability, ConnectionRefusal, IngressTimeout, InspectionVerdict, Labelled, LockoutBy, Outcome, Phase,
+    ReloadResult, UpstreamFault,
 };
 
 /// The process's metrics. Label values are names from the configuration, denial codes or one of the closed sets of this module.
@@ -57,6 +58,9 @@ pub struct Metrics {
     pub cluster_silence: prometheus::Gauge,
     /// `claviger_broken_glass_total`: grants that somebody took without approval.
     pub broken_glass: IntCounter,
+    /// `claviger_inspections_total{verdict}`: requests that were looked through.
+    pub inspections: Labelled<InspectionVerdict, IntCounter>,
+    inspection_findings: IntCounterVec,
     /// `claviger_reflections_total`: exchanges whose response repeated a secret that the request was sent with.
     pub reflections: IntCounter,
     /// `claviger_webhook_failures_total`: events that the webhook of access requests was not told.
@@ -118,6 +122,7 @@ impl Metrics {
         let begun = declare.counters("lockouts_total", "Lock-outs that began after wrong credentials", &["by"])?;
         let going_on = declare.gauges("lockouts", "Lock-outs that go on", &["by"])?;
         let secrets = declare.gauges("secrets", "Secrets in use", &["state"])?;
+        let inspections = declare.counters("inspections_total", "Requests that were looked through", &["verdict"])?;
         Ok(Self {
             requests: declare.counters("requests_total", "Exchanges that ended", &["route", "outcome"])?,
             request_seconds: declare.histograms("request_seconds", "Time of an exchange", "route", &REQUEST_BUCKETS)?,
@@ -141,6 +146,12 @@ impl Metrics {
             cluster_reached: declare.gauge("cluster_reached", "1 while the other nodes can be reached")?,
             cluster_silence: declare
                 .number("cluster_silence_seconds", "How long nothing was heard of the other nodes")?,
+            inspections: Labelled::new(|verdict| inspections.with_label_values(&[verdict])),
+            inspection_findings: declare.counters(
+                "inspection_findings_total",
+                "Requests in which something was found, by class of attack",
+                &["class"],
+            )?,
             reflections: declare.counter("reflections_total", "Exchanges whose response repeated a secret")?,
             webhook_failures: declare.counter("webhook_failures_total", "Events that the webhook was not told")?,
             broken_glass: declare.counter("broken_glass_total", "Grants that were taken without approval")?,
@@ -198,6 +209,11 @@ impl Metrics {
     /// Counts what came of replacing a secret, one word of a closed set: `claviger_rotations_total{credential,result}`.
     pub fn rotated(&self, credential: &Name, result: &'static str) {
         self.rotations.with_label_values(&[credential.as_str(), result]).inc();
+    }
+
+    /// Counts a request in which something of a class was found, one word of a closed set: `claviger_inspection_findings_total{class}`.
+    pub fn found(&self, class: &'static str) {
+        self.inspection_findings.with_label_values(&[class]).inc();
     }
 
     /// Counts a refusal in `claviger_denials_total{code}`.

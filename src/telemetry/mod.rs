@@ -6,7 +6,8 @@ pub mod logs;
 mod metrics;
 
 pub use labels::{
-    Availability, ConnectionRefusal, IngressTimeout, Labelled, Outcome, Phase, ReloadResult, UpstreamFault,
+    Availability, ConnectionRefusal, IngressTimeout, InspectionVerdict, Labelled, Outcome, Phase, ReloadResult,
+    UpstreamFault,
 };
 pub use metrics::{AuditMetrics, Metrics, RouteMetrics, TargetMetrics};
 

@@ -42,7 +42,7 @@ impl Compiler<'_, '_> {
     }
 
     /// The first where none is chosen.
-    fn one_of<T: Copy>(&mut self, text: Option<&Text>, choices: &[(&str, T)]) -> Option<T> {
+    pub(super) fn one_of<T: Copy>(&mut self, text: Option<&Text>, choices: &[(&str, T)]) -> Option<T> {
         let chosen = |text: &Text| choices.iter().find(|(name, _)| name == text.get_ref()).map(|(_, choice)| *choice);
         let Some(text) = text else { return choices.first().map(|(_, choice)| *choice) };
         let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();

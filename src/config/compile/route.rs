@@ -16,7 +16,7 @@ use crate::config::values::Spanned;
 use crate::domain::{HostPattern, Methods, Name, PathPattern};
 use crate::inject::{Credential, Issuer};
 use crate::limit::{RateFields, RateSettings};
-use crate::state::{Approval, LimitBy, Route, RouteLimit, Router, Scrub};
+use crate::state::{Approval, Inspecting, LimitBy, Route, RouteLimit, Router, Scrub};
 use crate::target::Target;
 
 /// What routes are made of.
@@ -26,6 +26,7 @@ pub(super) struct Parts {
     pub(super) credentials: Compiled<Arc<Credential>>,
     pub(super) authenticators: Compiled<Authenticator>,
     pub(super) limits: Compiled<Limit>,
+    pub(super) inspecting: Compiled<Arc<Inspecting>>,
     pub(super) roles: Arc<Roles>,
     /// The headers in which any route tells of its principal.
     pub(super) told: Vec<HeaderName>,
@@ -120,6 +121,7 @@ impl Compiler<'_, '_> {
         let authn = self.chain(name, &table.authn, parts);
         let limits = self.route_limits(name, &table.limits, parts);
         let rules = self.rules(name, &table.allow, methods, parts);
+        let inspecting = self.route_inspecting(table.inspect.as_ref(), &parts.inspecting);
         let (authn, credential) = (authn?, credential?);
         Some(Route {
             name: name.clone(),
@@ -136,6 +138,7 @@ impl Compiler<'_, '_> {
             authn,
             policy: Policy::compile(rules, Arc::clone(&parts.roles)),
             limits,
+            inspecting: inspecting?,
             scrub: self.scrub(table.scrub.as_ref())?,
             credential,
             identity: identity?,

@@ -1,0 +1,120 @@
+//! A request judged by what is in it, before anything is sent.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use crate::domain::{Denial, Inspection, RequestView};
+use crate::inject::ReadBody;
+use crate::inspect::{FaultKind, Head, Report};
+use crate::state::{Beyond, Inspecting, Route};
+
+use super::record::Draft;
+use super::windows::Windows;
+
+/// How the body of a request is looked through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// There is none, or nobody asks.
+    None,
+    /// All of it before anything is sent.
+    Whole,
+    /// As it passes.
+    Passing,
+}
+
+/// Bodies from this size on are judged where nobody else waits for it, in bytes.
+const LARGE: usize = 64 * 1024;
+
+/// How the body of a request is looked through, by its head.
+///
+/// # Errors
+/// [`Inspection::TooLarge`] for one that says that it is larger than may be.
+pub(super) fn look(route: &Route, headers: &HeaderMap, has_body: bool, length: Option<u64>) -> Result<Look, Denial> {
+    let Some(inspecting) = route.inspecting.as_ref().filter(|_| has_body) else { return Ok(Look::None) };
+    if is_grpc(headers) {
+        // Whoever calls may wait for an answer before the end of the body.
+        return Ok(Look::Passing);
+    }
+    if length.is_none_or(|length| length <= inspecting.body as u64) {
+        return Ok(Look::Whole);
+    }
+    beyond(inspecting)
+}
+
+/// What becomes of a body that is larger than what is judged whole.
+///
+/// # Errors
+/// [`Inspection::TooLarge`] where it is refused.
+pub(super) fn beyond(inspecting: &Inspecting) -> Result<Look, Denial> {
+    match inspecting.beyond {
+        Beyond::Reject if inspecting.enforces() => Err(Denial::Inspection(Inspection::TooLarge)),
+        Beyond::Reject | Beyond::Stream => Ok(Look::Passing),
+    }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(http::header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// Judges a request, and its body where that was read.
+///
+/// # Errors
+/// [`Denial::Inspection`], where what was found stops it.
+pub(super) async fn inspect(
+    route: &Route,
+    view: &RequestView<'_>,
+    body: Option<&ReadBody>,
+    draft: &mut Draft,
+) -> Result<(), Denial> {
+    let Some(inspecting) = &route.inspecting else { return Ok(()) };
+    let report = match body.filter(|body| body.bytes().len() >= LARGE) {
+        Some(body) => elsewhere(inspecting, view, body.clone()).await?,
+        None => {
+            let (path, query) = (view.path.as_str(), view.query);
+            let head = Head { method: view.method, path, query, headers: view.headers };
+            inspecting.profile.judge(&head, body.map(|body| &**body.bytes()))
+        }
+    };
+    draft.inspected(inspecting, &report);
+    if report.is_attack && inspecting.enforces() { Err(Denial::Inspection(kind(&report))) } else { Ok(()) }
+}
+
+async fn elsewhere(inspecting: &Arc<Inspecting>, view: &RequestView<'_>, body: ReadBody) -> Result<Report, Denial> {
+    let profile = Arc::clone(&inspecting.profile);
+    let (method, path, query) = (view.method.clone(), view.path.clone(), view.query.map(str::to_owned));
+    let headers = view.headers.clone();
+    let judged = tokio::task::spawn_blocking(move || {
+        let head = Head { method: &method, path: path.as_str(), query: query.as_deref(), headers: &headers };
+        profile.judge(&head, Some(body.bytes()))
+    });
+    judged.await.map_err(|_| Denial::Internal)
+}
+
+/// What a client is told of what was found.
+pub(super) fn kind(report: &Report) -> Inspection {
+    match report.fault.as_ref().map(|fault| fault.kind) {
+        None => Inspection::Attack,
+        Some(FaultKind::Doctype | FaultKind::FileName | FaultKind::AmbiguousPath) => Inspection::Attack,
+        Some(FaultKind::UnknownCoding | FaultKind::UnknownCharset) => Inspection::Unsupported,
+        Some(FaultKind::Bomb) => Inspection::TooLarge,
+        Some(
+            FaultKind::Malformed
+            | FaultKind::DuplicateKey
+            | FaultKind::BadText
+            | FaultKind::TooDeep
+            | FaultKind::TooMany
+            | FaultKind::TooLong
+            | FaultKind::BrokenCoding
+            | FaultKind::BadHead,
+        ) => Inspection::Unreadable,
+    }
+}
+
+/// By what a body is looked through that passes.
+pub(super) fn windows(route: &Route, look: Look, headers: &HeaderMap) -> Option<Windows> {
+    let inspecting = route.inspecting.as_ref().filter(|_| look == Look::Passing)?;
+    let is_plain = |coding: &http::HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    let is_coded = headers.get_all(http::header::CONTENT_ENCODING).iter().any(|coding| !is_plain(coding));
+    Some(Windows::new(Arc::clone(inspecting), is_coded))
+}
