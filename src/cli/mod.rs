@@ -2,6 +2,7 @@
 
 mod access;
 mod demo;
+mod inspect;
 mod key;
 mod password;
 mod revocation;
@@ -22,6 +23,7 @@ use clap_complete::Shell;
 
 pub use access::AccessCommand;
 pub use demo::DemoArgs;
+pub use inspect::InspectArgs;
 pub use key::{KeyCommand, NewKey};
 pub use password::NewPassword;
 pub use revocation::RevocationCommand;
@@ -50,6 +52,7 @@ Examples:
   claviger run claviger.toml --upgrade            take over from the running process
   claviger access request finance --reason incident --gateway https://gateway.example.com
   claviger revocation add principal:corp:ada --reason stolen
+  claviger inspect request.txt                    why a request is stopped, or not
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments or a wrong configuration.";
 
@@ -75,6 +78,8 @@ pub enum Command {
     /// Show who has a session, and end one.
     #[command(subcommand)]
     Session(SessionCommand),
+    /// Judge a captured request by the rules for traffic, and tell what led to the verdict.
+    Inspect(InspectArgs),
     /// Print what may stand in a configuration: a JSON Schema for editors, or the reference.
     Schema(SchemaArgs),
     /// Show the whole job on loopback: an upstream, an issuer, a vault and a gateway, and a short story.
@@ -97,6 +102,7 @@ impl Cli {
             Command::Revocation(command) => command.run(out),
             Command::Access(command) => command.run(out),
             Command::Session(command) => command.run(out),
+            Command::Inspect(args) => args.run(out),
             Command::Schema(args) => args.run(out),
             Command::Demo(args) => args.run(out),
             Command::Completions { shell } => {
@@ -106,6 +112,7 @@ impl Cli {
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
+            Err(failure) if failure.text.is_empty() => ExitCode::from(failure.code),
             Err(failure) => {
                 // Nobody is left to tell when even this cannot be written.
                 let _ = writeln!(complaints, "{}", failure.text);
@@ -124,6 +131,11 @@ struct Failure {
 impl Failure {
     fn new(code: u8, text: impl Into<String>) -> Self {
         Self { text: text.into(), code }
+    }
+
+    /// One of which all has been told.
+    fn silent(code: u8) -> Self {
+        Self::new(code, "")
     }
 }
 

@@ -12,7 +12,7 @@ use super::detect::{DETECTORS, Found, Input};
 use super::finding::MAX_EXCERPT;
 use super::gate::{Bytes, Woken};
 use super::rules::{Tuning, trail_matches};
-use super::{Class, Engine, Finding, Limits, Location, Part, Report, Sink, decode, normal};
+use super::{Class, Engine, Finding, Limits, Location, Part, Report, Rule, Sink, decode, normal};
 
 /// What is done about an attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +147,11 @@ impl Profile {
         let asleep = (0..).zip(DETECTORS).filter(|(_, detector)| detector.classes.iter().all(is_off));
         let asleep = asleep.fold(0, |bits, (n, _): (u32, _)| bits | 1 << n);
         Ok(Self { engine, settings, worth, asleep })
+    }
+
+    /// The rule of this id.
+    pub fn rule(&self, id: &str) -> Option<&Rule> {
+        self.engine.by_id.get(id).map(|n| &self.engine.rules[*n as usize].rule)
     }
 
     /// What it is made of.

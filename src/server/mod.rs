@@ -27,6 +27,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::audit;
 use crate::config::{self, LoadError, Plan, Process, Reloader};
 use crate::domain::{Name, trust_clock};
+use crate::inspect::Profile;
 use crate::session::{Access, Revocations, Store, StoreError};
 use crate::state::{Engines, Services};
 use crate::vault::Rotation;
@@ -88,6 +89,19 @@ pub fn check(file: &Path) -> Result<usize, StartError> {
     let engines = Engines::new().map_err(|error| StartError::Internal(error.to_string()))?;
     let (_, plan) = config::load(file, 1, &engines);
     Ok(plan?.snapshot.routes)
+}
+
+/// How the requests of a route of a configuration are looked through; none where they are not, or there is no such route.
+///
+/// # Errors
+/// [`StartError`] when it cannot be read or is wrong.
+pub fn profile(file: &Path, route: &Name) -> Result<Option<Arc<Profile>>, StartError> {
+    process::install_crypto();
+    let engines = Engines::new().map_err(|error| StartError::Internal(error.to_string()))?;
+    let (_, plan) = config::load(file, 1, &engines);
+    let plan = plan?;
+    let inspecting = plan.snapshot.router.named(route).and_then(|route| route.inspecting.as_ref());
+    Ok(inspecting.map(|own| Arc::clone(&own.profile)))
 }
 
 /// What commands need to know of a configuration.

@@ -62,9 +62,14 @@ impl Router {
         })
     }
 
+    /// The route of this name.
+    pub fn named(&self, name: &Name) -> Option<&Arc<Route>> {
+        self.neighbours.values().flatten().find(|route| route.name == *name)
+    }
+
     /// Whether there is a route of this name.
     pub fn has(&self, name: &Name) -> bool {
-        self.neighbours.values().flatten().any(|route| route.name == *name)
+        self.named(name).is_some()
     }
 
     /// Routes that could overlap: those of the same host whose first segment is the same or a wildcard; all, if this one's is a wildcard.

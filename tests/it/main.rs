@@ -28,6 +28,7 @@ mod harness;
 mod headers;
 mod hmac;
 mod identity;
+mod inspection;
 mod issuers;
 mod leaks;
 mod mtls;
