@@ -24,11 +24,11 @@ pub enum FaultKind {
     Malformed,
     /// A key twice in one object, also where it is spelled in two ways.
     DuplicateKey,
-    /// Half of a surrogate pair, or bytes that are not in the charset.
+    /// Half of a surrogate pair, bytes that are not in the charset, a NUL in a parameter (CWE-158).
     BadText,
     /// Nested too deep.
     TooDeep,
-    /// Too many keys, parameters, elements, parts, files, aliases or queries.
+    /// Too many keys, parameters, elements, parts, files, aliases, queries or messages.
     TooMany,
     /// A string, number, name or set of cookies that is too long.
     TooLong,
@@ -69,6 +69,25 @@ impl FaultKind {
         Self::AmbiguousPath,
     ];
 
+    /// The status of HTTP that tells it to the client (RFC 9110 15.5).
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Bomb => 413,
+            Self::UnknownCoding | Self::UnknownCharset => 415,
+            Self::Malformed
+            | Self::DuplicateKey
+            | Self::BadText
+            | Self::TooDeep
+            | Self::TooMany
+            | Self::TooLong
+            | Self::BrokenCoding
+            | Self::Doctype
+            | Self::BadHead
+            | Self::FileName
+            | Self::AmbiguousPath => 400,
+        }
+    }
+
     /// The id of its rule.
     pub fn id(self) -> &'static str {
         match self {
@@ -86,6 +105,20 @@ impl FaultKind {
             Self::BadHead => "structure.bad-head",
             Self::FileName => "structure.file-name",
             Self::AmbiguousPath => "structure.ambiguous-path",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::{Class, RuleFile};
+
+    #[test]
+    fn each_fault_has_a_rule() {
+        let rules = RuleFile::ready_made().expect("rules");
+        for kind in FaultKind::ALL {
+            assert!(rules.iter().any(|rule| rule.id == kind.id() && rule.class == Class::Structure), "{}", kind.id());
         }
     }
 }

@@ -13,7 +13,7 @@ pub struct Limits {
     pub depth: usize,
     /// Keys in all objects of a body, elements and attributes in XML.
     pub keys: usize,
-    /// Elements of one array; lines of newline-delimited JSON; queries in one batch.
+    /// Elements of one array; lines of newline-delimited JSON; messages of a gRPC stream.
     pub array: usize,
     /// One string.
     pub string: usize,
@@ -27,6 +27,8 @@ pub struct Limits {
     pub files: usize,
     /// Aliases in a GraphQL document.
     pub aliases: usize,
+    /// GraphQL documents in one body.
+    pub batch: usize,
     /// All cookies.
     pub cookies: usize,
 }
@@ -46,6 +48,7 @@ impl Default for Limits {
             parts: 64,
             files: 16,
             aliases: 100,
+            batch: 50,
             cookies: 16 << 10,
         }
     }

@@ -11,11 +11,12 @@ mod pattern;
 pub(super) use pattern::Pattern;
 
 /// The ready-made rules, one file for each group of classes.
-const READY_MADE: [(&str, &str); 4] = [
+const READY_MADE: [(&str, &str); 5] = [
     ("sql.toml", include_str!("sql.toml")),
     ("markup.toml", include_str!("markup.toml")),
     ("code.toml", include_str!("code.toml")),
     ("system.toml", include_str!("system.toml")),
+    ("structure.toml", include_str!("structure.toml")),
 ];
 
 /// A file of rules.

@@ -1,0 +1,114 @@
+//! Character references of HTML (HTML 13.5, 13.2.5.72), those of ASCII characters: with a semicolon or, as browsers read it, without.
+
+/// Names and what they stand for; sorted.
+const NAMES: [(&[u8], char); 46] = [
+    (b"AMP", '&'),
+    (b"GT", '>'),
+    (b"Hat", '^'),
+    (b"LT", '<'),
+    (b"NewLine", '\n'),
+    (b"QUOT", '"'),
+    (b"Tab", '\t'),
+    (b"UnderBar", '_'),
+    (b"VerticalLine", '|'),
+    (b"amp", '&'),
+    (b"apos", '\''),
+    (b"ast", '*'),
+    (b"bne", '='),
+    (b"bsol", '\\'),
+    (b"colon", ':'),
+    (b"comma", ','),
+    (b"commat", '@'),
+    (b"dollar", '$'),
+    (b"equals", '='),
+    (b"excl", '!'),
+    (b"grave", '`'),
+    (b"gt", '>'),
+    (b"lbrace", '{'),
+    (b"lbrack", '['),
+    (b"lcub", '{'),
+    (b"lowbar", '_'),
+    (b"lpar", '('),
+    (b"lsqb", '['),
+    (b"lt", '<'),
+    (b"midast", '*'),
+    (b"nbsp", ' '),
+    (b"num", '#'),
+    (b"percnt", '%'),
+    (b"period", '.'),
+    (b"plus", '+'),
+    (b"quest", '?'),
+    (b"quot", '"'),
+    (b"rbrace", '}'),
+    (b"rbrack", ']'),
+    (b"rcub", '}'),
+    (b"rpar", ')'),
+    (b"rsqb", ']'),
+    (b"semi", ';'),
+    (b"sol", '/'),
+    (b"verbar", '|'),
+    (b"vert", '|'),
+];
+
+/// The longest of them.
+const LONGEST_NAME: usize = 12;
+
+/// The character that a reference at the start stands for, and how long the reference is.
+pub(super) fn read(rest: &[u8]) -> Option<(usize, char)> {
+    match rest {
+        [_, b'#', b'x' | b'X', digits @ ..] => number(digits, 16).map(|(length, char)| (length + 3, char)),
+        [_, b'#', digits @ ..] => number(digits, 10).map(|(length, char)| (length + 2, char)),
+        [_, name @ ..] => named(name).map(|(length, char)| (length + 1, char)),
+        [] => None,
+    }
+}
+
+/// The most digits that are read, zeros before the number with them.
+const MAX_DIGITS: usize = 24;
+
+fn number(digits: &[u8], radix: u32) -> Option<(usize, char)> {
+    let is_digit = |byte: &u8| char::from(*byte).is_digit(radix);
+    let length = digits.iter().take(MAX_DIGITS).take_while(|byte| is_digit(byte)).count();
+    let number = digits
+        .get(..length)?
+        .iter()
+        .try_fold(0u32, |number, digit| number.checked_mul(radix)?.checked_add(char::from(*digit).to_digit(radix)?));
+    let char = number.filter(|_| length > 0).and_then(char::from_u32)?;
+    // The reference is never shorter than the character in UTF-8.
+    let has_end = digits.get(length) == Some(&b';');
+    Some((length + usize::from(has_end), char))
+}
+
+fn named(text: &[u8]) -> Option<(usize, char)> {
+    let length = text.iter().take(LONGEST_NAME + 1).take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let name = text.get(..length)?;
+    if text.get(length) == Some(&b';') {
+        let at = NAMES.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
+        return NAMES.get(at).map(|(_, char)| (length + 1, *char));
+    }
+    // The old ones need no semicolon, whatever follows but `=`: that makes it a parameter of an address.
+    let old: [(&[u8], char); 9] = [
+        (b"lt", '<'),
+        (b"gt", '>'),
+        (b"quot", '"'),
+        (b"amp", '&'),
+        (b"LT", '<'),
+        (b"GT", '>'),
+        (b"QUOT", '"'),
+        (b"AMP", '&'),
+        (b"nbsp", ' '),
+    ];
+    let (name, char) = old.iter().find(|(old, _)| name.starts_with(old))?;
+    (text.get(name.len()) != Some(&b'=')).then_some((name.len(), *char))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_sorted() {
+        assert!(NAMES.array_windows().all(|[one, next]| one.0 < next.0));
+        assert!(NAMES.iter().all(|(name, _)| name.len() <= LONGEST_NAME));
+    }
+}
