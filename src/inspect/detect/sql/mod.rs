@@ -1,0 +1,79 @@
+//! SQL injection (CWE-89): a value that, put into a query, is more than a value.
+//!
+//! A value is read as it would be in each place that a careless program may put it: as it is (behind `=`), and behind each quote that it has
+//! first, as if the query had opened it (`'` ... `'`). In the manner of libinjection, what counts is whether the tokens go on making sense
+//! as SQL, not which words there are: prose breaks off, and a query of its own has no break-out.
+
+use super::{Detector, Found, Input, Part};
+use crate::inspect::Class;
+use crate::inspect::gate::Bytes;
+
+mod lex;
+mod quoted;
+mod scan;
+mod shape;
+mod statement;
+#[cfg(test)]
+mod tests;
+mod whole;
+mod words;
+
+pub(super) const DETECTOR: Detector = Detector { classes: &[Class::Sqli], literals: LITERALS, wakes, run };
+
+/// Words that stand in attacks without quotes or operators, and seldom elsewhere.
+const LITERALS: &[&str] = &["select", "union"];
+
+fn wakes(occurs: &Bytes) -> bool {
+    let _ = occurs;
+    true
+}
+
+/// The most tokens that are held at once; a longer value is read in pieces that overlap.
+const PIECE: usize = 1024;
+
+/// How many tokens of a piece are read again with the next.
+const OVERLAP: usize = 24;
+
+fn run(input: &Input<'_>, found: &mut Found) {
+    let text = input.lower;
+    let start = match input.part {
+        Part::Path => last_segment(text),
+        Part::Body if input.trail.is_empty() => behind_name(text),
+        Part::Query | Part::Header | Part::Cookie | Part::Body if input.is_name => behind_name(text),
+        Part::Query | Part::Header | Part::Cookie | Part::Body => 0,
+    };
+    let mut tokens = Vec::with_capacity(PIECE.min(text.len() / 2 + 1));
+    let mut lexer = lex::Lexer::new(text, start);
+    let mut is_first = true;
+    let mut is_statement = false;
+    loop {
+        tokens.extend(lexer.by_ref().take(PIECE - tokens.len()));
+        if is_first {
+            is_statement = whole::judge(text, &tokens, found);
+            is_first = false;
+        }
+        scan::Scan { text, tokens: &tokens, is_statement }.run(found);
+        if tokens.len() < PIECE {
+            break;
+        }
+        tokens.drain(..PIECE - OVERLAP);
+    }
+    for quote in [b'\'', b'"', b'`'] {
+        if input.occurs.has(quote) {
+            quoted::judge(text, start, quote, &mut tokens, found);
+        }
+    }
+}
+
+/// Where the value begins in `name=value`, which is a name as a whole when its `=` was encoded, or a body when nobody said what it is.
+fn behind_name(text: &[u8]) -> usize {
+    let len = text.iter().take(40).take_while(|byte| lex::is_name(**byte) || matches!(byte, b'[' | b']' | b'-' | b'.')).count();
+    if len > 0 && text.get(len) == Some(&b'=') { len + 1 } else { 0 }
+}
+
+/// Where in a path the segment begins that holds the first byte which names of files do not have.
+fn last_segment(path: &[u8]) -> usize {
+    let odd = path.iter().position(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'/' | b'.' | b'_' | b'-' | b'~' | b'%' | b':'));
+    let head = path.get(..odd.unwrap_or(path.len())).unwrap_or_default();
+    memchr::memrchr(b'/', head).map_or(0, |slash| slash + 1)
+}

@@ -1,0 +1,222 @@
+//! A value read as if a query had opened a quote in front of it: its first quote closes that, and what follows is SQL or it is prose.
+
+use super::lex::{Kind, Lexer, Token};
+use super::shape::{self, Ending, Shape};
+use super::statement;
+use super::words::Word;
+use super::scan::Scan;
+use crate::inspect::detect::Found;
+
+/// How many quotes are tried: the first, and those behind it as long as they may have been escaped.
+const MAX_TRIED: usize = 4;
+
+/// The most tokens that are read behind a quote.
+const MAX_TOKENS: usize = 512;
+
+/// Judges what stands behind the first quote of this kind.
+pub(super) fn judge(text: &[u8], start: usize, quote: u8, tokens: &mut Vec<Token>, found: &mut Found) {
+    let mut from = start;
+    for _ in 0..MAX_TRIED {
+        let Some(at) = memchr::memchr(quote, text.get(from..).unwrap_or_default()).map(|at| from + at) else { return };
+        let is_doubled = text.get(at + 1) == Some(&quote);
+        let is_escaped = at > 0 && text.get(at - 1) == Some(&b'\\');
+        if !is_doubled {
+            break_out(text, start, at, quote, tokens, found);
+        }
+        if !is_doubled && !is_escaped {
+            return;
+        }
+        from = at + 1 + usize::from(is_doubled);
+    }
+}
+
+/// What stands around the quote.
+struct Around<'a> {
+    text: &'a [u8],
+    tokens: &'a [Token],
+    /// Whether at most one word stands in front of it.
+    is_short: bool,
+}
+
+fn break_out(text: &[u8], start: usize, at: usize, quote: u8, tokens: &mut Vec<Token>, found: &mut Found) {
+    tokens.clear();
+    let mut lexer = Lexer::new(text, at + 1);
+    // Closing parentheses, of the query's own.
+    while let Some(token) = lexer.next() {
+        let is_closing = token.kind == Kind::Close;
+        tokens.push(token);
+        if !is_closing || tokens.len() > 32 {
+            break;
+        }
+    }
+    let Some(first) = tokens.last().copied() else { return };
+    tokens.extend(lexer.by_ref().take(1));
+    let selects = first.kind == Kind::Open && tokens.last().map(|token| token.kind) == Some(Kind::Word(Word::Select));
+    if !continues(first.kind) && !selects {
+        return;
+    }
+    tokens.extend(lexer.take(MAX_TOKENS));
+    let closed = tokens.iter().take_while(|token| token.kind == Kind::Close).count();
+    let tail = tokens.get(closed..).unwrap_or_default();
+    let prefix = text.get(start..at).unwrap_or_default();
+    let around = Around { text, tokens: tail, is_short: is_short(prefix) };
+    if let Some(rule) = around.judge(quote, closed) {
+        found.add(rule, at..text.len());
+    }
+    Scan { text, tokens: tail, is_statement: false }.run(found);
+}
+
+/// Whether a token may follow a text in SQL.
+fn continues(kind: Kind) -> bool {
+    match kind {
+        Kind::Comma
+        | Kind::Semicolon
+        | Kind::Dot
+        | Kind::Compare
+        | Kind::Logic
+        | Kind::Math(_)
+        | Kind::Not
+        | Kind::Cast
+        | Kind::Comment
+        | Kind::Question
+        | Kind::Text { open: false }
+        | Kind::Close => true,
+        Kind::Word(word) => match word {
+            Word::Logic
+            | Word::Xor
+            | Word::Compare
+            | Word::RareCompare
+            | Word::Math
+            | Word::Not
+            | Word::Select
+            | Word::Union
+            | Word::From
+            | Word::Into
+            | Word::Clause
+            | Word::Ordering
+            | Word::When
+            | Word::Collate
+            | Word::Procedure
+            | Word::Verb
+            | Word::Trailer
+            | Word::As => true,
+            Word::Constant | Word::All | Word::By | Word::Case | Word::Prefix => false,
+        },
+        Kind::Number | Kind::Text { open: true } | Kind::Name | Kind::Variable | Kind::Open | Kind::Other => false,
+    }
+}
+
+/// Whether this is at most a word or two, and not a text in which quotes have their place.
+fn is_short(text: &[u8]) -> bool {
+    text.len() <= 40 && !text.contains(&b'?') && text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).take(3).count() <= 1
+}
+
+impl Around<'_> {
+    fn slice(&self, at: usize) -> &[u8] {
+        self.tokens.get(at).and_then(|token| self.text.get(token.start..token.end)).unwrap_or_default()
+    }
+
+    fn judge(&self, quote: u8, closed: usize) -> Option<&'static str> {
+        let first = self.tokens.first()?;
+        match first.kind {
+            Kind::Comment => return self.comment(quote),
+            Kind::Semicolon => return self.stacked(0),
+            Kind::Word(Word::Verb | Word::Select) => {
+                return statement::begins(self.text, self.tokens, 0).then_some("sqli.quote-statement");
+            }
+            _ => {}
+        }
+        let shape = shape::read(self.text, self.tokens, false);
+        if let Ending::Stacked(at) = shape.ending
+            && let Some(rule) = self.stacked(at)
+        {
+            return Some(rule);
+        }
+        self.expression(first.kind, &shape, quote, closed)
+    }
+
+    /// `admin'--`.
+    fn comment(&self, quote: u8) -> Option<&'static str> {
+        let first = self.tokens.first()?;
+        let hidden = self.text.get(first.start..).unwrap_or_default();
+        let is_empty = hidden.iter().filter(|byte| byte.is_ascii_alphanumeric()).count() <= 2;
+        // Inches and numbers: `7" #2 needle`.
+        let is_close = hidden.first() != Some(&b'#') || self.text.get(first.start.wrapping_sub(1)) == Some(&quote);
+        Some(if is_empty || self.is_short && is_close { "sqli.quote-comment" } else { "sqli.quote-comment-prose" })
+    }
+
+    fn stacked(&self, at: usize) -> Option<&'static str> {
+        if statement::begins(self.text, self.tokens, at + 1) {
+            return Some("sqli.quote-statement");
+        }
+        let next = self.tokens.get(at + 1).map(|token| token.kind);
+        let hides = next == Some(Kind::Comment) || next.is_none() && self.tokens.get(at).is_some_and(|token| token.after_comment);
+        (hides && self.is_short).then_some("sqli.quote-comment")
+    }
+
+    fn expression(&self, first: Kind, shape: &Shape, quote: u8, closed: usize) -> Option<&'static str> {
+        let is_broken = matches!(shape.ending, Ending::Broken(_));
+        let computes = shape.known_calls + shape.selects + shape.variables > 0;
+        if shape.unions > 0 && shape.selects > 0 {
+            return Some("sqli.quote-union");
+        }
+        if shape.constant_compare > 0 && shape.logic > 0 || computes && !is_broken {
+            return Some("sqli.quote-logic");
+        }
+        // No prose has these.
+        if shape.logic > 0 && shape.rare > 0 {
+            return Some("sqli.quote-logic");
+        }
+        if is_broken {
+            return None;
+        }
+        if shape.ending == Ending::Comment && (shape.operands > 0 || self.is_short) {
+            return Some("sqli.quote-hidden-tail");
+        }
+        if shape.ending == Ending::OpenText {
+            return self.open_text(shape, quote, closed);
+        }
+        if shape.operands == 0 || shape.commas > 0 && shape.logic == 0 {
+            return None;
+        }
+        let knows = shape.names == 0;
+        if shape.logic > 0 {
+            return if shape.compare > 0 || knows || shape.rare > 0 { Some("sqli.quote-logic") } else { None };
+        }
+        if shape.clauses > 0 {
+            let is_ordering = matches!(first, Kind::Word(Word::Ordering)) || self.slice(0) == b"having" || self.slice(0) == b"limit";
+            return (is_ordering && (knows || self.is_short)).then_some("sqli.quote-clause");
+        }
+        if shape.rare > 0 || shape.compare > 0 && knows && self.is_short {
+            return Some("sqli.quote-operator");
+        }
+        None
+    }
+
+    /// The query's own quote closes a text that the value left open: `' or 'a'='a`.
+    fn open_text(&self, shape: &Shape, quote: u8, closed: usize) -> Option<&'static str> {
+        let last = self.tokens.iter().rfind(|token| matches!(token.kind, Kind::Text { open: true }))?;
+        let inner = self.text.get(last.start..last.end).unwrap_or_default();
+        let is_same = inner.first() == Some(&quote);
+        let joins = shape.logic + shape.compare + shape.math + shape.rare;
+        let behind = inner.get(1..).unwrap_or_default();
+        let is_plain = self.is_short && is_short(behind) && !self.names_word(last, behind);
+        if joins == 0 || shape.commas > 0 && shape.logic == 0 {
+            return None;
+        }
+        if is_same && shape.compare > 0 && shape.operands > 1 && (shape.logic > 0 || closed > 0) || is_plain {
+            return Some("sqli.quote-logic");
+        }
+        Some("sqli.quote-operator-prose")
+    }
+
+    /// Whether it is a word in quotes, in the midst of others: `"LIKE" stamp`, `select 'and'`.
+    fn names_word(&self, last: &Token, behind: &[u8]) -> bool {
+        let [first, second] = self.tokens else { return false };
+        let is_word = matches!(first.kind, Kind::Word(Word::Logic | Word::Compare | Word::Math));
+        let is_tight = second.start == first.end && second.start == last.start;
+        let before = first.start.checked_sub(2).and_then(|at| self.text.get(at)).copied();
+        let is_apart = before.is_none_or(|byte| !byte.is_ascii_alphanumeric());
+        is_word && is_tight && is_apart && !(before.is_none() && behind.is_empty())
+    }
+}

@@ -1,0 +1,248 @@
+//! A value read as it is: behind a number, or as a statement of its own.
+
+use std::ops::Range;
+
+use super::lex::{Kind, Token};
+use super::shape::{self, Ending, Shape};
+use super::statement;
+use super::words::{self, Function, Word};
+use crate::inspect::detect::Found;
+
+/// Judges a value from its beginning. Says whether it is a statement of its own, which is not an attack where queries are asked for.
+pub(super) fn judge(text: &[u8], tokens: &[Token], found: &mut Found) -> bool {
+    let Some(first) = tokens.first() else { return false };
+    let range = first.start..text.len();
+    if let Some(rule) = fragment(text, tokens) {
+        found.add(rule, range.clone());
+    }
+    if matches!(first.kind, Kind::Word(Word::Select | Word::Verb)) || text.get(first.start..first.end) == Some(b"with") {
+        let shape = shape::read(text, tokens, true);
+        return statement(text, tokens, &shape, range, found);
+    }
+    let begins = begins(first.kind);
+    let shape = shape::read(text, tokens, begins != Begins::Operator);
+    if let Some(rule) = expression(text, tokens, begins, &shape) {
+        found.add(rule, range);
+    }
+    false
+}
+
+/// How a value begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begins {
+    /// With a number, text, variable: what it is put behind is a comparison, most likely.
+    Constant,
+    /// With an operator or what closes: it goes on with what is in front of it.
+    Operator,
+    /// With `(`.
+    Open,
+    /// With a word.
+    Word,
+}
+
+fn begins(kind: Kind) -> Begins {
+    match kind {
+        Kind::Number | Kind::Text { .. } | Kind::Variable | Kind::Word(Word::Constant) => Begins::Constant,
+        Kind::Close
+        | Kind::Comma
+        | Kind::Semicolon
+        | Kind::Compare
+        | Kind::Logic
+        | Kind::Cast
+        | Kind::Word(
+            Word::Logic
+            | Word::Xor
+            | Word::Compare
+            | Word::RareCompare
+            | Word::Math
+            | Word::Union
+            | Word::Ordering
+            | Word::Clause
+            | Word::From
+            | Word::Into
+            | Word::Procedure,
+        ) => Begins::Operator,
+        // A sign of a number.
+        Kind::Math(b'-' | b'+' | b'~') | Kind::Not => Begins::Constant,
+        Kind::Math(b'|' | b'&' | b'^') => Begins::Operator,
+        // Paths and patterns of files.
+        Kind::Math(_) => Begins::Word,
+        Kind::Open => Begins::Open,
+        Kind::Name | Kind::Dot | Kind::Comment | Kind::Question | Kind::Other | Kind::Word(_) => Begins::Word,
+    }
+}
+
+/// A value that begins as a statement.
+fn statement(text: &[u8], tokens: &[Token], shape: &Shape, range: Range<usize>, found: &mut Found) -> bool {
+    let is_hidden = tokens.last().is_some_and(|token| token.kind == Kind::Comment);
+    if is_hidden && tokens.len() > 2 && statement::begins(text, tokens, 0) && is_unread(text, tokens) {
+        found.add("sqli.hidden-tail", range);
+        return false;
+    }
+    let is_select = tokens.first().is_some_and(|token| token.kind == Kind::Word(Word::Select));
+    // A sentence has neither a list, nor a call, nor a comparison.
+    let is_sql = shape.commas + shape.calls + shape.compare + shape.variables + shape.math > 0 || shape.operands > shape.names;
+    match shape.ending {
+        Ending::Broken(_) | Ending::OpenText if is_select => false,
+        Ending::Dangling | Ending::Comment if is_select && is_sql => {
+            // An honest query ends; one that is to be finished by what it is put into does not.
+            found.add("sqli.unfinished", range);
+            false
+        }
+        Ending::Whole | Ending::Stacked(_) if is_select => {
+            if is_sql {
+                found.add("sqli.statement", range);
+            }
+            is_sql
+        }
+        Ending::Whole | Ending::Stacked(_) | Ending::Dangling | Ending::Comment | Ending::Broken(_) | Ending::OpenText => false,
+    }
+}
+
+/// What rule an expression meets.
+fn expression(text: &[u8], tokens: &[Token], begins: Begins, shape: &Shape) -> Option<&'static str> {
+    if let Ending::Broken(at) = shape.ending {
+        // `21 update t set ...`: where statements need no separator.
+        let is_verb = matches!(tokens.get(at).map(|token| token.kind), Some(Kind::Word(Word::Verb | Word::Select)));
+        let is_stacked = begins == Begins::Constant && at <= 2 && is_verb && statement::begins(text, tokens, at);
+        return is_stacked.then_some("sqli.stacked");
+    }
+    let is_numeric = matches!(begins, Begins::Constant | Begins::Operator);
+    let joins = shape.logic + shape.compare + shape.math + shape.rare + shape.clauses > 0;
+    if shape.logic > 0 && shape.compare > 0 && (is_numeric || shape.constant_compare > 0) {
+        return Some("sqli.numeric-logic");
+    }
+    if shape.logic > 0 && is_numeric && shape.known_calls + shape.rare + shape.selects + shape.variables > 0 {
+        return Some("sqli.numeric-logic");
+    }
+    if shape.cases > 0 && shape.operands > shape.names {
+        return Some("sqli.case");
+    }
+    if is_numeric && joins && (shape.rare + shape.selects > 0 || shape.math + shape.compare > 0 && shape.known_calls > 0) {
+        return Some("sqli.numeric-operator");
+    }
+    if shape.clauses > 0 && clauses(text, tokens, begins, shape) {
+        return Some("sqli.numeric-clause");
+    }
+    if shape.known_calls > 1 && informs(text, tokens) {
+        return Some("sqli.function-chain");
+    }
+    if shape.logic == 0 && compares_constants(text, tokens) {
+        return Some("sqli.constant-compare");
+    }
+    if shape.selects > 0 && matches!(begins, Begins::Open) && shape.operands > shape.names {
+        return Some("sqli.subselect");
+    }
+    if shape.ending == Ending::Comment {
+        return hidden_tail(text, tokens, begins, shape);
+    }
+    None
+}
+
+/// Whether a clause continues a query that is not here.
+fn clauses(text: &[u8], tokens: &[Token], begins: Begins, shape: &Shape) -> bool {
+    let is_numeric = matches!(begins, Begins::Constant | Begins::Operator);
+    // `1950 union made` is prose, `-1 union` is not.
+    let unites = || {
+        (0..tokens.len().min(64)).any(|at| {
+            text_at(text, tokens, at) == b"union"
+                && matches!(
+                    tokens.get(at + 1).map(|token| token.kind),
+                    None | Some(Kind::Comment | Kind::Open | Kind::Word(Word::All | Word::Select))
+                )
+        })
+    };
+    let has = || (0..tokens.len().min(64)).any(|at| text_at(text, tokens, at) == b"having");
+    let first = tokens.first().map(|token| token.kind);
+    // `) as x from`, `1) from users where name=`: closes what it did not open.
+    let closes = shape.closed > 0 && shape.ending == Ending::Dangling && matches!(first, Some(Kind::Close | Kind::Number));
+    // ``from `a`.`b` limit``.
+    let is_cut = first == Some(Kind::Word(Word::From))
+        && shape.ending == Ending::Dangling
+        && matches!(text_at(text, tokens, 1).first(), Some(b'`' | b'['));
+    is_numeric && orders(text, tokens)
+        || begins == Begins::Constant && unites()
+        || has() && shape.logic + shape.compare > 0
+        || closes
+        || is_cut
+}
+
+/// `1=1`, `'a'<>'b`, and nothing else.
+fn compares_constants(text: &[u8], tokens: &[Token]) -> bool {
+    let is_constant = |kind| matches!(kind, Kind::Number | Kind::Text { .. });
+    match tokens {
+        [left, operator, right] => {
+            let is_same = matches!(
+                (left.kind, right.kind),
+                (Kind::Number, Kind::Number) | (Kind::Text { .. }, Kind::Text { .. })
+            );
+            is_same
+                && is_constant(left.kind)
+                && matches!(text.get(operator.start..operator.end), Some(b"=" | b"!=" | b"<>" | b"==" | b"like"))
+        }
+        _ => false,
+    }
+}
+
+/// Whether it asks for what the database knows of itself.
+fn informs(text: &[u8], tokens: &[Token]) -> bool {
+    (0..tokens.len().min(64)).any(|at| shape::called(text, tokens, at) == Some(Function::Inform))
+}
+
+fn text_at<'a>(text: &'a [u8], tokens: &[Token], at: usize) -> &'a [u8] {
+    tokens.get(at).and_then(|token| text.get(token.start..token.end)).unwrap_or_default()
+}
+
+/// What makes no sense on its own, and less as an honest value: `concat(`, `in (1,2,3)`.
+fn fragment(text: &[u8], tokens: &[Token]) -> Option<&'static str> {
+    match tokens {
+        [.., name, open] if open.kind == Kind::Open && tokens.len() <= 3 => {
+            let called = matches!(name.kind, Kind::Name | Kind::Word(_))
+                && words::function(text.get(name.start..name.end).unwrap_or_default()).is_some();
+            called.then_some("sqli.open-call")
+        }
+        [first, open, number, comma, ..]
+            if text.get(first.start..first.end) == Some(b"in")
+                && (open.kind, number.kind, comma.kind) == (Kind::Open, Kind::Number, Kind::Comma) =>
+        {
+            Some("sqli.numeric-clause")
+        }
+        _ => None,
+    }
+}
+
+/// `order by 3`, `group by x having 1=1`, `having 1=1`.
+fn orders(text: &[u8], tokens: &[Token]) -> bool {
+    tokens.windows(3).take(64).any(|three| match three {
+        [first, second, third] => match (first.kind, second.kind) {
+            (Kind::Word(Word::Ordering), Kind::Word(Word::By)) => {
+                matches!(third.kind, Kind::Number | Kind::Open | Kind::Name | Kind::Word(_))
+            }
+            (Kind::Word(Word::Clause), Kind::Number | Kind::Text { .. } | Kind::Name) => {
+                text.get(first.start..first.end) == Some(b"having")
+            }
+            _ => false,
+        },
+        _ => false,
+    })
+}
+
+/// An expression with a comment that ends it, and nothing to read in the comment.
+fn hidden_tail(text: &[u8], tokens: &[Token], begins: Begins, shape: &Shape) -> Option<&'static str> {
+    let comment = tokens.last().filter(|token| token.kind == Kind::Comment)?;
+    let hidden = text.get(comment.start..).unwrap_or_default();
+    let is_empty = is_unread(text, tokens);
+    // `#` and `/*` (in `*/*`) have other uses, where the expression is not sure to be one.
+    let is_dash = hidden.first() == Some(&b'-') || shape.calls + shape.selects + shape.logic > 0;
+    let has_parts = shape.logic + shape.compare + shape.math + shape.calls + shape.selects + shape.rare > 0
+        || begins == Begins::Open
+        || tokens.len() == 2 && begins == Begins::Constant;
+    let is_value = shape.names == 0 || shape.calls + shape.selects > 0 || begins != Begins::Word;
+    (is_empty && has_parts && is_value && is_dash).then_some("sqli.hidden-tail")
+}
+
+/// Whether the comment at the end has nothing in it that anybody might read.
+fn is_unread(text: &[u8], tokens: &[Token]) -> bool {
+    let hidden = tokens.last().and_then(|token| text.get(token.start..)).unwrap_or_default();
+    hidden.iter().filter(|byte| byte.is_ascii_alphanumeric()).count() <= 2
+}
