@@ -32,6 +32,8 @@ pub(super) fn kind(text: &[u8]) -> Kind {
             b':' => break,
             0..=0x1f | 0x7f => {}
             b' ' if length == 0 => {}
+            b'&' if reach(text, n, 4) == b"tab;" => n += 4,
+            b'&' if reach(text, n, 8) == b"newline;" => n += 8,
             // `&colon;` and `&#58;` where nobody has decoded them.
             b'&' if length >= 4 => {
                 let skipped = [&b"colon;"[..], b"#58;", b"#x3a;", b"#58", b"#x3a"];

@@ -199,12 +199,16 @@ fn look(tag: &Name, name: &Name, value: &[u8], range: std::ops::Range<usize>, se
     if names::is_handler(local) || names::is_handler(name.as_bytes()) {
         return found.add("xss.event-attribute", range);
     }
-    if names::is_active_attribute(local) {
+    if names::is_active_attribute(local) || name.as_bytes().starts_with(b"ev:") {
         return found.add("xss.active-attribute", range);
+    }
+    // Icons refer to parts of their own document, by `#`; anything else comes from elsewhere.
+    if name.as_bytes() == b"xlink:href" && at(value, 0) != b'#' {
+        found.add("xss.foreign-link", range.clone());
     }
     match local {
         b"style" => {
-            if style::is_active(value) || value.contains(&b'}') && !value.contains(&b'{') {
+            if style::is_active(value) || style::is_broken(value) {
                 found.add("xss.style", range.clone());
             }
         }
@@ -250,10 +254,14 @@ fn judge(
         Element::Active => {
             let is_active = match name.local() {
                 b"svg" | b"math" | b"template" | b"marquee" | b"plaintext" => false,
+                b"xml" => seen.has_source,
                 b"meta" => seen.has_order,
                 b"import" | b"handler" | b"listener" | b"set" | b"frame" | b"layer" | b"object" => seen.valued > 0,
                 _ => seen.valued > 0 || seen.has_source,
             };
+            if name.local() == b"xml" && !is_active {
+                return;
+            }
             found.add(if is_active { "xss.active-element" } else { "xss.foreign-element" }, range);
         }
         Element::Style | Element::RawText | Element::Plain => {}

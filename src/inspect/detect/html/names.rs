@@ -21,7 +21,7 @@ const ACTIVE: &[&[u8]] = &[
     b"animate", b"animatemotion", b"animatetransform", b"animation", b"applet", b"base", b"bgsound", b"embed", b"event-source",
     b"feimage", b"foreignobject", b"frame", b"frameset", b"handler", b"iframe", b"ilayer", b"import", b"isindex", b"keygen",
     b"layer", b"link", b"listener", b"marquee", b"math", b"meta", b"object", b"plaintext", b"portal", b"set", b"svg", b"template",
-    b"vmlframe", b"xss",
+    b"vmlframe", b"xml", b"xss",
 ];
 
 /// Elements whose content is text (WHATWG HTML 13.1.2).
@@ -109,7 +109,7 @@ pub(super) fn is_root(name: &[u8]) -> bool {
 pub(super) fn is_dom_member(name: &[u8]) -> bool {
     const MEMBERS: &[&[u8]] = &[
         b"alert", b"atob", b"body", b"confirm", b"constructor", b"cookie", b"createelement", b"defaultview", b"document", b"domain",
-        b"eval", b"execcommand", b"execscript", b"fetch", b"function", b"getelementbyid", b"innerhtml", b"localstorage", b"location",
+        b"eval", b"execcommand", b"execscript", b"fetch", b"function", b"getelementbyid", b"globaleval", b"innerhtml", b"localstorage", b"location",
         b"open", b"prompt", b"queryselector", b"sessionstorage", b"setinterval", b"settimeout", b"write", b"writeln",
     ];
     MEMBERS.binary_search(&name).is_ok()

@@ -9,6 +9,8 @@ use super::{Found, Input, at, is_space, is_word, reach};
 const NAME: usize = 24;
 /// The most of a value that is nothing but one statement.
 const STATEMENT: usize = 200;
+/// The most of one that ends without a sign that ends it.
+const SHORT: usize = 48;
 /// The most signs before it.
 const LEAD: usize = 12;
 /// How many calls have what is before them looked at.
@@ -24,7 +26,8 @@ fn calls(input: &Input<'_>, found: &mut Found) {
     let text = input.lower;
     let mut looked = 0;
     for open in memchr::memchr2_iter(b'(', b'`', text) {
-        let Some(range) = callee(text, open).or_else(|| argument(text, open)) else { continue };
+        let range = callee(text, open).filter(|range| is_callable(text, range)).or_else(|| argument(text, open));
+        let Some(range) = range else { continue };
         let name = text.get(range.clone()).unwrap_or_default();
         let is_constructor = name == b"constructor" && at(text, range.start.wrapping_sub(1)) == b'.';
         if is_constructor {
@@ -52,6 +55,7 @@ fn is_meant(input: &Input<'_>, range: &Range<usize>, open: usize) -> bool {
     match input.lower.get(range.clone()).unwrap_or_default() {
         b"function" => is_text && at(input.bytes, range.start) == b'F',
         b"atob" => true,
+        b"setinterval" | b"settimeout" => is_text || is_statement(input.lower, range.start),
         b"import" => is_text && open == range.end,
         _ => is_text,
     }
@@ -62,7 +66,9 @@ fn is_call(text: &[u8], range: &Range<usize>, open: usize) -> bool {
     let next = at(text, open + 1);
     let before = at(text, range.start.wrapping_sub(1));
     let is_apart = range.start == 0 || !before.is_ascii_alphanumeric() && before != b'_';
-    is_apart && (!is_space(at(text, open.wrapping_sub(1))) || !next.is_ascii_alphabetic())
+    // Plurals and participles of prose: `alert(s)`, `confirm(ed)`.
+    let is_ending = matches!(reach(text, open + 1, 3), [b's', b')', ..] | [b'e', b'd', b')']);
+    is_apart && !is_ending && (!is_space(at(text, open.wrapping_sub(1))) || !next.is_ascii_alphabetic())
 }
 
 /// Tells of a call, and of what stands before it.
@@ -158,10 +164,17 @@ pub(super) fn callee(text: &[u8], open: usize) -> Option<Range<usize>> {
     Some(name)
 }
 
-/// A function that is handed to another: `[1].find(alert)`.
+/// A function that is handed to another: `[1].find(alert)`, `` [1].find`${alert}` ``.
 fn argument(text: &[u8], open: usize) -> Option<Range<usize>> {
-    let length = reach(text, open + 1, NAME).iter().take_while(|byte| is_word(**byte)).count();
-    (length > 0 && at(text, open + 1 + length) == b')').then_some(open + 1..open + 1 + length)
+    let (start, end) = if reach(text, open, 3) == b"`${" { (open + 3, b'}') } else { (open + 1, b')') };
+    let length = reach(text, start, NAME).iter().take_while(|byte| is_word(**byte)).count();
+    (length > 0 && at(text, start + length) == end).then_some(start..start + length)
+}
+
+/// Whether a name is one that is looked at.
+fn is_callable(text: &[u8], range: &Range<usize>) -> bool {
+    let name = text.get(range.clone()).unwrap_or_default();
+    names::is_sink(name) || matches!(name, b"constructor" | b"fromcharcode")
 }
 
 /// Goes back over space and a comment.
@@ -212,6 +225,7 @@ fn is_statement(text: &[u8], start: usize) -> bool {
     let lead = before.iter().all(|byte| byte.is_ascii_punctuation() || is_space(*byte));
     let last = text.iter().rev().find(|byte| !is_space(**byte)).copied().unwrap_or(0);
     let ends = matches!(last, b')' | b';' | b'/' | b'`' | b'\'' | b'"' | b'}' | b'(' | b'-' | b']');
+    let is_short = text.len() - start <= SHORT;
     let prose = text.windows(2).filter(|pair| matches!(pair, [before, b' '] if before.is_ascii_alphabetic())).count();
-    lead && (ends || text.len() - start <= 24) && prose < 4 && memchr::memchr(b'\n', text).is_none()
+    lead && (ends || is_short && prose == 0) && prose < 4 && memchr::memchr(b'\n', text).is_none()
 }
