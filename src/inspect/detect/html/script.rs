@@ -1,0 +1,231 @@
+//! Calls and accesses by which injected script shows itself, and whether a string or statement was left for them.
+
+use std::ops::Range;
+
+use super::names;
+use super::{Found, Input, at, is_space, is_word, reach};
+
+/// The most of a name that is looked at.
+const NAME: usize = 24;
+/// The most of a value that is nothing but one statement.
+const STATEMENT: usize = 200;
+/// The most of one that ends without a sign that ends it.
+const SHORT: usize = 48;
+/// The most signs before it.
+const LEAD: usize = 12;
+/// How many calls have what is before them looked at.
+const CALLS: usize = 16;
+
+/// Looks at calls, and at what is reached through `document`, `window` and `location`.
+pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
+    calls(input, found);
+    accesses(input, found);
+}
+
+fn calls(input: &Input<'_>, found: &mut Found) {
+    let text = input.lower;
+    let mut looked = 0;
+    for open in memchr::memchr2_iter(b'(', b'`', text) {
+        let range = callee(text, open).filter(|range| is_callable(text, range)).or_else(|| argument(text, open));
+        let Some(range) = range else { continue };
+        let name = text.get(range.clone()).unwrap_or_default();
+        let is_constructor = name == b"constructor" && at(text, range.start.wrapping_sub(1)) == b'.';
+        if is_constructor {
+            found.add("xss.constructor", range.start..open + 8);
+        }
+        if name == b"fromcharcode" {
+            found.add("xss.call", range.clone());
+        }
+        if !names::is_sink(name) || looked >= CALLS {
+            continue;
+        }
+        looked += 1;
+        let is_common = names::is_common_sink(name);
+        if is_common && !is_meant(input, &range, open) || !is_common && !is_call(text, &range, open) {
+            continue;
+        }
+        judge(text, range, is_common, found);
+    }
+}
+
+/// Whether a call with a name that code is full of is one by which a text is run or sent away.
+fn is_meant(input: &Input<'_>, range: &Range<usize>, open: usize) -> bool {
+    let next = reach(input.lower, open + 1, 16).iter().copied().find(|byte| !is_space(*byte)).unwrap_or(0);
+    let is_text = matches!(next, b'"' | b'\'' | b'`' | b'/') || at(input.lower, open) == b'`';
+    match input.lower.get(range.clone()).unwrap_or_default() {
+        b"function" => is_text && at(input.bytes, range.start) == b'F',
+        b"atob" => true,
+        b"setinterval" | b"settimeout" => is_text || is_statement(input.lower, range.start),
+        b"import" => is_text && open == range.end,
+        _ => is_text,
+    }
+}
+
+/// Whether this is a call and no word before a bracket in prose.
+fn is_call(text: &[u8], range: &Range<usize>, open: usize) -> bool {
+    let next = at(text, open + 1);
+    let before = at(text, range.start.wrapping_sub(1));
+    let is_apart = range.start == 0 || !before.is_ascii_alphanumeric() && before != b'_';
+    // Plurals and participles of prose: `alert(s)`, `confirm(ed)`.
+    let is_ending = matches!(reach(text, open + 1, 3), [b's', b')', ..] | [b'e', b'd', b')']);
+    is_apart && !is_ending && (!is_space(at(text, open.wrapping_sub(1))) || !next.is_ascii_alphabetic())
+}
+
+/// Tells of a call, and of what stands before it.
+fn judge(text: &[u8], range: Range<usize>, is_common: bool, found: &mut Found) {
+    if !is_common {
+        found.add("xss.call", range.clone());
+    }
+    if breaks_string(text, range.start) {
+        found.add("xss.string-break", range.start.saturating_sub(8)..range.end);
+    } else if is_statement(text, range.start) {
+        found.add("xss.statement", range);
+    }
+}
+
+/// What is reached through the objects of a page.
+fn accesses(input: &Input<'_>, found: &mut Found) {
+    let text = input.lower;
+    let mut looked = 0;
+    for object in [&b"document"[..], b"window", b"location", b"self", b"top", b"parent"] {
+        for start in memchr::memmem::find_iter(text, object) {
+            if is_word(at(text, start.wrapping_sub(1))) && start > 0 {
+                continue;
+            }
+            let Some(member) = member(text, start + object.len()) else { continue };
+            let name = text.get(member.clone()).unwrap_or_default();
+            let is_met = match object {
+                b"document" | b"window" => names::is_dom_member(name),
+                b"location" => matches!(name, b"href" | b"hash" | b"assign" | b"replace"),
+                _ => matches!(name, b"location" | b"document" | b"alert" | b"eval" | b"prompt" | b"confirm"),
+            };
+            if !is_met {
+                continue;
+            }
+            found.add("xss.dom-access", start..member.end);
+            looked += 1;
+            if looked > CALLS {
+                break;
+            }
+            if breaks_string(text, start) {
+                found.add("xss.string-break", start.saturating_sub(8)..member.end);
+            } else if is_statement(text, start) {
+                found.add("xss.statement", start..member.end);
+            }
+        }
+    }
+    for name in [&b".innerhtml"[..], b".outerhtml", b".insertadjacenthtml", b"localstorage.", b"xmlhttprequest", b".sendbeacon("] {
+        if let Some(start) = memchr::memmem::find(text, name) {
+            found.add("xss.dom-access", start..start + name.len());
+        }
+    }
+}
+
+/// The name behind a dot (`.`, `?.`), with space and comments around it.
+fn member(text: &[u8], start: usize) -> Option<Range<usize>> {
+    let mut n = skip(text, start);
+    n += usize::from(at(text, n) == b'?');
+    if at(text, n) != b'.' {
+        return None;
+    }
+    n = skip(text, n + 1);
+    let length = reach(text, n, NAME).iter().take_while(|byte| is_word(**byte)).count();
+    (length > 0).then_some(n..n + length)
+}
+
+/// Goes over space and a comment.
+fn skip(text: &[u8], start: usize) -> usize {
+    let mut n = start;
+    for _ in 0..2 {
+        n += reach(text, n, 16).iter().take_while(|byte| is_space(**byte)).count();
+        if at(text, n) == b'/' && at(text, n + 1) == b'*' {
+            n += memchr::memmem::find(reach(text, n + 2, 40), b"*/").map_or(0, |end| end + 4);
+        }
+    }
+    n
+}
+
+/// The name that stands before a bracket: `alert` of `alert(`, `alert /**/ (`, `alert?.(`, `(alert)(`, `alert.call(`.
+pub(super) fn callee(text: &[u8], open: usize) -> Option<Range<usize>> {
+    let mut end = back(text, open);
+    if at(text, end.wrapping_sub(1)) == b'.' && at(text, end.wrapping_sub(2)) == b'?' {
+        end = back(text, end - 2);
+    }
+    for _ in 0..2 {
+        if end > 0 && at(text, end - 1) == b')' {
+            end = back(text, end - 1);
+        }
+    }
+    let name = word(text, end)?;
+    if matches!(text.get(name.clone()).unwrap_or_default(), b"call" | b"apply" | b"bind") && at(text, name.start.wrapping_sub(1)) == b'.' {
+        let before = back(text, name.start - 1);
+        return word(text, before).or(Some(name));
+    }
+    Some(name)
+}
+
+/// A function that is handed to another: `[1].find(alert)`, `` [1].find`${alert}` ``.
+fn argument(text: &[u8], open: usize) -> Option<Range<usize>> {
+    let (start, end) = if reach(text, open, 3) == b"`${" { (open + 3, b'}') } else { (open + 1, b')') };
+    let length = reach(text, start, NAME).iter().take_while(|byte| is_word(**byte)).count();
+    (length > 0 && at(text, start + length) == end).then_some(start..start + length)
+}
+
+/// Whether a name is one that is looked at.
+fn is_callable(text: &[u8], range: &Range<usize>) -> bool {
+    let name = text.get(range.clone()).unwrap_or_default();
+    names::is_sink(name) || matches!(name, b"constructor" | b"fromcharcode")
+}
+
+/// Goes back over space and a comment.
+fn back(text: &[u8], end: usize) -> usize {
+    let mut end = end;
+    for _ in 0..2 {
+        let before = text.get(..end).unwrap_or_default();
+        end -= before.iter().rev().take(16).take_while(|byte| is_space(**byte)).count();
+        if end >= 4 && at(text, end - 1) == b'/' && at(text, end - 2) == b'*' {
+            let start = end.saturating_sub(40);
+            let comment = text.get(start..end - 2).unwrap_or_default();
+            end = memchr::memmem::rfind(comment, b"/*").map_or(end, |n| start + n);
+        }
+    }
+    end
+}
+
+/// The identifier that ends here.
+fn word(text: &[u8], end: usize) -> Option<Range<usize>> {
+    let before = text.get(..end).unwrap_or_default();
+    let length = before.iter().rev().take(NAME).take_while(|byte| is_word(**byte)).count();
+    (length > 0).then_some(end - length..end)
+}
+
+/// Whether what begins here stands behind a quote that was not opened in this value, with an operator, separator or bracket between: `'-alert(1)`,
+/// `");alert(1)`. A string that is honestly closed has its opening quote before it.
+fn breaks_string(text: &[u8], start: usize) -> bool {
+    let is_between = |byte: u8| is_space(byte) || (byte.is_ascii_punctuation() && !matches!(byte, b'"' | b'\'' | b'`' | b'_' | b'$'));
+    let before = text.get(..start).unwrap_or_default();
+    let between = before.iter().rev().take(NAME).take_while(|byte| is_between(**byte)).count();
+    let Some(place) = start.checked_sub(between + 1) else { return false };
+    let quote = at(text, place);
+    if !matches!(quote, b'"' | b'\'' | b'`') {
+        return false;
+    }
+    let separators = reach(text, place + 1, between).iter().filter(|byte| !is_space(**byte)).count();
+    let from = place.saturating_sub(256);
+    let earlier = reach(text, from, place - from).iter().filter(|byte| **byte == quote).count();
+    separators > 0 && earlier % 2 == 0
+}
+
+/// Whether a value is nothing but one statement that begins here, but for signs before it.
+fn is_statement(text: &[u8], start: usize) -> bool {
+    if text.len() > STATEMENT || start > LEAD {
+        return false;
+    }
+    let before = text.get(..start).unwrap_or_default();
+    let lead = before.iter().all(|byte| byte.is_ascii_punctuation() || is_space(*byte));
+    let last = text.iter().rev().find(|byte| !is_space(**byte)).copied().unwrap_or(0);
+    let ends = matches!(last, b')' | b';' | b'/' | b'`' | b'\'' | b'"' | b'}' | b'(' | b'-' | b']');
+    let is_short = text.len() - start <= SHORT;
+    let prose = text.windows(2).filter(|pair| matches!(pair, [before, b' '] if before.is_ascii_alphabetic())).count();
+    lead && (ends || is_short && prose == 0) && prose < 4 && memchr::memchr(b'\n', text).is_none()
+}

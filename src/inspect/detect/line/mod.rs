@@ -1,0 +1,144 @@
+//! Evidence of classes `crlf`, `protocol` and `fixation`: line breaks by which a value goes on as a header, a message or a command, and names of
+//! sessions where no session comes from.
+
+use super::{Detector, Found, Input};
+use crate::inspect::gate::Bytes;
+use crate::inspect::{Class, Part};
+
+mod names;
+mod session;
+#[cfg(test)]
+mod tests;
+
+pub(super) const DETECTOR: Detector = Detector {
+    classes: &[Class::Crlf, Class::Protocol, Class::Fixation],
+    literals: &["sess", "cfid", "cftoken", ".sid", "_sid", "-token", " http/"],
+    wakes,
+    run,
+};
+
+fn wakes(occurs: &Bytes) -> bool {
+    occurs.any(&BREAKS)
+}
+
+const BREAKS: Bytes = Bytes::set(b"\r\n");
+
+/// The most of a line that is looked at.
+const LINE: usize = 160;
+/// The most of a value before its first line break that is taken for something that has one line.
+const SHORT: usize = 96;
+
+fn run(input: &Input<'_>, found: &mut Found) {
+    if input.is_name {
+        session::scan(input, found);
+    }
+    if !input.occurs.any(&BREAKS) {
+        if input.part != Part::Body {
+            begins_request(input, found);
+        }
+        return;
+    }
+    match (input.part, input.is_name) {
+        (Part::Path, _) => found.add("crlf.path", 0..16),
+        (Part::Query, true) => found.add("crlf.name", 0..16),
+        _ => {}
+    }
+    if input.part != Part::Body {
+        begins_request(input, found);
+    }
+    lines(input, found);
+}
+
+/// A value that begins as a request does (RFC 9112, 3): what is put into a request makes two of it.
+fn begins_request(input: &Input<'_>, found: &mut Found) {
+    if is_request(input.bytes.trim_ascii_start()) {
+        found.add("protocol.request", 0..16);
+    }
+}
+
+fn lines(input: &Input<'_>, found: &mut Found) {
+    let text = input.lower;
+    let first = text.get(..memchr::memchr2(b'\r', b'\n', text).unwrap_or(text.len())).unwrap_or_default();
+    // Prose that goes on in another line has words in the first. In a body there are texts of many lines, elsewhere hardly.
+    let is_strict = input.part != Part::Body;
+    let is_one_word = first.len() <= SHORT && !first.contains(&b' ') && first.iter().all(|byte| *byte != b'-') || first.is_empty();
+    let mut next = 0;
+    for place in memchr::memchr2_iter(b'\r', b'\n', text) {
+        if place < next {
+            continue;
+        }
+        let rest = text.get(place..).unwrap_or_default();
+        let breaks = rest.iter().take(16).take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let start = place + breaks;
+        next = start;
+        let line = line_at(text, start);
+        let plain = line_at(input.bytes, start);
+        if let Some(rule) = judge(line, plain, is_strict, is_one_word, rest.get(..breaks).unwrap_or_default()) {
+            found.add(rule, place..start + line.len().min(24));
+        }
+    }
+}
+
+/// The line that begins here, or its beginning.
+fn line_at(text: &[u8], start: usize) -> &[u8] {
+    let rest = text.get(start..).unwrap_or_default();
+    let rest = rest.get(..LINE).unwrap_or(rest);
+    rest.get(..memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len())).unwrap_or_default()
+}
+
+/// What a line is evidence of that stands behind a line break.
+fn judge(line: &[u8], plain: &[u8], is_strict: bool, is_one_word: bool, breaks: &[u8]) -> Option<&'static str> {
+    let leaves = is_strict || is_one_word;
+    if is_command(plain) {
+        return Some(if leaves { "crlf.command" } else { "crlf.quoted" });
+    }
+    if is_request(plain) || is_strict && line.starts_with(b"http/") && line.contains(&b' ') {
+        return Some(if leaves { "protocol.request" } else { "crlf.quoted" });
+    }
+    let colon = line.iter().take(48).position(|byte| *byte == b':');
+    if let Some(name) = colon.and_then(|colon| line.get(..colon)) {
+        let name = name.trim_ascii_end();
+        if names::is_injected(name) || is_strict && names::is_header(name) {
+            return Some(if leaves { "crlf.header" } else { "crlf.quoted" });
+        }
+    }
+    let is_body = breaks.iter().filter(|byte| **byte == b'\n').count().max(breaks.iter().filter(|byte| **byte == b'\r').count()) >= 2;
+    let begins_page = [&b"<html"[..], b"<script", b"<!doctype", b"<body", b"<svg"].iter().any(|page| line.starts_with(page));
+    (is_strict && is_body && begins_page).then_some("crlf.response")
+}
+
+/// Whether a line is the first of a request: a method, a target, and the version or an address in full.
+fn is_request(line: &[u8]) -> bool {
+    let Some(space) = line.iter().take(12).position(|byte| *byte == b' ') else { return false };
+    let method = line.get(..space).unwrap_or_default();
+    if !names::is_method(method) {
+        return false;
+    }
+    let target = line.get(space + 1..).unwrap_or_default().trim_ascii_start();
+    let is_target = target.starts_with(b"/") || target.starts_with(b"http://") || target.starts_with(b"https://") || target.starts_with(b"*");
+    let line = line.get(..LINE).unwrap_or(line);
+    is_target && (memchr::memmem::find(line, b" HTTP/").is_some() || memchr::memmem::find(line, b" http/").is_some())
+}
+
+/// Whether a line is a command of SMTP (RFC 5321), or a tagged one of IMAP (RFC 9051) with what it needs.
+fn is_command(line: &[u8]) -> bool {
+    let starts = |what: &[u8]| line.get(..what.len()).is_some_and(|start| start.eq_ignore_ascii_case(what));
+    if starts(b"RCPT TO:") || starts(b"MAIL FROM:") {
+        return true;
+    }
+    let mut words = line.split(|byte| *byte == b' ');
+    let tag = words.next().unwrap_or_default();
+    let command = words.next().unwrap_or_default();
+    let next = words.next().unwrap_or_default();
+    let letters = tag.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let digits = tag.iter().skip(letters).take_while(|byte| byte.is_ascii_digit()).count();
+    let is_tag = (1..=6).contains(&letters) && (1..=6).contains(&digits) && letters + digits == tag.len();
+    is_tag
+        && match command {
+            b"CAPABILITY" | b"NOOP" | b"LOGOUT" | b"STARTTLS" | b"EXPUNGE" => next.is_empty(),
+            b"FETCH" | b"STORE" | b"COPY" => next.first().is_some_and(u8::is_ascii_digit),
+            b"LOGIN" | b"SELECT" | b"EXAMINE" | b"CREATE" | b"DELETE" | b"RENAME" | b"LIST" | b"LSUB" | b"STATUS" | b"APPEND"
+            | b"SEARCH" | b"UID" | b"AUTHENTICATE" | b"SUBSCRIBE" => !next.is_empty(),
+            _ => false,
+        }
+}

@@ -1,0 +1,199 @@
+//! Judges what stands in an expression.
+
+use super::{Opener, at};
+
+/// What an expression (in lower case) is evidence of; `None` for placeholders and conditions that pages have.
+pub(super) fn judge(opener: Opener, inner: &[u8]) -> Option<&'static str> {
+    // Signs by which engines trim white space or write unescaped.
+    let lead = inner.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'-' | b'=' | b'~' | b'!')).unwrap_or(inner.len());
+    let body = inner.get(lead..).unwrap_or_default().trim_ascii_end();
+    if opener == Opener::At && at(body, 0) == b'[' {
+        return Some("ssti.interpolation");
+    }
+    if opener == Opener::Percent && (body.starts_with(b"#") || body.starts_with(b"(#")) && body.contains(&b'=') {
+        return Some("ssti.gadget");
+    }
+    if is_plain(body) {
+        return plain(opener, body);
+    }
+    if computes(opener, body) {
+        return Some("ssti.arithmetic");
+    }
+    if opener != Opener::Paren && climbs(body) || has_gadget(body) || runs(opener, body) {
+        return Some("ssti.gadget");
+    }
+    (opener == Opener::Statement).then(|| statement(body)).flatten()
+}
+
+/// A name, a way through names, and nothing else.
+fn is_plain(body: &[u8]) -> bool {
+    body.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b' ' | b'-'))
+}
+
+/// Names that are honest placeholders but for a few.
+fn plain(opener: Opener, body: &[u8]) -> Option<&'static str> {
+    if has_dunder(body) || has_gadget(body) {
+        return Some("ssti.gadget");
+    }
+    match (opener, body) {
+        (Opener::Double, b"config" | b"self" | b"settings.secret_key" | b"app.request" | b"_self" | b"debug" | b"request" | b"this") => {
+            Some("ssti.context")
+        }
+        (Opener::Dollar | Opener::Hash, b"applicationscope" | b"sessionscope" | b"pagecontext" | b"requestscope" | b"servletcontext") => {
+            Some("ssti.context")
+        }
+        (Opener::Statement, _) => statement(body),
+        _ => None,
+    }
+}
+
+/// A product, sum or repetition of constants. Between `{{` ranges of years and fractions are honest, in notations other than templates.
+fn computes(opener: Opener, body: &[u8]) -> bool {
+    let is_operand = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'\'' | b'"');
+    let mut before = 0;
+    let mut n = 0;
+    while n < body.len() {
+        let byte = at(body, n);
+        n += 1;
+        let is_operator = matches!(byte, b'*' | b'+' | b'%') || matches!(byte, b'-' | b'/') && opener != Opener::Double && is_constant(body);
+        if is_operator && is_operand(before) {
+            let rest = body.get(n..).unwrap_or_default();
+            let next = rest.iter().find(|byte| !matches!(byte, b' ' | b'*' | b'(')).copied().unwrap_or(0);
+            // Texts are put together honestly; a number times a text is no more than a probe.
+            if is_operand(next) && (before.is_ascii_digit() || next.is_ascii_digit()) && !(byte == b'%' && before == b'"') {
+                return byte != b'+' && byte != b'%' || is_constant(body);
+            }
+        }
+        if byte != b' ' && byte != b')' {
+            before = byte;
+        }
+    }
+    false
+}
+
+/// Whether there are only numbers and what computes with them, and no date.
+fn is_constant(body: &[u8]) -> bool {
+    let operators = body.iter().filter(|byte| matches!(byte, b'*' | b'+' | b'-' | b'/' | b'%')).count();
+    operators == 1 && body.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'(' | b')' | b'*' | b'+' | b'-' | b'/' | b'%' | b'.'))
+}
+
+/// Whether the expression goes from an empty text, list or object to its class: `''.x`, `"".x`, `[].x`, `().x`, `{}.x`, `'a'.x(`.
+fn climbs(body: &[u8]) -> bool {
+    let is_empty = [&b"''"[..], b"\"\"", b"[]", b"()", b"{}"].iter().any(|empty| {
+        body.strip_prefix(*empty).is_some_and(|rest| matches!(at(rest, 0), b'.' | b'[' | b'|'))
+    });
+    let quote = at(body, 0);
+    let is_text = matches!(quote, b'\'' | b'"')
+        && body.get(1..).and_then(|rest| memchr::memchr(quote, rest).and_then(|end| rest.get(end + 1..))).is_some_and(|rest| {
+            at(rest, 0) == b'.' && rest.contains(&b'(') || at(rest, 0) == b'?' && rest.starts_with(b"?new")
+        });
+    is_empty || is_text
+}
+
+/// Whether there is a name of the kind `__class__`.
+fn has_dunder(body: &[u8]) -> bool {
+    words(body).any(|(start, word)| {
+        word.len() > 4 && word.starts_with(b"__") && word.ends_with(b"__") && !(start == 0 && word.len() == body.len())
+    })
+}
+
+/// Names that only attacks need in an expression.
+const GADGETS: &[&[u8]] = &[
+    b"$eval", b"$smarty", b"_tplprocess", b"applicationcontext", b"child_process", b"classloader", b"cycler", b"defineclass",
+    b"file_get_contents", b"file_put_contents", b"forname", b"get_flashed_messages", b"getclass", b"getclassloader", b"getdeclaredmethod",
+    b"getenginebyname", b"getfilter", b"getmethod", b"getruntime", b"importlib", b"joiner", b"jythonruntime", b"lipsum", b"mainmodule",
+    b"memberaccess", b"objectconstructor", b"passthru", b"phpinfo", b"popen", b"proc_open", b"processbuilder", b"processimpl",
+    b"registerundefinedfiltercallback", b"scriptenginemanager", b"secret_key", b"shell_exec", b"smarty_internal_write_file", b"spawnsync",
+    b"subprocess", b"urlclassloader",
+];
+
+/// Names that are common, and an attack once they are called, quoted as a filter's argument, or taken from a module.
+const CALLED: &[&[u8]] = &[
+    b"assert", b"constructor", b"eval", b"exec", b"execsync", b"execute", b"fork", b"gets", b"inspect", b"ioutil", b"kernel", b"open",
+    b"readfile", b"readlines", b"scandir", b"spawn", b"system",
+];
+
+fn has_gadget(body: &[u8]) -> bool {
+    words(body).any(|(start, word)| {
+        let before = at(body, start.wrapping_sub(1));
+        let next = body.get(start + word.len()..).unwrap_or_default();
+        let after = next.iter().find(|byte| **byte != b' ').copied().unwrap_or(0);
+        if word.len() > 4 && word.starts_with(b"__") && word.ends_with(b"__") {
+            return word.len() < body.len();
+        }
+        if GADGETS.binary_search(&word).is_ok() {
+            return true;
+        }
+        let is_quoted = matches!(before, b'\'' | b'"') && at(next, 0) == before;
+        if CALLED.binary_search(&word).is_ok() {
+            return after == b'(' || is_quoted && matches!(word, b"system" | b"exec" | b"constructor" | b"assert") || matches!(after, b'\'' | b'"' | b'`') && !is_quoted;
+        }
+        match word {
+            b"attr" => before == b'|' && after == b'(' || after == b'(' && memchr::memmem::find(body, b"_").is_some() && body.contains(&b'|'),
+            b"config" | b"request" => next.starts_with(b".items") || next.starts_with(b".application") || next.starts_with(b"|attr") || next.starts_with(b"['application") || next.starts_with(b".environ"),
+            b"_self" | b"self" => next.starts_with(b".env") || next.starts_with(b"._") || next.starts_with(b".module") || next.starts_with(b"::"),
+            b"java" | b"javax" => next.starts_with(b".lang") || next.starts_with(b".io") || next.starts_with(b".util") || next.starts_with(b".net") || next.starts_with(b".script"),
+            b"system" => next.starts_with(b".diagnostics") || next.starts_with(b".io.file"),
+            b"process" => next.starts_with(b".start") || next.starts_with(b".binding"),
+            b"io" | b"file" | b"dir" => next.starts_with(b".popen") || next.starts_with(b".open") || next.starts_with(b".read") || next.starts_with(b".entries"),
+            _ => false,
+        }
+    })
+}
+
+/// Backticks of Ruby and its `%x`, and scripts of pages.
+fn runs(opener: Opener, body: &[u8]) -> bool {
+    match opener {
+        Opener::Hash => at(body, 0) == b'`' || body.starts_with(b"%x"),
+        Opener::Angle => {
+            at(body, 0) == b'`'
+                || body.starts_with(b"%x")
+                || body.starts_with(b"@ page")
+                || body.starts_with(b"@page")
+                || body.starts_with(b"@ include")
+                || body.starts_with(b"eval request")
+                || body.starts_with(b"execute request")
+                || body.starts_with(b"import os")
+                || body.starts_with(b"response.write(")
+                || body.starts_with(b"out.print")
+        }
+        Opener::Dollar | Opener::Double | Opener::Percent | Opener::Star | Opener::At | Opener::Paren | Opener::Statement => false,
+    }
+}
+
+/// A statement that loads a module, or that branches on a constant.
+fn statement(body: &[u8]) -> Option<&'static str> {
+    let mut parts = body.split(|byte| *byte == b' ').filter(|part| !part.is_empty());
+    let keyword = parts.next()?;
+    let next = parts.next().unwrap_or_default();
+    match keyword {
+        b"import" if !matches!(at(next, 0), b'"' | b'\'') && parts.next().is_none() => Some("ssti.gadget"),
+        b"debug" if next.is_empty() => Some("ssti.context"),
+        b"if" | b"elif" | b"unless" if matches!(next, b"true" | b"false" | b"1" | b"0" | b"1==1" | b"1=1") && parts.next().is_none() => {
+            Some("ssti.arithmetic")
+        }
+        _ => None,
+    }
+}
+
+/// The words of an expression, with where they begin.
+fn words(body: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$');
+    body.chunk_by(move |a, b| is_word(a) == is_word(b))
+        .scan(0, |at, chunk| {
+            let start = *at;
+            *at += chunk.len();
+            Some((start, chunk))
+        })
+        .filter(move |(_, chunk)| chunk.first().is_some_and(is_word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_sorted() {
+        assert!(GADGETS.is_sorted() && CALLED.is_sorted());
+    }
+}

@@ -1,0 +1,120 @@
+//! Look-ups of Log4j (`${jndi:ldap://...}`, CVE-2021-44228), through whatever other look-ups they are put together from.
+//!
+//! Look-ups are resolved from within, as the logger does: `${lower:J}` is `j`, `${env:NONE:-j}` and `${::-j}` are `j`.
+
+use super::{Found, at};
+
+/// How deep look-ups are nested.
+const DEPTH: usize = 16;
+/// The most of a resolved text that is kept: what matters is its beginning.
+const RESOLVED: usize = 64;
+
+/// Looks for a look-up by JNDI.
+pub(super) fn scan(text: &[u8], found: &mut Found) {
+    let Some(first) = memchr::memmem::find(text, b"${") else { return };
+    let mut state = State::default();
+    let mut n = first;
+    while n < text.len() {
+        let byte = at(text, n);
+        if byte == b'$' && at(text, n + 1) == b'{' {
+            let rest = text.get(n + 2..).unwrap_or_default();
+            if [&b"lower:"[..], b"upper:", b"::-"].iter().any(|hidden| rest.starts_with(hidden)) {
+                found.add("jndi.hidden", n..n + 12);
+            }
+            if !state.open() {
+                found.add("jndi.nested", n..n + 2);
+                return;
+            }
+            n += 2;
+            continue;
+        }
+        if state.depth == 0 {
+            // Nothing is open: on to the next one.
+            let Some(next) = text.get(n..).and_then(|rest| memchr::memmem::find(rest, b"${")) else { return };
+            n += next;
+            continue;
+        }
+        // A dotless i is an I in upper case.
+        let (byte, width) = if byte == 0xc4 && at(text, n + 1) == 0xb1 { (b'i', 2) } else { (byte, 1) };
+        match byte {
+            b'}' => state.close(),
+            b'\'' => {}
+            _ => state.push(byte),
+        }
+        n += width;
+        if state.is_jndi() {
+            found.add("jndi.lookup", n.saturating_sub(24)..n);
+            return;
+        }
+    }
+}
+
+/// The look-ups that are open, and what they came to so far.
+struct State {
+    resolved: [u8; RESOLVED],
+    length: usize,
+    /// Where the text of each open look-up begins.
+    starts: [usize; DEPTH],
+    depth: usize,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { resolved: [0; RESOLVED], length: 0, starts: [0; DEPTH], depth: 0 }
+    }
+}
+
+impl State {
+    /// Opens one more; false where that is too deep.
+    fn open(&mut self) -> bool {
+        match self.starts.get_mut(self.depth) {
+            Some(start) => {
+                *start = self.length;
+                self.depth += 1;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn start(&self) -> usize {
+        self.depth.checked_sub(1).and_then(|n| self.starts.get(n)).copied().unwrap_or(0)
+    }
+
+    fn text(&self) -> &[u8] {
+        self.resolved.get(self.start()..self.length).unwrap_or_default()
+    }
+
+    /// Adds a byte. After `:-` stands what is taken where the look-up finds nothing.
+    fn push(&mut self, byte: u8) {
+        if byte == b'-' && self.text().last() == Some(&b':') {
+            self.length = self.start();
+            return;
+        }
+        if let Some(place) = self.resolved.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
+        } else if let Some(last) = self.resolved.last_mut() {
+            // Kept so that `:-` is seen however long the name before it is.
+            *last = byte;
+        }
+    }
+
+    /// Closes the innermost: what stands behind its last colon goes to the one around it.
+    fn close(&mut self) {
+        let start = self.start();
+        let text = self.text();
+        let skipped = text.iter().rposition(|byte| *byte == b':').map_or(0, |colon| colon + 1);
+        let end = self.length;
+        self.resolved.copy_within((start + skipped).min(end)..end, start);
+        self.length = end - skipped;
+        self.depth = self.depth.saturating_sub(1);
+        if self.depth == 0 {
+            self.length = 0;
+        }
+    }
+
+    fn is_jndi(&self) -> bool {
+        self.depth > 0 && self.text().starts_with(b"jndi:")
+    }
+}

@@ -1,0 +1,1 @@
+//! Expressions: attacks of each engine, and honest placeholders.
