@@ -1,0 +1,271 @@
+//! Commands for a shell in what should be data (CWE-78): a way in, a program that is known, and arguments that look like arguments.
+
+use super::{Detector, Found, Input};
+use crate::inspect::gate::Bytes;
+use crate::inspect::{Class, Part};
+
+mod arguments;
+mod command;
+mod commands;
+mod forms;
+#[cfg(test)]
+mod tests;
+mod windows;
+mod word;
+
+use command::Command;
+
+pub(super) const DETECTOR: Detector = Detector { classes: &[Class::Rce], literals: &[], wakes, run };
+
+/// What leads into a command wherever it stands.
+const INTO: Bytes = Bytes::set(b";|&`$\n{<>!^\\%");
+/// What an argument has, behind a name that begins a value.
+const ARGUMENT: Bytes = Bytes::set(b"-/'\"=*:(");
+
+fn wakes(occurs: &Bytes) -> bool {
+    occurs.any(&INTO) || (occurs.has(b' ') || occurs.has(b'+') || occurs.has(b'/')) && occurs.any(&ARGUMENT) || occurs.has(b'~')
+}
+
+/// How a command is come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// It is the value.
+    Start,
+    /// Behind `=` in a URL that is a header.
+    Parameter,
+    /// Behind `;`.
+    Semicolon,
+    /// Behind `&`.
+    And,
+    /// Behind `&&` or `||`.
+    Both,
+    /// Behind `|`.
+    Pipe,
+    /// On a line of its own.
+    Line,
+    /// In `$(`, `<(`, `>(`.
+    Substitution,
+    /// Behind a backtick, in code or in markdown.
+    Tick,
+    /// Behind `!`, as editors have it.
+    Bang,
+}
+
+/// The most commands that are weighed in one value; each costs at most some hundred bytes of reading.
+const MAX_COMMANDS: usize = 48;
+/// The most hits in prose before nothing new can be learnt.
+const MAX_IN_TEXT: u8 = 8;
+
+fn run(input: &Input<'_>, found: &mut Found) {
+    let lower = trim_end(input.lower);
+    forms::look(input, lower, found);
+    windows::look(input, lower, found);
+    let mut scan = Scan { input, lower, in_text: 0, found };
+    if input.part != Part::Path && scan.weigh(0, Way::Start) {
+        return;
+    }
+    scan.all();
+}
+
+/// Goes over a value, from one way into a command to the next.
+struct Scan<'a, 'b> {
+    input: &'a Input<'a>,
+    lower: &'a [u8],
+    in_text: u8,
+    found: &'b mut Found,
+}
+
+impl Scan<'_, '_> {
+    fn all(&mut self) {
+        let lower = self.lower;
+        let is_url = self.input.part == Part::Header && lower.windows(3).take(8).any(|part| part == b"://");
+        let mut weighed = 0;
+        let mut at = 0;
+        while let Some(byte) = lower.get(at) {
+            at += 1;
+            let next = self::byte(lower, at);
+            let way = match byte {
+                b';' => Way::Semicolon,
+                b'\n' => Way::Line,
+                b'`' if next == b'`' => continue,
+                b'`' => Way::Tick,
+                b'|' | b'&' if next == *byte => {
+                    at += 1;
+                    Way::Both
+                }
+                b'|' => Way::Pipe,
+                b'&' => Way::And,
+                b'$' | b'<' | b'>' if next == b'(' => {
+                    at += 1;
+                    Way::Substitution
+                }
+                b'!' if next.is_ascii_alphabetic() => Way::Bang,
+                b'=' if is_url => Way::Parameter,
+                _ => continue,
+            };
+            // What cannot begin a command is told from the first byte, which most ways into one end at.
+            if weighed < MAX_COMMANDS && self.weigh(at, way) || self.in_text >= MAX_IN_TEXT {
+                return;
+            }
+            weighed += usize::from(way != Way::Line);
+        }
+    }
+
+    /// Weighs what may be a command at `at`; says whether the matter is settled.
+    fn weigh(&mut self, at: usize, way: Way) -> bool {
+        let Some(command) = Command::read(self.lower, at) else { return false };
+        let Some(rule) = (if way == Way::Start { self.at_start(&command) } else { self.inside(&command, way, at) }) else {
+            return false;
+        };
+        let range = at.saturating_sub(1)..command.end;
+        if command.kind.fetches() && command.arguments.url {
+            self.found.add("shell.fetch", range.clone());
+        }
+        if self.is_text(&command, way, at) {
+            self.in_text += 1;
+            self.found.add("shell.in-text", range);
+            return false;
+        }
+        self.found.add(rule, range);
+        worth_stopping(rule)
+    }
+
+    /// A value that is a command line itself.
+    fn at_start(&self, command: &Command) -> Option<&'static str> {
+        let arguments = &command.arguments;
+        if command.is_hidden {
+            return Some("shell.spelled");
+        }
+        let is_prose = arguments.plain > 3 || command.is_prose(self.input.bytes);
+        if is_prose {
+            return None;
+        }
+        let is_sure = command.kind.is_sure() || command.kind.is_shell();
+        if command.is_spelled && (is_sure || command.kind.is_bare() || arguments.is_shaped()) {
+            return Some("shell.spelled");
+        }
+        if command.is_quoted && (is_sure && !arguments.is_empty || arguments.is_shaped()) {
+            return Some("shell.spelled");
+        }
+        if command.has_folder {
+            let is_told = arguments.is_shaped() || arguments.quoted || command.is_prefixed;
+            return Some(if is_told { "shell.line" } else { "shell.program" });
+        }
+        let is_line = if is_sure {
+            arguments.is_shaped() || command.is_prefixed && arguments.plain <= 1 || arguments.is_empty && arguments.is_cut && command.is_adjacent(self.lower)
+        } else {
+            arguments.plain <= 2 && (arguments.option || command.asks_for_system() || arguments.is_spelled)
+                || arguments.plain <= 1 && (arguments.expansion || arguments.redirection)
+                || command.kind.is_bare() && arguments.path
+                || command.is_alias(self.lower)
+        };
+        if is_line {
+            return Some("shell.line");
+        }
+        self.as_parameter(command)
+    }
+
+    /// What is a command because of the name of its parameter.
+    fn as_parameter(&self, command: &Command) -> Option<&'static str> {
+        let name = self.input.trail.rsplit(|byte| matches!(byte, b'.' | b'[' | b']')).next().unwrap_or_default();
+        let is_for_shell = [&b"cmd"[..], b"command", b"exec", b"execute", b"shell", b"run"].iter().any(|known| name.eq_ignore_ascii_case(known));
+        let is_for_code = [&b"code"[..], b"args", b"arg", b"payload", b"param", b"rce"].iter().any(|known| name.eq_ignore_ascii_case(known));
+        let is_sure = command.kind.is_sure();
+        if self.input.is_name || !(is_for_shell && (is_sure || command.kind.is_bare() || command.arguments.is_shaped()) || is_for_code && is_sure) {
+            return (is_sure && command.arguments.plain <= 2).then_some("shell.words");
+        }
+        Some("shell.parameter")
+    }
+
+    /// A command behind something that ends another one.
+    fn inside(&self, command: &Command, way: Way, at: usize) -> Option<&'static str> {
+        let arguments = &command.arguments;
+        if command.is_hidden || command.is_spelled && (command.kind.is_sure() || command.kind.is_bare() || arguments.is_shaped() || arguments.is_empty) {
+            return Some("shell.spelled");
+        }
+        let is_sure = command.kind.is_sure();
+        let is_list = self.is_list(command, way, at);
+        let is_command = match way {
+            Way::Start => false,
+            Way::Parameter => (is_sure || command.kind.is_bare() || command.kind.is_prefix()) && arguments.option,
+            Way::Substitution => arguments.plain <= 2,
+            Way::Tick => arguments.is_shaped() || arguments.is_empty && (is_sure || command.kind.is_bare()) || is_sure && arguments.plain <= 2,
+            Way::Bang => is_sure && arguments.plain == 0 || command.kind.is_bare() && arguments.is_empty,
+            Way::Semicolon | Way::And | Way::Both | Way::Pipe | Way::Line => {
+                let is_prose = command.is_prose(self.input.bytes);
+                if is_sure {
+                    arguments.is_shaped() || arguments.plain <= 2
+                } else if command.kind.is_shell() {
+                    !is_prose && (arguments.is_shaped() || arguments.quoted || arguments.is_empty && !is_list)
+                } else if command.kind.is_bare() && arguments.is_empty {
+                    !is_prose && !is_list && (way != Way::Line || at == 1)
+                } else {
+                    !is_prose && (arguments.is_shaped() || arguments.quoted && arguments.plain <= 1 || arguments.number)
+                }
+            }
+        };
+        is_command.then_some("shell.injected")
+    }
+
+    /// Whether this is one of several words between separators, as a list of columns has them: `name;id;date`, `a|b`, `x=1&sort`.
+    fn is_list(&self, command: &Command, way: Way, at: usize) -> bool {
+        if !matches!(way, Way::Semicolon | Way::Pipe | Way::And) {
+            return false;
+        }
+        let before = self.lower.get(..at.saturating_sub(1)).unwrap_or_default();
+        let is_part = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-');
+        let length = before.iter().rev().take(64).take_while(|byte| is_part(byte)).count();
+        let preceding = before.len().checked_sub(length + 1).map_or(0, |n| byte(before, n));
+        let is_word = length > 0 && matches!(preceding, 0 | b';' | b'|' | b'&' | b'=' | b',');
+        is_word && command.kind != commands::kind_of(b"whoami").unwrap_or(command.kind) || way == Way::And && before.contains(&b'=')
+    }
+
+    /// Whether the command stands in prose, markdown, or a file of code: then it is told of, and rarely meant.
+    fn is_text(&self, command: &Command, way: Way, at: usize) -> bool {
+        let before = self.lower.get(at.saturating_sub(240)..at).unwrap_or_default();
+        let words = before.split(|byte| is_space(*byte)).filter(|word| is_prose_word(word)).count();
+        if words >= 5 || (way != Way::Start || command.arguments.plain > 0) && lines(self.lower) >= 4 {
+            return true;
+        }
+        way == Way::Tick && is_markdown(self.lower, at)
+    }
+}
+
+fn worth_stopping(rule: &str) -> bool {
+    !matches!(rule, "shell.words" | "shell.program")
+}
+
+/// Whether the backtick before `at` opens a span of code in prose: a blank before it, and words around it.
+fn is_markdown(lower: &[u8], at: usize) -> bool {
+    let before = lower.get(..at.saturating_sub(1)).unwrap_or_default();
+    let rest = lower.get(at..).unwrap_or_default();
+    let opens = before.last().is_some_and(|byte| is_space(*byte) || *byte == b'(');
+    let after = rest.iter().take(240).position(|byte| *byte == b'`').and_then(|end| rest.get(end + 1..)).unwrap_or_default();
+    let last = before.rsplit(|byte| is_space(*byte)).find(|word| !word.is_empty()).unwrap_or_default();
+    let next = after.split(|byte| is_space(*byte)).find(|word| !word.is_empty()).unwrap_or_default();
+    opens && is_prose_word(last) && (is_prose_word(next) || matches!(next, b"." | b"," | b"?" | b":"))
+        || before.iter().all(|byte| is_space(*byte)) && after.first() == Some(&b' ') && is_prose_word(next)
+}
+
+fn is_prose_word(word: &[u8]) -> bool {
+    let word = word.strip_suffix(b",").or_else(|| word.strip_suffix(b".")).or_else(|| word.strip_suffix(b":")).unwrap_or(word);
+    (2..=16).contains(&word.len()) && word.iter().all(u8::is_ascii_alphabetic)
+}
+
+/// How many lines a value has that are not blank, up to five.
+fn lines(value: &[u8]) -> usize {
+    value.split(|byte| *byte == b'\n').filter(|line| line.len() > 2).take(5).count()
+}
+
+fn byte(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at).copied().unwrap_or(0)
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
+}
+
+fn trim_end(value: &[u8]) -> &[u8] {
+    let end = value.iter().rposition(|byte| !is_space(*byte)).map_or(0, |last| last + 1);
+    value.get(..end).unwrap_or_default()
+}
