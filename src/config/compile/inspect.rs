@@ -150,6 +150,7 @@ fn limits(table: &InspectLimitsTable) -> Limits {
         parameters: table.parameters.unwrap_or(default.parameters),
         parts: table.parts.unwrap_or(default.parts),
         files: table.files.unwrap_or(default.files),
+        batch: table.batch.unwrap_or(default.batch),
         aliases: table.aliases.unwrap_or(default.aliases),
         cookies: size(table.cookies, default.cookies),
     }

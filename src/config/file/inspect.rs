@@ -55,7 +55,7 @@ pub(in crate::config) struct InspectLimitsTable {
     pub(in crate::config) depth: Option<usize>,
     /// Keys in all objects of a body; elements and attributes of XML. Default `10000`.
     pub(in crate::config) keys: Option<usize>,
-    /// Elements of one array, lines of newline-delimited JSON, queries of one batch. Default `50000`.
+    /// Elements of one array, lines of newline-delimited JSON. Default `50000`.
     pub(in crate::config) array: Option<usize>,
     /// One string. Default `1MiB`.
     pub(in crate::config) string: Option<Size>,
@@ -67,6 +67,8 @@ pub(in crate::config) struct InspectLimitsTable {
     pub(in crate::config) parts: Option<usize>,
     /// Files of a multipart body. Default `16`.
     pub(in crate::config) files: Option<usize>,
+    /// Queries in one GraphQL request. Default `50`.
+    pub(in crate::config) batch: Option<usize>,
     /// Aliases in a GraphQL document. Default `100`.
     pub(in crate::config) aliases: Option<usize>,
     /// All cookies together. Default `16KiB`.

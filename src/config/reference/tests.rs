@@ -130,7 +130,9 @@ secret = "directory:client"
 [limit.x]
 by = "client"
 requests = 10
+[inspect.x]
 [route.x]
+inspect = "x"
 path = "/x/**"
 target = "x"
 credential = "bearer"
