@@ -19,9 +19,13 @@ pub(super) mod form;
 mod graphql;
 mod head;
 mod json;
+mod lines;
 mod media;
+mod multipart;
 mod path;
+mod protobuf;
 mod walk;
+mod xml;
 
 /// Gives all values of a head: path, parameters, cookies, header fields.
 ///

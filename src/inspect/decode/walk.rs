@@ -14,6 +14,8 @@ pub(super) struct Walk<'a> {
     pub(super) nested: u8,
     /// Keys, elements, attributes and fields so far.
     keys: usize,
+    /// Multipart bodies that are being walked through now.
+    pub(super) multiparts: u8,
     /// GraphQL documents so far.
     pub(super) documents: usize,
     /// Room that is used again by each JSON text.
@@ -23,7 +25,7 @@ pub(super) struct Walk<'a> {
 impl<'a> Walk<'a> {
     pub(super) fn new(part: Part, limits: &'a Limits, sink: &'a mut dyn Sink) -> Self {
         let (trail, room) = (Trail::default(), json::Room::default());
-        Self { limits, sink, part, trail, nested: 0, keys: 0, documents: 0, room }
+        Self { limits, sink, part, trail, nested: 0, keys: 0, multiparts: 0, documents: 0, room }
     }
 
     /// What is wrong, here.
