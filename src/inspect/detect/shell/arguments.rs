@@ -34,7 +34,10 @@ pub(super) struct Arguments {
 }
 
 /// Folders of a Unix system.
-const SYSTEM: &[&[u8]] = &[b"/bin", b"/boot", b"/dev", b"/etc", b"/home", b"/lib", b"/opt", b"/proc", b"/root", b"/sbin", b"/sys", b"/tmp", b"/usr", b"/var"];
+const SYSTEM: &[&[u8]] = &[
+    b"/bin", b"/boot", b"/dev", b"/etc", b"/home", b"/lib", b"/opt", b"/proc", b"/root", b"/sbin", b"/sys", b"/tmp",
+    b"/usr", b"/var",
+];
 /// The most words that are looked at.
 const MAX_WORDS: usize = 8;
 /// The most bytes of one word that are looked at.
@@ -49,7 +52,10 @@ impl Arguments {
             let before = at;
             at = skip_space(lower, at, &mut found);
             let first = byte(lower, at);
-            if at >= lower.len() || matches!(first, b'|' | b';' | b'&' | b')' | b'}' | b'\n' | b'\0') || is_end_of_ticks(lower, at) {
+            if at >= lower.len()
+                || matches!(first, b'|' | b';' | b'&' | b')' | b'}' | b'#' | b'\n' | b'\0')
+                || is_end_of_ticks(lower, at)
+            {
                 found.is_empty = n == 0;
                 found.is_cut = at < lower.len();
                 break;
@@ -78,7 +84,9 @@ impl Arguments {
             start += 1;
         }
         let is_quoted = start > at;
-        let end = (start..lower.len().min(start + MAX_WORD)).find(|n| is_end(byte(lower, *n))).unwrap_or(lower.len().min(start + MAX_WORD));
+        let end = (start..lower.len().min(start + MAX_WORD))
+            .find(|n| is_end(byte(lower, *n)))
+            .unwrap_or(lower.len().min(start + MAX_WORD));
         let word = lower.get(start..end).unwrap_or_default();
         self.quoted |= is_quoted;
         match word.first() {
@@ -89,7 +97,10 @@ impl Arguments {
             },
             Some(b'-') => self.dashed(word, is_quoted),
             Some(b'/') => self.slashed(word),
-            Some(b'$') => self.expansion |= matches!(byte(word, 1), b'a'..=b'z' | b'{' | b'_' | b'@') || byte(lower, start + 1) == b'(',
+            Some(b'$') => {
+                self.expansion |=
+                    matches!(byte(word, 1), b'a'..=b'z' | b'{' | b'_' | b'@') || byte(lower, start + 1) == b'('
+            }
             Some(_) => self.other(word),
         }
         end.max(at + 1)
@@ -112,7 +123,9 @@ impl Arguments {
             self.option = true;
         }
         self.path = true;
-        self.system |= word.len() == 1 || word.iter().any(|byte| matches!(byte, b'?' | b'*' | b'[' | b'$' | b'\'' | b'\\')) || SYSTEM.iter().any(|folder| word.starts_with(folder));
+        self.system |= word.len() == 1
+            || word.iter().any(|byte| matches!(byte, b'?' | b'*' | b'[' | b'$' | b'\'' | b'\\'))
+            || SYSTEM.iter().any(|folder| word.starts_with(folder));
     }
 
     fn other(&mut self, word: &[u8]) {
@@ -120,7 +133,11 @@ impl Arguments {
         let has = |wanted: &[u8]| word.windows(wanted.len()).any(|part| part == wanted);
         if has(b"://") {
             self.url = true;
-        } else if first == b'~' || word.starts_with(b"./") || word.starts_with(b"..") && (word.len() == 2 || byte(word, 2) == b'/') || has(b":\\") {
+        } else if first == b'~'
+            || word.starts_with(b"./")
+            || word.starts_with(b"..") && (word.len() == 2 || byte(word, 2) == b'/')
+            || has(b":\\")
+        {
             self.path = true;
             self.system = true;
         } else if first == b'*' || first == b'%' && word.iter().filter(|byte| **byte == b'%').count() == 2 {
@@ -131,8 +148,11 @@ impl Arguments {
             self.path = true;
         } else if is_file(word) {
             self.file = true;
-        } else if word.contains(&b'=') && first.is_ascii_alphabetic() {
+        } else if let (true, Some(equals)) = (first.is_ascii_alphabetic(), word.iter().position(|byte| *byte == b'=')) {
             self.quoted = true;
+            if byte(word, equals + 1) == b'/' {
+                self.slashed(word.get(equals + 1..).unwrap_or_default());
+            }
         } else if word.iter().all(|byte| byte.is_ascii_digit() || *byte == b':') {
             self.number = true;
         } else {
@@ -148,7 +168,10 @@ fn is_file(word: &[u8]) -> bool {
     let last = word.get(dot + 1..).unwrap_or_default();
     let dots = word.iter().filter(|byte| **byte == b'.').count();
     let is_address = dots == 3 && word.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b':' | b'/'));
-    let is_name = dot > 0 && (1..=10).contains(&last.len()) && last.iter().all(u8::is_ascii_alphanumeric) && last.iter().any(u8::is_ascii_alphabetic);
+    let is_name = dot > 0
+        && (1..=10).contains(&last.len())
+        && last.iter().all(u8::is_ascii_alphanumeric)
+        && last.iter().any(u8::is_ascii_alphabetic);
     is_address || is_name
 }
 
@@ -189,10 +212,14 @@ pub(super) fn separator_variable(rest: &[u8]) -> Option<usize> {
 }
 
 fn is_end(byte: u8) -> bool {
-    is_space(byte) || matches!(byte, b'+' | b',' | b'|' | b';' | b'&' | b'(' | b')' | b'<' | b'>' | b'`' | b'\n' | b'{' | b'}')
+    is_space(byte)
+        || matches!(byte, b'+' | b',' | b'|' | b';' | b'&' | b'(' | b')' | b'<' | b'>' | b'`' | b'\n' | b'{' | b'}')
 }
 
 /// A backtick that closes, as `` `id` `` and markdown have it, and does not open.
 fn is_end_of_ticks(lower: &[u8], at: usize) -> bool {
-    byte(lower, at) == b'`' && !byte(lower, at + 1).is_ascii_alphanumeric() && byte(lower, at + 1) != b'`' && byte(lower, at + 1) != b'/'
+    byte(lower, at) == b'`'
+        && !byte(lower, at + 1).is_ascii_alphanumeric()
+        && byte(lower, at + 1) != b'`'
+        && byte(lower, at + 1) != b'/'
 }

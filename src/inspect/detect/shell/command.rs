@@ -32,9 +32,10 @@ const MAX_BEFORE: usize = 6;
 const MAX_BLANKS: usize = 16;
 /// Names that are looked for behind wildcards.
 const HIDDEN: &[&[u8]] = &[
-    b"awk", b"base64", b"bash", b"cat", b"cp", b"curl", b"dd", b"echo", b"env", b"find", b"grep", b"head", b"id", b"less", b"ls", b"more",
-    b"mv", b"nc", b"ncat", b"nl", b"node", b"od", b"perl", b"php", b"ping", b"ps", b"python", b"python3", b"rev", b"rm", b"sed", b"sh",
-    b"sort", b"strings", b"tac", b"tail", b"uname", b"wget", b"who", b"whoami", b"xxd",
+    b"awk", b"base64", b"bash", b"cat", b"cp", b"curl", b"dd", b"echo", b"env", b"find", b"grep", b"head", b"id",
+    b"less", b"ls", b"more", b"mv", b"nc", b"ncat", b"nl", b"node", b"od", b"perl", b"php", b"ping", b"ps", b"python",
+    b"python3", b"rev", b"rm", b"sed", b"sh", b"sort", b"strings", b"tac", b"tail", b"uname", b"wget", b"who",
+    b"whoami", b"xxd",
 ];
 
 impl Command {
@@ -48,7 +49,7 @@ impl Command {
                 return braces(lower, at + 1).or(last);
             }
             let word = Word::read(lower, at);
-            if word.is_expansion {
+            if word.is_expansion || word.text() == b"." {
                 at = word.end;
                 continue;
             }
@@ -61,7 +62,12 @@ impl Command {
                 continue;
             }
             let Some(mut command) = Self::named(lower, at, &word) else { return last };
-            command.is_prefixed = last.is_some();
+            if let Some(prefix) = last {
+                command.is_prefixed = true;
+                command.arguments.option |= prefix.arguments.option;
+                command.is_quoted &= prefix.is_quoted;
+                command.is_spelled |= prefix.is_spelled;
+            }
             if !command.kind.is_prefix() {
                 return Some(command);
             }
@@ -77,7 +83,9 @@ impl Command {
         }
         let is_hidden = word.has_glob && (is_hidden_path(word.text()) || word.is_odd_class);
         let name = word.name();
-        let kind = name.as_ref().and_then(|name| kind_of(name.text).or_else(|| kind_of(without_version(name.text))).or_else(|| hidden(name.text, word)));
+        let kind = name.as_ref().and_then(|name| {
+            kind_of(name.text).or_else(|| kind_of(without_version(name.text))).or_else(|| hidden(name.text, word))
+        });
         let kind = match kind {
             Some(kind) => kind,
             None if is_hidden => Kind::default(),
@@ -101,7 +109,10 @@ impl Command {
     /// Whether the name is written as words at the beginning of a sentence are: `Find`, `More`. Programs are called in lower case.
     pub(super) fn is_prose(&self, bytes: &[u8]) -> bool {
         let name = bytes.get(self.start..self.end).unwrap_or_default();
-        !self.kind.is_sure() && !self.is_quoted && matches!(name, [first, second, ..] if first.is_ascii_uppercase() && second.is_ascii_lowercase())
+        !self.kind.is_sure()
+            && !self.is_quoted
+            && !self.arguments.option
+            && matches!(name, [first, second, ..] if first.is_ascii_uppercase() && second.is_ascii_lowercase())
     }
 
     /// Whether a separator follows the name at once: `id;x`.
@@ -181,7 +192,7 @@ fn braces(lower: &[u8], at: usize) -> Option<Command> {
     })?;
     let is_trailed = close > 0 && rest.get(close - 1) == Some(&b',');
     let is_listed = command.arguments.is_shaped() || is_led || is_trailed || command.is_spelled;
-    command.is_spelled = true;
+    command.is_hidden = true;
     is_listed.then_some(command)
 }
 
@@ -193,7 +204,7 @@ impl Command {
             start,
             end,
             is_spelled: true,
-            is_hidden: false,
+            is_hidden: true,
             is_quoted: false,
             has_folder: false,
             is_prefixed: false,

@@ -44,7 +44,11 @@ impl Kind {
 
 /// What is known of a name, in lower case.
 pub(super) fn kind_of(name: &[u8]) -> Option<Kind> {
-    COMMANDS.binary_search_by(|(known, _)| known.as_bytes().cmp(name)).ok().and_then(|n| COMMANDS.get(n)).map(|(_, kind)| *kind)
+    COMMANDS
+        .binary_search_by(|(known, _)| known.as_bytes().cmp(name))
+        .ok()
+        .and_then(|n| COMMANDS.get(n))
+        .map(|(_, kind)| *kind)
 }
 
 /// Sorted by name.

@@ -35,11 +35,19 @@ fn functions(lower: &[u8], found: &mut Found) {
         }
         let body = skip_spaces(lower, brace + 1);
         let before = lower.get(..at).unwrap_or_default();
-        let name_length = before.iter().rev().take(16).take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':')).count();
+        let name_length = before
+            .iter()
+            .rev()
+            .take(16)
+            .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))
+            .count();
         let name = before.get(before.len() - name_length..).unwrap_or_default();
         let is_first = before.iter().all(|byte| is_space(*byte) || matches!(byte, b'"' | b'\''));
         let is_empty_body = matches!(byte(lower, body), b':' | b'_') || byte(lower, body) == 0;
-        if name.is_empty() && (is_empty_body || is_first && lower.get(body..).unwrap_or_default().iter().take(REACH).any(|byte| *byte == b'}')) {
+        if name.is_empty()
+            && (is_empty_body
+                || is_first && lower.get(body..).unwrap_or_default().iter().take(REACH).any(|byte| *byte == b'}'))
+        {
             found.add("shell.shellshock", at..body);
         }
         let rest = lower.get(body..).unwrap_or_default();
@@ -63,7 +71,8 @@ fn expansions(lower: &[u8], found: &mut Found) {
         if let Some(name) = rest.strip_prefix(b"${") {
             let length = name.iter().take(24).take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
             let operator = name.get(length..).unwrap_or_default();
-            let is_cut = length > 0 && (operator.starts_with(b"#") || operator.starts_with(b"%%") || operator.starts_with(b"//"))
+            let is_cut = length > 0
+                && (operator.starts_with(b"#") || operator.starts_with(b"%%") || operator.starts_with(b"//"))
                 || length > 1 && operator.first() == Some(&b':') && byte(operator, 1).is_ascii_digit();
             if is_cut && name.iter().take(48).any(|byte| *byte == b'}') {
                 found.add("shell.cut-variable", at..at + length + 3);
@@ -85,12 +94,14 @@ fn is_run(lower: &[u8], at: usize) -> bool {
     let length = rest.iter().take(16).take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
     let name = rest.get(..length).unwrap_or_default();
     let is_set = |part: &[u8]| part.strip_prefix(name).is_some_and(|after| after.first() == Some(&b'='));
-    !name.is_empty() && before.split(|byte| matches!(byte, b';' | b'&' | b'|' | b' ' | b'\n' | b'\'' | b'"')).any(is_set)
+    !name.is_empty()
+        && before.split(|byte| matches!(byte, b';' | b'&' | b'|' | b' ' | b'\n' | b'\'' | b'"')).any(is_set)
 }
 
 /// A value that is nothing but `~+`, `~-2` (folders gone to) or begins with `!-1` (commands given before).
 fn history(lower: &[u8], found: &mut Found) {
-    let is_folders = matches!(lower, [b'~', b'+' | b'-', digits @ ..] if digits.len() < 3 && digits.iter().all(u8::is_ascii_digit));
+    let is_folders =
+        matches!(lower, [b'~', b'+' | b'-', digits @ ..] if digits.len() < 3 && digits.iter().all(u8::is_ascii_digit));
     let is_commands = matches!(lower, [b'!', b'-', digit, ..] if digit.is_ascii_digit());
     if is_folders || is_commands {
         found.add("shell.history", 0..lower.len());
@@ -102,7 +113,10 @@ fn redirection(lower: &[u8], found: &mut Found) {
     let Some(rest) = lower.strip_prefix(b">") else { return };
     let rest = rest.strip_prefix(b">").unwrap_or(rest);
     let rest = rest.get(skip_spaces(rest, 0)..).unwrap_or_default();
-    if [&b"/tmp/"[..], b"/var/", b"/etc/", b"/dev/", b"/root/", b"/home/", b"/usr/", b"/proc/"].iter().any(|folder| rest.starts_with(folder)) {
+    if [&b"/tmp/"[..], b"/var/", b"/etc/", b"/dev/", b"/root/", b"/home/", b"/usr/", b"/proc/"]
+        .iter()
+        .any(|folder| rest.starts_with(folder))
+    {
         found.add("shell.redirection", 0..rest.len().min(16));
     }
 }

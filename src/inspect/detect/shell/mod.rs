@@ -15,7 +15,12 @@ mod word;
 
 use command::Command;
 
-pub(super) const DETECTOR: Detector = Detector { classes: &[Class::Rce], literals: &[], wakes, run };
+pub(super) const DETECTOR: Detector = Detector {
+    classes: &[Class::Rce],
+    literals: &[" exist ", " defined ", "errorlevel ", "cmdextversion ", "nohup ", "strace ", "sudo "],
+    wakes,
+    run,
+};
 
 /// What leads into a command wherever it stands.
 const INTO: Bytes = Bytes::set(b";|&`$\n{<>!^\\%");
@@ -23,7 +28,9 @@ const INTO: Bytes = Bytes::set(b";|&`$\n{<>!^\\%");
 const ARGUMENT: Bytes = Bytes::set(b"-/'\"=*:(");
 
 fn wakes(occurs: &Bytes) -> bool {
-    occurs.any(&INTO) || (occurs.has(b' ') || occurs.has(b'+') || occurs.has(b'/')) && occurs.any(&ARGUMENT) || occurs.has(b'~')
+    occurs.any(&INTO)
+        || (occurs.has(b' ') || occurs.has(b'+') || occurs.has(b'/')) && occurs.any(&ARGUMENT)
+        || occurs.has(b'~')
 }
 
 /// How a command is come to.
@@ -60,7 +67,7 @@ fn run(input: &Input<'_>, found: &mut Found) {
     let lower = trim_end(input.lower);
     forms::look(input, lower, found);
     windows::look(input, lower, found);
-    let mut scan = Scan { input, lower, in_text: 0, found };
+    let mut scan = Scan { input, lower, in_text: 0, span: 0, found };
     if input.part != Part::Path && scan.weigh(0, Way::Start) {
         return;
     }
@@ -72,6 +79,8 @@ struct Scan<'a, 'b> {
     input: &'a Input<'a>,
     lower: &'a [u8],
     in_text: u8,
+    /// Where a span of code in markdown ends.
+    span: usize,
     found: &'b mut Found,
 }
 
@@ -80,6 +89,7 @@ impl Scan<'_, '_> {
         let lower = self.lower;
         let is_url = self.input.part == Part::Header && lower.windows(3).take(8).any(|part| part == b"://");
         let mut weighed = 0;
+        let mut ticks = 0u32;
         let mut at = 0;
         while let Some(byte) = lower.get(at) {
             at += 1;
@@ -87,8 +97,18 @@ impl Scan<'_, '_> {
             let way = match byte {
                 b';' => Way::Semicolon,
                 b'\n' => Way::Line,
-                b'`' if next == b'`' => continue,
-                b'`' => Way::Tick,
+                b'`' if next == b'`' => {
+                    at += 1;
+                    continue;
+                }
+                b'`' => {
+                    ticks += 1;
+                    if ticks.is_multiple_of(2) {
+                        continue;
+                    }
+                    self.span = self.span.max(markdown_end(lower, at));
+                    Way::Tick
+                }
                 b'|' | b'&' if next == *byte => {
                     at += 1;
                     Way::Both
@@ -114,7 +134,8 @@ impl Scan<'_, '_> {
     /// Weighs what may be a command at `at`; says whether the matter is settled.
     fn weigh(&mut self, at: usize, way: Way) -> bool {
         let Some(command) = Command::read(self.lower, at) else { return false };
-        let Some(rule) = (if way == Way::Start { self.at_start(&command) } else { self.inside(&command, way, at) }) else {
+        let Some(rule) = (if way == Way::Start { self.at_start(&command) } else { self.inside(&command, way, at) })
+        else {
             return false;
         };
         let range = at.saturating_sub(1)..command.end;
@@ -152,7 +173,9 @@ impl Scan<'_, '_> {
             return Some(if is_told { "shell.line" } else { "shell.program" });
         }
         let is_line = if is_sure {
-            arguments.is_shaped() || command.is_prefixed && arguments.plain <= 1 || arguments.is_empty && arguments.is_cut && command.is_adjacent(self.lower)
+            arguments.is_shaped()
+                || command.is_prefixed && arguments.plain <= 1
+                || arguments.is_empty && arguments.is_cut && command.is_adjacent(self.lower)
         } else {
             arguments.plain <= 2 && (arguments.option || command.asks_for_system() || arguments.is_spelled)
                 || arguments.plain <= 1 && (arguments.expansion || arguments.redirection)
@@ -168,10 +191,17 @@ impl Scan<'_, '_> {
     /// What is a command because of the name of its parameter.
     fn as_parameter(&self, command: &Command) -> Option<&'static str> {
         let name = self.input.trail.rsplit(|byte| matches!(byte, b'.' | b'[' | b']')).next().unwrap_or_default();
-        let is_for_shell = [&b"cmd"[..], b"command", b"exec", b"execute", b"shell", b"run"].iter().any(|known| name.eq_ignore_ascii_case(known));
-        let is_for_code = [&b"code"[..], b"args", b"arg", b"payload", b"param", b"rce"].iter().any(|known| name.eq_ignore_ascii_case(known));
+        let is_for_shell = [&b"cmd"[..], b"command", b"exec", b"execute", b"shell", b"run"]
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known));
+        let is_for_code = [&b"code"[..], b"args", b"arg", b"payload", b"param", b"rce"]
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known));
         let is_sure = command.kind.is_sure();
-        if self.input.is_name || !(is_for_shell && (is_sure || command.kind.is_bare() || command.arguments.is_shaped()) || is_for_code && is_sure) {
+        if self.input.is_name
+            || !(is_for_shell && (is_sure || command.kind.is_bare() || command.arguments.is_shaped())
+                || is_for_code && is_sure)
+        {
             return (is_sure && command.arguments.plain <= 2).then_some("shell.words");
         }
         Some("shell.parameter")
@@ -180,7 +210,10 @@ impl Scan<'_, '_> {
     /// A command behind something that ends another one.
     fn inside(&self, command: &Command, way: Way, at: usize) -> Option<&'static str> {
         let arguments = &command.arguments;
-        if command.is_hidden || command.is_spelled && (command.kind.is_sure() || command.kind.is_bare() || arguments.is_shaped() || arguments.is_empty) {
+        if command.is_hidden
+            || command.is_spelled
+                && (command.kind.is_sure() || command.kind.is_bare() || arguments.is_shaped() || arguments.is_empty)
+        {
             return Some("shell.spelled");
         }
         let is_sure = command.kind.is_sure();
@@ -188,9 +221,13 @@ impl Scan<'_, '_> {
         let is_command = match way {
             Way::Start => false,
             Way::Parameter => (is_sure || command.kind.is_bare() || command.kind.is_prefix()) && arguments.option,
-            Way::Substitution => arguments.plain <= 2,
-            Way::Tick => arguments.is_shaped() || arguments.is_empty && (is_sure || command.kind.is_bare()) || is_sure && arguments.plain <= 2,
-            Way::Bang => is_sure && arguments.plain == 0 || command.kind.is_bare() && arguments.is_empty,
+            Way::Substitution => arguments.plain <= 2 || arguments.quoted,
+            Way::Tick => {
+                arguments.is_shaped()
+                    || arguments.is_empty && (is_sure || command.kind.is_bare())
+                    || is_sure && arguments.plain <= 2
+            }
+            Way::Bang => is_sure && arguments.plain <= 1 || command.kind.is_bare() && arguments.is_empty,
             Way::Semicolon | Way::And | Way::Both | Way::Pipe | Way::Line => {
                 let is_prose = command.is_prose(self.input.bytes);
                 if is_sure {
@@ -217,7 +254,8 @@ impl Scan<'_, '_> {
         let length = before.iter().rev().take(64).take_while(|byte| is_part(byte)).count();
         let preceding = before.len().checked_sub(length + 1).map_or(0, |n| byte(before, n));
         let is_word = length > 0 && matches!(preceding, 0 | b';' | b'|' | b'&' | b'=' | b',');
-        is_word && command.kind != commands::kind_of(b"whoami").unwrap_or(command.kind) || way == Way::And && before.contains(&b'=')
+        is_word && command.kind != commands::kind_of(b"whoami").unwrap_or(command.kind)
+            || way == Way::And && before.contains(&b'=')
     }
 
     /// Whether the command stands in prose, markdown, or a file of code: then it is told of, and rarely meant.
@@ -227,7 +265,11 @@ impl Scan<'_, '_> {
         if words >= 5 || (way != Way::Start || command.arguments.plain > 0) && lines(self.lower) >= 4 {
             return true;
         }
-        way == Way::Tick && is_markdown(self.lower, at)
+        // `Run cargo test`: what CI calls its steps by default.
+        let is_step = self.input.part == Part::Body && self.input.bytes.starts_with(b"Run ");
+        self.span > 0 && at <= self.span
+            || is_step
+            || self.input.part == Part::Body && is_command_list(self.input.trail)
     }
 }
 
@@ -235,20 +277,31 @@ fn worth_stopping(rule: &str) -> bool {
     !matches!(rule, "shell.words" | "shell.program")
 }
 
-/// Whether the backtick before `at` opens a span of code in prose: a blank before it, and words around it.
-fn is_markdown(lower: &[u8], at: usize) -> bool {
-    let before = lower.get(..at.saturating_sub(1)).unwrap_or_default();
+/// Where the span of code ends that the backtick before `at` opens, if it stands in prose: a blank before it, and words around it.
+fn markdown_end(lower: &[u8], at: usize) -> usize {
+    let before = lower.get(at.saturating_sub(64)..at.saturating_sub(1)).unwrap_or_default();
     let rest = lower.get(at..).unwrap_or_default();
+    let Some(length) = rest.iter().take(240).position(|byte| *byte == b'`') else { return 0 };
+    let after = rest.get(length + 1..).unwrap_or_default();
+    let after = after.get(..after.len().min(64)).unwrap_or_default();
     let opens = before.last().is_some_and(|byte| is_space(*byte) || *byte == b'(');
-    let after = rest.iter().take(240).position(|byte| *byte == b'`').and_then(|end| rest.get(end + 1..)).unwrap_or_default();
     let last = before.rsplit(|byte| is_space(*byte)).find(|word| !word.is_empty()).unwrap_or_default();
     let next = after.split(|byte| is_space(*byte)).find(|word| !word.is_empty()).unwrap_or_default();
-    opens && is_prose_word(last) && (is_prose_word(next) || matches!(next, b"." | b"," | b"?" | b":"))
-        || before.iter().all(|byte| is_space(*byte)) && after.first() == Some(&b' ') && is_prose_word(next)
+    let is_within = opens && is_prose_word(last) && (is_prose_word(next) || matches!(next, b"." | b"," | b"?" | b":"));
+    let is_first = before.iter().all(|byte| is_space(*byte)) && after.first() == Some(&b' ') && is_prose_word(next);
+    if is_within || is_first { at + length } else { 0 }
+}
+
+/// Whether commands are what is wanted here: the command of a container, the call of a tool.
+fn is_command_list(trail: &[u8]) -> bool {
+    [&b"command["[..], b"args[", b"entrypoint[", b"tool_calls[", b".arguments"]
+        .iter()
+        .any(|known| trail.windows(known.len()).any(|part| part.eq_ignore_ascii_case(known)))
 }
 
 fn is_prose_word(word: &[u8]) -> bool {
-    let word = word.strip_suffix(b",").or_else(|| word.strip_suffix(b".")).or_else(|| word.strip_suffix(b":")).unwrap_or(word);
+    let word =
+        word.strip_suffix(b",").or_else(|| word.strip_suffix(b".")).or_else(|| word.strip_suffix(b":")).unwrap_or(word);
     (2..=16).contains(&word.len()) && word.iter().all(u8::is_ascii_alphabetic)
 }
 

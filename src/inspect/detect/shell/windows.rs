@@ -25,7 +25,8 @@ pub(super) fn look(input: &Input<'_>, lower: &[u8], found: &mut Found) {
                 return;
             }
         }
-        is_begun = matches!(here, b'&' | b'|' | b';' | b'(' | b'\n' | b'"' | b'\'' | b'@') || is_begun && is_space(here);
+        is_begun =
+            matches!(here, b'&' | b'|' | b';' | b'(' | b'\n' | b'"' | b'\'' | b'@') || is_begun && is_space(here);
     }
 }
 
@@ -73,7 +74,8 @@ fn is_if(rest: &[u8]) -> bool {
     if matches!(first, b"exist" | b"defined" | b"errorlevel" | b"cmdextversion") {
         let (operand, rest) = word(rest);
         let (then, _) = word(rest);
-        return !operand.is_empty() && (is_action(then) || is_file(operand) && !then.is_empty() || first == b"errorlevel");
+        return !operand.is_empty()
+            && (is_action(then) || is_file(operand) && !then.is_empty() || first == b"errorlevel");
     }
     compares(first, rest, is_any_case || is_negated)
 }
@@ -95,7 +97,8 @@ fn compares(first: &[u8], rest: &[u8], is_marked: bool) -> bool {
         return false;
     };
     let then = word(then).0;
-    is_marked && (joined || is_batch_operand(first)) && first.first() != Some(&b'(') || is_action(then) && (joined || is_batch_operand(first))
+    is_marked && (joined || is_batch_operand(first)) && first.first() != Some(&b'(')
+        || is_action(then) && (joined || is_batch_operand(first))
 }
 
 /// `%x%`, `"%x%"`, `!x!`, `[x]`, `{%1}`.
@@ -114,5 +117,22 @@ fn is_action(then: &[u8]) -> bool {
     let then = then.strip_prefix(b"(").map_or(then, |rest| if rest.is_empty() { b"echo" } else { rest });
     let end = then.iter().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(then.len());
     let name = then.get(..end).unwrap_or_default();
-    matches!(name, b"call" | b"cmd" | b"copy" | b"del" | b"dir" | b"echo" | b"exit" | b"goto" | b"move" | b"powershell" | b"rd" | b"ren" | b"set" | b"start" | b"type")
+    matches!(
+        name,
+        b"call"
+            | b"cmd"
+            | b"copy"
+            | b"del"
+            | b"dir"
+            | b"echo"
+            | b"exit"
+            | b"goto"
+            | b"move"
+            | b"powershell"
+            | b"rd"
+            | b"ren"
+            | b"set"
+            | b"start"
+            | b"type"
+    )
 }

@@ -164,6 +164,10 @@ impl Word {
             self.push((high << 4 | low).to_ascii_lowercase());
             return Some(4);
         }
+        if matches!(next, b'\'' | b'"') {
+            self.is_broken = true;
+            return Some(2);
+        }
         if !next.is_ascii_graphic() || matches!(next, b'n' | b'r' | b't') && self.len == 0 {
             return None;
         }
@@ -279,7 +283,8 @@ pub(super) fn glob_matches(pattern: &[u8], text: &[u8]) -> bool {
 }
 
 /// What stands behind the root of a Unix system, and what attackers ask for there.
-const FOLDERS: &[&[u8]] = &[b"bin", b"dev", b"etc", b"home", b"lib", b"opt", b"proc", b"root", b"sbin", b"sys", b"tmp", b"usr", b"var"];
+const FOLDERS: &[&[u8]] =
+    &[b"bin", b"dev", b"etc", b"home", b"lib", b"opt", b"proc", b"root", b"sbin", b"sys", b"tmp", b"usr", b"var"];
 
 /// Whether a path of wildcards stands for a place in a Unix system: `/???/c?t`, `/et*/passwd`, `/[e]tc`. Two parts have to be hidden, or one
 /// with another in clear.

@@ -1,0 +1,216 @@
+//! Files that are asked for by whoever looks for secrets, and never by an API's clients.
+
+use crate::inspect::detect::Found;
+
+/// What it tells that a file is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Worth {
+    /// Holds secrets, or is what every attacker tries first.
+    Secret,
+    /// Tells of the system; configurations name it too.
+    System,
+}
+
+/// A file or folder that is looked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct File {
+    pub(super) name: &'static [u8],
+    pub(super) worth: Worth,
+}
+
+const fn secret(name: &'static str) -> File {
+    File { name: name.as_bytes(), worth: Worth::Secret }
+}
+
+const fn system(name: &'static str) -> File {
+    File { name: name.as_bytes(), worth: Worth::System }
+}
+
+/// By the byte before which a name begins: `/`, `.` or `\`; and those that stand for themselves.
+const FILES: &[File] = &[
+    secret("/etc/passwd"),
+    secret("/etc/shadow"),
+    secret("/etc/gshadow"),
+    secret("/etc/master.passwd"),
+    secret("/etc/security/passwd"),
+    secret("/etc/sudoers"),
+    secret("/etc/subuid"),
+    secret("/etc/subgid"),
+    secret("/etc/group"),
+    secret("/etc/krb5.keytab"),
+    secret("/etc/ssh/"),
+    secret("/etc/kubernetes/"),
+    secret("/proc/self/"),
+    secret("/proc/net/"),
+    secret("/proc/sys/"),
+    secret("/proc/version"),
+    secret("/proc/mounts"),
+    secret("/proc/cmdline"),
+    secret("/root/."),
+    secret("/.ssh/"),
+    secret("/.aws/"),
+    secret("/.kube/"),
+    secret("/.docker/config"),
+    secret("/.git/"),
+    secret("/.svn/"),
+    secret("/.gnupg"),
+    secret("/.netrc"),
+    secret("/.pgpass"),
+    secret("/.my.cnf"),
+    secret("/.bash_history"),
+    secret("/.env"),
+    secret("/web-inf/"),
+    secret("/win.ini"),
+    secret("\\win.ini"),
+    secret("boot.ini"),
+    secret("\\system.ini"),
+    secret("/windows/system32/"),
+    secret("\\windows\\system32\\"),
+    secret("/winnt/system32"),
+    secret("\\winnt\\system32"),
+    secret("ntuser.dat"),
+    secret("/var/run/secrets/"),
+    secret("/var/run/docker.sock"),
+    secret("/conf/httpd.conf"),
+    secret("\\web.config"),
+    secret("/web.config"),
+    secret("/.htpasswd"),
+    secret("/.htaccess"),
+    secret("wp-config.php"),
+    secret("id_rsa"),
+    system("/etc/"),
+    system("/proc/"),
+    system("/sys/class"),
+    system("/sys/kernel"),
+    system("/sys/devices"),
+    system("/var/log/"),
+    system("/dev/fd/"),
+    system("/dev/mem"),
+];
+
+/// The first bytes of the names above.
+fn begins(byte: u8) -> bool {
+    matches!(byte, b'/' | b'\\' | b'b' | b'n' | b'w' | b'i')
+}
+
+/// Names that occur, each with where; at one place the first that fits.
+pub(super) fn named(lower: &[u8]) -> impl Iterator<Item = (usize, File)> {
+    lower.iter().enumerate().filter(|(_, byte)| begins(**byte)).filter_map(|(at, _)| {
+        let rest = lower.get(at..)?;
+        let file = FILES.iter().find(|file| rest.starts_with(file.name))?;
+        // `my/etc/x` is no folder of the system; `wp-config.php.txt` is no less telling.
+        let is_root = file.worth == Worth::Secret || at == 0 || !lower.get(at - 1)?.is_ascii_alphanumeric();
+        let is_env = file.name == b"/.env"
+            && rest
+                .get(5)
+                .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'.' && !rest.starts_with(b"/.env.prod"));
+        let is_word = file.name == b"id_rsa" && rest.get(6..10) == Some(b".pub");
+        (is_root && !is_env && !is_word).then_some((at, *file))
+    })
+}
+
+/// Segments of a path that servers keep to themselves: management, dumps, what editors and tools leave behind.
+const SEGMENTS: &[&[u8]] = &[
+    b".aws",
+    b".bash_history",
+    b".boto",
+    b".bzr",
+    b".cvs",
+    b".docker",
+    b".ds_store",
+    b".env",
+    b".git",
+    b".git-credentials",
+    b".hg",
+    b".htaccess",
+    b".htpasswd",
+    b".idea",
+    b".kube",
+    b".my.cnf",
+    b".mysql_history",
+    b".netrc",
+    b".npmrc",
+    b".pgpass",
+    b".psql_history",
+    b".pypirc",
+    b".s3cfg",
+    b".ssh",
+    b".svn",
+    b".vscode",
+    b"debug.log",
+    b"heapdump",
+    b"phpinfo.php",
+    b"server-info",
+    b"server-status",
+    b"web-inf",
+    b"wp-config.php",
+    b"wp-config.php.bak",
+    b"elmah.axd",
+    b"trace.axd",
+];
+/// What Spring's management gives away.
+const ACTUATOR: &[&[u8]] = &[
+    b"beans",
+    b"configprops",
+    b"dump",
+    b"env",
+    b"gateway",
+    b"heapdump",
+    b"httptrace",
+    b"jolokia",
+    b"logfile",
+    b"loggers",
+    b"mappings",
+    b"refresh",
+    b"restart",
+    b"shutdown",
+    b"threaddump",
+    b"trace",
+];
+
+/// Looks at a path that is asked for, segment by segment.
+pub(super) fn in_path(lower: &[u8], found: &mut Found) {
+    let mut previous: &[u8] = b"";
+    let mut is_first = true;
+    for segment in lower.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty()).take(32) {
+        // An API's path begins with no hidden file; `/.well-known/` (RFC 8615) is none.
+        let is_hidden = is_first
+            && matches!(segment, [b'.', second, ..] if second.is_ascii_alphanumeric() || *second == b'_')
+            && segment != b".well-known";
+        let is_managed = previous == b"actuator" && ACTUATOR.contains(&segment);
+        if is_hidden || is_managed || SEGMENTS.contains(&segment) || is_dump(segment) {
+            found.add("path.hidden", 0..lower.len().min(32));
+        }
+        previous = segment;
+        is_first = false;
+    }
+}
+
+/// A dump or a copy of what should not be served: `backup.sql.gz`, `index.php~`, `settings.py.bak`.
+fn is_dump(segment: &[u8]) -> bool {
+    let is = |end: &[u8]| segment.ends_with(end);
+    is(b".sql")
+        || is(b".sql.gz")
+        || is(b".sql.zip")
+        || is(b".php~")
+        || is(b".php.bak")
+        || is(b".py.bak")
+        || is(b".config.bak")
+        || is(b".php.swp")
+        || is(b".hprof")
+}
+
+/// A share of Windows for administrators: `\\host\c$\x`.
+pub(super) fn shares(lower: &[u8], found: &mut Found) {
+    let Some(rest) =
+        lower.strip_prefix(b"\\\\").or_else(|| lower.strip_prefix(b"/\\\\")).or_else(|| lower.strip_prefix(b"//"))
+    else {
+        return;
+    };
+    let parts = rest.split(|byte| matches!(byte, b'\\' | b'/')).filter(|part| !part.is_empty());
+    if parts.skip(1).take(1).any(|share| {
+        matches!(share, [drive, b'$'] if drive.is_ascii_alphabetic()) || matches!(share, b"admin$" | b"ipc$")
+    }) {
+        found.add("path.share", 0..lower.len().min(32));
+    }
+}

@@ -1,0 +1,172 @@
+//! Steps out of a folder: `../`, and what filters and servers take for it.
+
+use crate::inspect::Part;
+use crate::inspect::detect::{Found, Input};
+
+/// What was counted in a value.
+#[derive(Debug, Default, Clone, Copy)]
+struct Steps {
+    /// `../` and `..\`.
+    plain: usize,
+    /// Spellings that only evasion has: `..;/`, `....//`, `.../`, `0x2e0x2e/`, overlong UTF-8.
+    odd: usize,
+    /// The most that follow one upon another.
+    chain: usize,
+    /// Where the first one is.
+    first: usize,
+}
+
+/// The most steps that are counted.
+const MAX_STEPS: usize = 32;
+
+/// Counts steps, and says what they are worth where they stand.
+pub(super) fn look(input: &Input<'_>, found: &mut Found) {
+    let lower = input.lower;
+    let steps = count(lower);
+    let is_whole = !lower.iter().any(|byte| matches!(byte, b'\n' | b'\t' | b'"' | b'\'' | b'`' | b'<' | b'>'))
+        && lower.iter().filter(|byte| **byte == b' ').count() <= 2;
+    let at = steps.first..(steps.first + 16).min(lower.len());
+    if is_dots(lower) {
+        found.add("path.odd-steps", 0..lower.len());
+    }
+    if steps.odd >= 2 || steps.odd == 1 && (steps.plain > 0 || is_whole) {
+        found.add(if is_whole { "path.odd-steps" } else { "path.steps-in-text" }, at);
+        return;
+    }
+    let all = steps.plain;
+    // In a body, `../x` is a path that some format is relative to; a query or a head is relative to nothing.
+    let is_few = input.part == Part::Body && !input.is_name && steps.first == 0 && all <= 2;
+    match (all, is_whole) {
+        (0, _) => {}
+        (1, true) => found.add("path.step", at),
+        (_, true) if is_few => found.add("path.step", at),
+        (_, true) => found.add("path.steps", at),
+        (_, false) if steps.chain >= 4 => found.add("path.steps", at),
+        (_, false) => found.add("path.steps-in-text", at),
+    }
+}
+
+fn count(lower: &[u8]) -> Steps {
+    let mut steps = Steps::default();
+    let mut at = 0;
+    let mut last_end = usize::MAX;
+    let mut chain = 0;
+    while at < lower.len() {
+        let rest = lower.get(at..).unwrap_or_default();
+        if !matches!(rest.first(), Some(b'.' | b'0' | b'%' | 0xc0 | 0xe0)) {
+            at += 1;
+            continue;
+        }
+        let Some((length, is_odd)) = step(rest) else {
+            at += 1;
+            continue;
+        };
+        // `x../` is the end of a name, `x.../` of a sentence.
+        let before = at.checked_sub(1).and_then(|n| lower.get(n));
+        if before.is_some_and(|byte| byte.is_ascii_alphanumeric()) && !is_odd {
+            at += length;
+            continue;
+        }
+        if steps.plain + steps.odd == 0 {
+            steps.first = at;
+        }
+        if is_odd {
+            steps.odd += 1
+        } else {
+            steps.plain += 1
+        }
+        chain = if last_end == at { chain + 1 } else { 1 };
+        steps.chain = steps.chain.max(chain);
+        at += length;
+        last_end = at;
+        if steps.plain + steps.odd >= MAX_STEPS {
+            break;
+        }
+    }
+    steps
+}
+
+/// One step at the beginning: how long it is, and whether it is spelled to evade.
+fn step(rest: &[u8]) -> Option<(usize, bool)> {
+    let mut at = 0;
+    let mut dots = 0;
+    let mut is_odd = false;
+    while dots < 5
+        && let Some((length, is_encoded)) = encoded(rest.get(at..).unwrap_or_default(), DOTS, b'.')
+    {
+        at += length;
+        is_odd |= is_encoded;
+        dots += 1;
+        // `.\0.` and `.;.` between the dots.
+        let filler = rest.get(at..).unwrap_or_default();
+        let is_filled = matches!(filler, [0 | b';', b'.', ..]) && dots == 1;
+        if is_filled {
+            at += 1;
+            is_odd = true;
+        }
+    }
+    let filler = rest.get(at..).unwrap_or_default();
+    let filled = filler.iter().take(3).take_while(|byte| matches!(byte, 0 | b';' | b'%' | b' ')).count();
+    let (length, is_encoded) = encoded(filler.get(filled..).unwrap_or_default(), SLASHES, b'/')?;
+    is_odd |= is_encoded || filled > 0;
+    let slash = rest.get(at + filled..).unwrap_or_default();
+    let doubled = matches!(slash, [b'/', b'/' | b'\\', b'.', ..] | [b'\\', b'/', ..]);
+    let is_one_dot_encoded = dots == 1 && is_odd;
+    match dots {
+        2 => Some((at + filled + length, is_odd && (filled > 0 || is_encoded || at > 2))),
+        3.. => Some((at + filled + length, is_odd || doubled || matches!(slash.get(1), Some(b'.' | b'/' | b'\\')))),
+        _ if is_one_dot_encoded => Some((at + filled + length, true)),
+        _ => None,
+    }
+}
+
+/// Spellings of `.` that are not percent-encoding of ASCII: words, overlong UTF-8 (RFC 3629 §3), and full-width.
+const DOTS: &[&[u8]] = &[
+    b"0x2e",
+    b"%2e",
+    b"%252e",
+    b"%c0%ae",
+    b"%c0%2e",
+    b"\xc0\xae",
+    b"\xe0\x80\xae",
+    b"%e0%80%ae",
+    b"%uff0e",
+    b"%u002e",
+];
+/// The same of `/` and `\`.
+const SLASHES: &[&[u8]] = &[
+    b"0x2f",
+    b"0x5c",
+    b"%2f",
+    b"%5c",
+    b"%252f",
+    b"%255c",
+    b"%c0%af",
+    b"%c1%9c",
+    b"\xc0\xaf",
+    b"\xc1\x9c",
+    b"\xe0\x80\xaf",
+    b"%u2215",
+    b"%u2216",
+];
+
+/// How a character is spelled at the beginning, and whether that is odd.
+fn encoded(rest: &[u8], spellings: &[&[u8]], plain: u8) -> Option<(usize, bool)> {
+    match rest.first()? {
+        byte if *byte == plain || plain == b'/' && *byte == b'\\' => Some((1, false)),
+        b'0' | b'%' | 0xc0..=0xe0 => {
+            spellings.iter().find(|spelling| rest.starts_with(spelling)).map(|spelling| (spelling.len(), true))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a value is nothing but dots and what may stand between folders, in a mixture that no path has.
+fn is_dots(lower: &[u8]) -> bool {
+    let is_kind = |byte: &u8| matches!(byte, b'.' | b';' | b'\\' | b'/');
+    lower.len() >= 5
+        && lower.contains(&b'\\')
+        && lower.contains(&b';')
+        && lower.contains(&b'.')
+        && lower.iter().all(is_kind)
+}

@@ -1,0 +1,191 @@
+//! Addresses that the upstream should not be made to ask (CWE-918), and files from elsewhere that it should not run (CWE-98).
+
+use super::{Detector, Found, Input};
+use crate::inspect::gate::Bytes;
+use crate::inspect::{Class, Part};
+
+mod host;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use host::Reach;
+use parse::Url;
+
+pub(super) const DETECTOR: Detector = Detector { classes: &[Class::Ssrf, Class::Rfi], literals: LITERALS, wakes, run };
+
+/// What a URL has, or the name of a host that is never a public one.
+const LITERALS: &[&str] = &[
+    "://",
+    "http:",
+    "https:",
+    "ftp:",
+    "file:",
+    "jar:",
+    "url:",
+    "netdoc:",
+    "gopher:",
+    "dict:",
+    "ldap:",
+    ":/\\",
+    "169.254.",
+    "metadata.",
+    ".internal",
+    "localhost",
+    "localtest.me",
+    "lvh.me",
+    "nip.io",
+    "sslip.io",
+    "xip.io",
+    "cluster.local",
+    "0x7f",
+    "127.",
+];
+
+fn wakes(_: &Bytes) -> bool {
+    false
+}
+
+fn run(input: &Input<'_>, found: &mut Found) {
+    let value = trim(input.lower);
+    if input.part == Part::Path {
+        in_path(value, found);
+        return;
+    }
+    // Clients say of themselves where they are and come from.
+    let is_own = input.part == Part::Header && !is_foreign(input.trail);
+    if is_own || value.len() > 4096 {
+        return;
+    }
+    if value.iter().filter(|byte| matches!(byte, b' ' | b'\n')).count() > 3 {
+        return in_text(value, found);
+    }
+    let Some(url) = Url::parse(value) else { return };
+    let end = value.len().min(48);
+    if url.is_dangerous() {
+        found.add("url.scheme", 0..end);
+    }
+    if url.is_transfer() {
+        found.add("url.transfer", 0..end);
+    }
+    if url.has_host_as_user() {
+        found.add("url.user", 0..end);
+    }
+    let mut room = [0; 96];
+    let host = url.host(&mut room);
+    let is_returned_to = is_redirect(input.trail);
+    match host::reach(host) {
+        Reach::Metadata => found.add("url.metadata", 0..end),
+        Reach::Spelled => found.add("url.spelled-host", 0..end),
+        Reach::Named if url.scheme.is_some() || url.has_path || is_for_url(input.trail) => {
+            found.add("url.internal-name", 0..end)
+        }
+        Reach::Loopback if !is_returned_to && (url.scheme.is_some() || is_for_url(input.trail)) => {
+            found.add("url.loopback", 0..end)
+        }
+        Reach::Private if !is_returned_to && url.scheme.is_some() => found.add("url.private", 0..end),
+        Reach::Address if url.scheme.is_some() => {
+            found.add("url.address", 0..end);
+            if url.is_script() {
+                found.add("url.script", 0..end);
+            }
+        }
+        Reach::Named | Reach::Loopback | Reach::Private | Reach::Address | Reach::Public => {}
+    }
+    if url.scheme.is_some() && url.rest.len() > 3 && url.rest.ends_with(b"?") {
+        found.add("url.cut", 0..end);
+    }
+}
+
+/// A URL within the path of a request: an upstream that fetches what it is named.
+fn in_path(value: &[u8], found: &mut Found) {
+    let at = value.windows(3).position(|part| part == b"://");
+    if let Some(at) = at
+        && value.get(..at).is_some_and(|before| {
+            [&b"/http"[..], b"/https", b"/ftp", b"/file", b"/gopher", b"/dict"]
+                .iter()
+                .any(|scheme| before.ends_with(scheme))
+        })
+    {
+        found.add("url.in-path", at.saturating_sub(6)..at + 3);
+    }
+}
+
+/// The addresses of metadata in prose, or as part of something longer.
+fn in_text(value: &[u8], found: &mut Found) {
+    const METADATA: &[&[u8]] =
+        &[b"169.254.169.254/", b"metadata.google.internal/", b"100.100.100.200/latest", b"[fd00:ec2::254]"];
+    for at in value.windows(2).enumerate().filter(|(_, pair)| *pair == b"//").map(|(at, _)| at + 2).take(16) {
+        let rest = value.get(at..).unwrap_or_default();
+        if METADATA.iter().any(|known| rest.starts_with(known)) {
+            found.add("url.metadata-in-text", at..at + 16);
+        }
+        let Some(url) = Url::parse(value) else { continue };
+        let mut room = [0; 96];
+        if url.has_host_as_user() && !matches!(host::reach(url.host(&mut room)), Reach::Public) {
+            found.add("url.user", 0..value.len().min(48));
+        }
+    }
+}
+
+/// Whether a header names what somebody else should be asked for.
+fn is_foreign(name: &[u8]) -> bool {
+    !matches!(
+        name,
+        b"host"
+            | b"origin"
+            | b"referer"
+            | b"forwarded"
+            | b"via"
+            | b"x-real-ip"
+            | b"user-agent"
+            | b"from"
+            | b"traceparent"
+            | b"baggage"
+            | b"link"
+    ) && !name.starts_with(b"x-forwarded")
+}
+
+/// Whether a parameter names where a browser is sent back to: on the user's own machine for native applications (RFC 8252 section 7.3).
+fn is_redirect(trail: &[u8]) -> bool {
+    contains(trail, b"redirect")
+        || contains(trail, b"return")
+        || contains(trail, b"logout_uri")
+        || contains(trail, b"origin")
+}
+
+/// Whether a parameter's name says that it is a URL or host.
+fn is_for_url(trail: &[u8]) -> bool {
+    let last = trail.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+    [
+        &b"url"[..],
+        b"uri",
+        b"host",
+        b"callback",
+        b"webhook",
+        b"target",
+        b"dest",
+        b"src",
+        b"fetch",
+        b"proxy",
+        b"feed",
+        b"link",
+        b"ssrf",
+        b"site",
+        b"domain",
+        b"endpoint",
+    ]
+    .iter()
+    .any(|known| contains(last, known))
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part))
+}
+
+fn trim(value: &[u8]) -> &[u8] {
+    let is_edge = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b'<' | b'>');
+    let start = value.iter().position(|byte| !is_edge(byte)).unwrap_or(value.len());
+    let end = value.iter().rposition(|byte| !is_edge(byte)).map_or(start, |last| last + 1);
+    value.get(start..end).unwrap_or_default()
+}
