@@ -6,20 +6,24 @@ use std::ops::Range;
 use super::{Class, Part};
 use crate::inspect::gate::Bytes;
 
+mod base64;
+mod call;
 mod html;
 mod java;
 mod ldap;
 mod line;
+mod node;
 mod nosql;
 mod path;
 mod php;
 mod shell;
 mod sql;
 mod template;
+mod upload;
 mod url;
 
 /// All of them, in the order in which they look.
-pub(super) const DETECTORS: [&Detector; 11] = [
+pub(super) const DETECTORS: [&Detector; 12] = [
     &sql::DETECTOR,
     &html::DETECTOR,
     &shell::DETECTOR,
@@ -28,6 +32,7 @@ pub(super) const DETECTORS: [&Detector; 11] = [
     &template::DETECTOR,
     &java::DETECTOR,
     &php::DETECTOR,
+    &node::DETECTOR,
     &nosql::DETECTOR,
     &ldap::DETECTOR,
     &line::DETECTOR,
