@@ -15,16 +15,24 @@ pub(super) enum Charset {
     Utf16Be,
     Utf32Le,
     Utf32Be,
-    /// ISO 8859-1, and windows-1252, which differs in no character that has a meaning to anybody.
+    /// ISO 8859-1, read for all charsets of one byte a character that have ASCII in their first half: only there are signs that mean anything.
     Latin1,
 }
 
 impl Charset {
     /// The charset of this name.
     pub(super) fn named(label: &[u8]) -> Option<Self> {
+        let parts: [&[u8]; 4] = [b"iso-8859-", b"iso8859-", b"windows-125", b"cp125"];
+        let is_part = |part: &&[u8]| {
+            let (start, number) = label.split_at_checked(part.len()).unwrap_or_default();
+            start.eq_ignore_ascii_case(part) && matches!(number, [b'0'..=b'9'] | [b'1', b'0'..=b'6'])
+        };
+        if parts.iter().any(is_part) {
+            return Some(Self::Latin1);
+        }
         let names: [(&[&str], Self); 5] = [
             (&["utf-8", "utf8"], Self::Utf8),
-            (&["us-ascii", "ascii", "iso-8859-1", "iso8859-1", "latin1", "windows-1252", "cp1252"], Self::Latin1),
+            (&["us-ascii", "ascii", "latin1"], Self::Latin1),
             (&["utf-16"], Self::Utf16),
             (&["utf-16le"], Self::Utf16Le),
             (&["utf-16be"], Self::Utf16Be),
@@ -109,7 +117,7 @@ mod tests {
             (b"a", None, Ok("a")),
             (b"a", Some("UTF-8"), Ok("a")),
             (b"\xff", Some("utf-8"), Err(FaultKind::BadText)),
-            (b"\xe9", Some("latin1"), Ok("\u{e9}")),
+            (b"\xe9", Some("ISO-8859-15"), Ok("\u{e9}")),
             (b"\xff\xfea\0", None, Ok("a")),
             (b"\xfe\xff\0a", None, Ok("a")),
             (b"a\0", Some("utf-16le"), Ok("a")),
@@ -126,7 +134,9 @@ mod tests {
             let decoded = decode(text, declared).map(|text| String::from_utf8(text.into_owned()).expect("UTF-8"));
             assert_eq!(decoded.as_deref().map_err(|kind| *kind), want, "{text:?} {declared:?}");
         }
-        for unknown in ["utf-7", "UTF-80", "garbage", "ibm037", "shift_jis", "utf-16le'", ""] {
+        for unknown in
+            ["utf-7", "UTF-80", "garbage", "ibm037", "shift_jis", "utf-16le'", "iso-8859-", "windows-12522", ""]
+        {
             assert_eq!(Charset::named(unknown.as_bytes()), None, "{unknown}");
         }
     }

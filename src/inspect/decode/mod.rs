@@ -24,6 +24,8 @@ mod media;
 mod multipart;
 mod path;
 mod protobuf;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod xml;
 

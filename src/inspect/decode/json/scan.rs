@@ -143,7 +143,8 @@ impl<'t> Scan<'t> {
             let _ = self.take(b'+') || self.take(b'-');
             self.some_digits()?;
         }
-        if self.at - start > limit { Err(FaultKind::TooLong) } else { Ok(()) }
+        // The first one stands before the start.
+        if self.at - start >= limit { Err(FaultKind::TooLong) } else { Ok(()) }
     }
 
     fn some_digits(&mut self) -> Result<(), FaultKind> {

@@ -1,0 +1,98 @@
+//! Queries, cookies, header fields.
+
+use super::*;
+
+#[test]
+fn queries_give_names_and_values() {
+    for (query, want) in [
+        ("", &[][..]),
+        ("q=1", &["query.q (name)=q", "query.q=1"]),
+        ("a+b=c%20d%2Be", &["query.a b (name)=a b", "query.a b=c d+e"]),
+        ("u[$ne]=x", &["query.u[$ne] (name)=u[$ne]", "query.u[$ne]=x"]),
+        ("<script>", &["query.<script> (name)=<script>", "query.<script>="]),
+        ("a=1&&a=2=3", &["query.a (name)=a", "query.a=1", "query.a=2=3"]),
+        ("q=100%&r=%zz", &["query.q (name)=q", "query.q=100%", "query.r (name)=r", "query.r=%zz"]),
+        ("f={\"a\":[\"x\"]}", &["query.f (name)=f", "query.f.(json).a (name)=a", "query.f.(json).a[0]=x"]),
+        (
+            "f=JyBvciAxPTEgLS0gLQ==",
+            &["query.f (name)=f", "query.f.(base64)=' or 1=1 -- -", "query.f=JyBvciAxPTEgLS0gLQ=="],
+        ),
+        ("query={user(id:\"x'\"){n}}", &["query.query (name)=query", "query.query.(graphql).id=x'"]),
+    ] {
+        assert_values(&head_values(Some(query), &[]), want, query);
+    }
+    assert_eq!(head_values(Some("a=%00"), &[]), Err(FaultKind::BadText));
+    assert_eq!(head_values(Some("a%00=1"), &[]), Err(FaultKind::BadText));
+    assert_eq!(head_values(Some(&"a&".repeat(1_001)), &[]), Err(FaultKind::TooMany));
+}
+
+#[test]
+fn cookies_are_given_one_by_one() {
+    let found = head_values(None, &[("cookie", "a=1; b=\"x y\";c"), ("cookie", "d={\"k\":\"v\"}")]);
+    let want = [
+        "cookie.a (name)=a",
+        "cookie.a=1",
+        "cookie.b (name)=b",
+        "cookie.b=x y",
+        "cookie.c (name)=c",
+        "cookie.c=",
+        "cookie.d (name)=d",
+        "cookie.d.(json).k (name)=k",
+        "cookie.d.(json).k=v",
+    ];
+    assert_values(&found, &want, "cookies");
+    let large = format!("a={}", "x".repeat(9_000));
+    assert_eq!(head_values(None, &[("cookie", &large), ("cookie", &large)]), Err(FaultKind::TooLong));
+}
+
+#[test]
+fn fields_with_a_grammar_are_passed_over_unless_they_break_it() {
+    for (name, value, is_given) in [
+        ("user-agent", "x", true),
+        ("x-anything", "x", true),
+        ("accept", "text/html, */*;q=0.8", false),
+        ("accept", "${jndi:ldap://x}", true),
+        ("if-none-match", "W/\"abc--123\"", false),
+        ("authorization", "Bearer abc.def", false),
+        ("authorization", "Basic dXNlcjpwYXNz", false),
+        ("authorization", "Bearer ${jndi:ldap://x}", true),
+        ("content-type", "application/json", false),
+        ("sec-ch-ua", "\"Not A(Brand\";v=\"99\"", false),
+        ("referer", "https://x/", true),
+    ] {
+        let found = head_values(None, &[(name, value)]).expect("read");
+        assert_eq!(!found.is_empty(), is_given, "{name}: {value} {found:?}");
+    }
+}
+
+#[test]
+fn a_token_tells_what_its_head_says() {
+    // {"alg":"none","typ":"JWT"}
+    let token = "Bearer eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiJhZG1pbiJ9.";
+    let want = [
+        "header.authorization.(jwt).alg (name)=alg",
+        "header.authorization.(jwt).alg=none",
+        "header.authorization.(jwt).typ (name)=typ",
+        "header.authorization.(jwt).typ=JWT",
+    ];
+    assert_values(&head_values(None, &[("authorization", token)]), &want, token);
+}
+
+#[test]
+fn framing_of_two_meanings_is_a_fault() {
+    for fields in [
+        &[("content-length", "3"), ("transfer-encoding", "chunked")][..],
+        &[("transfer-encoding", "xchunked")],
+        &[("transfer-encoding", "chunked"), ("transfer-encoding", "identity")],
+        &[("content-length", "3"), ("content-length", "3")],
+        &[("content-length", "+3")],
+        &[("content-length", "")],
+        &[("content-type", "text/plain"), ("content-type", "text/plain")],
+        &[("content-type", "plain")],
+    ] {
+        assert_eq!(head_values(None, fields), Err(FaultKind::BadHead), "{fields:?}");
+    }
+    assert_eq!(head_values(None, &[("content-type", "text/plain; charset=utf-7")]), Err(FaultKind::UnknownCharset));
+    assert_eq!(head_values(None, &[("content-length", "3")]), Ok(vec![]));
+    assert_eq!(head_values(None, &[("transfer-encoding", "chunked")]), Ok(vec![]));
+}
