@@ -154,7 +154,7 @@ impl<'a> Lexer<'a> {
                 len += 1 + sign + exponent;
             }
         }
-        let tail = rest.iter().skip(len).take(MAX_NAME).take_while(|byte| is_name(**byte)).count();
+        let tail = name_len(rest.get(len..).unwrap_or_default());
         let word = rest.get(len..len + tail).unwrap_or_default();
         // `1st` and `001d0f` are names; `1or` is a number and a keyword, since no name may begin so where it matters.
         // Oracle has `1d` and `1f`.
@@ -164,7 +164,7 @@ impl<'a> Lexer<'a> {
             return Kind::Number;
         }
         if tail > 0 {
-            self.at += len + rest.iter().skip(len).take_while(|byte| is_name(**byte)).count();
+            self.at += len + tail;
             return Kind::Name;
         }
         self.at += len;
@@ -173,9 +173,11 @@ impl<'a> Lexer<'a> {
 
     fn name(&mut self) -> Kind {
         let rest = self.rest();
-        let len = rest.iter().take_while(|byte| is_name(**byte)).count();
+        let len = name_len(rest).max(1);
         let name = rest.get(..len).unwrap_or_default();
-        if let (b"x" | b"b" | b"n" | b"e" | b"q" | b"nq" | [b'_', ..], Some(quote @ (b'\'' | b'"'))) = (name, rest.get(len)) {
+        if let (b"x" | b"b" | b"n" | b"e" | b"q" | b"nq" | [b'_', ..], Some(quote @ (b'\'' | b'"'))) =
+            (name, rest.get(len))
+        {
             self.at += len + 1;
             return self.text_from(*quote);
         }
@@ -310,6 +312,15 @@ impl Iterator for Lexer<'_> {
             }
         }
     }
+}
+
+/// How long the name is that begins here. A space that is none in ASCII ends it.
+fn name_len(text: &[u8]) -> usize {
+    let len = text.iter().take_while(|byte| is_name(**byte)).count();
+    if text.get(..len).is_some_and(|name| !name.is_ascii()) {
+        return memchr::memmem::find(text.get(..len).unwrap_or_default(), b"\xc2\xa0").unwrap_or(len);
+    }
+    len
 }
 
 /// Whether a byte may be part of a name.

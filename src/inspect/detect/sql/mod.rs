@@ -67,13 +67,19 @@ fn run(input: &Input<'_>, found: &mut Found) {
 
 /// Where the value begins in `name=value`, which is a name as a whole when its `=` was encoded, or a body when nobody said what it is.
 fn behind_name(text: &[u8]) -> usize {
-    let len = text.iter().take(40).take_while(|byte| lex::is_name(**byte) || matches!(byte, b'[' | b']' | b'-' | b'.')).count();
+    let len = text
+        .iter()
+        .take(40)
+        .take_while(|byte| lex::is_name(**byte) || matches!(byte, b'[' | b']' | b'-' | b'.'))
+        .count();
     if len > 0 && text.get(len) == Some(&b'=') { len + 1 } else { 0 }
 }
 
 /// Where in a path the segment begins that holds the first byte which names of files do not have.
 fn last_segment(path: &[u8]) -> usize {
-    let odd = path.iter().position(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'/' | b'.' | b'_' | b'-' | b'~' | b'%' | b':'));
+    let odd = path.iter().position(|byte| {
+        !byte.is_ascii_alphanumeric() && !matches!(byte, b'/' | b'.' | b'_' | b'-' | b'~' | b'%' | b':')
+    });
     let head = path.get(..odd.unwrap_or(path.len())).unwrap_or_default();
     memchr::memrchr(b'/', head).map_or(0, |slash| slash + 1)
 }

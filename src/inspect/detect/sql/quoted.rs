@@ -1,10 +1,10 @@
 //! A value read as if a query had opened a quote in front of it: its first quote closes that, and what follows is SQL or it is prose.
 
 use super::lex::{Kind, Lexer, Token};
+use super::scan::Scan;
 use super::shape::{self, Ending, Shape};
 use super::statement;
 use super::words::Word;
-use super::scan::Scan;
 use crate::inspect::detect::Found;
 
 /// How many quotes are tried: the first, and those behind it as long as they may have been escaped.
@@ -36,6 +36,8 @@ struct Around<'a> {
     tokens: &'a [Token],
     /// Whether at most one word stands in front of it.
     is_short: bool,
+    /// Whether nothing does.
+    is_first: bool,
 }
 
 fn break_out(text: &[u8], start: usize, at: usize, quote: u8, tokens: &mut Vec<Token>, found: &mut Found) {
@@ -59,7 +61,7 @@ fn break_out(text: &[u8], start: usize, at: usize, quote: u8, tokens: &mut Vec<T
     let closed = tokens.iter().take_while(|token| token.kind == Kind::Close).count();
     let tail = tokens.get(closed..).unwrap_or_default();
     let prefix = text.get(start..at).unwrap_or_default();
-    let around = Around { text, tokens: tail, is_short: is_short(prefix) };
+    let around = Around { text, tokens: tail, is_short: is_short(prefix), is_first: prefix.is_empty() };
     if let Some(rule) = around.judge(quote, closed) {
         found.add(rule, at..text.len());
     }
@@ -108,7 +110,9 @@ fn continues(kind: Kind) -> bool {
 
 /// Whether this is at most a word or two, and not a text in which quotes have their place.
 fn is_short(text: &[u8]) -> bool {
-    text.len() <= 40 && !text.contains(&b'?') && text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).take(3).count() <= 1
+    text.len() <= 40
+        && !text.contains(&b'?')
+        && text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).take(3).count() <= 1
 }
 
 impl Around<'_> {
@@ -146,11 +150,14 @@ impl Around<'_> {
     }
 
     fn stacked(&self, at: usize) -> Option<&'static str> {
-        if statement::begins(self.text, self.tokens, at + 1) {
+        let is_verb =
+            matches!(self.tokens.get(at + 1).map(|token| token.kind), Some(Kind::Word(Word::Verb | Word::Select)));
+        if statement::begins(self.text, self.tokens, at + 1) || is_verb && self.is_short {
             return Some("sqli.quote-statement");
         }
         let next = self.tokens.get(at + 1).map(|token| token.kind);
-        let hides = next == Some(Kind::Comment) || next.is_none() && self.tokens.get(at).is_some_and(|token| token.after_comment);
+        let hides = next == Some(Kind::Comment)
+            || next.is_none() && self.tokens.get(at).is_some_and(|token| token.after_comment);
         (hides && self.is_short).then_some("sqli.quote-comment")
     }
 
@@ -170,6 +177,9 @@ impl Around<'_> {
         if is_broken {
             return None;
         }
+        if shape.logic > 0 && shape.calls > 0 && matches!(shape.ending, Ending::Stacked(_)) {
+            return Some("sqli.quote-logic");
+        }
         if shape.ending == Ending::Comment && (shape.operands > 0 || self.is_short) {
             return Some("sqli.quote-hidden-tail");
         }
@@ -180,11 +190,15 @@ impl Around<'_> {
             return None;
         }
         let knows = shape.names == 0;
+        if self.names_word(shape, quote) {
+            return None;
+        }
         if shape.logic > 0 {
             return if shape.compare > 0 || knows || shape.rare > 0 { Some("sqli.quote-logic") } else { None };
         }
         if shape.clauses > 0 {
-            let is_ordering = matches!(first, Kind::Word(Word::Ordering)) || self.slice(0) == b"having" || self.slice(0) == b"limit";
+            let is_ordering =
+                matches!(first, Kind::Word(Word::Ordering)) || self.slice(0) == b"having" || self.slice(0) == b"limit";
             return (is_ordering && (knows || self.is_short)).then_some("sqli.quote-clause");
         }
         if shape.rare > 0 || shape.compare > 0 && knows && self.is_short {
@@ -200,7 +214,8 @@ impl Around<'_> {
         let is_same = inner.first() == Some(&quote);
         let joins = shape.logic + shape.compare + shape.math + shape.rare;
         let behind = inner.get(1..).unwrap_or_default();
-        let is_plain = self.is_short && is_short(behind) && !self.names_word(last, behind);
+        let is_plain =
+            self.is_short && is_short(behind) && (!self.names_word(shape, quote) || behind.is_empty() && self.is_first);
         if joins == 0 || shape.commas > 0 && shape.logic == 0 {
             return None;
         }
@@ -211,12 +226,12 @@ impl Around<'_> {
     }
 
     /// Whether it is a word in quotes, in the midst of others: `"LIKE" stamp`, `select 'and'`.
-    fn names_word(&self, last: &Token, behind: &[u8]) -> bool {
-        let [first, second] = self.tokens else { return false };
-        let is_word = matches!(first.kind, Kind::Word(Word::Logic | Word::Compare | Word::Math));
-        let is_tight = second.start == first.end && second.start == last.start;
-        let before = first.start.checked_sub(2).and_then(|at| self.text.get(at)).copied();
-        let is_apart = before.is_none_or(|byte| !byte.is_ascii_alphanumeric());
-        is_word && is_tight && is_apart && !(before.is_none() && behind.is_empty())
+    fn names_word(&self, shape: &Shape, quote: u8) -> bool {
+        let Some(first) = self.tokens.first() else { return false };
+        let is_word = matches!(first.kind, Kind::Word(Word::Logic | Word::Compare | Word::Math | Word::Not));
+        let at = |at: Option<usize>| at.and_then(|at| self.text.get(at)).copied();
+        let is_tight = at(first.start.checked_sub(1)) == Some(quote) && at(Some(first.end)) == Some(quote);
+        let is_apart = at(first.start.checked_sub(2)).is_none_or(|byte| !byte.is_ascii_alphanumeric());
+        is_word && is_tight && is_apart && shape.compare + shape.known_calls <= usize::from(shape.logic == 0)
     }
 }

@@ -74,7 +74,7 @@ impl Scan<'_> {
             return Some("sqli.union-in-statement");
         }
         let is_prose = self.kind(next + 1) == Some(Kind::Name)
-            && matches!(self.kind(next + 2), Some(Kind::Name | Kind::Other))
+            && matches!(self.kind(next + 2), None | Some(Kind::Name | Kind::Other))
             && self.kind(next + 3) != Some(Kind::Word(Word::From));
         Some(if is_prose { "sqli.union-words" } else { "sqli.union" })
     }
@@ -162,6 +162,13 @@ impl Scan<'_> {
                 (is_procedure || is_text).then_some("sqli.reach")
             }
             b"declare" if self.kind(at + 1) == Some(Kind::Variable) && !self.is_statement => Some("sqli.stacked"),
+            b"set"
+                if self.kind(at + 1) == Some(Kind::Variable)
+                    && self.kind(at + 2) == Some(Kind::Compare)
+                    && !self.is_statement =>
+            {
+                Some("sqli.stacked")
+            }
             b"load" if self.slice(at + 1) == b"data" && self.slice(at + 2).ends_with(b"file") => Some("sqli.file"),
             _ if self.kind(at + 1) == Some(Kind::Open) => self.call(at),
             _ => None,
@@ -187,8 +194,15 @@ impl Scan<'_> {
             Function::Delay if in_expression => Some("sqli.delay"),
             Function::Delay => {
                 // It is all there is, or prose goes on behind it.
-                let end = self.tokens.get(at..).unwrap_or_default().iter().take(16).position(|token| token.kind == Kind::Close);
-                let is_all = at == 0 && end.is_none_or(|end| !matches!(self.kind(at + end + 1), Some(Kind::Name | Kind::Word(_))));
+                let end = self
+                    .tokens
+                    .get(at..)
+                    .unwrap_or_default()
+                    .iter()
+                    .take(16)
+                    .position(|token| token.kind == Kind::Close);
+                let is_all = at == 0
+                    && end.is_none_or(|end| !matches!(self.kind(at + end + 1), Some(Kind::Name | Kind::Word(_))));
                 Some(if is_all { "sqli.delay" } else { "sqli.delay-word" })
             }
             Function::Reach => Some("sqli.reach"),
@@ -201,8 +215,26 @@ impl Scan<'_> {
     fn cast(&self, at: usize) -> Option<&'static str> {
         let is_type = matches!(
             self.slice(at + 2),
-            b"int" | b"integer" | b"int4" | b"int8" | b"bigint" | b"numeric" | b"float" | b"bool" | b"boolean" | b"text"
-                | b"varchar" | b"char" | b"bytea" | b"json" | b"jsonb" | b"xml" | b"date" | b"timestamp" | b"interval" | b"regclass"
+            b"int"
+                | b"integer"
+                | b"int4"
+                | b"int8"
+                | b"bigint"
+                | b"numeric"
+                | b"float"
+                | b"bool"
+                | b"boolean"
+                | b"text"
+                | b"varchar"
+                | b"char"
+                | b"bytea"
+                | b"json"
+                | b"jsonb"
+                | b"xml"
+                | b"date"
+                | b"timestamp"
+                | b"interval"
+                | b"regclass"
         );
         (is_type && !self.is_statement).then_some("sqli.cast")
     }
@@ -219,7 +251,10 @@ impl Scan<'_> {
                 && matches!(self.kind(at + 4), Some(Kind::Logic | Kind::Math(b'+')))
                 && is_code(at + 5)
                 || self.kind(at + 3) == Some(Kind::Comma) && self.kind(at + 4) == Some(Kind::Number));
-        is_list.then_some("sqli.char-codes")
+        // `concat(0x27,...)`.
+        let is_hex = matches!(self.slice(at), b"concat" | b"concat_ws" | b"unhex" | b"ascii" | b"ord")
+            && self.slice(at + 2).starts_with(b"0x");
+        (is_list || is_hex && !self.is_statement).then_some("sqli.char-codes")
     }
 
     /// Packages and procedures by name alone: `dbms_pipe.receive_message`, `master..xp_cmdshell`.
@@ -238,13 +273,17 @@ impl Scan<'_> {
         let is_keyword = |kind: Option<Kind>| {
             matches!(
                 kind,
-                Some(Kind::Word(Word::Union | Word::Select | Word::From | Word::Logic | Word::Clause | Word::Ordering | Word::All))
+                Some(Kind::Word(
+                    Word::Union | Word::Select | Word::From | Word::Logic | Word::Clause | Word::Ordering | Word::All
+                ))
             )
         };
         let between = at.checked_sub(1).and_then(|before| Some((self.tokens.get(before)?, self.tokens.get(at)?)));
         let Some((before, token)) = between else { return false };
         let gap = self.text.get(before.end..token.start).unwrap_or_default();
-        (is_keyword(Some(before.kind)) || is_keyword(Some(token.kind))) && gap.starts_with(b"/*") && !gap.ends_with(b" ")
+        (is_keyword(Some(before.kind)) || is_keyword(Some(token.kind)))
+            && gap.starts_with(b"/*")
+            && !gap.ends_with(b" ")
     }
 }
 
@@ -252,8 +291,22 @@ impl Scan<'_> {
 fn is_system(variable: &[u8]) -> bool {
     matches!(
         variable,
-        b"@@version" | b"@@servername" | b"@@hostname" | b"@@datadir" | b"@@basedir" | b"@@tmpdir" | b"@@global"
-            | b"@@session" | b"@@language" | b"@@spid" | b"@@version_compile_os" | b"@@version_comment" | b"@@innodb_version"
-            | b"@@identity" | b"@@secure_file_priv" | b"@@microsoftversion" | b"@@plugin_dir"
+        b"@@version"
+            | b"@@servername"
+            | b"@@hostname"
+            | b"@@datadir"
+            | b"@@basedir"
+            | b"@@tmpdir"
+            | b"@@global"
+            | b"@@session"
+            | b"@@language"
+            | b"@@spid"
+            | b"@@version_compile_os"
+            | b"@@version_comment"
+            | b"@@innodb_version"
+            | b"@@identity"
+            | b"@@secure_file_priv"
+            | b"@@microsoftversion"
+            | b"@@plugin_dir"
     )
 }

@@ -87,6 +87,8 @@ struct Reader<'a> {
     takes_alias: bool,
     wants_operand: bool,
     in_case: bool,
+    /// The `and` of a `between` is due.
+    in_between: bool,
     /// What the shape is to be read on.
     ending: Option<Ending>,
 }
@@ -123,6 +125,7 @@ pub(super) fn read(text: &[u8], tokens: &[Token], wants_operand: bool) -> Shape 
         takes_alias: false,
         wants_operand,
         in_case: false,
+        in_between: false,
         ending: None,
     };
     for at in 0..tokens.len() {
@@ -186,7 +189,9 @@ impl Reader<'_> {
                 self.ending = Some(Ending::OpenText);
             }
             Kind::Word(Word::Clause | Word::Compare | Word::Verb | Word::Math) | Kind::Name if calls => self.call(at),
-            Kind::Word(Word::Clause | Word::Verb) if matches!(self.previous(at), Some(Kind::Dot)) => self.take(Operand::Name),
+            Kind::Word(Word::Clause | Word::Verb) if matches!(self.previous(at), Some(Kind::Dot)) => {
+                self.take(Operand::Name)
+            }
             // `similar to`.
             Kind::Name if self.slice(at) == b"to" && self.slice(at.wrapping_sub(1)) == b"similar" => {}
             Kind::Name => {
@@ -206,13 +211,18 @@ impl Reader<'_> {
             Kind::Word(Word::Case) => self.in_case = true,
             Kind::Word(Word::When) if self.in_case => self.when(),
             Kind::Math(b'*')
-                if matches!(self.previous(at), Some(Kind::Open | Kind::Comma | Kind::Dot | Kind::Word(Word::Select | Word::All))) =>
+                if matches!(
+                    self.previous(at),
+                    Some(Kind::Open | Kind::Comma | Kind::Dot | Kind::Word(Word::Select | Word::All))
+                ) =>
             {
                 self.take(Operand::Computed);
             }
             Kind::Word(Word::Prefix) => self.shape.rare += usize::from(matches!(self.slice(at), b"binary" | b"exists")),
             // A placeholder.
-            Kind::Question if matches!(self.kind(at + 1), Some(Kind::Comment | Kind::Close)) => self.take(Operand::Computed),
+            Kind::Question if matches!(self.kind(at + 1), Some(Kind::Comment | Kind::Close)) => {
+                self.take(Operand::Computed)
+            }
             Kind::Word(Word::Select) => {
                 self.shape.selects += 1;
                 self.takes_alias = true;
@@ -281,13 +291,17 @@ impl Reader<'_> {
     fn operator(&mut self, at: usize) {
         let Some(kind) = self.kind(at) else { return };
         match kind {
+            Kind::Word(Word::Logic) if std::mem::take(&mut self.in_between) => self.wants_operand = true,
             Kind::Logic | Kind::Word(Word::Logic | Word::Xor) => {
                 self.shape.logic += 1;
                 self.shape.rare += usize::from(kind == Kind::Word(Word::Xor));
                 self.wants_operand = true;
                 self.compared = None;
             }
-            Kind::Compare | Kind::Word(Word::Compare) => self.compares(),
+            Kind::Compare | Kind::Word(Word::Compare) => {
+                self.in_between = self.slice(at) == b"between";
+                self.compares();
+            }
             Kind::Word(Word::RareCompare) => {
                 self.shape.rare += 1;
                 self.compares();
@@ -300,6 +314,8 @@ impl Reader<'_> {
             {
                 self.compares();
             }
+            // PostgreSQL matches with it.
+            Kind::Math(b'~') => self.compares(),
             Kind::Math(_) | Kind::Word(Word::Math) => {
                 self.shape.math += 1;
                 self.shape.rare += usize::from(kind == Kind::Word(Word::Math));
@@ -339,13 +355,22 @@ impl Reader<'_> {
                 self.shape.unions += 1;
                 self.clause();
             }
-            Kind::Word(Word::From | Word::Into | Word::Clause | Word::Ordering | Word::By | Word::Procedure) => self.clause(),
+            Kind::Word(Word::From | Word::Into | Word::Clause | Word::Ordering | Word::By | Word::Procedure) => {
+                self.clause()
+            }
             Kind::Word(Word::Trailer) => {}
             Kind::Name | Kind::Text { open: false }
-                if self.takes_alias && matches!(self.previous(at), Some(Kind::Name | Kind::Close | Kind::Text { .. } | Kind::Number | Kind::Variable)) =>
+                if self.takes_alias
+                    && matches!(
+                        self.previous(at),
+                        Some(Kind::Name | Kind::Close | Kind::Text { .. } | Kind::Number | Kind::Variable)
+                    ) =>
             {
                 // One alias, and not a sentence.
                 self.takes_alias = self.shape.commas > 0 || self.shape.clauses > 0;
+            }
+            Kind::Other if self.slice(at) == b"[" && self.slice(at.wrapping_sub(1)) == b"array" => {
+                self.ending = Some(Ending::Whole);
             }
             Kind::Comment => self.ending = Some(Ending::Comment),
             Kind::Semicolon => self.ending = Some(Ending::Stacked(at)),
@@ -357,7 +382,9 @@ impl Reader<'_> {
             | Kind::Open
             | Kind::Question
             | Kind::Other
-            | Kind::Word(Word::When | Word::Constant | Word::Select | Word::All | Word::Case | Word::Prefix | Word::Verb) => {
+            | Kind::Word(
+                Word::When | Word::Constant | Word::Select | Word::All | Word::Case | Word::Prefix | Word::Verb,
+            ) => {
                 self.ending = Some(Ending::Broken(at));
             }
         }

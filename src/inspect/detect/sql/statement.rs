@@ -30,11 +30,18 @@ fn slice<'a>(text: &'a [u8], tokens: &[Token], at: usize) -> &'a [u8] {
 /// Whether the list of a `select` begins here.
 fn selects(tokens: &[Token], at: usize) -> bool {
     let mut at = at;
-    while matches!(kind(tokens, at), Some(Kind::Word(Word::All | Word::Prefix) | Kind::Open | Kind::Math(b'-' | b'+'))) {
+    while matches!(kind(tokens, at), Some(Kind::Word(Word::All | Word::Prefix) | Kind::Open | Kind::Math(b'-' | b'+')))
+    {
         at += 1;
     }
     match kind(tokens, at) {
-        Some(Kind::Number | Kind::Text { .. } | Kind::Variable | Kind::Math(b'*') | Kind::Word(Word::Constant | Word::Case)) => true,
+        Some(
+            Kind::Number
+            | Kind::Text { .. }
+            | Kind::Variable
+            | Kind::Math(b'*')
+            | Kind::Word(Word::Constant | Word::Case),
+        ) => true,
         Some(Kind::Name | Kind::Word(_)) => matches!(
             kind(tokens, at + 1),
             Some(Kind::Open | Kind::Comma | Kind::Dot | Kind::Word(Word::From | Word::Into) | Kind::Semicolon)
@@ -47,22 +54,46 @@ fn selects(tokens: &[Token], at: usize) -> bool {
 fn verb(text: &[u8], tokens: &[Token], at: usize) -> bool {
     let next = slice(text, tokens, at + 1);
     let next_kind = kind(tokens, at + 1);
-    let is_end = |at| matches!(kind(tokens, at), None | Some(Kind::Comment | Kind::Semicolon | Kind::Word(Word::Trailer)));
+    let is_end =
+        |at| matches!(kind(tokens, at), None | Some(Kind::Comment | Kind::Semicolon | Kind::Word(Word::Trailer)));
     match slice(text, tokens, at) {
         b"drop" | b"create" | b"alter" | b"truncate" | b"rename" => {
             let is_object = matches!(
                 next,
-                b"table" | b"database" | b"schema" | b"view" | b"index" | b"user" | b"procedure" | b"function" | b"trigger"
-                    | b"role" | b"login" | b"column" | b"tablespace" | b"sequence" | b"temporary" | b"or" | b"unique" | b"alias"
-                    | b"aggregate" | b"assembly" | b"extension" | b"server" | b"session" | b"system"
+                b"table"
+                    | b"database"
+                    | b"schema"
+                    | b"view"
+                    | b"index"
+                    | b"user"
+                    | b"procedure"
+                    | b"function"
+                    | b"trigger"
+                    | b"role"
+                    | b"login"
+                    | b"column"
+                    | b"tablespace"
+                    | b"sequence"
+                    | b"temporary"
+                    | b"or"
+                    | b"unique"
+                    | b"alias"
+                    | b"aggregate"
+                    | b"assembly"
+                    | b"extension"
+                    | b"server"
+                    | b"session"
+                    | b"system"
             );
             is_object && (kind(tokens, at + 2).is_some() || next != b"or")
-                || next_kind == Some(Kind::Name) && matches!(kind(tokens, at + 2), Some(Kind::Comment | Kind::Semicolon))
+                || next_kind == Some(Kind::Name)
+                    && matches!(kind(tokens, at + 2), Some(Kind::Comment | Kind::Semicolon))
         }
         b"insert" | b"replace" | b"merge" => {
             next == b"into"
                 || next == b"ignore"
-                || next_kind == Some(Kind::Name) && matches!(slice(text, tokens, at + 2), b"(" | b"values" | b"using" | b"set")
+                || next_kind == Some(Kind::Name)
+                    && matches!(slice(text, tokens, at + 2), b"(" | b"values" | b"using" | b"set")
         }
         b"update" => (2..=4).any(|ahead| slice(text, tokens, at + ahead) == b"set"),
         b"delete" => next_kind == Some(Kind::Word(Word::From)),
@@ -73,19 +104,26 @@ fn verb(text: &[u8], tokens: &[Token], at: usize) -> bool {
                 || next == b"immediate"
                 || next_kind == Some(Kind::Name)
                     && (is_end(at + 2)
-                        || matches!(kind(tokens, at + 2), Some(Kind::Dot | Kind::Text { .. } | Kind::Variable | Kind::Number)))
+                        || matches!(
+                            kind(tokens, at + 2),
+                            Some(Kind::Dot | Kind::Text { .. } | Kind::Variable | Kind::Number)
+                        ))
         }
         b"declare" => next_kind == Some(Kind::Variable) || is_type(slice(text, tokens, at + 2)),
         b"shutdown" => is_end(at + 1) || next == b"with" || next == b"immediate" || next == b"abort",
         b"waitfor" => matches!(next, b"delay" | b"time"),
         b"set" => {
-            next_kind == Some(Kind::Variable) || next_kind == Some(Kind::Name) && kind(tokens, at + 2) == Some(Kind::Compare)
+            next_kind == Some(Kind::Variable)
+                || next_kind == Some(Kind::Name) && kind(tokens, at + 2) == Some(Kind::Compare)
         }
-        b"grant" | b"revoke" => next == b"all" || slice(text, tokens, at + 2) == b"on" || slice(text, tokens, at + 2) == b"to",
+        b"grant" | b"revoke" => {
+            next == b"all" || slice(text, tokens, at + 2) == b"on" || slice(text, tokens, at + 2) == b"to"
+        }
         b"call" => next_kind == Some(Kind::Name) && matches!(kind(tokens, at + 2), Some(Kind::Open | Kind::Dot)),
         b"handler" => matches!(slice(text, tokens, at + 2), b"open" | b"read" | b"close"),
         b"copy" => {
-            next_kind == Some(Kind::Open) || matches!(slice(text, tokens, at + 2), b"from" | b"to") && kind(tokens, at + 3).is_some()
+            next_kind == Some(Kind::Open)
+                || matches!(slice(text, tokens, at + 2), b"from" | b"to") && kind(tokens, at + 3).is_some()
         }
         b"load" => matches!(next, b"data" | b"xml"),
         b"backup" | b"restore" => matches!(next, b"database" | b"log"),
@@ -94,7 +132,10 @@ fn verb(text: &[u8], tokens: &[Token], at: usize) -> bool {
         b"dbcc" | b"pragma" => next_kind == Some(Kind::Name),
         b"attach" | b"detach" => next == b"database",
         b"reconfigure" | b"vacuum" => is_end(at + 1) || next == b"with" || next == b"into",
-        b"do" => matches!(shape::called(text, tokens, at + 1), Some(Function::Delay | Function::Reach)) || next.starts_with(b"$$"),
+        b"do" => {
+            matches!(shape::called(text, tokens, at + 1), Some(Function::Delay | Function::Reach))
+                || next.starts_with(b"$$")
+        }
         b"use" | b"goto" => matches!(next_kind, Some(Kind::Name)) && is_end(at + 2) && kind(tokens, at + 2).is_some(),
         b"if" | b"while" => sets_condition(text, tokens, at + 1),
         b"begin" => verb_or_select(text, tokens, at + 1) || next == b"transaction",
@@ -119,6 +160,16 @@ fn sets_condition(text: &[u8], tokens: &[Token], at: usize) -> bool {
 fn is_type(name: &[u8]) -> bool {
     matches!(
         name,
-        b"int" | b"integer" | b"varchar" | b"varchar2" | b"nvarchar" | b"char" | b"text" | b"sysname" | b"cursor" | b"bit" | b"number"
+        b"int"
+            | b"integer"
+            | b"varchar"
+            | b"varchar2"
+            | b"nvarchar"
+            | b"char"
+            | b"text"
+            | b"sysname"
+            | b"cursor"
+            | b"bit"
+            | b"number"
     )
 }

@@ -15,7 +15,13 @@ pub(super) fn judge(text: &[u8], tokens: &[Token], found: &mut Found) -> bool {
     if let Some(rule) = fragment(text, tokens) {
         found.add(rule, range.clone());
     }
-    if matches!(first.kind, Kind::Word(Word::Select | Word::Verb)) || text.get(first.start..first.end) == Some(b"with") {
+    let calls = tokens.get(1).is_some_and(|token| token.kind == Kind::Open);
+    if text.get(first.start..first.end) == Some(b"with") && has_query(tokens) {
+        // `with t as (select ...) select ...`.
+        found.add("sqli.statement", range);
+        return true;
+    }
+    if matches!(first.kind, Kind::Word(Word::Select | Word::Verb)) && !(calls && first.kind == Kind::Word(Word::Verb)) {
         let shape = shape::read(text, tokens, true);
         return statement(text, tokens, &shape, range, found);
     }
@@ -25,6 +31,13 @@ pub(super) fn judge(text: &[u8], tokens: &[Token], found: &mut Found) -> bool {
         found.add(rule, range);
     }
     false
+}
+
+/// Whether a name is given to a query, and a query follows.
+fn has_query(tokens: &[Token]) -> bool {
+    let selects = |token: &Token| token.kind == Kind::Word(Word::Select);
+    let names = tokens.iter().take(8).any(|token| token.kind == Kind::Word(Word::As));
+    names && tokens.windows(2).any(|two| matches!(two, [close, select] if close.kind == Kind::Close && selects(select)))
 }
 
 /// How a value begins.
@@ -81,7 +94,8 @@ fn statement(text: &[u8], tokens: &[Token], shape: &Shape, range: Range<usize>, 
     }
     let is_select = tokens.first().is_some_and(|token| token.kind == Kind::Word(Word::Select));
     // A sentence has neither a list, nor a call, nor a comparison.
-    let is_sql = shape.commas + shape.calls + shape.compare + shape.variables + shape.math > 0 || shape.operands > shape.names;
+    let is_sql =
+        shape.commas + shape.calls + shape.compare + shape.variables + shape.math > 0 || shape.operands > shape.names;
     match shape.ending {
         Ending::Broken(_) | Ending::OpenText if is_select => false,
         Ending::Dangling | Ending::Comment if is_select && is_sql => {
@@ -95,7 +109,17 @@ fn statement(text: &[u8], tokens: &[Token], shape: &Shape, range: Range<usize>, 
             }
             is_sql
         }
-        Ending::Whole | Ending::Stacked(_) | Ending::Dangling | Ending::Comment | Ending::Broken(_) | Ending::OpenText => false,
+        Ending::Whole
+        | Ending::Stacked(_)
+        | Ending::Dangling
+        | Ending::Comment
+        | Ending::Broken(_)
+        | Ending::OpenText => {
+            if statement::begins(text, tokens, 0) {
+                found.add("sqli.statement", range);
+            }
+            false
+        }
     }
 }
 
@@ -112,13 +136,19 @@ fn expression(text: &[u8], tokens: &[Token], begins: Begins, shape: &Shape) -> O
     if shape.logic > 0 && shape.compare > 0 && (is_numeric || shape.constant_compare > 0) {
         return Some("sqli.numeric-logic");
     }
+    if shape.constant_compare > 0 && shape.known_calls > 0 || repeats(text, tokens) {
+        return Some("sqli.numeric-logic");
+    }
     if shape.logic > 0 && is_numeric && shape.known_calls + shape.rare + shape.selects + shape.variables > 0 {
         return Some("sqli.numeric-logic");
     }
     if shape.cases > 0 && shape.operands > shape.names {
         return Some("sqli.case");
     }
-    if is_numeric && joins && (shape.rare + shape.selects > 0 || shape.math + shape.compare > 0 && shape.known_calls > 0) {
+    if is_numeric
+        && joins
+        && (shape.rare + shape.selects > 0 || shape.math + shape.compare > 0 && shape.known_calls > 0)
+    {
         return Some("sqli.numeric-operator");
     }
     if shape.clauses > 0 && clauses(text, tokens, begins, shape) {
@@ -155,16 +185,46 @@ fn clauses(text: &[u8], tokens: &[Token], begins: Begins, shape: &Shape) -> bool
     let has = || (0..tokens.len().min(64)).any(|at| text_at(text, tokens, at) == b"having");
     let first = tokens.first().map(|token| token.kind);
     // `) as x from`, `1) from users where name=`: closes what it did not open.
-    let closes = shape.closed > 0 && shape.ending == Ending::Dangling && matches!(first, Some(Kind::Close | Kind::Number));
+    let closes =
+        shape.closed > 0 && shape.ending == Ending::Dangling && matches!(first, Some(Kind::Close | Kind::Number));
     // ``from `a`.`b` limit``.
     let is_cut = first == Some(Kind::Word(Word::From))
         && shape.ending == Ending::Dangling
         && matches!(text_at(text, tokens, 1).first(), Some(b'`' | b'['));
-    is_numeric && orders(text, tokens)
+    // `from users where name='x'`, `1 as "x" from t`.
+    let is_tail = matches!(tokens, [from, _, clause, ..] if from.kind == Kind::Word(Word::From) && clause.kind == Kind::Word(Word::Clause))
+        && shape.compare > 0
+        && shape.operands > shape.names;
+    let is_head = matches!(tokens, [value, naming, name, from, ..]
+        if value.kind == Kind::Number
+            && naming.kind == Kind::Word(Word::As)
+            && matches!(name.kind, Kind::Text { .. })
+            && from.kind == Kind::Word(Word::From));
+    is_numeric && orders(text, tokens, begins)
+        || is_tail
+        || is_head
         || begins == Begins::Constant && unites()
-        || has() && shape.logic + shape.compare > 0
+        || has() && shape.logic + shape.compare > 0 && shape.operands > shape.names
         || closes
         || is_cut
+}
+
+/// `-1 or 1`, `7 and 7`: nobody counts so.
+fn repeats(text: &[u8], tokens: &[Token]) -> bool {
+    let is_number = |token: &Token| token.kind == Kind::Number;
+    let is_logic = |token: &Token| matches!(token.kind, Kind::Logic | Kind::Word(Word::Logic));
+    match tokens {
+        [sign, left, logic, right] => {
+            sign.kind == Kind::Math(b'-') && is_number(left) && is_logic(logic) && is_number(right)
+        }
+        [left, logic, right] => {
+            is_number(left)
+                && is_logic(logic)
+                && is_number(right)
+                && text.get(left.start..left.end) == text.get(right.start..right.end)
+        }
+        _ => false,
+    }
 }
 
 /// `1=1`, `'a'<>'b`, and nothing else.
@@ -212,13 +272,14 @@ fn fragment(text: &[u8], tokens: &[Token]) -> Option<&'static str> {
 }
 
 /// `order by 3`, `group by x having 1=1`, `having 1=1`.
-fn orders(text: &[u8], tokens: &[Token]) -> bool {
+fn orders(text: &[u8], tokens: &[Token], begins: Begins) -> bool {
     tokens.windows(3).take(64).any(|three| match three {
         [first, second, third] => match (first.kind, second.kind) {
             (Kind::Word(Word::Ordering), Kind::Word(Word::By)) => {
-                matches!(third.kind, Kind::Number | Kind::Open | Kind::Name | Kind::Word(_))
+                matches!(third.kind, Kind::Number | Kind::Open)
+                    || begins == Begins::Constant && matches!(third.kind, Kind::Name | Kind::Word(_))
             }
-            (Kind::Word(Word::Clause), Kind::Number | Kind::Text { .. } | Kind::Name) => {
+            (Kind::Word(Word::Clause), Kind::Number | Kind::Text { .. }) => {
                 text.get(first.start..first.end) == Some(b"having")
             }
             _ => false,
