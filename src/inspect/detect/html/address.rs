@@ -106,7 +106,8 @@ fn whole(text: &[u8], start: usize, found: &mut Found) {
 fn is_run(rest: &[u8], is_opened: bool) -> bool {
     let first = at(rest, 0);
     if first == b' ' || !is_opened {
-        return rest.iter().any(|byte| matches!(byte, b'(' | b'`')) && rest.iter().take(40).any(|byte| matches!(byte, b'(' | b'`' | b'='));
+        let rest = reach(rest, 0, 40);
+        return rest.windows(2).any(|pair| matches!(pair, [before, b'(' | b'`'] if is_word(*before) || *before == b')'));
     }
     first != 0 && (is_code(rest) || matches!(first, b'/' | b'%' | b'\\' | b'&') || is_word(first))
 }

@@ -81,7 +81,8 @@ fn index(text: &[u8], open: usize, is_root: bool, needs_name: bool) -> Option<us
     let is_met = if is_root {
         is_needed || !needs_name && pieces > 1 && is_joined
     } else {
-        name == b"constructor" || pieces > 1 && is_joined && is_needed
+        let is_called = matches!(inner.get(n), Some(b'(' | b'`'));
+        name == b"constructor" || is_called && (names::is_sink(name) || name == b"globaleval") || pieces > 1 && is_joined && is_needed
     };
     (pieces > 0 && is_met).then_some(open + 1 + n)
 }

@@ -28,6 +28,20 @@ pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
     }
 }
 
+/// A `<` and `>` with the eighth bit set, for readers that clear it (US-ASCII), in whatever charset they came here.
+pub(super) fn seven_bits(input: &Input<'_>, found: &mut Found) {
+    let text = input.lower;
+    for open in memchr::memchr_iter(0xbc, text) {
+        let rest = reach(text, open + 1, 12);
+        let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+        let end = rest.iter().position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let closes = at(rest, end) == 0xbe || at(rest, end + 1) == 0xbe;
+        if closes && !matches!(names::element(reach(rest, 0, end)), Element::Plain) {
+            return found.add("xss.seven-bits", open..open + 12);
+        }
+    }
+}
+
 /// What was seen so far of a value.
 struct Context {
     /// No `<` stood before.
@@ -103,7 +117,9 @@ fn tag(text: &[u8], open: usize, context: &mut Context, found: &mut Found) -> us
     }
     let is_end = at(text, start) == b'/';
     start += usize::from(is_end);
-    if !at(text, start).is_ascii_alphabetic() {
+    // `<// x=` is a comment today; browsers of old read attributes.
+    let is_odd = is_end && at(text, start) == b'/';
+    if !at(text, start).is_ascii_alphabetic() && !is_odd {
         return 1;
     }
     let (name, mut n) = Name::read(text, start, ends_element);
