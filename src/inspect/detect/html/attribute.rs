@@ -64,13 +64,17 @@ fn back(text: &[u8], end: usize, name: &mut [u8; NAME]) -> (usize, usize) {
 /// What a handler of this name, with this before and after it, is evidence of.
 fn judge(text: &[u8], start: usize, name: &[u8], value: &[u8]) -> Option<&'static str> {
     let before = at(text, start.wrapping_sub(1));
-    let is_apart =
-        start == 0 || is_space(before) || before < b' ' || before >= 0x80 || matches!(before, b'"' | b'\'' | b'`' | b'/' | b'>' | b';' | b'+');
+    let is_apart = start == 0
+        || is_space(before)
+        || before < b' '
+        || before >= 0x80
+        || matches!(before, b'"' | b'\'' | b'`' | b'/' | b'>' | b';' | b'+');
     if !is_apart {
         return None;
     }
     // What leaves an attribute stands before, with nothing but space and slashes between.
-    let outer = text.get(..start).unwrap_or_default().iter().rev().take(16).find(|byte| !is_space(**byte) && **byte != b'/');
+    let outer =
+        text.get(..start).unwrap_or_default().iter().rev().take(16).find(|byte| !is_space(**byte) && **byte != b'/');
     let leaves = matches!(outer, Some(b'"' | b'\'' | b'`' | b'>'));
     let first = at(value, 0);
     let runs = value.iter().any(|byte| matches!(byte, b'(' | b'`'))

@@ -209,7 +209,14 @@ fn attribute(text: &[u8], start: usize, tag: &Name, seen: &mut Attributes, found
 }
 
 /// Judges one attribute.
-fn look(tag: &Name, name: &Name, value: &[u8], range: std::ops::Range<usize>, seen: &mut Attributes, found: &mut Found) {
+fn look(
+    tag: &Name,
+    name: &Name,
+    value: &[u8],
+    range: std::ops::Range<usize>,
+    seen: &mut Attributes,
+    found: &mut Found,
+) {
     seen.valued += 1;
     let local = name.local();
     if names::is_handler(local) || names::is_handler(name.as_bytes()) {
@@ -228,10 +235,13 @@ fn look(tag: &Name, name: &Name, value: &[u8], range: std::ops::Range<usize>, se
                 found.add("xss.style", range.clone());
             }
         }
-        b"src" | b"href" | b"data" | b"code" | b"codebase" | b"classid" | b"action" | b"implementation" => seen.has_source = true,
+        b"src" | b"href" | b"data" | b"code" | b"codebase" | b"classid" | b"action" | b"implementation" => {
+            seen.has_source = true
+        }
         b"http-equiv" => {
             let value = value.trim_ascii();
-            seen.has_order |= !matches!(value, b"content-type" | b"x-ua-compatible" | b"content-language" | b"default-style");
+            seen.has_order |=
+                !matches!(value, b"content-type" | b"x-ua-compatible" | b"content-language" | b"default-style");
         }
         b"content" | b"charset" => seen.has_order |= has(value, b"utf-7"),
         _ => {}

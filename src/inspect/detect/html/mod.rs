@@ -16,25 +16,71 @@ mod names;
 mod script;
 mod style;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub(super) const DETECTOR: Detector =
     Detector { classes: &[Class::Xss, Class::Fixation], literals: LITERALS, wakes, run };
 
 /// Names and signs without which there is no script outside of markup.
 const LITERALS: &[&str] = &[
-    "alert", "confirm", "prompt", "eval", "document", "window", "location", "function", "constructor", "fromcharcode",
-    "settimeout", "setinterval", "setimmediate", "execscript", "atob", "import", "globalthis", "msgbox", "fetch",
-    "innerhtml", "outerhtml", "insertadjacenthtml", "localstorage", "xmlhttprequest", "sendbeacon", "reflect", "cookie",
-    "top[", "self[", "this[", "parent[", "frames[", "top/", "self/", "parent/", "frames/", "script:", "data:",
-    " onerror", " onload", " onfocus", " onclick", " onmouse", "expression", "-moz-binding", "behavior", "style", "[]", "livescript:", "mocha:",
+    "alert",
+    "confirm",
+    "prompt",
+    "eval",
+    "document",
+    "window",
+    "location",
+    "function",
+    "constructor",
+    "fromcharcode",
+    "settimeout",
+    "setinterval",
+    "setimmediate",
+    "execscript",
+    "atob",
+    "import",
+    "globalthis",
+    "msgbox",
+    "fetch",
+    "innerhtml",
+    "outerhtml",
+    "insertadjacenthtml",
+    "localstorage",
+    "xmlhttprequest",
+    "sendbeacon",
+    "reflect",
+    "cookie",
+    "top[",
+    "self[",
+    "this[",
+    "parent[",
+    "frames[",
+    "top/",
+    "self/",
+    "parent/",
+    "frames/",
+    "script:",
+    "data:",
+    " onerror",
+    " onload",
+    " onfocus",
+    " onclick",
+    " onmouse",
+    "expression",
+    "-moz-binding",
+    "behavior",
+    "style",
+    "[]",
+    "livescript:",
+    "mocha:",
 ];
 
 /// A `<` opens markup, `=` may follow the name of a handler, and a control character before a colon may hide in the scheme of an address.
 fn wakes(occurs: &Bytes) -> bool {
     occurs.has(b'<')
         || occurs.has(0xbc) && occurs.has(0xbe)
-        || occurs.has(b'=') && occurs.any(&NEAR_HANDLER) || occurs.has(b':') && occurs.any(&IN_SCHEME)
+        || occurs.has(b'=') && occurs.any(&NEAR_HANDLER)
+        || occurs.has(b':') && occurs.any(&IN_SCHEME)
 }
 
 /// What stands before a handler or in it, if not in a tag that shows itself.

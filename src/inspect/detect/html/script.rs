@@ -9,6 +9,8 @@ use super::{Found, Input, at, is_space, is_word, reach};
 const NAME: usize = 24;
 /// The most of a value that is nothing but one statement.
 const STATEMENT: usize = 200;
+/// What may stand before a call without making it less of one.
+const KEYWORDS: [&[u8]; 7] = [b"await", b"delete", b"new", b"return", b"throw", b"typeof", b"void"];
 /// The most signs before it.
 const LEAD: usize = 12;
 /// How many calls have what is before them looked at.
@@ -116,7 +118,14 @@ fn accesses(input: &Input<'_>, found: &mut Found) {
             }
         }
     }
-    for name in [&b".innerhtml"[..], b".outerhtml", b".insertadjacenthtml", b"localstorage.", b"xmlhttprequest", b".sendbeacon("] {
+    for name in [
+        &b".innerhtml"[..],
+        b".outerhtml",
+        b".insertadjacenthtml",
+        b"localstorage.",
+        b"xmlhttprequest",
+        b".sendbeacon(",
+    ] {
         if let Some(start) = memchr::memmem::find(text, name) {
             found.add("xss.dom-access", start..start + name.len());
         }
@@ -159,7 +168,9 @@ pub(super) fn callee(text: &[u8], open: usize) -> Option<Range<usize>> {
         }
     }
     let name = word(text, end)?;
-    if matches!(text.get(name.clone()).unwrap_or_default(), b"call" | b"apply" | b"bind") && at(text, name.start.wrapping_sub(1)) == b'.' {
+    if matches!(text.get(name.clone()).unwrap_or_default(), b"call" | b"apply" | b"bind")
+        && at(text, name.start.wrapping_sub(1)) == b'.'
+    {
         let before = back(text, name.start - 1);
         return word(text, before).or(Some(name));
     }
@@ -204,7 +215,9 @@ fn word(text: &[u8], end: usize) -> Option<Range<usize>> {
 /// Whether what begins here stands behind a quote that was not opened in this value, with an operator, separator or bracket between: `'-alert(1)`,
 /// `");alert(1)`. A string that is honestly closed has its opening quote before it.
 fn breaks_string(text: &[u8], start: usize) -> bool {
-    let is_between = |byte: u8| is_space(byte) || (byte.is_ascii_punctuation() && !matches!(byte, b'"' | b'\'' | b'`' | b'_' | b'$'));
+    let is_between = |byte: u8| {
+        is_space(byte) || (byte.is_ascii_punctuation() && !matches!(byte, b'"' | b'\'' | b'`' | b'_' | b'$'))
+    };
     let before = text.get(..start).unwrap_or_default();
     let between = before.iter().rev().take(NAME).take_while(|byte| is_between(**byte)).count();
     let Some(place) = start.checked_sub(between + 1) else { return false };
@@ -228,5 +241,8 @@ fn is_statement(text: &[u8], range: &Range<usize>) -> bool {
     let last = text.iter().rev().find(|byte| !is_space(**byte)).copied().unwrap_or(0);
     let ends = matches!(last, b')' | b';' | b'/' | b'`' | b'\'' | b'"' | b'}' | b'(' | b'-' | b']');
     let prose = after.windows(2).filter(|pair| matches!(pair, [before, b' '] if before.is_ascii_alphabetic())).count();
-    text.get(..range.start).unwrap_or_default().iter().all(is_sign) && (after.iter().all(is_sign) || ends && prose < 4)
+    let before = text.get(..range.start).unwrap_or_default().trim_ascii_end();
+    let before = KEYWORDS.iter().find_map(|word| before.strip_suffix(*word)).unwrap_or(before);
+    let sets = matches!(after.trim_ascii_start(), [b'=', next, ..] if *next != b'=');
+    before.iter().all(is_sign) && (after.iter().all(is_sign) || (ends || sets) && prose < 4)
 }
