@@ -63,7 +63,14 @@ fn is_rendered(rest: &[u8]) -> bool {
     let start = rest.iter().position(|byte| !is_space(*byte)).unwrap_or(rest.len());
     let rest = rest.get(start..).unwrap_or_default();
     let types: [&[u8]; 9] = [
-        b"text/html", b"text/xml", b"text/javascript", b"text/css", b"text/xsl", b"image/svg", b"application/xhtml", b"application/xml",
+        b"text/html",
+        b"text/xml",
+        b"text/javascript",
+        b"text/css",
+        b"text/xsl",
+        b"image/svg",
+        b"application/xhtml",
+        b"application/xml",
         b"application/javascript",
     ];
     types.iter().any(|kind| rest.starts_with(kind))
@@ -78,7 +85,13 @@ pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
     let lead = text.iter().take(FAR).position(|byte| byte.is_ascii_alphabetic()).unwrap_or(text.len());
     whole(reach(text, lead, usize::MAX), lead, found);
     for colon in memchr::memchr_iter(b':', text) {
-        let start = text.get(..colon).unwrap_or_default().iter().rev().take(24).take_while(|byte| is_word(**byte) || **byte < b' ');
+        let start = text
+            .get(..colon)
+            .unwrap_or_default()
+            .iter()
+            .rev()
+            .take(24)
+            .take_while(|byte| is_word(**byte) || **byte < b' ');
         let start = colon - start.count();
         let before = at(text, start.wrapping_sub(1));
         let is_opened = matches!(before, b'"' | b'\'' | b'`' | b'=' | b'(' | b'<' | b',' | b';' | b'/' | b'>');
@@ -86,7 +99,9 @@ pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
             continue;
         }
         match kind(reach(text, start, FAR)) {
-            Kind::Script(after) if is_run(reach(text, start + after, FAR), is_opened) => found.add("xss.script-url", start..colon),
+            Kind::Script(after) if is_run(reach(text, start + after, FAR), is_opened) => {
+                found.add("xss.script-url", start..colon)
+            }
             Kind::Document if is_opened && before != b'(' && before != b'/' => found.add("xss.data-url", start..colon),
             Kind::Script(_) | Kind::Document | Kind::Other => {}
         }
@@ -96,7 +111,9 @@ pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
 /// A value that is nothing but such an address, but for what broke out of something before it.
 fn whole(text: &[u8], start: usize, found: &mut Found) {
     match kind(text) {
-        Kind::Script(after) if is_run(reach(text, after, FAR), true) => found.add("xss.script-url", start..start + after),
+        Kind::Script(after) if is_run(reach(text, after, FAR), true) => {
+            found.add("xss.script-url", start..start + after)
+        }
         Kind::Document => found.add("xss.data-url", start..start + FAR.min(text.len())),
         Kind::Script(_) | Kind::Other => {}
     }
@@ -106,7 +123,10 @@ fn whole(text: &[u8], start: usize, found: &mut Found) {
 fn is_run(rest: &[u8], is_opened: bool) -> bool {
     let first = at(rest, 0);
     if first == b' ' || !is_opened {
-        return rest.iter().any(|byte| matches!(byte, b'(' | b'`')) && rest.iter().take(40).any(|byte| matches!(byte, b'(' | b'`' | b'='));
+        let rest = reach(rest, 0, 40);
+        return rest
+            .windows(2)
+            .any(|pair| matches!(pair, [before, b'(' | b'`'] if is_word(*before) || *before == b')'));
     }
     first != 0 && (is_code(rest) || matches!(first, b'/' | b'%' | b'\\' | b'&') || is_word(first))
 }

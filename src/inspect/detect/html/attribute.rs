@@ -6,36 +6,75 @@ use super::{Found, Input, at, is_space, reach};
 /// The most of a handler that is looked at.
 const FAR: usize = 80;
 
-/// Looks before each `=` for the name of a handler.
+/// The longest name of a handler.
+const NAME: usize = 40;
+/// The longest tag that may stand within a name.
+const TAG: usize = 12;
+
+/// Looks before each `=` for the name of a handler, and at the end of a name.
 pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
     let text = input.lower;
-    for equals in memchr::memchr_iter(b'=', text) {
+    let last = input.is_name.then_some(text.len());
+    for equals in memchr::memchr_iter(b'=', text).chain(last) {
         let before = text.get(..equals).unwrap_or_default();
         let spaces = before.iter().rev().take(8).take_while(|byte| is_space(**byte) || **byte == 0).count();
-        let end = equals - spaces;
-        let letters = before.iter().rev().skip(spaces).take(40).take_while(|byte| byte.is_ascii_alphabetic()).count();
-        let name = text.get(end - letters..end).unwrap_or_default();
-        if letters < 5 || !name.starts_with(b"on") {
+        let mut name = [0; NAME];
+        let (start, length) = back(before, equals - spaces, &mut name);
+        let name = name.get(NAME - length..).unwrap_or_default();
+        if length < 5 || !name.starts_with(b"on") {
             continue;
         }
-        let start = end - letters;
         let value = reach(text, equals + 1, FAR).trim_ascii_start();
-        if let Some(rule) = judge(text, start, name, value) {
+        if equals == text.len() {
+            if start > 0 && names::is_known_handler(name) && is_space(at(text, start - 1)) {
+                found.add("xss.event-breakout", start..equals);
+            }
+        } else if let Some(rule) = judge(text, start, name, value) {
             found.add(rule, start..equals + 1 + value.len().min(16));
         }
     }
 }
 
+/// Reads the letters that end here, backwards into the end of `name`, and skips tags among them, which filters take out: `o<x>nfocus`. Where
+/// they begin and how many they are.
+fn back(text: &[u8], end: usize, name: &mut [u8; NAME]) -> (usize, usize) {
+    let (mut start, mut length) = (end, 0);
+    while let Some(place) = start.checked_sub(1) {
+        let byte = at(text, place);
+        if byte.is_ascii_alphabetic() {
+            let Some(slot) = NAME.checked_sub(length + 1).and_then(|n| name.get_mut(n)) else { break };
+            *slot = byte;
+            length += 1;
+            start = place;
+        } else if byte == b'>' && length > 0 {
+            let from = place.saturating_sub(TAG);
+            let Some(open) = reach(text, from, place - from).iter().rposition(|byte| *byte == b'<') else { break };
+            let before = at(text, (from + open).wrapping_sub(1));
+            if !before.is_ascii_alphabetic() {
+                break;
+            }
+            start = from + open;
+        } else {
+            break;
+        }
+    }
+    (start, length)
+}
+
 /// What a handler of this name, with this before and after it, is evidence of.
 fn judge(text: &[u8], start: usize, name: &[u8], value: &[u8]) -> Option<&'static str> {
     let before = at(text, start.wrapping_sub(1));
-    let is_apart =
-        start == 0 || is_space(before) || before < b' ' || before >= 0x80 || matches!(before, b'"' | b'\'' | b'`' | b'/' | b'>' | b';');
+    let is_apart = start == 0
+        || is_space(before)
+        || before < b' '
+        || before >= 0x80
+        || matches!(before, b'"' | b'\'' | b'`' | b'/' | b'>' | b';' | b'+');
     if !is_apart {
         return None;
     }
     // What leaves an attribute stands before, with nothing but space and slashes between.
-    let outer = text.get(..start).unwrap_or_default().iter().rev().take(16).find(|byte| !is_space(**byte) && **byte != b'/');
+    let outer =
+        text.get(..start).unwrap_or_default().iter().rev().take(16).find(|byte| !is_space(**byte) && **byte != b'/');
     let leaves = matches!(outer, Some(b'"' | b'\'' | b'`' | b'>'));
     let first = at(value, 0);
     let runs = value.iter().any(|byte| matches!(byte, b'(' | b'`'))

@@ -20,7 +20,12 @@ pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
         next = signs(text, open, found);
         if let Some(base) = callee(text, open) {
             let name = text.get(base.clone()).unwrap_or_default();
-            if let Some(range) = index(text, open, names::is_root(name), matches!(name, b"this" | b"self" | b"parent" | b"content" | b"document")) {
+            if let Some(range) = index(
+                text,
+                open,
+                names::is_root(name),
+                matches!(name, b"this" | b"self" | b"parent" | b"content" | b"document"),
+            ) {
                 found.add("xss.dom-index", base.start..range);
             }
         } else if let Some(range) = index(text, open, false, false) {
@@ -32,7 +37,9 @@ pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
 /// Skips a run of `[]()!+` and space; tells of one that is too long to be anything but script (JSFuck).
 fn signs(text: &[u8], open: usize, found: &mut Found) -> usize {
     let run = reach(text, open, usize::MAX);
-    let length = run.iter().position(|byte| !matches!(byte, b'[' | b']' | b'(' | b')' | b'!' | b'+' | b'{' | b'}') && !is_space(*byte));
+    let length = run
+        .iter()
+        .position(|byte| !matches!(byte, b'[' | b']' | b'(' | b')' | b'!' | b'+' | b'{' | b'}') && !is_space(*byte));
     let run = reach(run, 0, length.unwrap_or(run.len()));
     let count = |sign: u8| run.iter().filter(|byte| **byte == sign).count();
     if run.len() >= SIGNS && count(b'[') >= 4 && count(b'!') + count(b'+') >= 2 {
@@ -81,7 +88,10 @@ fn index(text: &[u8], open: usize, is_root: bool, needs_name: bool) -> Option<us
     let is_met = if is_root {
         is_needed || !needs_name && pieces > 1 && is_joined
     } else {
-        name == b"constructor" || pieces > 1 && is_joined && is_needed
+        let is_called = matches!(inner.get(n), Some(b'(' | b'`'));
+        name == b"constructor"
+            || is_called && (names::is_sink(name) || name == b"globaleval")
+            || pieces > 1 && is_joined && is_needed
     };
     (pieces > 0 && is_met).then_some(open + 1 + n)
 }

@@ -28,6 +28,20 @@ pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
     }
 }
 
+/// A `<` and `>` with the eighth bit set, for readers that clear it (US-ASCII), in whatever charset they came here.
+pub(super) fn seven_bits(input: &Input<'_>, found: &mut Found) {
+    let text = input.lower;
+    for open in memchr::memchr_iter(0xbc, text) {
+        let rest = reach(text, open + 1, 12);
+        let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+        let end = rest.iter().position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let closes = at(rest, end) == 0xbe || at(rest, end + 1) == 0xbe;
+        if closes && !matches!(names::element(reach(rest, 0, end)), Element::Plain) {
+            return found.add("xss.seven-bits", open..open + 12);
+        }
+    }
+}
+
 /// What was seen so far of a value.
 struct Context {
     /// No `<` stood before.
@@ -103,7 +117,9 @@ fn tag(text: &[u8], open: usize, context: &mut Context, found: &mut Found) -> us
     }
     let is_end = at(text, start) == b'/';
     start += usize::from(is_end);
-    if !at(text, start).is_ascii_alphabetic() {
+    // `<// x=` is a comment today; browsers of old read attributes.
+    let is_odd = is_end && at(text, start) == b'/';
+    if !at(text, start).is_ascii_alphabetic() && !is_odd {
         return 1;
     }
     let (name, mut n) = Name::read(text, start, ends_element);
@@ -193,7 +209,14 @@ fn attribute(text: &[u8], start: usize, tag: &Name, seen: &mut Attributes, found
 }
 
 /// Judges one attribute.
-fn look(tag: &Name, name: &Name, value: &[u8], range: std::ops::Range<usize>, seen: &mut Attributes, found: &mut Found) {
+fn look(
+    tag: &Name,
+    name: &Name,
+    value: &[u8],
+    range: std::ops::Range<usize>,
+    seen: &mut Attributes,
+    found: &mut Found,
+) {
     seen.valued += 1;
     let local = name.local();
     if names::is_handler(local) || names::is_handler(name.as_bytes()) {
@@ -212,10 +235,13 @@ fn look(tag: &Name, name: &Name, value: &[u8], range: std::ops::Range<usize>, se
                 found.add("xss.style", range.clone());
             }
         }
-        b"src" | b"href" | b"data" | b"code" | b"codebase" | b"classid" | b"action" | b"implementation" => seen.has_source = true,
+        b"src" | b"href" | b"data" | b"code" | b"codebase" | b"classid" | b"action" | b"implementation" => {
+            seen.has_source = true
+        }
         b"http-equiv" => {
             let value = value.trim_ascii();
-            seen.has_order |= !matches!(value, b"content-type" | b"x-ua-compatible" | b"content-language" | b"default-style");
+            seen.has_order |=
+                !matches!(value, b"content-type" | b"x-ua-compatible" | b"content-language" | b"default-style");
         }
         b"content" | b"charset" => seen.has_order |= has(value, b"utf-7"),
         _ => {}

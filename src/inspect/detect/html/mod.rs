@@ -16,27 +16,75 @@ mod names;
 mod script;
 mod style;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub(super) const DETECTOR: Detector =
     Detector { classes: &[Class::Xss, Class::Fixation], literals: LITERALS, wakes, run };
 
 /// Names and signs without which there is no script outside of markup.
 const LITERALS: &[&str] = &[
-    "alert", "confirm", "prompt", "eval", "document", "window", "location", "function", "constructor", "fromcharcode",
-    "settimeout", "setinterval", "setimmediate", "execscript", "atob", "import", "globalthis", "msgbox", "fetch",
-    "innerhtml", "outerhtml", "insertadjacenthtml", "localstorage", "xmlhttprequest", "sendbeacon", "reflect", "cookie",
-    "top[", "self[", "this[", "parent[", "frames[", "top/", "self/", "parent/", "frames/", "script:", "data:",
-    "expression", "-moz-binding", "behavior", "style", "[]", "livescript:", "mocha:",
+    "alert",
+    "confirm",
+    "prompt",
+    "eval",
+    "document",
+    "window",
+    "location",
+    "function",
+    "constructor",
+    "fromcharcode",
+    "settimeout",
+    "setinterval",
+    "setimmediate",
+    "execscript",
+    "atob",
+    "import",
+    "globalthis",
+    "msgbox",
+    "fetch",
+    "innerhtml",
+    "outerhtml",
+    "insertadjacenthtml",
+    "localstorage",
+    "xmlhttprequest",
+    "sendbeacon",
+    "reflect",
+    "cookie",
+    "top[",
+    "self[",
+    "this[",
+    "parent[",
+    "frames[",
+    "top/",
+    "self/",
+    "parent/",
+    "frames/",
+    "script:",
+    "data:",
+    " onerror",
+    " onload",
+    " onfocus",
+    " onclick",
+    " onmouse",
+    "expression",
+    "-moz-binding",
+    "behavior",
+    "style",
+    "[]",
+    "livescript:",
+    "mocha:",
 ];
 
 /// A `<` opens markup, `=` may follow the name of a handler, and a control character before a colon may hide in the scheme of an address.
 fn wakes(occurs: &Bytes) -> bool {
-    occurs.has(b'<') || occurs.has(b'=') && occurs.any(&NEAR_HANDLER) || occurs.has(b':') && occurs.any(&IN_SCHEME)
+    occurs.has(b'<')
+        || occurs.has(0xbc) && occurs.has(0xbe)
+        || occurs.has(b'=') && occurs.any(&NEAR_HANDLER)
+        || occurs.has(b':') && occurs.any(&IN_SCHEME)
 }
 
 /// What stands before a handler or in it, if not in a tag that shows itself.
-const NEAR_HANDLER: Bytes = Bytes::set(b"\"'`/( \t\n\r\x0b\x0c");
+const NEAR_HANDLER: Bytes = Bytes::set(b"\"'`/(+ \t\n\r\x0b\x0c");
 /// What browsers leave out of a scheme (WHATWG URL, 4.4).
 const IN_SCHEME: Bytes = Bytes::set(b"\t\n\r\x00\x01");
 
@@ -45,7 +93,10 @@ fn run(input: &Input<'_>, found: &mut Found) {
     if occurs.has(b'<') {
         markup::scan(input, found);
     }
-    if occurs.has(b'=') {
+    if occurs.has(0xbc) && occurs.has(0xbe) {
+        markup::seven_bits(input, found);
+    }
+    if occurs.has(b'=') || input.is_name {
         attribute::scan(input, found);
     }
     if occurs.has(b':') {

@@ -9,8 +9,8 @@ use super::{Found, Input, at, is_space, is_word, reach};
 const NAME: usize = 24;
 /// The most of a value that is nothing but one statement.
 const STATEMENT: usize = 200;
-/// The most of one that ends without a sign that ends it.
-const SHORT: usize = 48;
+/// What may stand before a call without making it less of one.
+const KEYWORDS: [&[u8]; 7] = [b"await", b"delete", b"new", b"return", b"throw", b"typeof", b"void"];
 /// The most signs before it.
 const LEAD: usize = 12;
 /// How many calls have what is before them looked at.
@@ -26,8 +26,9 @@ fn calls(input: &Input<'_>, found: &mut Found) {
     let text = input.lower;
     let mut looked = 0;
     for open in memchr::memchr2_iter(b'(', b'`', text) {
-        let range = callee(text, open).filter(|range| is_callable(text, range)).or_else(|| argument(text, open));
-        let Some(range) = range else { continue };
+        let called = callee(text, open).filter(|range| is_callable(text, range));
+        let is_handed = called.is_none();
+        let Some(range) = called.or_else(|| argument(text, open)) else { continue };
         let name = text.get(range.clone()).unwrap_or_default();
         let is_constructor = name == b"constructor" && at(text, range.start.wrapping_sub(1)) == b'.';
         if is_constructor {
@@ -44,6 +45,9 @@ fn calls(input: &Input<'_>, found: &mut Found) {
         if is_common && !is_meant(input, &range, open) || !is_common && !is_call(text, &range, open) {
             continue;
         }
+        if is_handed {
+            found.add("xss.handed", open..range.end);
+        }
         judge(text, range, is_common, found);
     }
 }
@@ -55,7 +59,7 @@ fn is_meant(input: &Input<'_>, range: &Range<usize>, open: usize) -> bool {
     match input.lower.get(range.clone()).unwrap_or_default() {
         b"function" => is_text && at(input.bytes, range.start) == b'F',
         b"atob" => true,
-        b"setinterval" | b"settimeout" => is_text || is_statement(input.lower, range.start),
+        b"setinterval" | b"settimeout" => is_text || is_statement(input.lower, range),
         b"import" => is_text && open == range.end,
         _ => is_text,
     }
@@ -78,7 +82,7 @@ fn judge(text: &[u8], range: Range<usize>, is_common: bool, found: &mut Found) {
     }
     if breaks_string(text, range.start) {
         found.add("xss.string-break", range.start.saturating_sub(8)..range.end);
-    } else if is_statement(text, range.start) {
+    } else if is_statement(text, &range) {
         found.add("xss.statement", range);
     }
 }
@@ -109,12 +113,19 @@ fn accesses(input: &Input<'_>, found: &mut Found) {
             }
             if breaks_string(text, start) {
                 found.add("xss.string-break", start.saturating_sub(8)..member.end);
-            } else if is_statement(text, start) {
+            } else if is_statement(text, &(start..member.end)) {
                 found.add("xss.statement", start..member.end);
             }
         }
     }
-    for name in [&b".innerhtml"[..], b".outerhtml", b".insertadjacenthtml", b"localstorage.", b"xmlhttprequest", b".sendbeacon("] {
+    for name in [
+        &b".innerhtml"[..],
+        b".outerhtml",
+        b".insertadjacenthtml",
+        b"localstorage.",
+        b"xmlhttprequest",
+        b".sendbeacon(",
+    ] {
         if let Some(start) = memchr::memmem::find(text, name) {
             found.add("xss.dom-access", start..start + name.len());
         }
@@ -157,7 +168,9 @@ pub(super) fn callee(text: &[u8], open: usize) -> Option<Range<usize>> {
         }
     }
     let name = word(text, end)?;
-    if matches!(text.get(name.clone()).unwrap_or_default(), b"call" | b"apply" | b"bind") && at(text, name.start.wrapping_sub(1)) == b'.' {
+    if matches!(text.get(name.clone()).unwrap_or_default(), b"call" | b"apply" | b"bind")
+        && at(text, name.start.wrapping_sub(1)) == b'.'
+    {
         let before = back(text, name.start - 1);
         return word(text, before).or(Some(name));
     }
@@ -202,7 +215,9 @@ fn word(text: &[u8], end: usize) -> Option<Range<usize>> {
 /// Whether what begins here stands behind a quote that was not opened in this value, with an operator, separator or bracket between: `'-alert(1)`,
 /// `");alert(1)`. A string that is honestly closed has its opening quote before it.
 fn breaks_string(text: &[u8], start: usize) -> bool {
-    let is_between = |byte: u8| is_space(byte) || (byte.is_ascii_punctuation() && !matches!(byte, b'"' | b'\'' | b'`' | b'_' | b'$'));
+    let is_between = |byte: u8| {
+        is_space(byte) || (byte.is_ascii_punctuation() && !matches!(byte, b'"' | b'\'' | b'`' | b'_' | b'$'))
+    };
     let before = text.get(..start).unwrap_or_default();
     let between = before.iter().rev().take(NAME).take_while(|byte| is_between(**byte)).count();
     let Some(place) = start.checked_sub(between + 1) else { return false };
@@ -217,15 +232,17 @@ fn breaks_string(text: &[u8], start: usize) -> bool {
 }
 
 /// Whether a value is nothing but one statement that begins here, but for signs before it.
-fn is_statement(text: &[u8], start: usize) -> bool {
-    if text.len() > STATEMENT || start > LEAD {
+fn is_statement(text: &[u8], range: &Range<usize>) -> bool {
+    if text.len() > STATEMENT || range.start > LEAD || memchr::memchr(b'\n', text).is_some() {
         return false;
     }
-    let before = text.get(..start).unwrap_or_default();
-    let lead = before.iter().all(|byte| byte.is_ascii_punctuation() || is_space(*byte));
+    let is_sign = |byte: &u8| byte.is_ascii_punctuation() || is_space(*byte);
+    let after = text.get(range.end..).unwrap_or_default();
     let last = text.iter().rev().find(|byte| !is_space(**byte)).copied().unwrap_or(0);
     let ends = matches!(last, b')' | b';' | b'/' | b'`' | b'\'' | b'"' | b'}' | b'(' | b'-' | b']');
-    let is_short = text.len() - start <= SHORT;
-    let prose = text.windows(2).filter(|pair| matches!(pair, [before, b' '] if before.is_ascii_alphabetic())).count();
-    lead && (ends || is_short && prose == 0) && prose < 4 && memchr::memchr(b'\n', text).is_none()
+    let prose = after.windows(2).filter(|pair| matches!(pair, [before, b' '] if before.is_ascii_alphabetic())).count();
+    let before = text.get(..range.start).unwrap_or_default().trim_ascii_end();
+    let before = KEYWORDS.iter().find_map(|word| before.strip_suffix(*word)).unwrap_or(before);
+    let sets = matches!(after.trim_ascii_start(), [b'=', next, ..] if *next != b'=');
+    before.iter().all(is_sign) && (after.iter().all(is_sign) || (ends || sets) && prose < 4)
 }

@@ -29,19 +29,28 @@ pub(super) fn is_active(text: &[u8]) -> bool {
     }
     let plain = plain.get(..length).unwrap_or_default();
     let names: [&[u8]; 8] = [
-        b":expression(", b"behavior:url", b"behaviour:url", b"-moz-binding:", b"@import", b"url(javascript:", b"url(vbscript:",
+        b":expression(",
+        b"behavior:url",
+        b"behaviour:url",
+        b"-moz-binding:",
+        b"@import",
+        b"url(javascript:",
+        b"url(vbscript:",
         b"-o-link:",
     ];
     has(reach(text, 0, FAR), b"@\\")
         || names.iter().any(|name| has(plain, name))
-        || has(plain, b"behavior:#default") || has(plain, b"expression(") && has(plain, b"alert")
+        || has(plain, b"behavior:#default")
+        || has(plain, b"expression(") && has(plain, b"alert")
 }
 
-/// Whether an attribute's declarations have what none has honestly: braces, with which rules are left or begun, and escaped letters. Braces at the
+/// Whether an attribute's declarations have what none has honestly: braces, with which rules are left or begun, comments, and escaped letters. Braces at the
 /// beginning are templates of those who write pages.
 pub(super) fn is_broken(text: &[u8]) -> bool {
     let has_braces = text.iter().any(|byte| matches!(byte, b'{' | b'}')) && at(text, 0) != b'{' && !has(text, b"{{");
-    has_braces || text.windows(2).any(|pair| matches!(pair, [b'\\', hex] if hex.is_ascii_hexdigit()))
+    has_braces
+        || has(text, b"/*")
+        || text.windows(2).any(|pair| matches!(pair, [b'\\', hex] if hex.is_ascii_hexdigit()))
 }
 
 /// Looks for declarations that are a value of their own, or in an attribute whose tag does not show.

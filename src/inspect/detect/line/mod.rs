@@ -12,7 +12,19 @@ mod tests;
 
 pub(super) const DETECTOR: Detector = Detector {
     classes: &[Class::Crlf, Class::Protocol, Class::Fixation],
-    literals: &["sess", "cfid", "cftoken", ".sid", "_sid", "-token", " http/"],
+    literals: &[
+        "sess",
+        "cfid",
+        "cfsid",
+        "cftoken",
+        "cakephp",
+        "aspxauth",
+        "logged_in",
+        ".sid",
+        "_sid",
+        "-token",
+        " http/",
+    ],
     wakes,
     run,
 };
@@ -61,7 +73,8 @@ fn lines(input: &Input<'_>, found: &mut Found) {
     let first = text.get(..memchr::memchr2(b'\r', b'\n', text).unwrap_or(text.len())).unwrap_or_default();
     // Prose that goes on in another line has words in the first. In a body there are texts of many lines, elsewhere hardly.
     let is_strict = input.part != Part::Body;
-    let is_one_word = first.len() <= SHORT && !first.contains(&b' ') && first.iter().all(|byte| *byte != b'-') || first.is_empty();
+    let is_one_word =
+        first.len() <= SHORT && !first.contains(&b' ') && first.iter().all(|byte| *byte != b'-') || first.is_empty();
     let mut next = 0;
     for place in memchr::memchr2_iter(b'\r', b'\n', text) {
         if place < next {
@@ -102,8 +115,11 @@ fn judge(line: &[u8], plain: &[u8], is_strict: bool, is_one_word: bool, breaks: 
             return Some(if leaves { "crlf.header" } else { "crlf.quoted" });
         }
     }
-    let is_body = breaks.iter().filter(|byte| **byte == b'\n').count().max(breaks.iter().filter(|byte| **byte == b'\r').count()) >= 2;
-    let begins_page = [&b"<html"[..], b"<script", b"<!doctype", b"<body", b"<svg"].iter().any(|page| line.starts_with(page));
+    let is_body =
+        breaks.iter().filter(|byte| **byte == b'\n').count().max(breaks.iter().filter(|byte| **byte == b'\r').count())
+            >= 2;
+    let begins_page =
+        [&b"<html"[..], b"<script", b"<!doctype", b"<body", b"<svg"].iter().any(|page| line.starts_with(page));
     (is_strict && is_body && begins_page).then_some("crlf.response")
 }
 
@@ -115,7 +131,10 @@ fn is_request(line: &[u8]) -> bool {
         return false;
     }
     let target = line.get(space + 1..).unwrap_or_default().trim_ascii_start();
-    let is_target = target.starts_with(b"/") || target.starts_with(b"http://") || target.starts_with(b"https://") || target.starts_with(b"*");
+    let is_target = target.starts_with(b"/")
+        || target.starts_with(b"http://")
+        || target.starts_with(b"https://")
+        || target.starts_with(b"*");
     let line = line.get(..LINE).unwrap_or(line);
     is_target && (memchr::memmem::find(line, b" HTTP/").is_some() || memchr::memmem::find(line, b" http/").is_some())
 }
@@ -137,8 +156,8 @@ fn is_command(line: &[u8]) -> bool {
         && match command {
             b"CAPABILITY" | b"NOOP" | b"LOGOUT" | b"STARTTLS" | b"EXPUNGE" => next.is_empty(),
             b"FETCH" | b"STORE" | b"COPY" => next.first().is_some_and(u8::is_ascii_digit),
-            b"LOGIN" | b"SELECT" | b"EXAMINE" | b"CREATE" | b"DELETE" | b"RENAME" | b"LIST" | b"LSUB" | b"STATUS" | b"APPEND"
-            | b"SEARCH" | b"UID" | b"AUTHENTICATE" | b"SUBSCRIBE" => !next.is_empty(),
+            b"LOGIN" | b"SELECT" | b"EXAMINE" | b"CREATE" | b"DELETE" | b"RENAME" | b"LIST" | b"LSUB" | b"STATUS"
+            | b"APPEND" | b"SEARCH" | b"UID" | b"AUTHENTICATE" | b"SUBSCRIBE" => !next.is_empty(),
             _ => false,
         }
 }

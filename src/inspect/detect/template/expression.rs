@@ -5,7 +5,10 @@ use super::{Opener, at};
 /// What an expression (in lower case) is evidence of; `None` for placeholders and conditions that pages have.
 pub(super) fn judge(opener: Opener, inner: &[u8]) -> Option<&'static str> {
     // Signs by which engines trim white space or write unescaped.
-    let lead = inner.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'-' | b'=' | b'~' | b'!')).unwrap_or(inner.len());
+    let lead = inner
+        .iter()
+        .position(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'-' | b'=' | b'~' | b'!'))
+        .unwrap_or(inner.len());
     let body = inner.get(lead..).unwrap_or_default().trim_ascii_end();
     if opener == Opener::At && at(body, 0) == b'[' {
         return Some("ssti.interpolation");
@@ -36,12 +39,14 @@ fn plain(opener: Opener, body: &[u8]) -> Option<&'static str> {
         return Some("ssti.gadget");
     }
     match (opener, body) {
-        (Opener::Double, b"config" | b"self" | b"settings.secret_key" | b"app.request" | b"_self" | b"debug" | b"request" | b"this") => {
-            Some("ssti.context")
-        }
-        (Opener::Dollar | Opener::Hash, b"applicationscope" | b"sessionscope" | b"pagecontext" | b"requestscope" | b"servletcontext") => {
-            Some("ssti.context")
-        }
+        (
+            Opener::Double,
+            b"config" | b"self" | b"settings.secret_key" | b"app.request" | b"_self" | b"debug" | b"request" | b"this",
+        ) => Some("ssti.context"),
+        (
+            Opener::Dollar | Opener::Hash,
+            b"applicationscope" | b"sessionscope" | b"pagecontext" | b"requestscope" | b"servletcontext",
+        ) => Some("ssti.context"),
         (Opener::Statement, _) => statement(body),
         _ => None,
     }
@@ -55,12 +60,16 @@ fn computes(opener: Opener, body: &[u8]) -> bool {
     while n < body.len() {
         let byte = at(body, n);
         n += 1;
-        let is_operator = matches!(byte, b'*' | b'+' | b'%') || matches!(byte, b'-' | b'/') && opener != Opener::Double && is_constant(body);
+        let is_operator = matches!(byte, b'*' | b'+' | b'%')
+            || matches!(byte, b'-' | b'/') && opener != Opener::Double && is_constant(body);
         if is_operator && is_operand(before) {
             let rest = body.get(n..).unwrap_or_default();
             let next = rest.iter().find(|byte| !matches!(byte, b' ' | b'*' | b'(')).copied().unwrap_or(0);
             // Texts are put together honestly; a number times a text is no more than a probe.
-            if is_operand(next) && (before.is_ascii_digit() || next.is_ascii_digit()) && !(byte == b'%' && before == b'"') {
+            if is_operand(next)
+                && (before.is_ascii_digit() || next.is_ascii_digit())
+                && !(byte == b'%' && before == b'"')
+            {
                 return byte != b'+' && byte != b'%' || is_constant(body);
             }
         }
@@ -74,19 +83,22 @@ fn computes(opener: Opener, body: &[u8]) -> bool {
 /// Whether there are only numbers and what computes with them, and no date.
 fn is_constant(body: &[u8]) -> bool {
     let operators = body.iter().filter(|byte| matches!(byte, b'*' | b'+' | b'-' | b'/' | b'%')).count();
-    operators == 1 && body.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'(' | b')' | b'*' | b'+' | b'-' | b'/' | b'%' | b'.'))
+    operators == 1
+        && body.iter().all(|byte| {
+            byte.is_ascii_digit() || matches!(byte, b' ' | b'(' | b')' | b'*' | b'+' | b'-' | b'/' | b'%' | b'.')
+        })
 }
 
 /// Whether the expression goes from an empty text, list or object to its class: `''.x`, `"".x`, `[].x`, `().x`, `{}.x`, `'a'.x(`.
 fn climbs(body: &[u8]) -> bool {
-    let is_empty = [&b"''"[..], b"\"\"", b"[]", b"()", b"{}"].iter().any(|empty| {
-        body.strip_prefix(*empty).is_some_and(|rest| matches!(at(rest, 0), b'.' | b'[' | b'|'))
-    });
+    let is_empty = [&b"''"[..], b"\"\"", b"[]", b"()", b"{}"]
+        .iter()
+        .any(|empty| body.strip_prefix(*empty).is_some_and(|rest| matches!(at(rest, 0), b'.' | b'[' | b'|')));
     let quote = at(body, 0);
     let is_text = matches!(quote, b'\'' | b'"')
-        && body.get(1..).and_then(|rest| memchr::memchr(quote, rest).and_then(|end| rest.get(end + 1..))).is_some_and(|rest| {
-            at(rest, 0) == b'.' && rest.contains(&b'(') || at(rest, 0) == b'?' && rest.starts_with(b"?new")
-        });
+        && body.get(1..).and_then(|rest| memchr::memchr(quote, rest).and_then(|end| rest.get(end + 1..))).is_some_and(
+            |rest| at(rest, 0) == b'.' && rest.contains(&b'(') || at(rest, 0) == b'?' && rest.starts_with(b"?new"),
+        );
     is_empty || is_text
 }
 
@@ -99,18 +111,67 @@ fn has_dunder(body: &[u8]) -> bool {
 
 /// Names that only attacks need in an expression.
 const GADGETS: &[&[u8]] = &[
-    b"$eval", b"$smarty", b"_tplprocess", b"applicationcontext", b"child_process", b"classloader", b"cycler", b"defineclass",
-    b"file_get_contents", b"file_put_contents", b"forname", b"get_flashed_messages", b"getclass", b"getclassloader", b"getdeclaredmethod",
-    b"getenginebyname", b"getfilter", b"getmethod", b"getruntime", b"importlib", b"joiner", b"jythonruntime", b"lipsum", b"mainmodule",
-    b"memberaccess", b"objectconstructor", b"passthru", b"phpinfo", b"popen", b"proc_open", b"processbuilder", b"processimpl",
-    b"registerundefinedfiltercallback", b"scriptenginemanager", b"secret_key", b"shell_exec", b"smarty_internal_write_file", b"spawnsync",
-    b"subprocess", b"urlclassloader",
+    b"$eval",
+    b"$smarty",
+    b"_tplprocess",
+    b"applicationcontext",
+    b"child_process",
+    b"classloader",
+    b"cycler",
+    b"defineclass",
+    b"file_get_contents",
+    b"file_put_contents",
+    b"forname",
+    b"get_flashed_messages",
+    b"getclass",
+    b"getclassloader",
+    b"getdeclaredmethod",
+    b"getenginebyname",
+    b"getfilter",
+    b"getmethod",
+    b"getruntime",
+    b"importlib",
+    b"joiner",
+    b"jythonruntime",
+    b"lipsum",
+    b"mainmodule",
+    b"memberaccess",
+    b"objectconstructor",
+    b"passthru",
+    b"phpinfo",
+    b"popen",
+    b"proc_open",
+    b"processbuilder",
+    b"processimpl",
+    b"registerundefinedfiltercallback",
+    b"scriptenginemanager",
+    b"secret_key",
+    b"shell_exec",
+    b"smarty_internal_write_file",
+    b"spawnsync",
+    b"subprocess",
+    b"urlclassloader",
 ];
 
 /// Names that are common, and an attack once they are called, quoted as a filter's argument, or taken from a module.
 const CALLED: &[&[u8]] = &[
-    b"assert", b"constructor", b"eval", b"exec", b"execsync", b"execute", b"fork", b"gets", b"inspect", b"ioutil", b"kernel", b"open",
-    b"readfile", b"readlines", b"scandir", b"spawn", b"system",
+    b"assert",
+    b"constructor",
+    b"eval",
+    b"exec",
+    b"execsync",
+    b"execute",
+    b"fork",
+    b"gets",
+    b"inspect",
+    b"ioutil",
+    b"kernel",
+    b"open",
+    b"readfile",
+    b"readlines",
+    b"scandir",
+    b"spawn",
+    b"system",
 ];
 
 fn has_gadget(body: &[u8]) -> bool {
@@ -126,16 +187,43 @@ fn has_gadget(body: &[u8]) -> bool {
         }
         let is_quoted = matches!(before, b'\'' | b'"') && at(next, 0) == before;
         if CALLED.binary_search(&word).is_ok() {
-            return after == b'(' || is_quoted && matches!(word, b"system" | b"exec" | b"constructor" | b"assert") || matches!(after, b'\'' | b'"' | b'`') && !is_quoted;
+            return after == b'('
+                || is_quoted && matches!(word, b"system" | b"exec" | b"constructor" | b"assert")
+                || matches!(after, b'\'' | b'"' | b'`') && !is_quoted;
         }
         match word {
-            b"attr" => before == b'|' && after == b'(' || after == b'(' && memchr::memmem::find(body, b"_").is_some() && body.contains(&b'|'),
-            b"config" | b"request" => next.starts_with(b".items") || next.starts_with(b".application") || next.starts_with(b"|attr") || next.starts_with(b"['application") || next.starts_with(b".environ"),
-            b"_self" | b"self" => next.starts_with(b".env") || next.starts_with(b"._") || next.starts_with(b".module") || next.starts_with(b"::"),
-            b"java" | b"javax" => next.starts_with(b".lang") || next.starts_with(b".io") || next.starts_with(b".util") || next.starts_with(b".net") || next.starts_with(b".script"),
+            b"attr" => {
+                before == b'|' && after == b'('
+                    || after == b'(' && memchr::memmem::find(body, b"_").is_some() && body.contains(&b'|')
+            }
+            b"config" | b"request" => {
+                next.starts_with(b".items")
+                    || next.starts_with(b".application")
+                    || next.starts_with(b"|attr")
+                    || next.starts_with(b"['application")
+                    || next.starts_with(b".environ")
+            }
+            b"_self" | b"self" => {
+                next.starts_with(b".env")
+                    || next.starts_with(b"._")
+                    || next.starts_with(b".module")
+                    || next.starts_with(b"::")
+            }
+            b"java" | b"javax" => {
+                next.starts_with(b".lang")
+                    || next.starts_with(b".io")
+                    || next.starts_with(b".util")
+                    || next.starts_with(b".net")
+                    || next.starts_with(b".script")
+            }
             b"system" => next.starts_with(b".diagnostics") || next.starts_with(b".io.file"),
             b"process" => next.starts_with(b".start") || next.starts_with(b".binding"),
-            b"io" | b"file" | b"dir" => next.starts_with(b".popen") || next.starts_with(b".open") || next.starts_with(b".read") || next.starts_with(b".entries"),
+            b"io" | b"file" | b"dir" => {
+                next.starts_with(b".popen")
+                    || next.starts_with(b".open")
+                    || next.starts_with(b".read")
+                    || next.starts_with(b".entries")
+            }
             _ => false,
         }
     })
@@ -157,7 +245,13 @@ fn runs(opener: Opener, body: &[u8]) -> bool {
                 || body.starts_with(b"response.write(")
                 || body.starts_with(b"out.print")
         }
-        Opener::Dollar | Opener::Double | Opener::Percent | Opener::Star | Opener::At | Opener::Paren | Opener::Statement => false,
+        Opener::Dollar
+        | Opener::Double
+        | Opener::Percent
+        | Opener::Star
+        | Opener::At
+        | Opener::Paren
+        | Opener::Statement => false,
     }
 }
 
@@ -169,7 +263,9 @@ fn statement(body: &[u8]) -> Option<&'static str> {
     match keyword {
         b"import" if !matches!(at(next, 0), b'"' | b'\'') && parts.next().is_none() => Some("ssti.gadget"),
         b"debug" if next.is_empty() => Some("ssti.context"),
-        b"if" | b"elif" | b"unless" if matches!(next, b"true" | b"false" | b"1" | b"0" | b"1==1" | b"1=1") && parts.next().is_none() => {
+        b"if" | b"elif" | b"unless"
+            if matches!(next, b"true" | b"false" | b"1" | b"0" | b"1==1" | b"1=1") && parts.next().is_none() =>
+        {
             Some("ssti.arithmetic")
         }
         _ => None,

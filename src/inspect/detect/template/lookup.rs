@@ -55,12 +55,14 @@ struct State {
     length: usize,
     /// Where the text of each open look-up begins.
     starts: [usize; DEPTH],
+    /// Which of them came to what they take where nothing is found, as bits.
+    defaulted: u32,
     depth: usize,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { resolved: [0; RESOLVED], length: 0, starts: [0; DEPTH], depth: 0 }
+        Self { resolved: [0; RESOLVED], length: 0, starts: [0; DEPTH], defaulted: 0, depth: 0 }
     }
 }
 
@@ -71,6 +73,7 @@ impl State {
             Some(start) => {
                 *start = self.length;
                 self.depth += 1;
+                self.defaulted &= !(1 << self.depth);
                 true
             }
             None => false,
@@ -89,6 +92,7 @@ impl State {
     fn push(&mut self, byte: u8) {
         if byte == b'-' && self.text().last() == Some(&b':') {
             self.length = self.start();
+            self.defaulted |= 1 << self.depth;
             return;
         }
         if let Some(place) = self.resolved.get_mut(self.length) {
@@ -104,7 +108,9 @@ impl State {
     fn close(&mut self) {
         let start = self.start();
         let text = self.text();
-        let skipped = text.iter().rposition(|byte| *byte == b':').map_or(0, |colon| colon + 1);
+        let is_default = self.defaulted & (1 << self.depth) != 0;
+        let skipped = if is_default { None } else { text.iter().rposition(|byte| *byte == b':') };
+        let skipped = skipped.map_or(0, |colon| colon + 1);
         let end = self.length;
         self.resolved.copy_within((start + skipped).min(end)..end, start);
         self.length = end - skipped;

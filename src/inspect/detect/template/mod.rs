@@ -81,7 +81,9 @@ impl Opener {
 fn run(input: &Input<'_>, found: &mut Found) {
     let text = input.lower;
     for n in memchr::memchr3_iter(b'{', b'%', b'(', text) {
-        let Some(opener) = n.checked_sub(1).and_then(|before| Opener::of(at(text, before), at(text, n))) else { continue };
+        let Some(opener) = n.checked_sub(1).and_then(|before| Opener::of(at(text, before), at(text, n))) else {
+            continue;
+        };
         let inner = expression(text, n + 1, opener);
         if let Some(rule) = expression::judge(opener, inner) {
             found.add(rule, n - 1..n + 1 + inner.len());
