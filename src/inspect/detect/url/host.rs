@@ -109,6 +109,9 @@ fn reach4(address: Ipv4Addr) -> Reach {
 }
 
 fn reach6(text: &[u8]) -> Reach {
+    if text.iter().filter(|byte| **byte == b':').count() < 2 {
+        return Reach::Public;
+    }
     if text.contains(&b'%') {
         return Reach::Spelled;
     }
