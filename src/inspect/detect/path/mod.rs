@@ -62,13 +62,20 @@ const LITERALS: &[&str] = &[
     ".bak",
     "web-inf",
     "phpinfo",
+    ".php~",
+    ".swp",
+    ".hprof",
+    ".npmrc",
+    "/run/secrets",
+    "/run/docker",
     "server-status",
     "debug",
     "\0",
 ];
 
 fn wakes(occurs: &Bytes) -> bool {
-    occurs.has(0)
+    // Bytes that no UTF-8 has, which spell `.` and `/` too long.
+    occurs.has(0) || occurs.has(0xc0) || occurs.has(0xc1)
 }
 
 /// The most of a value that is looked at for steps and files in prose; beyond it the value is a document.

@@ -108,7 +108,7 @@ fn step(rest: &[u8]) -> Option<(usize, bool)> {
         }
     }
     let filler = rest.get(at..).unwrap_or_default();
-    let filled = filler.iter().take(3).take_while(|byte| matches!(byte, 0 | b';' | b'%' | b' ')).count();
+    let filled = filler.iter().take(3).take_while(|byte| matches!(byte, 0 | b';' | b' ')).count();
     let (length, is_encoded) = encoded(filler.get(filled..).unwrap_or_default(), SLASHES, b'/')?;
     is_odd |= is_encoded || filled > 0;
     let slash = rest.get(at + filled..).unwrap_or_default();
