@@ -62,13 +62,20 @@ const LITERALS: &[&str] = &[
     ".bak",
     "web-inf",
     "phpinfo",
+    ".php~",
+    ".swp",
+    ".hprof",
+    ".npmrc",
+    "/run/secrets",
+    "/run/docker",
     "server-status",
     "debug",
     "\0",
 ];
 
 fn wakes(occurs: &Bytes) -> bool {
-    occurs.has(0)
+    // Bytes that no UTF-8 has, which spell `.` and `/` too long.
+    occurs.has(0) || occurs.has(0xc0) || occurs.has(0xc1)
 }
 
 /// The most of a value that is looked at for steps and files in prose; beyond it the value is a document.
@@ -76,18 +83,16 @@ const MAX_FILES: usize = 16;
 
 fn run(input: &Input<'_>, found: &mut Found) {
     let lower = input.lower;
-    steps::look(input, found);
     if input.part == Part::Path {
         files::in_path(lower, found);
     }
     files::shares(lower, found);
     let is_whole = !lower.iter().any(|byte| matches!(byte, b' ' | b'\n' | b'\t'));
-    for (n, (at, file)) in files::named(lower).enumerate() {
-        if n >= MAX_FILES {
-            break;
-        }
+    let mut has_secret = false;
+    for (at, file) in files::named(lower).take(MAX_FILES) {
         // A header holds no path of a file, and a whole value is one; prose and code name them.
         let is_meant = is_whole || input.part == Part::Header || lower.len() < 48;
+        has_secret |= file.worth == Worth::Secret;
         let rule = match (file.worth, is_meant) {
             (Worth::Secret, true) => "path.secret-file",
             (Worth::Secret, false) => "path.secret-file-in-text",
@@ -96,6 +101,7 @@ fn run(input: &Input<'_>, found: &mut Found) {
         };
         found.add(rule, at..at + file.name.len());
     }
+    steps::look(input, has_secret, found);
     nul(input, found);
 }
 

@@ -20,7 +20,9 @@ struct Steps {
 const MAX_STEPS: usize = 32;
 
 /// Counts steps, and says what they are worth where they stand.
-pub(super) fn look(input: &Input<'_>, found: &mut Found) {
+///
+/// `has_secret`: whether the value names a file that is looked for, which settles what several steps are for.
+pub(super) fn look(input: &Input<'_>, has_secret: bool, found: &mut Found) {
     let lower = input.lower;
     let steps = count(lower);
     let is_whole = !lower.iter().any(|byte| matches!(byte, b'\n' | b'\t' | b'"' | b'\'' | b'`' | b'<' | b'>'))
@@ -41,7 +43,7 @@ pub(super) fn look(input: &Input<'_>, found: &mut Found) {
         (1, true) => found.add("path.step", at),
         (_, true) if is_few => found.add("path.step", at),
         (_, true) => found.add("path.steps", at),
-        (_, false) if steps.chain >= 4 => found.add("path.steps", at),
+        (_, false) if has_secret && steps.chain >= 2 => found.add("path.steps", at),
         (_, false) => found.add("path.steps-in-text", at),
     }
 }
@@ -106,7 +108,7 @@ fn step(rest: &[u8]) -> Option<(usize, bool)> {
         }
     }
     let filler = rest.get(at..).unwrap_or_default();
-    let filled = filler.iter().take(3).take_while(|byte| matches!(byte, 0 | b';' | b'%' | b' ')).count();
+    let filled = filler.iter().take(3).take_while(|byte| matches!(byte, 0 | b';' | b' ')).count();
     let (length, is_encoded) = encoded(filler.get(filled..).unwrap_or_default(), SLASHES, b'/')?;
     is_odd |= is_encoded || filled > 0;
     let slash = rest.get(at + filled..).unwrap_or_default();

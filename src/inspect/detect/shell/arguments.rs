@@ -19,8 +19,10 @@ pub(super) struct Arguments {
     pub(super) url: bool,
     /// An address or a file: `127.0.0.1`, `example.com`, `x.txt`.
     pub(super) file: bool,
-    /// Something in quotes, an assignment.
+    /// Something in quotes.
     pub(super) quoted: bool,
+    /// `x=y`.
+    pub(super) assigned: bool,
     /// A number, and nothing behind it.
     pub(super) number: bool,
     /// Spelled with a trick: `$IFS` for a space, quotes within an option.
@@ -146,10 +148,10 @@ impl Arguments {
             self.expansion = true;
         } else if word.iter().any(|byte| matches!(byte, b'?' | b'*')) && has(b"/") {
             self.path = true;
-        } else if is_file(word) {
+        } else if is_file(word) || is_joined(word) {
             self.file = true;
         } else if let (true, Some(equals)) = (first.is_ascii_alphabetic(), word.iter().position(|byte| *byte == b'=')) {
-            self.quoted = true;
+            self.assigned = true;
             if byte(word, equals + 1) == b'/' {
                 self.slashed(word.get(equals + 1..).unwrap_or_default());
             }
@@ -173,6 +175,12 @@ fn is_file(word: &[u8]) -> bool {
         && last.iter().all(u8::is_ascii_alphanumeric)
         && last.iter().any(u8::is_ascii_alphabetic);
     is_address || is_name
+}
+
+/// `tcp:127.0.0.1:80`, `user@host:x`: parts joined by colons, which prose does not have within words.
+fn is_joined(word: &[u8]) -> bool {
+    let colon = word.iter().position(|byte| *byte == b':').unwrap_or(word.len());
+    colon > 0 && byte(word, colon + 1).is_ascii_alphanumeric() && byte(word, 0).is_ascii_alphabetic()
 }
 
 /// `<file`, `> /x`, `<<<x`, `>&2`: not the sign for less or more, as in `a < b` and `<tag>`.

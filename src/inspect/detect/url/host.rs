@@ -42,6 +42,7 @@ const NAMES: &[&[u8]] = &[
     b"lacolhost.com",
     b"kubernetes",
     b"kubernetes.default",
+    b"kubernetes.default.svc",
     b"ip6-localhost",
     b"localhost.localdomain",
 ];
@@ -109,6 +110,9 @@ fn reach4(address: Ipv4Addr) -> Reach {
 }
 
 fn reach6(text: &[u8]) -> Reach {
+    if text.iter().filter(|byte| **byte == b':').count() < 2 {
+        return Reach::Public;
+    }
     if text.contains(&b'%') {
         return Reach::Spelled;
     }
@@ -145,9 +149,10 @@ fn address(host: &[u8]) -> Option<(Ipv4Addr, bool)> {
         is_usual &= is_plain;
     }
     is_usual &= count == 4 && parts.iter().all(|part| *part < 256);
-    // A single small number is no host: `http://5/`.
+    // A single small number is no host but for nought, which is the machine itself.
     let octets = parts.map(|part| (part & 0xff) as u8);
-    (count > 1 || parts[0] > 255 || !is_usual && parts[0] > 0).then_some((Ipv4Addr::from(octets), is_usual))
+    (count > 1 || parts[0] > 255 || host == b"0" || !is_usual && parts[0] > 0)
+        .then_some((Ipv4Addr::from(octets), is_usual))
 }
 
 /// A number in decimal, octal or hexadecimal, and whether it is plain decimal.

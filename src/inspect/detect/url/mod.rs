@@ -61,39 +61,46 @@ fn run(input: &Input<'_>, found: &mut Found) {
         return in_text(value, found);
     }
     let Some(url) = Url::parse(value) else { return };
-    let end = value.len().min(48);
+    let at = 0..value.len().min(48);
     if url.is_dangerous() {
-        found.add("url.scheme", 0..end);
+        found.add("url.scheme", at.clone());
     }
     if url.is_transfer() {
-        found.add("url.transfer", 0..end);
+        let is_body = input.part == Part::Body && !input.is_name;
+        found.add(if is_body { "url.transfer-in-body" } else { "url.transfer" }, at.clone());
     }
     if url.has_host_as_user() {
-        found.add("url.user", 0..end);
+        found.add("url.user", at.clone());
+    }
+    if url.scheme.is_some() && url.rest.ends_with(b"?") && (url.is_script() || input.part != Part::Body) {
+        found.add("url.cut", at.clone());
     }
     let mut room = [0; 96];
-    let host = url.host(&mut room);
-    let is_returned_to = is_redirect(input.trail);
-    match host::reach(host) {
-        Reach::Metadata => found.add("url.metadata", 0..end),
-        Reach::Spelled => found.add("url.spelled-host", 0..end),
-        Reach::Named if url.scheme.is_some() || url.has_path || is_for_url(input.trail) => {
-            found.add("url.internal-name", 0..end)
+    if let Some(rule) = reached(input.trail, &url, host::reach(url.host(&mut room))) {
+        found.add(rule, at.clone());
+        if rule == "url.address" && url.is_script() {
+            found.add("url.script", at);
         }
-        Reach::Loopback if !is_returned_to && (url.scheme.is_some() || is_for_url(input.trail)) => {
-            found.add("url.loopback", 0..end)
-        }
-        Reach::Private if !is_returned_to && url.scheme.is_some() => found.add("url.private", 0..end),
-        Reach::Address if url.scheme.is_some() => {
-            found.add("url.address", 0..end);
-            if url.is_script() {
-                found.add("url.script", 0..end);
-            }
-        }
-        Reach::Named | Reach::Loopback | Reach::Private | Reach::Address | Reach::Public => {}
     }
-    if url.scheme.is_some() && url.rest.len() > 3 && url.rest.ends_with(b"?") {
-        found.add("url.cut", 0..end);
+}
+
+/// What it tells that a URL leads there. Without a scheme it is one only where its name says so.
+fn reached(trail: &[u8], url: &Url<'_>, reach: Reach) -> Option<&'static str> {
+    let is_url = url.is_asked() || url.scheme.is_none() && is_for_url(trail);
+    match reach {
+        Reach::Metadata if is_url || url.has_path => Some("url.metadata"),
+        Reach::Named if is_url || url.has_path => Some("url.internal-name"),
+        Reach::Spelled if url.is_asked() => Some("url.spelled-host"),
+        Reach::Loopback if is_url && !is_redirect(trail) => Some("url.loopback"),
+        Reach::Private if url.is_asked() && !is_redirect(trail) => Some("url.private"),
+        Reach::Address if url.is_asked() => Some("url.address"),
+        Reach::Metadata
+        | Reach::Named
+        | Reach::Spelled
+        | Reach::Loopback
+        | Reach::Private
+        | Reach::Address
+        | Reach::Public => None,
     }
 }
 
@@ -170,7 +177,6 @@ fn is_for_url(trail: &[u8]) -> bool {
         b"proxy",
         b"feed",
         b"link",
-        b"ssrf",
         b"site",
         b"domain",
         b"endpoint",

@@ -19,7 +19,7 @@ const WRAPPERS: &[&[u8]] = &[b"jar:", b"url:", b"local:", b"view-source:", b"fee
 impl<'a> Url<'a> {
     /// Reads a value in lower case as a URL; of one without a scheme, as host and path.
     pub(super) fn parse(value: &'a [u8]) -> Option<Self> {
-        let colon = value.iter().take(24).position(|byte| !is_scheme(*byte))?;
+        let colon = value.iter().take(24).position(|byte| !is_scheme(*byte)).unwrap_or(value.len());
         let scheme = value.get(..colon)?;
         let after = value.get(colon..)?;
         let is_scheme =
@@ -53,6 +53,25 @@ impl<'a> Url<'a> {
         }
         let host = room.get(..length).unwrap_or_default();
         host.strip_suffix(b".").unwrap_or(host)
+    }
+
+    /// Whether a server would ask for it, and not a client of Git for its repository.
+    pub(super) fn is_asked(&self) -> bool {
+        self.scheme.is_some_and(|scheme| {
+            !matches!(
+                scheme,
+                b"ssh"
+                    | b"git"
+                    | b"git+ssh"
+                    | b"docker"
+                    | b"redis"
+                    | b"postgres"
+                    | b"postgresql"
+                    | b"mysql"
+                    | b"mongodb"
+                    | b"amqp"
+            )
+        })
     }
 
     /// A scheme that nothing but a fetching library of the server understands, or a file.
@@ -152,7 +171,8 @@ fn authority(rest: &[u8]) -> (Option<&[u8]>, &[u8], bool) {
     let at = first.iter().rposition(|byte| *byte == b'@');
     // `http://good.example:80 &@evil/# @good`, `http://good.example/@evil/` behind a decoder.
     let behind = rest.get(end..).unwrap_or_default();
-    let late = behind.iter().take(64).position(|byte| *byte == b'@').filter(|n| *n <= 2 && at.is_none());
+    let late =
+        behind.iter().take(3).position(|byte| *byte == b'@').filter(|n| at.is_none() && is_host(behind.get(n + 1..)));
     let (user, host_start) = match (at, late) {
         (Some(at), _) => (rest.get(..at), at + 1),
         (None, Some(n)) => (rest.get(..end + n), end + n + 1),
@@ -169,6 +189,13 @@ fn authority(rest: &[u8]) -> (Option<&[u8]>, &[u8], bool) {
         host
     };
     (user, host, end < rest.len())
+}
+
+/// Whether a host begins here, and not a user or a group as `/@name/` has them.
+fn is_host(rest: Option<&[u8]>) -> bool {
+    let rest = rest.unwrap_or_default();
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#' | b':')).unwrap_or(rest.len());
+    rest.iter().take(end).any(|byte| *byte == b'.') && !rest.contains(&b'@')
 }
 
 /// The first character as a host has it after normalisation (UTS 46), and what follows; nothing for what is taken off.
