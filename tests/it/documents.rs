@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use claviger::domain::{
-    AccessFault, AuthnFault, Denial, HostFault, HttpFault, Lockout, Methods, OauthFault, PathFault, TimedOut,
+    AccessFault, AuthnFault, Denial, HostFault, HttpFault, Inspection, Lockout, Methods, OauthFault, PathFault, TimedOut,
     Unavailable,
 };
 
@@ -225,6 +225,7 @@ fn every_code_of_a_denial_is_told() {
         Denial::TooManySessions,
         Denial::Internal,
     ];
+    denials.extend(Inspection::ALL.map(Denial::Inspection));
     denials.extend(away.map(Denial::Unavailable));
     denials.extend(OauthFault::ALL.map(Denial::TokenRequest));
     denials.extend(AccessFault::ALL.map(Denial::Access));
@@ -309,6 +310,7 @@ fn a_written_record_has_no_member_that_is_not_told() {
 }
 
 const REPLACED: &str = r#"
+[inspect.looked]
 [vault.local.sealed_file]
 path = "secrets.sealed"
 key_file = "master.key"

@@ -8,7 +8,7 @@ use super::{Compiled, Compiler};
 use crate::config::file::{InspectLimitsTable, InspectTable, Text};
 use crate::config::values::{Size, Spanned};
 use crate::domain::Name;
-use crate::inspect::{FieldKind, FieldRule, Limits, Mode, Part, Profile, Rule, RuleFile, Settings, Tuning};
+use crate::inspect::{Class, FieldKind, FieldRule, Limits, Mode, Part, Profile, Rule, RuleFile, Settings, Tuning};
 use crate::state::{Beyond, Inspecting};
 
 impl Compiler<'_, '_> {
@@ -41,12 +41,13 @@ impl Compiler<'_, '_> {
             paranoia: paranoia?,
             tuning: tuning?,
             fields: fields?,
-            limits: limits(&table.limits),
+            limits: limits(&table.limits, body?),
         };
         let profile = Profile::new(engine, settings).map_err(|unknown| {
             let place = table.tune.keys().find(|key| *key.get_ref() == unknown).map_or(0..0, |key| key.span());
             self.report.add(place, format!("there is no rule or class `{unknown}`"), "see `claviger inspect --rules`");
         });
+        self.engines.metrics.classes(&Class::ALL.map(Class::as_str));
         let memory = table.memory.map_or(256 << 10, |size| usize::try_from(size.0).unwrap_or(usize::MAX));
         let (name, profile) = (name.clone(), Arc::new(profile.ok()?));
         Some(Arc::new(Inspecting { name, profile, body: body?, memory, beyond: beyond? }))
@@ -135,11 +136,12 @@ fn part_of(word: &str) -> Option<Part> {
     [Part::Query, Part::Header, Part::Cookie, Part::Body].into_iter().find(|part| part.as_str() == word)
 }
 
-fn limits(table: &InspectLimitsTable) -> Limits {
+fn limits(table: &InspectLimitsTable, body: usize) -> Limits {
     let default = Limits::default();
     let size = |size: Option<Size>, default| size.map_or(default, |size| usize::try_from(size.0).unwrap_or(usize::MAX));
     Limits {
-        decoded: size(table.decoded, default.decoded),
+        // What may come without a coding is not too large for being without one.
+        decoded: size(table.decoded, default.decoded).max(body),
         ratio: table.ratio.unwrap_or(default.ratio),
         codings: table.codings.unwrap_or(default.codings),
         depth: table.depth.unwrap_or(default.depth),

@@ -131,6 +131,7 @@ secret = "directory:client"
 by = "client"
 requests = 10
 [inspect.x]
+limits = {}
 [route.x]
 inspect = "x"
 path = "/x/**"
