@@ -15,6 +15,7 @@ mod engine;
 mod fault;
 mod finding;
 mod gate;
+mod leak;
 mod limits;
 mod normal;
 mod profile;
@@ -25,6 +26,9 @@ pub use class::Class;
 pub use engine::{Engine, EngineError};
 pub use fault::{Fault, FaultKind};
 pub use finding::{Finding, Report};
+pub use leak::{
+    Counts as LeakCounts, ErrorDetails, LeakAction, LeakKind, LeakProfile, LeakScanner, LeakSettings, Sniff,
+};
 pub use limits::Limits;
 pub use profile::{FieldKind, FieldRule, Head, Mode, Profile, Settings};
 pub use rules::{Rule, RuleError, RuleFile, Tuning, Where};
