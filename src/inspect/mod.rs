@@ -27,10 +27,10 @@ pub use class::Class;
 pub use engine::{Engine, EngineError};
 pub use fault::{Fault, FaultKind};
 pub use finding::{Finding, Report};
-    Counts as LeakCounts, ErrorDetails, LeakAction, LeakKind, LeakProfile, LeakScanner, LeakSettings, Sniff,
 pub use leak::{
-pub use library::Library;
+    Counts as LeakCounts, ErrorDetails, LeakAction, LeakKind, LeakProfile, LeakScanner, LeakSettings, Sniff,
 };
+pub use library::Library;
 pub use limits::Limits;
 pub use profile::{FieldKind, FieldRule, Head, Mode, Profile, Settings};
 pub use rules::{Rule, RuleError, RuleFile, Tuning, Where};
