@@ -247,7 +247,7 @@ fn every_code_of_a_denial_is_told() {
     let source = read(file);
     let (_, arms) = source.split_once("pub fn code(&self)").expect("the codes");
     let (arms, _) = arms.split_once("pub fn detail(&self)").expect("their end");
-    let others = OauthFault::ALL.len() + AccessFault::ALL.len();
+    let others = OauthFault::ALL.len() + AccessFault::ALL.len() + Inspection::ALL.len() - 1;
     assert_eq!(arms.matches("=> \"").count() + others, codes, "every code is in the table");
     is_told(
         "docs/requests.md",
