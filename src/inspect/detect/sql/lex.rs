@@ -265,9 +265,10 @@ impl<'a> Lexer<'a> {
             }
             [b'`', ..] => {
                 self.at += 1;
-                match self.text_from(b'`') {
-                    Kind::Text { open: false } => Kind::Name,
-                    open => open,
+                if self.text_from(b'`') == (Kind::Text { open: false }) {
+                    Kind::Name
+                } else {
+                    Kind::Text { open: true }
                 }
             }
             [b'[', ..] => self.bracketed(),

@@ -8,7 +8,9 @@ use super::{Detector, Found, Input, Part};
 use crate::inspect::Class;
 use crate::inspect::gate::Bytes;
 
+mod functions;
 mod lex;
+mod operators;
 mod quoted;
 mod scan;
 mod shape;

@@ -44,7 +44,7 @@ fn break_out(text: &[u8], start: usize, at: usize, quote: u8, tokens: &mut Vec<T
     tokens.clear();
     let mut lexer = Lexer::new(text, at + 1);
     // Closing parentheses, of the query's own.
-    while let Some(token) = lexer.next() {
+    for token in lexer.by_ref() {
         let is_closing = token.kind == Kind::Close;
         tokens.push(token);
         if !is_closing || tokens.len() > 32 {
@@ -122,13 +122,14 @@ impl Around<'_> {
 
     fn judge(&self, quote: u8, closed: usize) -> Option<&'static str> {
         let first = self.tokens.first()?;
-        match first.kind {
-            Kind::Comment => return self.comment(quote),
-            Kind::Semicolon => return self.stacked(0),
-            Kind::Word(Word::Verb | Word::Select) => {
-                return statement::begins(self.text, self.tokens, 0).then_some("sqli.quote-statement");
-            }
-            _ => {}
+        if first.kind == Kind::Comment {
+            return self.comment(quote);
+        }
+        if first.kind == Kind::Semicolon {
+            return self.stacked(0);
+        }
+        if matches!(first.kind, Kind::Word(Word::Verb | Word::Select)) {
+            return statement::begins(self.text, self.tokens, 0).then_some("sqli.quote-statement");
         }
         let shape = shape::read(self.text, self.tokens, false);
         if let Ending::Stacked(at) = shape.ending

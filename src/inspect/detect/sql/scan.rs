@@ -1,10 +1,11 @@
 //! What is an attack wherever it stands in a value: queries joined to a query, statements behind a separator, functions that wait or reach
 //! out, tables that tell of tables.
 
+use super::functions::{self, Function};
 use super::lex::{Kind, Token};
 use super::shape;
 use super::statement;
-use super::words::{self, Function, Word};
+use super::words::{self, Word};
 use crate::inspect::detect::Found;
 
 /// Where tokens are looked through, and in what manner.
@@ -31,29 +32,49 @@ impl Scan<'_> {
     /// Looks at each token once, with a bounded look-ahead.
     pub(super) fn run(&self, found: &mut Found) {
         for (at, token) in self.tokens.iter().enumerate() {
-            let hit = match token.kind {
-                Kind::Word(Word::Union) => self.union(at),
-                Kind::Word(Word::Select) => self.select(at),
-                Kind::Word(Word::Logic | Word::Xor) | Kind::Logic => self.logic(at),
-                Kind::Semicolon => statement::begins(self.text, self.tokens, at + 1).then_some("sqli.stacked"),
-                Kind::Word(Word::From | Word::Clause) => self.catalog(at),
-                Kind::Word(Word::Into) => self.into(at),
-                Kind::Word(Word::Procedure) => {
-                    (self.slice(at + 1) == b"analyse" && self.kind(at + 2) == Some(Kind::Open)).then_some("sqli.error")
-                }
-                Kind::Word(Word::Verb) => self.verb(at),
-                Kind::Variable => is_system(self.slice(at)).then_some("sqli.variable"),
-                Kind::Text { .. } | Kind::Close if self.kind(at + 1) == Some(Kind::Cast) => self.cast(at),
-                _ if self.kind(at + 1) == Some(Kind::Open) => self.call(at).or_else(|| self.spells(at)),
-                Kind::Name => self.name(at),
-                _ => None,
-            };
+            let hit = self.at(at, token.kind);
             if let Some(rule) = hit {
                 found.add(rule, token.start..self.tokens.get(at + 3).map_or(self.text.len(), |last| last.end));
             }
             if token.after_comment && self.splits(at) {
                 found.add("sqli.split", token.start..token.end);
             }
+        }
+    }
+
+    fn at(&self, at: usize, kind: Kind) -> Option<&'static str> {
+        let opens = self.kind(at + 1) == Some(Kind::Open);
+        match kind {
+            Kind::Word(Word::Union) => self.union(at),
+            Kind::Word(Word::Select) => self.select(at),
+            Kind::Word(Word::Logic | Word::Xor) | Kind::Logic => self.logic(at),
+            Kind::Semicolon => statement::begins(self.text, self.tokens, at + 1).then_some("sqli.stacked"),
+            Kind::Word(Word::From | Word::Clause) => {
+                self.catalog(at).or_else(|| if opens { self.call(at) } else { None })
+            }
+            Kind::Word(Word::Into) => self.into(at),
+            Kind::Word(Word::Procedure) => {
+                (self.slice(at + 1) == b"analyse" && self.kind(at + 2) == Some(Kind::Open)).then_some("sqli.error")
+            }
+            Kind::Word(Word::Verb) => self.verb(at),
+            Kind::Variable => is_system(self.slice(at)).then_some("sqli.variable"),
+            Kind::Text { .. } | Kind::Close if self.kind(at + 1) == Some(Kind::Cast) => self.cast(at),
+            Kind::Name | Kind::Word(_) if opens => self.call(at).or_else(|| self.spells(at)),
+            Kind::Name => self.name(at),
+            Kind::Number
+            | Kind::Text { .. }
+            | Kind::Word(_)
+            | Kind::Open
+            | Kind::Close
+            | Kind::Comma
+            | Kind::Dot
+            | Kind::Compare
+            | Kind::Math(_)
+            | Kind::Not
+            | Kind::Cast
+            | Kind::Comment
+            | Kind::Question
+            | Kind::Other => None,
         }
     }
 
@@ -260,7 +281,7 @@ impl Scan<'_> {
     /// Packages and procedures by name alone: `dbms_pipe.receive_message`, `master..xp_cmdshell`.
     fn name(&self, at: usize) -> Option<&'static str> {
         let name = self.slice(at);
-        let is_procedure = name.starts_with(b"xp_") && words::function(name) == Some(Function::Reach);
+        let is_procedure = name.starts_with(b"xp_") && functions::function(name) == Some(Function::Reach);
         let is_package = (name.starts_with(b"utl_") || name.starts_with(b"dbms_") || name == b"ctxsys")
             && self.kind(at + 1) == Some(Kind::Dot)
             && self.kind(at + 2) == Some(Kind::Name)

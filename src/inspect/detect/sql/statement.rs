@@ -1,8 +1,9 @@
 //! Whether a statement begins at a token: its verb with an object, not a verb alone, since English has the same verbs.
 
+use super::functions::Function;
 use super::lex::{Kind, Token};
 use super::shape;
-use super::words::{Function, Word};
+use super::words::Word;
 
 /// Whether a statement begins here.
 pub(super) fn begins(text: &[u8], tokens: &[Token], at: usize) -> bool {
@@ -57,38 +58,7 @@ fn verb(text: &[u8], tokens: &[Token], at: usize) -> bool {
     let is_end =
         |at| matches!(kind(tokens, at), None | Some(Kind::Comment | Kind::Semicolon | Kind::Word(Word::Trailer)));
     match slice(text, tokens, at) {
-        b"drop" | b"create" | b"alter" | b"truncate" | b"rename" => {
-            let is_object = matches!(
-                next,
-                b"table"
-                    | b"database"
-                    | b"schema"
-                    | b"view"
-                    | b"index"
-                    | b"user"
-                    | b"procedure"
-                    | b"function"
-                    | b"trigger"
-                    | b"role"
-                    | b"login"
-                    | b"column"
-                    | b"tablespace"
-                    | b"sequence"
-                    | b"temporary"
-                    | b"or"
-                    | b"unique"
-                    | b"alias"
-                    | b"aggregate"
-                    | b"assembly"
-                    | b"extension"
-                    | b"server"
-                    | b"session"
-                    | b"system"
-            );
-            is_object && (kind(tokens, at + 2).is_some() || next != b"or")
-                || next_kind == Some(Kind::Name)
-                    && matches!(kind(tokens, at + 2), Some(Kind::Comment | Kind::Semicolon))
-        }
+        b"drop" | b"create" | b"alter" | b"truncate" | b"rename" => defines(text, tokens, at),
         b"insert" | b"replace" | b"merge" => {
             next == b"into"
                 || next == b"ignore"
@@ -125,6 +95,55 @@ fn verb(text: &[u8], tokens: &[Token], at: usize) -> bool {
             next_kind == Some(Kind::Open)
                 || matches!(slice(text, tokens, at + 2), b"from" | b"to") && kind(tokens, at + 3).is_some()
         }
+        b"begin" => verb_or_select(text, tokens, at + 1) || next == b"transaction",
+        b"prepare" => slice(text, tokens, at + 2) == b"from",
+        b"lock" | b"unlock" => next == b"tables",
+        b"openrowset" => next_kind == Some(Kind::Open),
+        _ => administers(text, tokens, at),
+    }
+}
+
+/// `drop table`, `create user`; a name alone only where a comment or separator follows.
+fn defines(text: &[u8], tokens: &[Token], at: usize) -> bool {
+    let next = slice(text, tokens, at + 1);
+    let is_object = matches!(
+        next,
+        b"table"
+            | b"database"
+            | b"schema"
+            | b"view"
+            | b"index"
+            | b"user"
+            | b"procedure"
+            | b"function"
+            | b"trigger"
+            | b"role"
+            | b"login"
+            | b"column"
+            | b"tablespace"
+            | b"sequence"
+            | b"temporary"
+            | b"or"
+            | b"unique"
+            | b"alias"
+            | b"aggregate"
+            | b"assembly"
+            | b"extension"
+            | b"server"
+            | b"session"
+            | b"system"
+    );
+    let behind = kind(tokens, at + 2);
+    is_object && (behind.is_some() || next != b"or")
+        || kind(tokens, at + 1) == Some(Kind::Name) && matches!(behind, Some(Kind::Comment | Kind::Semicolon))
+}
+
+/// What administrators do.
+fn administers(text: &[u8], tokens: &[Token], at: usize) -> bool {
+    let next = slice(text, tokens, at + 1);
+    let next_kind = kind(tokens, at + 1);
+    let is_end = |at| ends(tokens, at);
+    match slice(text, tokens, at) {
         b"load" => matches!(next, b"data" | b"xml"),
         b"backup" | b"restore" => matches!(next, b"database" | b"log"),
         b"bulk" => next == b"insert",
@@ -138,12 +157,13 @@ fn verb(text: &[u8], tokens: &[Token], at: usize) -> bool {
         }
         b"use" | b"goto" => matches!(next_kind, Some(Kind::Name)) && is_end(at + 2) && kind(tokens, at + 2).is_some(),
         b"if" | b"while" => sets_condition(text, tokens, at + 1),
-        b"begin" => verb_or_select(text, tokens, at + 1) || next == b"transaction",
-        b"prepare" => slice(text, tokens, at + 2) == b"from",
-        b"lock" | b"unlock" => next == b"tables",
-        b"openrowset" => next_kind == Some(Kind::Open),
         _ => false,
     }
+}
+
+/// Whether a statement may end here.
+fn ends(tokens: &[Token], at: usize) -> bool {
+    matches!(kind(tokens, at), None | Some(Kind::Comment | Kind::Semicolon | Kind::Word(Word::Trailer)))
 }
 
 fn verb_or_select(text: &[u8], tokens: &[Token], at: usize) -> bool {

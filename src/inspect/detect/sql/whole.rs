@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use super::functions::{self, Function};
 use super::lex::{Kind, Token};
 use super::shape::{self, Ending, Shape};
 use super::statement;
-use super::words::{self, Function, Word};
+use super::words::Word;
 use crate::inspect::detect::Found;
 
 /// Judges a value from its beginning. Says whether it is a statement of its own, which is not an attack where queries are asked for.
@@ -258,7 +259,7 @@ fn fragment(text: &[u8], tokens: &[Token]) -> Option<&'static str> {
     match tokens {
         [.., name, open] if open.kind == Kind::Open && tokens.len() <= 3 => {
             let called = matches!(name.kind, Kind::Name | Kind::Word(_))
-                && words::function(text.get(name.start..name.end).unwrap_or_default()).is_some();
+                && functions::function(text.get(name.start..name.end).unwrap_or_default()).is_some();
             called.then_some("sqli.open-call")
         }
         [first, open, number, comma, ..]
