@@ -249,17 +249,14 @@ fn look(
     match address::kind(value) {
         address::Kind::Script(_) => found.add("xss.script-url", range),
         address::Kind::Document if tag.local() != b"input" => found.add("xss.data-url", range),
-        address::Kind::Document | address::Kind::Other => {}
+        address::Kind::Document | address::Kind::Other => {
+            // A list of addresses (`srcset`, `values`), and a delay before one (`content` of a refresh).
+            let later = memchr::memmem::find(value, b"javascript:").and_then(|place| place.checked_sub(1));
+            if later.is_some_and(|before| matches!(at(value, before), b';' | b'=' | b' ' | b',')) {
+                found.add("xss.script-url", range);
+            }
+        }
     }
-    // A list of addresses (`srcset`, `values`), and a delay before one (`content` of a refresh).
-    let later = memchr::memmem::find(value, b"javascript:");
-    if later.is_some_and(|place| place > 0 && matches!(at(value, place - 1), b';' | b'=' | b' ' | b',')) {
-        found.add("xss.script-url", place_of(value));
-    }
-}
-
-fn place_of(value: &[u8]) -> std::ops::Range<usize> {
-    0..value.len()
 }
 
 /// Judges an element by its name, attributes and content.
