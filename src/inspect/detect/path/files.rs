@@ -115,7 +115,7 @@ fn candidates(first: u8, second: u8) -> &'static [File] {
 pub(super) fn named(lower: &[u8]) -> impl Iterator<Item = (usize, File)> {
     lower.array_windows().enumerate().filter_map(|(at, [first, second, third])| {
         let candidates = candidates(*first, *second);
-        if candidates.is_empty() || !third.is_ascii_alphabetic() {
+        if candidates.is_empty() || !(third.is_ascii_alphabetic() || *third == b'-') {
             return None;
         }
         let rest = lower.get(at..)?;
