@@ -26,27 +26,8 @@ const fn system(name: &'static str) -> File {
     File { name: name.as_bytes(), worth: Worth::System }
 }
 
-/// By the byte before which a name begins: `/`, `.` or `\`; and those that stand for themselves.
-const FILES: &[File] = &[
-    secret("/etc/passwd"),
-    secret("/etc/shadow"),
-    secret("/etc/gshadow"),
-    secret("/etc/master.passwd"),
-    secret("/etc/security/passwd"),
-    secret("/etc/sudoers"),
-    secret("/etc/subuid"),
-    secret("/etc/subgid"),
-    secret("/etc/group"),
-    secret("/etc/krb5.keytab"),
-    secret("/etc/ssh/"),
-    secret("/etc/kubernetes/"),
-    secret("/proc/self/"),
-    secret("/proc/net/"),
-    secret("/proc/sys/"),
-    secret("/proc/version"),
-    secret("/proc/mounts"),
-    secret("/proc/cmdline"),
-    secret("/root/."),
+/// Hidden files, in whatever folder.
+const HIDDEN: &[File] = &[
     secret("/.ssh/"),
     secret("/.aws/"),
     secret("/.kube/"),
@@ -59,27 +40,46 @@ const FILES: &[File] = &[
     secret("/.my.cnf"),
     secret("/.bash_history"),
     secret("/.env"),
+    secret("/.htpasswd"),
+    secret("/.htaccess"),
+];
+/// A Unix system's configuration.
+const ETC: &[File] = &[
+    secret("/etc/passwd"),
+    secret("/etc/shadow"),
+    secret("/etc/gshadow"),
+    secret("/etc/master.passwd"),
+    secret("/etc/security/passwd"),
+    secret("/etc/sudoers"),
+    secret("/etc/subuid"),
+    secret("/etc/subgid"),
+    secret("/etc/group"),
+    secret("/etc/krb5.keytab"),
+    secret("/etc/ssh/"),
+    secret("/etc/kubernetes/"),
+    system("/etc/"),
+];
+/// What a kernel tells of itself and of processes.
+const PROC: &[File] = &[
+    secret("/proc/self/"),
+    secret("/proc/net/"),
+    secret("/proc/sys/"),
+    secret("/proc/version"),
+    secret("/proc/mounts"),
+    secret("/proc/cmdline"),
+    system("/proc/"),
+];
+/// Other places that begin with `/`.
+const ROOT: &[File] = &[
+    secret("/root/."),
     secret("/web-inf/"),
     secret("/win.ini"),
-    secret("\\win.ini"),
-    secret("boot.ini"),
-    secret("\\system.ini"),
-    secret("ntuser.dat"),
     secret("/var/run/secrets/"),
     secret("/var/run/docker.sock"),
     secret("/conf/httpd.conf"),
-    secret("\\web.config"),
     secret("/web.config"),
-    secret("/.htpasswd"),
-    secret("/.htaccess"),
-    secret("wp-config.php"),
-    secret("id_rsa"),
     system("/windows/system32/"),
-    system("\\windows\\system32\\"),
     system("/winnt/system32"),
-    system("\\winnt\\system32"),
-    system("/etc/"),
-    system("/proc/"),
     system("/sys/class"),
     system("/sys/kernel"),
     system("/sys/devices"),
@@ -87,25 +87,47 @@ const FILES: &[File] = &[
     system("/dev/fd/"),
     system("/dev/mem"),
 ];
+/// Places that begin with a backslash.
+const WINDOWS: &[File] = &[
+    secret("\\win.ini"),
+    secret("\\system.ini"),
+    secret("\\web.config"),
+    system("\\windows\\system32\\"),
+    system("\\winnt\\system32"),
+];
+/// Names that stand for themselves.
+const NAMES: &[File] = &[secret("boot.ini"), secret("ntuser.dat"), secret("wp-config.php"), secret("id_rsa")];
 
-/// The first bytes of the names above.
-fn begins(byte: u8) -> bool {
-    matches!(byte, b'/' | b'\\' | b'b' | b'n' | b'w' | b'i')
+/// Those that may begin with these two bytes, so that few are compared with.
+fn candidates(first: u8, second: u8) -> &'static [File] {
+    match (first, second) {
+        (b'/', b'.') => HIDDEN,
+        (b'/', b'e') => ETC,
+        (b'/', b'p') => PROC,
+        (b'/', b'c' | b'd' | b'r' | b's' | b'v' | b'w') => ROOT,
+        (b'\\', b's' | b'w') => WINDOWS,
+        (b'b', b'o') | (b'n', b't') | (b'w', b'p') | (b'i', b'd') => NAMES,
+        _ => &[],
+    }
 }
 
 /// Names that occur, each with where; at one place the first that fits.
 pub(super) fn named(lower: &[u8]) -> impl Iterator<Item = (usize, File)> {
-    lower.iter().enumerate().filter(|(_, byte)| begins(**byte)).filter_map(|(at, _)| {
+    lower.array_windows().enumerate().filter_map(|(at, [first, second, third])| {
+        let candidates = candidates(*first, *second);
+        if candidates.is_empty() || !(third.is_ascii_alphabetic() || *third == b'-') {
+            return None;
+        }
         let rest = lower.get(at..)?;
-        let file = FILES.iter().find(|file| rest.starts_with(file.name))?;
+        let file = candidates.iter().find(|file| rest.starts_with(file.name))?;
         // `my/etc/x` is no folder of the system; `wp-config.php.txt` is no less telling.
         let is_root = file.worth == Worth::Secret || at == 0 || !lower.get(at - 1)?.is_ascii_alphanumeric();
         let is_env = file.name == b"/.env"
             && rest
                 .get(5)
                 .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'.' && !rest.starts_with(b"/.env.prod"));
-        let is_word = file.name == b"id_rsa" && rest.get(6..10) == Some(b".pub");
-        (is_root && !is_env && !is_word).then_some((at, *file))
+        let is_public = file.name == b"id_rsa" && rest.get(6..10) == Some(b".pub");
+        (is_root && !is_env && !is_public).then_some((at, *file))
     })
 }
 

@@ -60,7 +60,8 @@ fn count(lower: &[u8]) -> Steps {
             continue;
         }
         let Some((length, is_odd)) = step(rest) else {
-            at += 1;
+            // What is left of a run of dots is no step either.
+            at += rest.iter().take_while(|byte| **byte == b'.').count().max(1);
             continue;
         };
         // `x../` is the end of a name, `x.../` of a sentence.
