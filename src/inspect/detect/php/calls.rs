@@ -26,7 +26,10 @@ fn arguments<'a>(input: &Input<'a>, at: &Call) -> Arguments<'a> {
     let (range, is_closed) = call::arguments(input.lower, at.open);
     let end = if is_closed { range.end + 1 } else { range.end };
     let text = input.lower.get(range).unwrap_or_default().trim_ascii();
-    let goes_on = if is_closed { call::goes_on_as_code(input.lower, end) } else { input.part != Part::Path };
+    // A path that ends in `eval(` is a strange name; one that ends in `zlib_decode(` is not.
+    let is_name = || input.lower.get(at.from..at.to).is_some_and(|name| !name.contains(&b'_'));
+    let goes_on =
+        if is_closed { call::goes_on_as_code(input.lower, end) } else { input.part != Part::Path || !is_name() };
     let is_code = text.iter().any(|byte| matches!(byte, b'"' | b'\'' | b'$' | b'`')) || !is_closed && text.is_empty();
     Arguments { text, goes_on, is_code }
 }
@@ -52,7 +55,7 @@ fn by_name(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found) {
     if call::is_manual(with.text) && at.to == at.open && !name.contains(&b'_') || is_named(with.text) {
         return;
     }
-    let is_title = at.to != at.open && !at.is_odd && at.open - at.to < 2 && !with.is_code;
+    let is_title = at.to != at.open && !at.is_odd && at.open - at.to < 2 && !with.is_code && !name.contains(&b'_');
     let place = position(input, at);
     let range = at.from..at.open + 1;
     let is_met = if is_dangerous {
@@ -68,7 +71,7 @@ fn by_name(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found) {
             Position::Word => false,
         }
     } else {
-        if place == Position::Start && with.goes_on && is_short && (!is_title || name.contains(&b'_')) {
+        if place == Position::Start && with.goes_on && is_short && !is_title {
             found.add("php.function", range);
         }
         return;

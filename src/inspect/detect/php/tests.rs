@@ -111,7 +111,7 @@ fn files_are_judged_by_their_names() {
         assert_eq!(named(value), ["php.upload"], "{value}");
     }
     assert_eq!(named("php.txt"), [""; 0]);
-    assert_eq!(ids(b"a.php", Part::Body, b"file", true), ["php.upload"]);
+    assert_eq!(ids(b"a.php", Part::Body, b"file.(filename)", true), ["php.upload"]);
     // A key of an object, as of a gist's files.
     assert_eq!(ids(b"a.php", Part::Body, b"files.a.php", true), [""; 0]);
     assert_eq!(ids(b"/get/unpack()", Part::Path, b"", false), ["php.function"]);
