@@ -104,17 +104,32 @@ pub(super) const fn needles(bytes: &[u8]) -> [Needle; 3] {
     [Needle::new(bytes, 0), Needle::new(bytes, 1), Needle::new(bytes, 2)]
 }
 
-/// The digits of a needle in lower case as a literal.
-macro_rules! literal {
-    ($needle:expr) => {{
-        const LOWER: [u8; $needle.digits().len()] = $needle.lower();
-        match std::str::from_utf8(&LOWER) {
-            Ok(text) => text,
-            Err(_) => panic!("base64 is ASCII"),
-        }
-    }};
+/// Names a constant of the digits of some bytes at all alignments, in lower case: literals to wake a detector by.
+macro_rules! literals {
+    ($name:ident, $bytes:expr) => {
+        const $name: [&str; 3] = {
+            const NEEDLES: [$crate::inspect::detect::base64::Needle; 3] =
+                $crate::inspect::detect::base64::needles($bytes);
+            const FIRST: [u8; NEEDLES[0].digits().len()] = NEEDLES[0].lower();
+            const SECOND: [u8; NEEDLES[1].digits().len()] = NEEDLES[1].lower();
+            const THIRD: [u8; NEEDLES[2].digits().len()] = NEEDLES[2].lower();
+            [
+                $crate::inspect::detect::base64::text(&FIRST),
+                $crate::inspect::detect::base64::text(&SECOND),
+                $crate::inspect::detect::base64::text(&THIRD),
+            ]
+        };
+    };
 }
-pub(super) use literal;
+pub(super) use literals;
+
+/// Digits as text; evaluated when this is compiled.
+pub(super) const fn text(digits: &[u8]) -> &str {
+    match std::str::from_utf8(digits) {
+        Ok(text) => text,
+        Err(_) => panic!("base64 is ASCII"),
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -204,6 +204,10 @@ pub(super) fn position(text: &[u8], from: usize) -> Position {
     let between = text.get(end..from).unwrap_or_default();
     let last = between.iter().rev().find(|byte| !byte.is_ascii_whitespace());
     match last {
+        // `name = f(x)` as source code is laid out.
+        Some(b'=') if between.starts_with(b" =") && between.ends_with(b"= ") && before(text, start) != Some(b'$') => {
+            Position::Word
+        }
         Some(b';' | b'{' | b'}' | b'=' | b'(' | b'|' | b'&' | b'@' | b'!' | b'+' | b'\'' | b'"') => Position::Break,
         Some(b'.') if between.last() == Some(&b'.') => Position::Break,
         Some(_) | None => Position::Word,
@@ -252,6 +256,8 @@ pub(super) fn goes_on_as_code(text: &[u8], at: usize) -> bool {
         }
         // A sentence goes on behind `,` and ends with `.`.
         Some(b',' | b':') => false,
+        // As does a dash.
+        Some(b'-') if spaced => !matches!(rest.get(1), Some(b'-' | b' ')),
         Some(b'.') => rest.get(1).is_some_and(|byte| !byte.is_ascii_whitespace()),
         Some(_) => true,
     }

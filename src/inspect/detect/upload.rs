@@ -8,11 +8,11 @@ const HEADERS: [&str; 6] = ["x-filename", "x-file-name", "x_filename", "x_file_n
 
 /// The name of a file that is sent, without the folders before it, in lower case; nothing where the value is none.
 ///
-/// The name of a part's file comes as a name that is not itself the last step of its trail, unlike the key of an object.
+/// The name of a part's file comes as a name at `(filename)`, unlike the key of an object.
 pub(super) fn file_name<'a>(input: &Input<'a>) -> Option<&'a [u8]> {
     let is_file = match input.part {
         Part::Header => HEADERS.iter().any(|header| input.trail.eq_ignore_ascii_case(header.as_bytes())),
-        Part::Body => input.is_name && !input.trail.ends_with(input.bytes),
+        Part::Body => input.is_name && input.trail.ends_with(b"(filename)"),
         Part::Path | Part::Query | Part::Cookie => false,
     };
     let from = input.lower.iter().rposition(|byte| matches!(byte, b'/' | b'\\')).map_or(0, |at| at + 1);

@@ -1,7 +1,9 @@
 //! Evidence of class `java`: names of classes where data should stand, serialized objects, ways to the class loader, pages that are sent as
 //! files (CWE-470, CWE-502, CWE-917, CWE-434). Calls and expressions are rules.
 
-use super::base64::{Needle, literal, needles};
+use std::ops::Range;
+
+use super::base64::{Needle, literals, needles};
 use super::{Detector, Found, Input, call, upload};
 use crate::inspect::Class;
 use crate::inspect::gate::Bytes;
@@ -26,14 +28,7 @@ static NAME_NEEDLES: [[Needle; 3]; 6] = [
     needles(b"Transformer"),
 ];
 
-/// The digits of the needles of a word in lower case, to be woken by.
-macro_rules! literals {
-    ($name:ident, $word:expr) => {
-        const $name: [&str; 3] =
-            [literal!(needles($word)[0]), literal!(needles($word)[1]), literal!(needles($word)[2])];
-    };
-}
-
+// What the detector is woken by.
 literals!(MAGICS, MAGIC);
 literals!(RUNTIME_LOWER, b"runtime");
 literals!(RUNTIME, b"Runtime");
@@ -142,13 +137,24 @@ fn run(input: &Input<'_>, found: &mut Found) {
 /// The longest name of a class.
 const MAX_NAME: usize = 160;
 
-/// A value, or name of a parameter, that is the name of a class or package and nothing else.
+/// A value, or name of a parameter, that is the name of a class or package and nothing else; also as `name=value`, which forms are sent as that
+/// are said to be text.
 fn class_name(input: &Input<'_>, found: &mut Found) {
-    let name = input.lower.trim_ascii();
-    let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'' | b'@' | b'[' | b';' | b'L');
-    let from = name.iter().position(|byte| !is_quote(byte)).unwrap_or(name.len());
-    let to = name.iter().rposition(|byte| !is_quote(byte)).map_or(from, |at| at + 1);
-    let Some(name) = name.get(from..to).filter(|name| name.len() <= MAX_NAME) else { return };
+    if input.lower.len() > MAX_NAME {
+        return;
+    }
+    let whole = 0..input.lower.len();
+    let Some(at) = memchr::memchr(b'=', input.lower) else { return one_class_name(input, whole, found) };
+    one_class_name(input, 0..at, found);
+    one_class_name(input, at + 1..whole.end, found);
+}
+
+fn one_class_name(input: &Input<'_>, at: Range<usize>, found: &mut Found) {
+    let Some(text) = input.lower.get(at.clone()) else { return };
+    let is_around = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'@' | b'[' | b';');
+    let from = text.iter().position(|byte| !is_around(byte)).unwrap_or(text.len());
+    let to = text.iter().rposition(|byte| !is_around(byte)).map_or(from, |at| at + 1);
+    let Some(name) = text.get(from..to) else { return };
     let is_class = |byte: &u8| call::is_word(*byte) || matches!(byte, b'.' | b'$');
     let (Some(dot), true) = (memchr::memchr(b'.', name), name.iter().all(is_class)) else { return };
     let last = name.iter().rposition(|byte| matches!(byte, b'.' | b'$')).map_or(0, |at| at + 1);
@@ -158,10 +164,10 @@ fn class_name(input: &Input<'_>, found: &mut Found) {
         return;
     }
     let starts_process = matches!(first, b"java" | b"javax") && matches!(last, b"runtime" | b"processbuilder");
-    if is_in(&GADGETS, last) || starts_process || name == b"java.lang.runtime" || first == b"processbuilder" {
-        found.add("java.gadget", 0..input.bytes.len());
+    if is_in(&GADGETS, last) || starts_process || first == b"processbuilder" {
+        found.add("java.gadget", at);
     } else if is_of(name, &PACKAGES) && is_spelled_as_class(input.bytes, name) && !tells_of_code(input) {
-        found.add("java.class-name", 0..input.bytes.len());
+        found.add("java.class-name", at);
     }
 }
 

@@ -76,7 +76,12 @@ pub(super) fn call(input: &Input<'_>, open: usize, is_short: bool, found: &mut F
         }
         (b"", b"while" | b"for") => {
             let is_endless = if to.name == b"for" { inside == b";;" } else { is_constant(inside) };
-            if is_endless && is_code() {
+            // In source code the loop has a body; what it broke out of ends with a quote.
+            let body = lower.get(end + 1..).unwrap_or_default();
+            let is_empty =
+                !body.iter().any(|byte| call::is_word(*byte)) && body.contains(&b'{') == body.contains(&b'}');
+            let breaks_out = lower.get(..to.from).is_some_and(|before| memchr::memchr2(b'"', b'\'', before).is_some());
+            if is_endless && (is_empty || breaks_out) && is_code() {
                 found.add("node.endless-loop", range);
             }
         }
@@ -88,7 +93,9 @@ pub(super) fn call(input: &Input<'_>, open: usize, is_short: bool, found: &mut F
         {
             found.add("node.probe", range);
         }
-        (b"console", _) if is_short && place() == Position::Start && goes_on => found.add("node.probe", range),
+        (b"console", _) if is_short && is_trivial(inside) && place() == Position::Start && goes_on => {
+            found.add("node.probe", range)
+        }
         // `console.info.call(this, 1)`.
         (_, b"call" | b"apply") if is_short && lower.trim_ascii_start().starts_with(b"console.") => {
             found.add("node.probe", range)
@@ -106,6 +113,11 @@ pub(super) fn call(input: &Input<'_>, open: usize, is_short: bool, found: &mut F
         }
         _ => {}
     }
+}
+
+/// Whether arguments are what a probe has: a number or a sum, and no names.
+fn is_trivial(arguments: &[u8]) -> bool {
+    arguments.len() <= 16 && arguments.iter().all(|byte| byte.is_ascii_digit() || b"+-*/'\" `".contains(byte))
 }
 
 /// Whether a method runs programs: in Python, Ruby, Lua.
@@ -193,7 +205,6 @@ pub(super) fn bare(input: &Input<'_>, is_short: bool, found: &mut Found) {
         b"global.process",
         b"this.process",
         b"module.exports=",
-        b"module.exports =",
         b"require.main.",
     ];
     if let Some(lead) = leads.into_iter().find(|lead| text.starts_with(lead)) {

@@ -1,6 +1,7 @@
 //! Evidence of class `node`: code for an evaluator of JavaScript, Python, Perl, Ruby or Lua, and keys that change prototypes
 //! (CWE-94, CWE-95, CWE-1321).
 
+use super::base64::{Needle, literals, needles};
 use super::call;
 use super::{Detector, Found, Input};
 use crate::inspect::gate::Bytes;
@@ -9,6 +10,12 @@ use crate::inspect::{Class, Part};
 mod code;
 #[cfg(test)]
 mod tests;
+
+/// Marks that are sent in base64, to be decoded by the application or by `Buffer.from`.
+static ENCODED: [[Needle; 3]; 2] = [needles(b"_$$ND_FUNC$$_"), needles(b"child_process")];
+
+literals!(FUNCTION, b"_$$ND_FUNC$$_");
+literals!(PROCESS, b"child_process");
 
 pub(super) const DETECTOR: Detector = Detector {
     classes: &[Class::Node],
@@ -43,6 +50,12 @@ pub(super) const DETECTOR: Detector = Detector {
         "while\n",
         "for(;",
         "for (;",
+        FUNCTION[0],
+        FUNCTION[1],
+        FUNCTION[2],
+        PROCESS[0],
+        PROCESS[1],
+        PROCESS[2],
         // Python.
         "__import__",
         "os.system",
@@ -93,6 +106,14 @@ fn run(input: &Input<'_>, found: &mut Found) {
     if input.occurs.has(b'(') {
         for open in memchr::memchr_iter(b'(', input.lower) {
             code::call(input, open, is_short, found);
+        }
+    }
+    // Base64 has no spaces; a long one is a file, which may be source code.
+    if is_short && !input.occurs.has(b' ') {
+        for needle in ENCODED.iter().flatten() {
+            if let Some(at) = needle.find(input.bytes, false) {
+                found.add("node.encoded", at..at + needle.digits().len());
+            }
         }
     }
     code::bare(input, is_short, found);

@@ -20,15 +20,22 @@ struct Arguments<'a> {
     goes_on: bool,
     /// They hold a string or a variable, or are broken off.
     is_code: bool,
+    /// Nothing but punctuation and an index follows them.
+    is_last: bool,
 }
 
 fn arguments<'a>(input: &Input<'a>, at: &Call) -> Arguments<'a> {
     let (range, is_closed) = call::arguments(input.lower, at.open);
     let end = if is_closed { range.end + 1 } else { range.end };
     let text = input.lower.get(range).unwrap_or_default().trim_ascii();
-    let goes_on = if is_closed { call::goes_on_as_code(input.lower, end) } else { input.part != Part::Path };
+    // A path that ends in `eval(` is a strange name; one that ends in `zlib_decode(` is not.
+    let is_name = || input.lower.get(at.from..at.to).is_some_and(|name| !name.contains(&b'_'));
+    let goes_on =
+        if is_closed { call::goes_on_as_code(input.lower, end) } else { input.part != Part::Path || !is_name() };
     let is_code = text.iter().any(|byte| matches!(byte, b'"' | b'\'' | b'$' | b'`')) || !is_closed && text.is_empty();
-    Arguments { text, goes_on, is_code }
+    let rest = input.lower.get(end..).unwrap_or_default();
+    let is_last = rest.iter().all(|byte| byte.is_ascii_digit() || !call::is_word(*byte));
+    Arguments { text, goes_on, is_code, is_last }
 }
 
 /// Whether arguments are named, as GraphQL has them (`system(id: 1)`); PHP's own names of the first parameter are not meant.
@@ -52,12 +59,16 @@ fn by_name(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found) {
     if call::is_manual(with.text) && at.to == at.open && !name.contains(&b'_') || is_named(with.text) {
         return;
     }
-    let is_title = at.to != at.open && !at.is_odd && at.open - at.to < 2 && !with.is_code;
+    let is_title = at.to != at.open && !at.is_odd && at.open - at.to < 2 && !with.is_code && !name.contains(&b'_');
     let place = position(input, at);
     let range = at.from..at.open + 1;
-    let is_met = if is_dangerous {
+    // An assertion of C or Python has no strings in it.
+    let is_assertion = name == b"assert" && !with.is_code;
+    let is_met = if is_assertion {
+        false
+    } else if is_dangerous {
         match place {
-            Position::Start => with.goes_on && !is_title,
+            Position::Start => with.goes_on && !is_title && (with.is_last || !with.text.is_empty()),
             Position::Break => is_short && with.goes_on && !with.text.is_empty(),
             Position::Word => false,
         }
@@ -68,7 +79,7 @@ fn by_name(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found) {
             Position::Word => false,
         }
     } else {
-        if place == Position::Start && with.goes_on && is_short && (!is_title || name.contains(&b'_')) {
+        if place == Position::Start && with.goes_on && with.is_last && is_short && !is_title {
             found.add("php.function", range);
         }
         return;

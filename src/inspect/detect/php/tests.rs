@@ -48,6 +48,7 @@ fn attacks_are_seen() {
         ("$o->$f()", "php.variable-call"),
         ("<?php echo 1", "php.open-tag"),
         ("<?= $x ?>", "php.open-tag"),
+        ("$out = system('id')", "php.call"),
         ("a<?\nphp echo 1", "php.open-tag"),
         ("<?xml:eval(1)", "php.open-tag"),
         ("$_GET['x']", "php.superglobal"),
@@ -97,6 +98,14 @@ fn honest_text_is_left_alone() {
         "foo(bar)(baz)",
         "(optional)(deprecated)",
         "obj.exec('x')",
+        "const { a } = require('./a')",
+        "assert(x != NULL)",
+        "out = system('id')",
+        "gethostbyname() -- map a name",
+        "highlight \"<?php\" as a symbol",
+        "check for <?xml and more",
+        "string(STRIP ${${list}} ${list})",
+        "proc_macro_derive(X)",
         "re.compile(r'(a)(b)').match(s)",
         "",
     ] {
@@ -111,7 +120,7 @@ fn files_are_judged_by_their_names() {
         assert_eq!(named(value), ["php.upload"], "{value}");
     }
     assert_eq!(named("php.txt"), [""; 0]);
-    assert_eq!(ids(b"a.php", Part::Body, b"file", true), ["php.upload"]);
+    assert_eq!(ids(b"a.php", Part::Body, b"file.(filename)", true), ["php.upload"]);
     // A key of an object, as of a gist's files.
     assert_eq!(ids(b"a.php", Part::Body, b"files.a.php", true), [""; 0]);
     assert_eq!(ids(b"/get/unpack()", Part::Path, b"", false), ["php.function"]);

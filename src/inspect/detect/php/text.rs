@@ -24,12 +24,11 @@ fn opens_code(rest: &[u8]) -> bool {
         Some(byte) if byte.is_ascii_whitespace() => {
             !matches!(word, b"extends" | b"super") && !matches!(text.first(), Some(b'>' | b','))
         }
-        Some(_) if word == b"php" => true,
+        // White space has to follow, or the end: prose about `<?php` has a quote or a stop.
+        Some(_) if word == b"php" => behind.first().is_none_or(|byte| byte.is_ascii_whitespace() || *byte == b'/'),
         // A declaration of XML has attributes and nothing else.
         Some(_) if word == b"xml" => {
-            let next = behind.trim_ascii_start();
-            let declares = [&b"version"[..], b"encoding", b"standalone", b"?>"];
-            behind.first() != Some(&b'-') && !next.is_empty() && !declares.iter().any(|word| next.starts_with(word))
+            matches!(behind.trim_ascii_start().first(), Some(b':' | b'(' | b';' | b'$' | b'@'))
         }
         Some(_) => false,
     }
@@ -65,7 +64,8 @@ pub(super) fn variables(input: &Input<'_>, found: &mut Found) {
         if name.is_empty() {
             let inner = skip_spaces(behind).strip_prefix(b"{").map(skip_spaces);
             if let Some([b'$', first, ..]) = inner
-                && (first.is_ascii_alphabetic() || matches!(first, b'_' | b'{'))
+                // Not `${${name}}` of CMake.
+                && (first.is_ascii_alphabetic() || *first == b'_')
             {
                 found.add("php.variable-variable", at..at + 3);
             } else if let Some([quote @ (b'"' | b'\''), inner @ ..]) = inner
