@@ -62,8 +62,9 @@ fn by_name(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found) {
     let is_title = at.to != at.open && !at.is_odd && at.open - at.to < 2 && !with.is_code && !name.contains(&b'_');
     let place = position(input, at);
     let range = at.from..at.open + 1;
-    // An assertion of C or Python has no strings in it.
-    let is_assertion = name == b"assert" && !with.is_code;
+    // An assertion of C or Python begins with no string and no variable.
+    let begins_as_code = matches!(with.text.first(), Some(b'"' | b'\'' | b'$' | b'@'));
+    let is_assertion = name == b"assert" && !begins_as_code;
     let is_met = if is_assertion {
         false
     } else if is_dangerous {
