@@ -1,5 +1,7 @@
 //! A secret in place of a text that the client leaves for it in a small body, for APIs that take it nowhere else.
 
+mod whole;
+
 use std::fmt;
 
 use bytes::Bytes;
@@ -83,14 +85,18 @@ impl Filling {
         if body.is_empty() {
             return Ok(None);
         }
-        let secret = match Form::of(content.headers).ok_or(Denial::BodyForm)? {
-            Form::Json => &self.json,
-            Form::UrlEncoded => &self.form,
-        };
+        let form = Form::of(content.headers).ok_or(Denial::BodyForm)?;
         let placeholder = self.placeholder.0.as_bytes();
         let count = memmem::find_iter(body, placeholder).count();
         if count == 0 {
             return Ok(None);
+        }
+        let (secret, is_whole) = match form {
+            Form::Json => (&self.json, whole::in_json(body, &self.placeholder.0)),
+            Form::UrlEncoded => (&self.form, whole::in_form(body, &self.placeholder.0)),
+        };
+        if !is_whole {
+            return Err(Denial::BodyForm);
         }
         let room = body.len() - count * placeholder.len() + count.saturating_mul(secret.len());
         if room > MAX_FILLED {
@@ -207,8 +213,26 @@ mod tests {
         ] {
             assert_eq!(sent(fields, body, SECRET).as_deref(), Ok(want), "{body}");
         }
-        let doubled = sent(JSON, "\"__API_KEY____API_KEY__\"", "__API_KEY__x");
-        assert_eq!(doubled.as_deref(), Ok("\"__API_KEY__x__API_KEY__x\""), "what was put in is not looked at again");
+        let doubled = sent(JSON, "[\"__API_KEY__\",\"__API_KEY__\"]", "__API_KEY__x");
+        assert_eq!(
+            doubled.as_deref(),
+            Ok("[\"__API_KEY__x\",\"__API_KEY__x\"]"),
+            "what was put in is not looked at again"
+        );
+    }
+
+    #[test]
+    fn what_a_clients_own_bytes_could_join_with_gets_no_secret() {
+        for (fields, body) in [
+            (JSON, r#"{"text":"\u__API_KEY__"}"#),
+            (JSON, r#"{"text":"\__API_KEY__"}"#),
+            (JSON, "[__API_KEY__e-3]"),
+            (JSON, r#"{"a":__API_KEY__}"#),
+            (FORM, "k=%__API_KEY__"),
+            (FORM, "[\"__API_KEY__\"]"),
+        ] {
+            assert_eq!(sent(fields, body, "279a2e9d"), Err(Denial::BodyForm), "{body}");
+        }
     }
 
     #[test]
@@ -242,10 +266,11 @@ mod tests {
 
     #[test]
     fn little_does_not_become_much() {
-        let body = "__API_KEY__".repeat(1_000);
-        assert_eq!(sent(FORM, &body, &"x".repeat(65)).map(|sent| sent.len()), Ok(65_000));
-        assert_eq!(sent(FORM, &body, &"x".repeat(66)), Err(Denial::BodyTooLarge));
-        assert_eq!(sent(JSON, &body, &"\0".repeat(11)), Err(Denial::BodyTooLarge), "as it is spelled");
+        let form = vec!["k=__API_KEY__"; 1_000].join("&");
+        assert_eq!(sent(FORM, &form, &"x".repeat(62)).map(|sent| sent.len()), Ok(64_999));
+        assert_eq!(sent(FORM, &form, &"x".repeat(63)), Err(Denial::BodyTooLarge));
+        let json = format!("[{}]", vec!["\"__API_KEY__\""; 1_000].join(","));
+        assert_eq!(sent(JSON, &json, &"\0".repeat(11)), Err(Denial::BodyTooLarge), "as it is spelled");
     }
 
     #[test]
