@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use zeroize::Zeroizing;
 
 use super::aws::{Aws, AwsSettings};
-use super::body::{Filling, Placeholder};
+use super::body::{Blank, Filling};
 use super::hmac::{Hmac, HmacSettings};
 use super::path::{Front, PathTemplate};
 use crate::crypto::{ClientIdentityFault, client_identity, sigv4};
@@ -48,8 +48,8 @@ pub enum Method {
     },
     /// A segment of the path, in front of what is asked for.
     Path(PathTemplate),
-    /// In place of a text in the body.
-    Body(Placeholder),
+    /// In place of a text in one field of the body.
+    Body(Blank),
     /// The whole head is signed (AWS Signature Version 4).
     Aws(AwsSettings),
     /// Parts of the request are signed with an HMAC.
@@ -191,7 +191,7 @@ impl Method {
                 let value = std::str::from_utf8(bytes).ok().filter(|text| text.bytes().all(|b| is_octet(&b)))?;
                 Some(Part::Cookie { name: name.clone(), pair: Zeroizing::new(format!("{name}={value}")) })
             }
-            Self::Body(placeholder) => Filling::new(placeholder.clone(), bytes).map(Part::Body),
+            Self::Body(blank) => Filling::new(blank.clone(), bytes).map(Part::Body),
             Self::Path(template) => template.fill(bytes).map(Part::Path),
             Self::Hmac(settings) => Hmac::new((**settings).clone(), secret).map(|hmac| Part::Hmac(Box::new(hmac))),
             Self::Aws(_) | Self::ClientCertificate => None,
