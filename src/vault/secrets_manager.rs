@@ -76,10 +76,14 @@ struct Known {
     read: Option<Instant>,
     due: Instant,
     fault: Option<VaultError>,
+    /// How often in a row there was none.
+    absences: u32,
 }
 
 /// How long nobody asks again for what could not be had, where good secrets are not asked for more often than that.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long it is at most after there was none several times in a row, where good secrets are asked for more often than that.
+const LAST_RETRY: Duration = Duration::from_secs(30);
 
 impl SecretsManager {
     pub(super) fn new(settings: &SecretsManagerSettings) -> Self {
@@ -90,7 +94,7 @@ impl SecretsManager {
     /// Looks at the secret `NAME` or `NAME#FIELD`.
     pub(super) fn look(&mut self, path: &str, seen: Option<Mark>, now: Instant) -> Result<Look, VaultError> {
         let (name, field) = parts(path);
-        let fresh = || Known { content: None, version: 0, read: None, due: now, fault: None };
+        let fresh = || Known { content: None, version: 0, read: None, due: now, fault: None, absences: 0 };
         let known = self.known.entry(name.to_owned()).or_insert_with(fresh);
         if now >= known.due {
             let read = self.worker.wait(self.api.read(name)).unwrap_or(Err(VaultError::Stale));
@@ -132,13 +136,23 @@ impl Known {
                 (self.content, self.fault, self.read) = (Some(content), None, Some(now));
                 self.due = now + refresh;
                 self.version += 1;
+                self.absences = 0;
             }
             Err(fault) => {
-                // Where no call can be signed, nobody was asked: a key that is mended serves at once.
-                let wait = if fault == VaultError::AccessKey { Duration::ZERO } else { RETRY.min(refresh) };
+                let first = RETRY.min(refresh);
+                let wait = if fault == VaultError::AccessKey {
+                    // Where no call can be signed, nobody was asked: a key that is mended serves at once.
+                    Duration::ZERO
+                } else if fault == VaultError::NotFound {
+                    // Principals without a secret of their own must not take the time of those who have one.
+                    first.saturating_mul(1 << self.absences.min(16)).min(refresh.max(LAST_RETRY))
+                } else {
+                    first
+                };
                 (self.fault, self.due) = (Some(fault), now + wait);
                 if fault == VaultError::NotFound {
                     self.content = None;
+                    self.absences += 1;
                 }
             }
         }

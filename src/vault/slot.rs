@@ -37,6 +37,8 @@ pub struct Slot {
     looked: Notify,
     /// Whether it is one principal's own: whether the gateway is ready does not hang on it.
     is_own: bool,
+    /// In which pass of its vault it was looked at last.
+    turn: AtomicU64,
 }
 
 /// What is known of a value that was not taken.
@@ -94,6 +96,7 @@ impl Slot {
             doubts: None,
             looked: Notify::new(),
             is_own: false,
+            turn: AtomicU64::new(0),
         }
     }
 
@@ -109,6 +112,14 @@ impl Slot {
 
     pub(super) fn is_own(&self) -> bool {
         self.is_own
+    }
+
+    pub(super) fn turn(&self) -> u64 {
+        self.turn.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn had_turn(&self, turn: u64) {
+        self.turn.store(turn, Ordering::Relaxed);
     }
 
     /// Waits until it was looked for once, or for so long.
