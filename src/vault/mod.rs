@@ -182,6 +182,11 @@ impl Vault {
         self.provider.nature().tells_paths_apart
     }
 
+    /// Whether another secret than the one of this path may be had for it, where part of the path is somebody else's choice.
+    pub fn guesses(&self, path: &str) -> bool {
+        self.provider.guesses(path)
+    }
+
     fn slot_at(&self, path: &str, is_own: bool, now: Instant) -> Arc<Slot> {
         let Ok(slot) = self.slots.get((path.to_owned(), is_own), |(path, is_own)| {
             let name = SecretRef { vault: self.name.clone(), path: path.clone() };

@@ -140,6 +140,20 @@ impl Provider {
         }
     }
 
+    /// Whether the path may lead to a secret of another name. The end of an ARN may be left out at AWS, so that in one of `users/ada-XXXXXX` it
+    /// is whatever ends a name; names themselves hold no `:`.
+    pub(super) fn guesses(&self, path: &str) -> bool {
+        match self {
+            Self::SecretsManager(_) => path.split('#').next().is_some_and(|name| name.contains(':')),
+            Self::SealedFile { .. }
+            | Self::Environment { .. }
+            | Self::Directory { .. }
+            | Self::Hashicorp(_)
+            | Self::Command(_)
+            | Self::Oauth2(_) => false,
+        }
+    }
+
     /// The sealed file and where its key is, where that is what it is.
     pub(super) fn sealed(&self) -> Option<(PathBuf, KeySource)> {
         match self {

@@ -144,6 +144,11 @@ impl Compiler<'_, '_> {
             self.report.add(text.span(), "in the environment, two principals could have the same variable", cure);
             return None;
         }
+        if vault.guesses(path) {
+            let message = "AWS takes part of an ARN for the whole, and so could give a principal the secret of another";
+            self.report.add(text.span(), message, "write the name of the secret in place of its ARN");
+            return None;
+        }
         Some((vault, template))
     }
 
