@@ -10,7 +10,7 @@ use memchr::memmem;
 use zeroize::Zeroizing;
 
 use super::content::Content;
-use crate::domain::Denial;
+use crate::domain::{Denial, Wiped};
 
 /// The text that the secret is put in place of, such as `__API_KEY__`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -96,8 +96,11 @@ impl Filling {
     /// None for a secret that is no text, which JSON cannot hold.
     pub(super) fn new(blank: Blank, secret: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(secret).ok().filter(|text| !text.is_empty())?;
-        let quoted = Zeroizing::new(serde_json::to_string(text).ok()?);
-        let json = Zeroizing::new(quoted.strip_prefix('"')?.strip_suffix('"')?.to_owned());
+        // With all the room they need, neither is moved and leaves a copy.
+        let mut quoted = Wiped::with_capacity(6 * text.len() + 2);
+        serde_json::to_writer(&mut quoted, text).ok()?;
+        let inner = std::str::from_utf8(quoted.as_ref()).ok()?.strip_prefix('"')?.strip_suffix('"')?;
+        let json = Zeroizing::new(inner.to_owned());
         let mut form = Zeroizing::new(String::with_capacity(3 * secret.len()));
         form.extend(form_urlencoded::byte_serialize(secret));
         Some(Self { blank, json, form })

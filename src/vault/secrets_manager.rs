@@ -2,6 +2,7 @@
 
 mod api;
 mod content;
+mod json;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
