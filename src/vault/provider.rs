@@ -84,13 +84,15 @@ pub(super) enum Look {
         outcome: Result<Secret, VaultError>,
         /// When its lease is over.
         ends: Option<Instant>,
+        /// When the source said so, which may have been for another secret of the same document; now, where that is left out.
+        confirmed: Option<Instant>,
     },
 }
 
 impl Look {
     /// A secret without a lease, or what is wrong with it.
     fn read(mark: Option<Mark>, outcome: Result<Secret, VaultError>) -> Self {
-        Self::Read { mark, outcome, ends: None }
+        Self::Read { mark, outcome, ends: None, confirmed: None }
     }
 }
 

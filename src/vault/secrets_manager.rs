@@ -103,7 +103,7 @@ impl SecretsManager {
         }
         match (&known.content, known.fault) {
             (_, Some(VaultError::NotFound)) => {
-                Ok(Look::Read { mark: None, outcome: Err(VaultError::NotFound), ends: None })
+                Ok(Look::Read { mark: None, outcome: Err(VaultError::NotFound), ends: None, confirmed: None })
             }
             (_, Some(fault)) => Err(fault),
             // Without change it is as old as its last reading, which another field may have had.
@@ -112,7 +112,9 @@ impl SecretsManager {
             }
             (Some(content), None) => {
                 let outcome = content.part(field).and_then(|secret| check_secret(&secret).map(|()| secret));
-                Ok(Look::Read { mark: Some(Mark::Version(known.version)), outcome, ends: None })
+                // A field that somebody comes for later is no younger than what it is a field of.
+                let mark = Some(Mark::Version(known.version));
+                Ok(Look::Read { mark, outcome, ends: None, confirmed: known.read })
             }
             (None, None) => Err(VaultError::Stale),
         }

@@ -145,6 +145,27 @@ fn a_value_is_as_old_as_its_last_reading() {
 }
 
 #[test]
+fn a_field_that_is_used_later_is_as_old_as_what_it_is_a_field_of() {
+    let (f, vaults) = (Fixture::new(), Vaults::default());
+    let kind = Kind::SecretsManager(Box::new(settings(&f.vault, &f.server.url)));
+    let vault =
+        vaults.open(&Settings { name: Name::parse("aws").expect("a name"), kind, max_stale: Duration::from_secs(60) });
+    let at = |seconds| f.start + Duration::from_secs(seconds);
+    let user = vault.slot_at("db#user", false, at(0));
+    vault.refresh_at(at(0));
+    let password = vault.slot_at("db#password", false, at(20));
+    vault.refresh_at(at(20));
+    for slot in [&user, &password] {
+        let age = slot.status(at(20)).age.expect("read");
+        assert!((20_000..=20_001).contains(&age.as_millis()), "{age:?}");
+        assert!(slot.load_at(at(59)).is_ok() && slot.load_at(at(61)).is_err(), "{}", slot.name());
+    }
+    assert_eq!(f.server.asked().len(), 1);
+    vault.refresh_at(at(30));
+    assert!(password.load_at(at(89)).is_ok() && password.load_at(at(91)).is_err());
+}
+
+#[test]
 fn what_cannot_be_had_is_not_asked_for_again_for_some_seconds_and_forgotten_where_there_is_none() {
     let mut f = Fixture::new();
     for (status, body, fault) in [
