@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use arc_swap::ArcSwapOption;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError, RedisFuture,
@@ -25,7 +26,7 @@ use crate::vault::Slot;
 pub(super) struct Place {
     info: ConnectionInfo,
     ca: Option<Vec<u8>>,
-    password: Option<Arc<Slot>>,
+    password: Arc<ArcSwapOption<Slot>>,
     egress: Egress,
     keys: Arc<Keys>,
 }
@@ -153,7 +154,7 @@ impl Place {
 
     /// Connects, and has this woken when somebody says that something is new.
     pub(super) async fn connect(&self, woken: impl Fn() + Send + Sync + 'static) -> Result<Link, Fault> {
-        let secret = self.password.as_ref().map(|slot| slot.load()).transpose();
+        let secret = self.password.load().as_ref().map(|slot| slot.load()).transpose();
         let secret = secret.map_err(|error| Fault::Password(error.to_string()))?;
         let password =
             secret.as_ref().map(|secret| std::str::from_utf8(secret.expose()).map(str::trim_end)).transpose();

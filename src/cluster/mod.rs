@@ -38,8 +38,8 @@ pub struct Settings {
     pub max_stale: Duration,
     /// Where connections may go.
     pub egress: Egress,
-    /// The password.
-    pub password: Option<Arc<Slot>>,
+    /// The password, as the configuration in force has it: a slot is kept current no longer than the vault that it is of.
+    pub password: Arc<ArcSwapOption<Slot>>,
     /// What seals all that is shared: who reads it learns nothing, and who writes it is not believed.
     pub key: Arc<Slot>,
 }

@@ -5,18 +5,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Mutex, Notify};
 
 use super::{Diagnostics, Plan, Process, Watched, compile};
 use crate::state::{Engines, Services};
 use crate::telemetry::ReloadResult;
+use crate::vault::Slot;
 
 /// Reloads one configuration file into running services.
 pub struct Reloader {
     file: PathBuf,
     services: Arc<Services>,
     process: Process,
+    /// The password of what the nodes share, for those who outlive a configuration.
+    password: Arc<ArcSwapOption<Slot>>,
     /// What was looked at for the configuration in force, and for one that was refused since, as it was read.
     taken: ArcSwap<Watched>,
     /// Held while a reload is under way, so that two never are; the number of the newest snapshot.
@@ -95,7 +98,13 @@ impl Reloader {
     /// A reloader for the file that these services were first compiled from, for which `taken` was looked at.
     pub fn new(file: PathBuf, services: Arc<Services>, process: Process, taken: Watched) -> Self {
         let turn = Mutex::new(services.snapshot().number);
-        Self { file, services, process, taken: ArcSwap::from_pointee(taken), turn, asked: Notify::new() }
+        let (password, taken) = (Arc::default(), ArcSwap::from_pointee(taken));
+        Self { file, services, process, password, taken, turn, asked: Notify::new() }
+    }
+
+    /// The same, which puts the slot of the cluster's password here with each reload.
+    pub fn with_password(self, password: Arc<ArcSwapOption<Slot>>) -> Self {
+        Self { password, ..self }
     }
 
     /// Asks for a reload now, whether or not a file has changed.
@@ -167,6 +176,8 @@ impl Reloader {
         self.services.engines.targets.resolve_now().await;
         let _ = tokio::time::timeout(PRIMED_WITHIN, self.services.engines.authenticators.prime()).await;
         self.taken.store(Arc::new(watched));
+        // Before the vault of the one before may go.
+        self.password.store(plan.cluster.and_then(|secrets| secrets.password));
         self.services.swap(plan.snapshot);
         *newest = number;
         Ok(number)

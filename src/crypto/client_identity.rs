@@ -1,17 +1,18 @@
 //! A certificate and its private key out of one PEM text, for an upstream that asks for one.
 
 use std::fmt;
+use std::mem;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls::pki_types::pem::{PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::Zeroizing;
 
-use crate::domain::{ClientIdentity, Secret};
+use super::secret_from_base64;
+use crate::domain::{ClientIdentity, Secret, Wiped};
 
 /// Why a text is no certificate with its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +40,11 @@ pub enum ClientIdentityFault {
 /// A [`ClientIdentityFault`]; none shows any of the text.
 pub fn client_identity(pem: &Secret) -> Result<ClientIdentity, ClientIdentityFault> {
     let (mut chain, mut keys) = (Vec::new(), Vec::new());
-    for section in Section::pem_slice_iter(pem.expose()) {
-        let Section(kind, der) = section.map_err(|_| ClientIdentityFault::BadPem)?;
-        if kind == SectionKind::Certificate {
-            chain.push(CertificateDer::from(der.to_vec()));
-        } else if KEYS.contains(&kind) {
-            keys.push(der);
+    for section in sections(pem.expose())? {
+        if section.label == CERTIFICATE {
+            chain.push(CertificateDer::from(section.der()?.to_vec()));
+        } else if KEYS.contains(&section.label) {
+            keys.push(section.der()?);
         }
     }
     let leaf = chain.first().ok_or(ClientIdentityFault::NoCertificate)?;
@@ -53,9 +53,9 @@ pub fn client_identity(pem: &Secret) -> Result<ClientIdentity, ClientIdentityFau
     if chain.iter().any(|certificate| end(certificate).is_none()) || webpki::EndEntityCert::try_from(leaf).is_err() {
         return Err(ClientIdentityFault::BadCertificate);
     }
-    let key = match &*keys {
+    let key = match &mut *keys {
         [] => return Err(ClientIdentityFault::NoKey),
-        [key] => Secret::new(key.to_vec()),
+        [key] => Secret::new(mem::take(key)),
         [_, _, ..] => return Err(ClientIdentityFault::SeveralKeys),
     };
     is_pair(&chain, &key)?;
@@ -64,16 +64,43 @@ pub fn client_identity(pem: &Secret) -> Result<ClientIdentity, ClientIdentityFau
     Ok(ClientIdentity::new(fingerprint, chain, key, ends))
 }
 
-/// One section of a PEM text, wiped whatever it is.
-struct Section(SectionKind, Zeroizing<Vec<u8>>);
+/// One section of a PEM text (RFC 7468). It is read here, since the buffers of those who read PEM are not wiped.
+struct Section<'a> {
+    label: &'a [u8],
+    base64: Wiped,
+}
 
-impl PemObject for Section {
-    fn from_pem(kind: SectionKind, der: Vec<u8>) -> Option<Self> {
-        Some(Self(kind, Zeroizing::new(der)))
+const CERTIFICATE: &[u8] = b"CERTIFICATE";
+const KEYS: [&[u8]; 3] = [b"PRIVATE KEY", b"RSA PRIVATE KEY", b"EC PRIVATE KEY"];
+
+impl Section<'_> {
+    fn der(&self) -> Result<Zeroizing<Vec<u8>>, ClientIdentityFault> {
+        secret_from_base64(self.base64.as_ref()).ok_or(ClientIdentityFault::BadPem)
     }
 }
 
-const KEYS: [SectionKind; 3] = [SectionKind::PrivateKey, SectionKind::RsaPrivateKey, SectionKind::EcPrivateKey];
+/// The sections of a text, of which nothing else counts; an error where one does not end.
+fn sections(pem: &[u8]) -> Result<Vec<Section<'_>>, ClientIdentityFault> {
+    let mut lines = pem.split(|b| matches!(b, b'\n' | b'\r')).map(<[u8]>::trim_ascii);
+    let mut sections = Vec::new();
+    while let Some(line) = lines.next() {
+        let Some(label) = edge(line, b"-----BEGIN ") else { continue };
+        let mut base64 = Wiped::default();
+        loop {
+            let line = lines.next().ok_or(ClientIdentityFault::BadPem)?;
+            if edge(line, b"-----END ") == Some(label) {
+                break;
+            }
+            base64.extend(line);
+        }
+        sections.push(Section { label, base64 });
+    }
+    Ok(sections)
+}
+
+fn edge<'a>(line: &'a [u8], begin: &[u8]) -> Option<&'a [u8]> {
+    line.strip_prefix(begin)?.strip_suffix(b"-----")
+}
 
 /// A digest of byte strings in this order, each with its length.
 fn fingerprint<'a>(parts: impl Iterator<Item = &'a [u8]>) -> [u8; 32] {
@@ -95,7 +122,8 @@ fn end(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
     ends.filter(|_| rest.is_empty())
 }
 
-/// Whether the key can be used, is known again by its bytes alone, and is that of the first certificate.
+/// Whether the key can be used, is known again by its bytes alone, and is that of the first certificate. What the library keeps of the key is in
+/// memory of its own, here and in connections.
 fn is_pair(chain: &[CertificateDer<'static>], key: &Secret) -> Result<(), ClientIdentityFault> {
     let key = PrivateKeyDer::try_from(key.expose()).map_err(|_| ClientIdentityFault::BadKey)?;
     let key = any_supported_type(&key).map_err(|_| ClientIdentityFault::BadKey)?;
@@ -151,6 +179,16 @@ mod tests {
     }
 
     #[test]
+    fn lines_may_end_in_any_way_and_have_others_between_the_sections() {
+        let key = KeyPair::generate().expect("a key");
+        let text = format!("Bag Attributes\n{}subject: x\n\n{}", certificate(&key), key.serialize_pem());
+        for end in ["\n", "\r\n", "\r", " \t\n"] {
+            assert_eq!(read(&text.replace('\n', end)).expect("a pair").key().expose(), key.serialized_der(), "{end:?}");
+        }
+        assert!(read(text.trim_end()).is_ok(), "without a last line end");
+    }
+
+    #[test]
     fn keys_in_their_older_forms_are_read() {
         for (algorithm, header) in [(&PKCS_ECDSA_P256_SHA256, "EC"), (&PKCS_RSA_SHA256, "RSA")] {
             let key = KeyPair::generate_for(algorithm).expect("a key");
@@ -190,6 +228,9 @@ mod tests {
             (format!("{own}{junk}{pem}"), ClientIdentityFault::BadCertificate),
             (format!("{own}{no_key}"), ClientIdentityFault::BadKey),
             (format!("{own}{}", pem.replace("PRIVATE", "ENCRYPTED PRIVATE")), ClientIdentityFault::NoKey),
+            (format!("{own}{}", pem.replace("END PRIVATE", "END EC PRIVATE")), ClientIdentityFault::BadPem),
+            (format!("{own}{}", pem.replacen('\n', "\nProc-Type: 4,ENCRYPTED\n\n", 1)), ClientIdentityFault::BadPem),
+            (format!("{own}{}", pem.trim_end().trim_end_matches('-')), ClientIdentityFault::BadPem),
         ] {
             assert_eq!(read(&text).err(), Some(want), "{text}");
         }

@@ -1,6 +1,7 @@
 //! Sealing, digests, comparison and key material: thin names over aws-lc-rs, so that no other module touches an algorithm.
 
 pub mod api_key;
+mod base64;
 mod certificates;
 mod client_identity;
 mod mac;
@@ -10,6 +11,7 @@ mod signature;
 mod signing;
 pub mod sigv4;
 
+pub use self::base64::secret_from_base64;
 pub use api_key::ApiKeyRecord;
 pub use certificates::{Certificate, CertificateError, Certificates};
 pub use client_identity::{ClientIdentityFault, client_identity};

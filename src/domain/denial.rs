@@ -277,7 +277,9 @@ impl Denial {
             Self::Malformed(_) => "The request is malformed or can be read in more than one way.",
             Self::HeadTooLarge => "The request's header fields are too large.",
             Self::BodyTooLarge => "The request's body is too large.",
-            Self::BodyForm => "Bodies have to be JSON or a form here, in UTF-8 and without a coding.",
+            Self::BodyForm => {
+                "Bodies have to be JSON or a form here, in UTF-8 and without a coding, and what the gateway fills in the whole of a value."
+            }
             Self::Inspection(fault) => fault.public_text(),
             Self::TimedOut(_) => "The request did not arrive in time.",
             Self::Misdirected => "This connection was opened for another host.",

@@ -31,9 +31,11 @@ impl<K: Eq + Hash, V> Retained<K, V> {
         Ok(made)
     }
 
-    /// Every instance in use, each with what is made of its settings.
+    /// Every instance in use, each with what is made of its settings. Settings of those that are not are forgotten: they may hold what
+    /// others are kept alive by, such as secrets.
     pub fn in_use_by<N>(&self, name: impl Fn(&K) -> N) -> Vec<(N, Arc<V>)> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|_, instance| instance.strong_count() > 0);
         kept.iter().filter_map(|(key, instance)| Some((name(key), instance.upgrade()?))).collect()
     }
 
@@ -46,6 +48,16 @@ impl<K: Eq + Hash, V> Retained<K, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_that_nobody_uses_any_more_keep_nothing_alive() {
+        let (retained, secret) = (Retained::<Arc<str>, u32>::default(), Arc::<str>::from("a slot"));
+        let instance = retained.get(Arc::clone(&secret), |_| Ok::<_, ()>(1)).expect("made");
+        assert_eq!((retained.in_use().len(), Arc::strong_count(&secret)), (1, 2));
+        drop(instance);
+        assert!(retained.in_use().is_empty());
+        assert_eq!(Arc::strong_count(&secret), 1);
+    }
 
     #[test]
     fn an_instance_lives_as_long_as_it_is_used() {

@@ -1,5 +1,7 @@
 //! A secret in place of a text that the client leaves for it in a small body, for APIs that take it nowhere else.
 
+mod whole;
+
 use std::fmt;
 
 use bytes::Bytes;
@@ -8,7 +10,7 @@ use memchr::memmem;
 use zeroize::Zeroizing;
 
 use super::content::Content;
-use crate::domain::Denial;
+use crate::domain::{Denial, Wiped};
 
 /// The text that the secret is put in place of, such as `__API_KEY__`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -23,9 +25,28 @@ pub enum PlaceholderFault {
     Character,
 }
 
-/// A placeholder with its secret.
+/// The field of a body that a secret may be put in: a name at the top of JSON, or the names that lead to it with `/` between them, of which
+/// numbers count the elements of arrays; of a form, its name. A secret elsewhere would be for the client to place: in a comment, or in a
+/// message to itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Field(String);
+
+/// Why a text names no field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldFault;
+
+/// What a client leaves for the secret, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Blank {
+    /// The text.
+    pub placeholder: Placeholder,
+    /// The field, of which it is all.
+    pub field: Field,
+}
+
+/// A blank with its secret.
 pub(super) struct Filling {
-    placeholder: Placeholder,
+    blank: Blank,
     json: Zeroizing<String>,
     form: Zeroizing<String>,
 }
@@ -34,7 +55,7 @@ pub(super) struct Filling {
 #[derive(Clone)]
 pub struct Filled(Bytes);
 
-/// How large a body may become, in bytes: many placeholders and a long secret must not make much of little.
+/// How large a body may become, in bytes.
 const MAX_FILLED: usize = 64 * 1024;
 
 impl Placeholder {
@@ -56,15 +77,33 @@ impl Placeholder {
     }
 }
 
+impl Field {
+    /// The longest, in bytes.
+    pub const LONGEST: usize = 256;
+
+    /// Takes a text as the name of a field.
+    ///
+    /// # Errors
+    /// [`FieldFault`] where a name is empty, or holds control characters.
+    pub fn parse(text: &str) -> Result<Self, FieldFault> {
+        let is_one =
+            text.len() <= Self::LONGEST && !text.chars().any(char::is_control) && !text.split('/').any(str::is_empty);
+        is_one.then(|| Self(text.to_owned())).ok_or(FieldFault)
+    }
+}
+
 impl Filling {
     /// None for a secret that is no text, which JSON cannot hold.
-    pub(super) fn new(placeholder: Placeholder, secret: &[u8]) -> Option<Self> {
+    pub(super) fn new(blank: Blank, secret: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(secret).ok().filter(|text| !text.is_empty())?;
-        let quoted = Zeroizing::new(serde_json::to_string(text).ok()?);
-        let json = Zeroizing::new(quoted.strip_prefix('"')?.strip_suffix('"')?.to_owned());
+        // With all the room they need, neither is moved and leaves a copy.
+        let mut quoted = Wiped::with_capacity(6 * text.len() + 2);
+        serde_json::to_writer(&mut quoted, text).ok()?;
+        let inner = std::str::from_utf8(quoted.as_ref()).ok()?.strip_prefix('"')?.strip_suffix('"')?;
+        let json = Zeroizing::new(inner.to_owned());
         let mut form = Zeroizing::new(String::with_capacity(3 * secret.len()));
         form.extend(form_urlencoded::byte_serialize(secret));
-        Some(Self { placeholder, json, form })
+        Some(Self { blank, json, form })
     }
 
     /// The secret as it is spelled in bodies.
@@ -83,28 +122,26 @@ impl Filling {
         if body.is_empty() {
             return Ok(None);
         }
-        let secret = match Form::of(content.headers).ok_or(Denial::BodyForm)? {
-            Form::Json => &self.json,
-            Form::UrlEncoded => &self.form,
+        let form = Form::of(content.headers).ok_or(Denial::BodyForm)?;
+        let Blank { placeholder, field } = &self.blank;
+        let Some(at) = memmem::find(body, placeholder.0.as_bytes()) else { return Ok(None) };
+        let (secret, is_whole) = match form {
+            Form::Json => (&self.json, whole::in_json(body, &placeholder.0, field)),
+            Form::UrlEncoded => (&self.form, whole::in_form(body, &placeholder.0, field)),
         };
-        let placeholder = self.placeholder.0.as_bytes();
-        let count = memmem::find_iter(body, placeholder).count();
-        if count == 0 {
-            return Ok(None);
-        }
-        let room = body.len() - count * placeholder.len() + count.saturating_mul(secret.len());
+        let (Some((before, behind)), true) = (body.split_at_checked(at), is_whole) else {
+            return Err(Denial::BodyForm);
+        };
+        let behind = behind.strip_prefix(placeholder.0.as_bytes()).ok_or(Denial::Internal)?;
+        let room = before.len() + secret.len() + behind.len();
         if room > MAX_FILLED {
             return Err(Denial::BodyTooLarge);
         }
         // With all the room it needs, it is never moved and leaves no copies.
         let mut filled = Zeroizing::new(Vec::with_capacity(room));
-        let mut from = 0;
-        for at in memmem::find_iter(body, placeholder) {
-            filled.extend_from_slice(&body[from..at]);
-            filled.extend_from_slice(secret.as_bytes());
-            from = at + placeholder.len();
-        }
-        filled.extend_from_slice(&body[from..]);
+        filled.extend_from_slice(before);
+        filled.extend_from_slice(secret.as_bytes());
+        filled.extend_from_slice(behind);
         Ok(Some(Filled(Bytes::from_owner(filled))))
     }
 }
@@ -167,6 +204,14 @@ impl fmt::Display for PlaceholderFault {
 
 impl std::error::Error for PlaceholderFault {}
 
+impl fmt::Display for FieldFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field is told by its name, or by the names that lead to it with `/` between them")
+    }
+}
+
+impl std::error::Error for FieldFault {}
+
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
@@ -178,6 +223,11 @@ mod tests {
     const FORM: &[(&str, &str)] = &[("content-type", "application/x-www-form-urlencoded")];
     const SECRET: &str = "a\"b\\c&d=e f+\u{e9}\n";
 
+    fn blank() -> Blank {
+        let placeholder = Placeholder::parse("__API_KEY__").expect("a placeholder");
+        Blank { placeholder, field: Field::parse("k").expect("a field") }
+    }
+
     /// What is sent in place of a body; the body itself where it is left alone.
     fn sent(fields: &[(&'static str, &str)], body: &str, secret: &str) -> Result<String, Denial> {
         let mut headers = HeaderMap::new();
@@ -186,8 +236,7 @@ mod tests {
         }
         let read = ReadBody::new(body.as_bytes().to_vec());
         let content = Content { headers: &headers, has_body: true, body: Some(&read) };
-        let placeholder = Placeholder::parse("__API_KEY__").expect("a placeholder");
-        let filled = Filling::new(placeholder, secret.as_bytes()).expect("a text").fill(&content)?;
+        let filled = Filling::new(blank(), secret.as_bytes()).expect("a text").fill(&content)?;
         let bytes = filled.as_ref().map_or(read.bytes(), Filled::bytes);
         Ok(String::from_utf8(bytes.to_vec()).expect("UTF-8"))
     }
@@ -196,19 +245,33 @@ mod tests {
     fn the_secret_is_spelled_as_the_body_has_it() {
         for (fields, body, want) in [
             (JSON, r#"{"k":"__API_KEY__","q":1}"#, "{\"k\":\"a\\\"b\\\\c&d=e f+\u{e9}\\n\",\"q\":1}"),
-            (
-                FORM,
-                "q=1&k=__API_KEY__&r=__API_KEY__",
-                "q=1&k=a%22b%5Cc%26d%3De+f%2B%C3%A9%0A&r=a%22b%5Cc%26d%3De+f%2B%C3%A9%0A",
-            ),
+            (FORM, "q=1&k=__API_KEY__&r=1", "q=1&k=a%22b%5Cc%26d%3De+f%2B%C3%A9%0A&r=1"),
             (JSON, r#"{"k":"__API_KEY_"}"#, r#"{"k":"__API_KEY_"}"#),
             (FORM, "k=_%5FAPI_KEY__", "k=_%5FAPI_KEY__"),
             (JSON, "", ""),
         ] {
             assert_eq!(sent(fields, body, SECRET).as_deref(), Ok(want), "{body}");
         }
-        let doubled = sent(JSON, "\"__API_KEY____API_KEY__\"", "__API_KEY__x");
-        assert_eq!(doubled.as_deref(), Ok("\"__API_KEY__x__API_KEY__x\""), "what was put in is not looked at again");
+        let doubled = sent(JSON, r#"{"k":"__API_KEY__"}"#, "__API_KEY__x");
+        assert_eq!(doubled.as_deref(), Ok(r#"{"k":"__API_KEY__x"}"#), "what was put in is not looked at again");
+    }
+
+    #[test]
+    fn what_a_clients_own_bytes_could_join_with_and_what_is_elsewhere_gets_no_secret() {
+        for (fields, body) in [
+            (JSON, r#"{"k":"\u__API_KEY__"}"#),
+            (JSON, r#"{"k":"\__API_KEY__"}"#),
+            (JSON, "[__API_KEY__e-3]"),
+            (JSON, r#"{"k":__API_KEY__}"#),
+            (JSON, r#"{"to":"me@evil","body":"__API_KEY__"}"#),
+            (JSON, r#"{"k":"__API_KEY__","body":"__API_KEY__"}"#),
+            (JSON, "k=__API_KEY__"),
+            (FORM, "k=%__API_KEY__"),
+            (FORM, "to=me&body=__API_KEY__"),
+            (FORM, r#"{"k":"__API_KEY__"}"#),
+        ] {
+            assert_eq!(sent(fields, body, "279a2e9d"), Err(Denial::BodyForm), "{body}");
+        }
     }
 
     #[test]
@@ -232,7 +295,7 @@ mod tests {
             ),
         ] {
             // Whether or not there is something to put in.
-            for body in ["[\"__API_KEY__\"]", "[]"] {
+            for body in [r#"{"k":"__API_KEY__"}"#, "[]"] {
                 let sent = sent(fields, body, "s3cr3t");
                 assert_eq!(sent.is_ok(), is_known, "{fields:?} {sent:?}");
                 assert!(is_known || sent == Err(Denial::BodyForm), "{fields:?} {sent:?}");
@@ -241,17 +304,18 @@ mod tests {
     }
 
     #[test]
-    fn little_does_not_become_much() {
-        let body = "__API_KEY__".repeat(1_000);
-        assert_eq!(sent(FORM, &body, &"x".repeat(65)).map(|sent| sent.len()), Ok(65_000));
-        assert_eq!(sent(FORM, &body, &"x".repeat(66)), Err(Denial::BodyTooLarge));
-        assert_eq!(sent(JSON, &body, &"\0".repeat(11)), Err(Denial::BodyTooLarge), "as it is spelled");
+    fn what_becomes_too_large_is_refused() {
+        let room = MAX_FILLED - "k=".len();
+        assert_eq!(sent(FORM, "k=__API_KEY__", &"x".repeat(room)).map(|sent| sent.len()), Ok(MAX_FILLED));
+        assert_eq!(sent(FORM, "k=__API_KEY__", &"x".repeat(room + 1)), Err(Denial::BodyTooLarge));
+        let spelled = sent(JSON, r#"{"k":"__API_KEY__"}"#, &"\0".repeat(MAX_FILLED / 6));
+        assert_eq!(spelled, Err(Denial::BodyTooLarge), "as it is spelled");
     }
 
     #[test]
     fn what_was_not_read_is_not_forwarded() {
         let headers = HeaderMap::new();
-        let filling = Filling::new(Placeholder::parse("__API_KEY__").expect("a placeholder"), b"x").expect("a text");
+        let filling = Filling::new(blank(), b"x").expect("a text");
         let filled = |has_body| filling.fill(&Content { headers: &headers, has_body, body: None });
         assert_eq!(filled(true).err(), Some(Denial::Internal));
         assert!(matches!(filled(false), Ok(None)));
@@ -260,8 +324,7 @@ mod tests {
     #[test]
     fn only_texts_are_put_in_bodies_and_only_plain_words_stand_for_them() {
         use PlaceholderFault::{Character, Length};
-        let placeholder = || Placeholder::parse("__API_KEY__").expect("a placeholder");
-        assert!(Filling::new(placeholder(), b"\xff\xfe").is_none() && Filling::new(placeholder(), b"").is_none());
+        assert!(Filling::new(blank(), b"\xff\xfe").is_none() && Filling::new(blank(), b"").is_none());
         for (text, want) in [
             ("", Length),
             ("__KEY__", Length),
@@ -272,6 +335,23 @@ mod tests {
             ("__SCHL\u{dc}SSEL__", Character),
         ] {
             assert_eq!(Placeholder::parse(text), Err(want), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_field_has_names() {
+        for (text, is_one) in [
+            ("auth_key", true),
+            ("a/b/0", true),
+            ("auth[key]", true),
+            ("", false),
+            ("/a", false),
+            ("a//b", false),
+            ("a/", false),
+            ("a\n", false),
+            (&"x".repeat(257), false),
+        ] {
+            assert_eq!(Field::parse(text).is_ok(), is_one, "{text}");
         }
     }
 }

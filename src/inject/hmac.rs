@@ -7,15 +7,14 @@ mod tests;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::content::ReadBody;
 use super::method::sensitive;
 use crate::crypto::sigv4::{Fault, Head};
-use crate::crypto::{MacAlgorithm, MacKey};
+use crate::crypto::{MacAlgorithm, MacKey, secret_from_base64};
 use crate::domain::{Secret, hex};
 
 use template::Moment;
@@ -63,22 +62,24 @@ pub enum KeyEncoding {
 impl KeyEncoding {
     /// The key that a secret spells.
     pub(super) fn decode(self, secret: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let lenient = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
         let key = match self {
-            Self::Raw => secret.to_vec(),
-            Self::Base64 => GeneralPurpose::new(&base64::alphabet::STANDARD, lenient).decode(secret).ok()?,
+            Self::Raw => Zeroizing::new(secret.to_vec()),
+            Self::Base64 => secret_from_base64(secret)?,
             Self::Hex => from_hex(secret)?,
         };
-        let key = Zeroizing::new(key);
         (!key.is_empty()).then_some(key)
     }
 }
 
-fn from_hex(digits: &[u8]) -> Option<Vec<u8>> {
+fn from_hex(digits: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (pairs, rest) = digits.as_chunks::<2>();
     let digit = |byte: u8| char::from(byte).to_digit(16);
-    let bytes = pairs.iter().map(|[high, low]| u8::try_from(digit(*high)? * 16 + digit(*low)?).ok());
-    if rest.is_empty() { bytes.collect() } else { None }
+    // With all the room it needs, it is never moved and leaves no copies.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(pairs.len()));
+    for [high, low] in pairs {
+        bytes.push(u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()?);
+    }
+    rest.is_empty().then_some(bytes)
 }
 
 impl HmacSettings {

@@ -145,7 +145,9 @@ impl Injection {
 
 /// The query with this pair, and without others of its name.
 fn with_pair(query: Option<&str>, parameter: &str, pair: &str) -> Zeroizing<String> {
-    let mut joined = Zeroizing::new(String::new());
+    // With all the room it needs, it is never moved and leaves no copies.
+    let room = query.map_or(0, |query| query.len() + 1) + pair.len();
+    let mut joined = Zeroizing::new(String::with_capacity(room));
     let kept = query.into_iter().flat_map(|query| query.split('&')).filter(|own| !own.is_empty());
     for own in kept.filter(|own| !names(own, parameter)) {
         joined.push_str(own);

@@ -10,11 +10,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use zeroize::Zeroizing;
 
 use super::aws::{Aws, AwsSettings};
-use super::body::{Filling, Placeholder};
+use super::body::{Blank, Filling};
 use super::hmac::{Hmac, HmacSettings};
 use super::path::{Front, PathTemplate};
 use crate::crypto::{ClientIdentityFault, client_identity, sigv4};
-use crate::domain::{ClientIdentity, Secret};
+use crate::domain::{ClientIdentity, Secret, Wiped};
 
 /// Everything but the unreserved characters, which are to stay as they are (RFC 3986 §2.3).
 pub(super) const ESCAPED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -48,8 +48,8 @@ pub enum Method {
     },
     /// A segment of the path, in front of what is asked for.
     Path(PathTemplate),
-    /// In place of a text in the body.
-    Body(Placeholder),
+    /// In place of a text in one field of the body.
+    Body(Blank),
     /// The whole head is signed (AWS Signature Version 4).
     Aws(AwsSettings),
     /// Parts of the request are signed with an HMAC.
@@ -177,21 +177,23 @@ impl Method {
             Self::Bearer => Some(Part::Header(header::AUTHORIZATION, sensitive(&joined("Bearer "))?)),
             Self::Basic { username } => {
                 let encoded = Zeroizing::new(STANDARD.encode(&*joined(&format!("{username}:"))));
-                let value = Zeroizing::new(format!("Basic {}", *encoded));
+                let value = Zeroizing::new(["Basic ", &encoded].concat());
                 Some(Part::Header(header::AUTHORIZATION, sensitive(value.as_bytes())?))
             }
             Self::Query { parameter } => {
-                let encoded = Zeroizing::new(percent_encode(bytes, &ESCAPED).to_string());
-                let pair = Zeroizing::new(format!("{parameter}={}", *encoded));
+                // With all the room it needs, it is not moved and leaves no copy.
+                let mut encoded = Zeroizing::new(String::with_capacity(3 * bytes.len()));
+                encoded.extend(percent_encode(bytes, &ESCAPED));
+                let pair = Zeroizing::new([parameter, "=", &encoded].concat());
                 Some(Part::Query { parameter: parameter.clone(), pair })
             }
             Self::Cookie { name } => {
                 // What a value is made of (RFC 6265 §4.1.1).
                 let is_octet = |b: &u8| matches!(b, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e);
                 let value = std::str::from_utf8(bytes).ok().filter(|text| text.bytes().all(|b| is_octet(&b)))?;
-                Some(Part::Cookie { name: name.clone(), pair: Zeroizing::new(format!("{name}={value}")) })
+                Some(Part::Cookie { name: name.clone(), pair: Zeroizing::new([name, "=", value].concat()) })
             }
-            Self::Body(placeholder) => Filling::new(placeholder.clone(), bytes).map(Part::Body),
+            Self::Body(blank) => Filling::new(blank.clone(), bytes).map(Part::Body),
             Self::Path(template) => template.fill(bytes).map(Part::Path),
             Self::Hmac(settings) => Hmac::new((**settings).clone(), secret).map(|hmac| Part::Hmac(Box::new(hmac))),
             Self::Aws(_) | Self::ClientCertificate => None,
@@ -204,19 +206,19 @@ pub(super) fn cookies<'a>(
     fields: impl Iterator<Item = &'a HeaderValue>,
     own: &[(&str, &Zeroizing<String>)],
 ) -> Option<HeaderValue> {
-    let mut joined = Zeroizing::new(Vec::new());
+    let mut joined = Wiped::default();
     for pair in fields.flat_map(|field| field.as_bytes().split(|b| *b == b';')).map(<[u8]>::trim_ascii) {
         let name = pair.split(|b| *b == b'=').next().unwrap_or_default().trim_ascii();
         if !pair.is_empty() && !own.iter().any(|(own, _)| own.as_bytes() == name) {
-            joined.extend_from_slice(pair);
-            joined.extend_from_slice(b"; ");
+            joined.extend(pair);
+            joined.extend(b"; ");
         }
     }
     for (nth, (_, pair)) in own.iter().enumerate() {
-        joined.extend_from_slice(if nth > 0 { b"; " } else { b"" });
-        joined.extend_from_slice(pair.as_bytes());
+        joined.extend(if nth > 0 { b"; " } else { b"" });
+        joined.extend(pair.as_bytes());
     }
-    sensitive(&joined)
+    sensitive(joined.as_ref())
 }
 
 /// A header value that is never shown by `Debug` nor indexed by HPACK.

@@ -29,7 +29,7 @@ use prepared::Prepared;
 
 pub use crate::crypto::sigv4::Head;
 pub use aws::{AwsPayload, AwsSettings};
-pub use body::{Filled, Placeholder, PlaceholderFault};
+pub use body::{Blank, Field, FieldFault, Filled, Placeholder, PlaceholderFault};
 pub use content::{Content, ReadBody};
 pub use hmac::{HmacEncoding, HmacSettings, KeyEncoding, SignedTemplate, SigningFault, ValueTemplate};
 pub use identity::{IdentityHeader, TemplateFault};

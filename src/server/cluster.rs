@@ -3,24 +3,27 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwapOption;
+
 use super::StartError;
 use crate::cluster::{Cluster, Settings};
 use crate::config::{ClusterSecrets, Process};
 use crate::domain::{steady, unhurried};
 use crate::session::{Mark, Peers, Store};
 use crate::state::Services;
+use crate::vault::Slot;
 
 /// How long a start waits for word of the other nodes.
 const HEARD_WITHIN: Duration = Duration::from_secs(5);
 
-/// Joins the other nodes, where there are any. Where they cannot be reached in time, that is tried on: sessions wait for it, all else does
+/// Joins the other nodes, where there are any, with a password that reloads may have come from another vault. Where they cannot be reached in time, that is tried on: sessions wait for it, all else does
 /// not.
 ///
 /// # Errors
 /// [`StartError`] when something is wrong that will not be right by itself.
 pub(super) fn join(
     process: &Process,
-    secrets: Option<ClusterSecrets>,
+    (secrets, password): (Option<ClusterSecrets>, Arc<ArcSwapOption<Slot>>),
     store: Option<Store>,
     services: &Services,
 ) -> Result<Option<Arc<Cluster>>, StartError> {
@@ -36,7 +39,7 @@ pub(super) fn join(
         name: place.name.clone(),
         max_stale: place.max_stale,
         egress: place.egress.clone(),
-        password: secrets.password,
+        password,
         key: secrets.key,
     };
     let cluster = Cluster::start(settings, store, &services.engines.limits)

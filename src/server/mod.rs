@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use tokio::signal::unix::{SignalKind, signal};
@@ -148,7 +149,8 @@ pub fn run(options: Options) -> Result<(), StartError> {
         Some((revocations, access, store)) => (services.with_store(revocations, access), Some(store)),
         None => (services, None),
     };
-    let cluster = cluster::join(&process, cluster, store, &services)?;
+    let password = Arc::new(ArcSwapOption::new(cluster.as_ref().and_then(|secrets| secrets.password.clone())));
+    let cluster = cluster::join(&process, (cluster, Arc::clone(&password)), store, &services)?;
     let services = Arc::new(match &cluster {
         Some(cluster) => services.with_peers(Arc::clone(cluster) as _),
         None => services,
@@ -165,7 +167,8 @@ pub fn run(options: Options) -> Result<(), StartError> {
     server.bootstrap();
     let handover = Arc::new(handover);
 
-    let reloader = Arc::new(Reloader::new(options.config, Arc::clone(&services), process.clone(), watched));
+    let reloader = Reloader::new(options.config, Arc::clone(&services), process.clone(), watched);
+    let reloader = Arc::new(reloader.with_password(password));
     let gates = listeners::add(&mut server, &process, &services);
     shutdown::exit_when_drained(&server, Arc::clone(&services), gates.clone());
     server.add_service(background::service(Arc::clone(&services), reloader, gates, cluster));

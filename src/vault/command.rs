@@ -73,7 +73,7 @@ impl Program {
             Ok(secret) => {
                 self.failed.remove(path);
                 let mark = Some(Mark::Until(now + self.settings.refresh));
-                Ok(Look::Read { mark, outcome: check_secret(&secret).map(|()| secret), ends: None })
+                Ok(Look::Read { mark, outcome: check_secret(&secret).map(|()| secret), ends: None, confirmed: None })
             }
             Err(fault) => {
                 let last = self.failed.entry(path.to_owned()).or_insert((fault, now));
@@ -81,7 +81,7 @@ impl Program {
                     *last = (fault, now + RETRY);
                 }
                 if fault == VaultError::NotFound {
-                    return Ok(Look::Read { mark: None, outcome: Err(fault), ends: None });
+                    return Ok(Look::Read { mark: None, outcome: Err(fault), ends: None, confirmed: None });
                 }
                 Err(fault)
             }

@@ -130,7 +130,7 @@ impl Hashicorp {
         }
         match (&known.document, known.fault) {
             (_, Some(VaultError::NotFound)) => {
-                Ok(Look::Read { mark: None, outcome: Err(VaultError::NotFound), ends: None })
+                Ok(Look::Read { mark: None, outcome: Err(VaultError::NotFound), ends: None, confirmed: None })
             }
             (_, Some(fault)) => Err(fault),
             (Some(_), None) if seen == Some(Mark::Version(known.version)) && !was_renewed => {
@@ -139,7 +139,8 @@ impl Hashicorp {
             }
             (Some(document), None) => {
                 let outcome = document.field(field).and_then(|secret| check_secret(&secret).map(|()| secret));
-                Ok(Look::Read { mark: Some(Mark::Version(known.version)), outcome, ends: known.ends })
+                let (mark, confirmed) = (Some(Mark::Version(known.version)), known.confirmed(self.refresh));
+                Ok(Look::Read { mark, outcome, ends: known.ends, confirmed })
             }
             (None, None) => Err(VaultError::Stale),
         }

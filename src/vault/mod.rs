@@ -7,6 +7,7 @@ mod hashicorp;
 mod key_source;
 mod left;
 mod oauth2;
+mod pass;
 mod provider;
 mod rotation;
 mod sealed;
@@ -17,6 +18,7 @@ mod worker;
 
 use std::collections::HashSet;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, TryLockError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -135,6 +137,8 @@ pub struct Vault {
     rotations: Retained<(RotationSettings, String), Rotation>,
     /// Held during a pass.
     pass: Mutex<()>,
+    /// How many passes were begun.
+    turns: AtomicU64,
     left: Arc<Left>,
 }
 
@@ -157,6 +161,7 @@ impl Vault {
             slots: Retained::default(),
             rotations: Retained::default(),
             pass: Mutex::new(()),
+            turns: AtomicU64::new(0),
             left,
         }
     }
@@ -175,6 +180,11 @@ impl Vault {
     /// Whether two paths can never mean the same secret here.
     pub fn tells_paths_apart(&self) -> bool {
         self.provider.nature().tells_paths_apart
+    }
+
+    /// Whether another secret than the one of this path may be had for it, where part of the path is somebody else's choice.
+    pub fn guesses(&self, path: &str) -> bool {
+        self.provider.guesses(path)
     }
 
     fn slot_at(&self, path: &str, is_own: bool, now: Instant) -> Arc<Slot> {
@@ -201,7 +211,7 @@ impl Vault {
         Some(rotation)
     }
 
-    /// One pass over every slot in use: looks for change, and reads again only what changed; nothing while an earlier pass is still under
+    /// One pass over every slot in use, those included that are new meanwhile, as far as it comes: looks for change, and reads again only what changed; nothing while an earlier pass is still under
     /// way. Does blocking file I/O: call it where that is allowed. When it is not called for a slot's `max_stale`, the slot fails closed.
     pub fn refresh(&self) {
         let _alone = match self.pass.try_lock() {
@@ -214,21 +224,20 @@ impl Vault {
     }
 
     fn refresh_at(&self, now: Instant) {
-        let mut slots = self.slots.in_use();
-        // Somebody may wait for those.
-        slots.sort_by_key(|slot| !slot.is_unread());
+        let slots = self.slots.in_use();
         if slots.is_empty() {
             // It stays configured, and whoever needs it next logs in again.
             self.provider.keep(&HashSet::new());
             self.provider.close(Vaults::GIVEN_BACK_WITHIN);
             return;
         }
-        let pass = self.provider.pass();
-        for slot in &slots {
-            slot.refresh(&pass, now);
-        }
-        let used = slots.iter().map(|slot| slot.name().path.clone()).collect();
+        self.pass_over(slots, now, pass::WITHIN);
+        let used = self.slots.in_use().iter().map(|slot| slot.name().path.clone()).collect();
         self.provider.keep(&used);
+    }
+
+    fn next_turn(&self) -> u64 {
+        self.turns.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Whether its secrets are had from somebody who may be away, so that none is there for sure once a configuration is compiled.

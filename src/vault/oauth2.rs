@@ -186,7 +186,7 @@ impl Tokens {
                 // One that is over at once must not be asked for without end.
                 let mark = Some(Mark::Until(now + (lasts * 2 / 3).max(FIRST_RETRY)));
                 self.ends = Some(now + lasts);
-                Ok(Look::Read { mark, outcome: Ok(token), ends: self.ends })
+                Ok(Look::Read { mark, outcome: Ok(token), ends: self.ends, confirmed: None })
             }
             Err(fault) => Err(self.fail(fault, now)),
         }

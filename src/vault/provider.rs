@@ -84,13 +84,15 @@ pub(super) enum Look {
         outcome: Result<Secret, VaultError>,
         /// When its lease is over.
         ends: Option<Instant>,
+        /// When the source said so, which may have been for another secret of the same document; now, where that is left out.
+        confirmed: Option<Instant>,
     },
 }
 
 impl Look {
     /// A secret without a lease, or what is wrong with it.
     fn read(mark: Option<Mark>, outcome: Result<Secret, VaultError>) -> Self {
-        Self::Read { mark, outcome, ends: None }
+        Self::Read { mark, outcome, ends: None, confirmed: None }
     }
 }
 
@@ -137,6 +139,20 @@ impl Provider {
             Self::Hashicorp(_) => Nature { gives_back: true, ..REMOTE },
             Self::SecretsManager(_) | Self::Command(_) => REMOTE,
             Self::Oauth2(_) => Nature { needs_others: true, can_renew: true, ..REMOTE },
+        }
+    }
+
+    /// Whether the path may lead to a secret of another name. The end of an ARN may be left out at AWS, so that in one of `users/ada-XXXXXX` it
+    /// is whatever ends a name; names themselves hold no `:`.
+    pub(super) fn guesses(&self, path: &str) -> bool {
+        match self {
+            Self::SecretsManager(_) => path.split('#').next().is_some_and(|name| name.contains(':')),
+            Self::SealedFile { .. }
+            | Self::Environment { .. }
+            | Self::Directory { .. }
+            | Self::Hashicorp(_)
+            | Self::Command(_)
+            | Self::Oauth2(_) => false,
         }
     }
 

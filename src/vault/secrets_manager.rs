@@ -2,6 +2,7 @@
 
 mod api;
 mod content;
+mod json;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
@@ -76,10 +77,14 @@ struct Known {
     read: Option<Instant>,
     due: Instant,
     fault: Option<VaultError>,
+    /// How often in a row there was none.
+    absences: u32,
 }
 
 /// How long nobody asks again for what could not be had, where good secrets are not asked for more often than that.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long it is at most after there was none several times in a row, where good secrets are asked for more often than that.
+const LAST_RETRY: Duration = Duration::from_secs(30);
 
 impl SecretsManager {
     pub(super) fn new(settings: &SecretsManagerSettings) -> Self {
@@ -90,7 +95,7 @@ impl SecretsManager {
     /// Looks at the secret `NAME` or `NAME#FIELD`.
     pub(super) fn look(&mut self, path: &str, seen: Option<Mark>, now: Instant) -> Result<Look, VaultError> {
         let (name, field) = parts(path);
-        let fresh = || Known { content: None, version: 0, read: None, due: now, fault: None };
+        let fresh = || Known { content: None, version: 0, read: None, due: now, fault: None, absences: 0 };
         let known = self.known.entry(name.to_owned()).or_insert_with(fresh);
         if now >= known.due {
             let read = self.worker.wait(self.api.read(name)).unwrap_or(Err(VaultError::Stale));
@@ -98,7 +103,7 @@ impl SecretsManager {
         }
         match (&known.content, known.fault) {
             (_, Some(VaultError::NotFound)) => {
-                Ok(Look::Read { mark: None, outcome: Err(VaultError::NotFound), ends: None })
+                Ok(Look::Read { mark: None, outcome: Err(VaultError::NotFound), ends: None, confirmed: None })
             }
             (_, Some(fault)) => Err(fault),
             // Without change it is as old as its last reading, which another field may have had.
@@ -107,7 +112,9 @@ impl SecretsManager {
             }
             (Some(content), None) => {
                 let outcome = content.part(field).and_then(|secret| check_secret(&secret).map(|()| secret));
-                Ok(Look::Read { mark: Some(Mark::Version(known.version)), outcome, ends: None })
+                // A field that somebody comes for later is no younger than what it is a field of.
+                let mark = Some(Mark::Version(known.version));
+                Ok(Look::Read { mark, outcome, ends: None, confirmed: known.read })
             }
             (None, None) => Err(VaultError::Stale),
         }
@@ -132,13 +139,23 @@ impl Known {
                 (self.content, self.fault, self.read) = (Some(content), None, Some(now));
                 self.due = now + refresh;
                 self.version += 1;
+                self.absences = 0;
             }
             Err(fault) => {
-                // Where no call can be signed, nobody was asked: a key that is mended serves at once.
-                let wait = if fault == VaultError::AccessKey { Duration::ZERO } else { RETRY.min(refresh) };
+                let first = RETRY.min(refresh);
+                let wait = if fault == VaultError::AccessKey {
+                    // Where no call can be signed, nobody was asked: a key that is mended serves at once.
+                    Duration::ZERO
+                } else if fault == VaultError::NotFound {
+                    // Principals without a secret of their own must not take the time of those who have one.
+                    first.saturating_mul(1 << self.absences.min(16)).min(refresh.max(LAST_RETRY))
+                } else {
+                    first
+                };
                 (self.fault, self.due) = (Some(fault), now + wait);
                 if fault == VaultError::NotFound {
                     self.content = None;
+                    self.absences += 1;
                 }
             }
         }

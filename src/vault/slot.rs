@@ -1,6 +1,6 @@
 //! One secret in use: what the data plane reads, and how long it may.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,8 +26,8 @@ pub struct Slot {
     name: SecretRef,
     max_stale: Duration,
     created: Instant,
-    /// When the source last agreed with what is held, in milliseconds after `created`.
-    confirmed: AtomicU64,
+    /// When the source last agreed with what is held, in milliseconds after `created`; negative, where that was before.
+    confirmed: AtomicI64,
     held: ArcSwap<Held>,
     /// Held through a look, so that an older reading never replaces a newer one.
     seen: Mutex<Option<Mark>>,
@@ -37,6 +37,8 @@ pub struct Slot {
     looked: Notify,
     /// Whether it is one principal's own: whether the gateway is ready does not hang on it.
     is_own: bool,
+    /// In which pass of its vault it was looked at last.
+    turn: AtomicU64,
 }
 
 /// What is known of a value that was not taken.
@@ -88,12 +90,13 @@ impl Slot {
             name,
             max_stale,
             created: now,
-            confirmed: AtomicU64::new(0),
+            confirmed: AtomicI64::new(0),
             held,
             seen: Mutex::new(None),
             doubts: None,
             looked: Notify::new(),
             is_own: false,
+            turn: AtomicU64::new(0),
         }
     }
 
@@ -109,6 +112,14 @@ impl Slot {
 
     pub(super) fn is_own(&self) -> bool {
         self.is_own
+    }
+
+    pub(super) fn turn(&self) -> u64 {
+        self.turn.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn had_turn(&self, turn: u64) {
+        self.turn.store(turn, Ordering::Relaxed);
     }
 
     /// Waits until it was looked for once, or for so long.
@@ -229,10 +240,10 @@ impl Slot {
                 }
                 self.confirm(confirmed.unwrap_or(now));
             }
-            (Ok(Look::Read { mark, outcome, ends }), _) => {
+            (Ok(Look::Read { mark, outcome, ends, confirmed }), _) => {
                 *seen = mark;
                 match outcome {
-                    Ok(secret) => self.accept(&held, secret, ends, now),
+                    Ok(secret) => self.accept(&held, secret, ends, confirmed.unwrap_or(now)),
                     Err(fault) => self.fail(&held, fault, now),
                 }
             }
@@ -243,7 +254,7 @@ impl Slot {
         }
     }
 
-    fn accept(&self, held: &Held, secret: Secret, ends: Option<Instant>, now: Instant) {
+    fn accept(&self, held: &Held, secret: Secret, ends: Option<Instant>, confirmed: Instant) {
         let same = held.secret.as_ref().filter(|old| constant_time_eq(old.expose(), secret.expose()));
         let (version, kept) = match same {
             Some(old) => (held.version, Arc::clone(old)),
@@ -256,7 +267,7 @@ impl Slot {
         if is_news || ends != held.ends {
             self.held.store(Arc::new(Held { version, secret: Some(kept), fault: None, ends }));
         }
-        self.confirm(now);
+        self.confirm(confirmed);
     }
 
     fn fail(&self, held: &Held, fault: VaultError, now: Instant) {
@@ -278,14 +289,21 @@ impl Slot {
         self.held.store(Arc::new(Held { version, secret: keeps.cloned(), fault: Some(fault), ends: held.ends }));
     }
 
-    fn confirm(&self, now: Instant) {
-        let elapsed = now.saturating_duration_since(self.created).as_millis();
-        self.confirmed.store(u64::try_from(elapsed).unwrap_or(u64::MAX), Ordering::Release);
+    fn confirm(&self, at: Instant) {
+        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let confirmed = match at.checked_duration_since(self.created) {
+            Some(after) => millis(after),
+            // Rounded so that nothing looks younger than it is.
+            None => -millis(self.created.saturating_duration_since(at)).saturating_add(1),
+        };
+        self.confirmed.store(confirmed, Ordering::Release);
     }
 
     fn age(&self, now: Instant) -> Duration {
-        let confirmed = Duration::from_millis(self.confirmed.load(Ordering::Acquire));
-        now.saturating_duration_since(self.created).saturating_sub(confirmed)
+        let confirmed = self.confirmed.load(Ordering::Acquire);
+        let distance = Duration::from_millis(confirmed.unsigned_abs());
+        let lived = now.saturating_duration_since(self.created);
+        if confirmed < 0 { lived.saturating_add(distance) } else { lived.saturating_sub(distance) }
     }
 }
 

@@ -418,6 +418,23 @@ fn a_redis_that_forgot_everything_is_told_again() {
 }
 
 #[test]
+fn after_a_reload_redis_is_told_the_password_that_is_in_the_vault_then() {
+    let Some(nodes) = Nodes::start(1, "", "") else { return };
+    let site = nodes.all[0].site();
+    let config = fs::read_to_string(site.config_path()).expect("the configuration");
+    let changed = config.replacen("[vault.dir.directory]\n", "[vault.dir.directory]\nmax_stale = \"2s\"\n", 1);
+    assert_ne!(changed, config, "another vault, as far as its settings tell");
+    nodes.all[0].reload(&changed);
+    site.write("secrets/redis", "another password");
+    // Longer than what nobody refreshes any more is good for.
+    thread::sleep(Duration::from_secs(3));
+    let change = "CONFIG SET requirepass \"another password\"";
+    nodes.redis.say(&format!("{change}\r\nCLIENT KILL TYPE normal\r\nCLIENT KILL TYPE pubsub"));
+    eventually("the node is back", || Some(nodes.try_begin(0)).filter(|answer| answer.status() == 200));
+    assert!(!nodes.all[0].log().contains("its password"), "{}", nodes.all[0].log());
+}
+
+#[test]
 fn redis_is_proved_by_its_certificate_and_asked_with_no_more_rights_than_are_told() {
     let (authority, other) = (Authority::new("redis"), Authority::new("other"));
     let (identity, stranger) = (authority.server(&["127.0.0.1"]), authority.server(&["redis.example.com"]));

@@ -26,7 +26,7 @@ fn scene_with(upstream: Upstream, url: Option<&str>) -> Scene {
     let http = if url == scene.upstream.url() { "1" } else { "2" };
     scene.gateway.reload(&format!(
         "{config}[target.keyed]\nurl = \"{url}\"\nhttp = \"{http}\"\n[credential.keyed.body]\ntarget = \"keyed\"\n\
-         secret = \"dir:body-key\"\nplaceholder = \"__API_KEY__\"\n[route.keyed]\npath = \"/keyed/**\"\n\
+         secret = \"dir:body-key\"\nplaceholder = \"__API_KEY__\"\nfield = \"k\"\n[route.keyed]\npath = \"/keyed/**\"\n\
          target = \"keyed\"\ncredential = \"keyed\"\nauthn = [\"corp\"]\nallow = [{{ role = \"reader\" }}]\n"
     ));
     scene
@@ -38,7 +38,7 @@ fn the_secret_arrives_where_the_client_left_room_for_it() {
     let bearer = scene.bearer();
     for (kind, body, arrived) in [
         (JSON, r#"{"k":"__API_KEY__"}"#, format!(r#"{{"k":"{IN_JSON}"}}"#)),
-        (JSON, r#"["__API_KEY__","__API_KEY__"]"#, format!(r#"["{IN_JSON}","{IN_JSON}"]"#)),
+        (JSON, r#"{"a":["k"],"k":"__API_KEY__","b":{}}"#, format!(r#"{{"a":["k"],"k":"{IN_JSON}","b":{{}}}}"#)),
         (FORM, "a=1&k=__API_KEY__", format!("a=1&k={IN_FORM}")),
         (JSON, r#"{"k":"__API_KEY"}"#, r#"{"k":"__API_KEY"}"#.to_owned()),
         (FORM, "a=1", "a=1".to_owned()),
@@ -156,12 +156,27 @@ fn what_no_secret_can_be_put_in_is_refused_before_anything_is_sent() {
     let bearer = scene.bearer();
     let gzip = ("Content-Encoding", "gzip");
     let large = format!("k={}", "x".repeat(70_000));
-    let much = format!("k={}", "__API_KEY__".repeat(5_000));
+    let much = format!("k=__API_KEY__&a={}", "x".repeat(65_510));
     for (fields, body, status, want) in [
         (&[("Content-Type", "text/plain")][..], "__API_KEY__", 415, "body_form"),
         (&[("Content-Type", "multipart/form-data; boundary=x")], "nothing for it", 415, "body_form"),
         (&[], "__API_KEY__", 415, "body_form"),
         (&[JSON, gzip], "__API_KEY__", 415, "body_form"),
+        // What a client's own bytes would join with, or have told in halves by a parser that gives up.
+        (&[JSON], r#"{"k":"\u__API_KEY__"}"#, 415, "body_form"),
+        (&[JSON], r#"{"k":"\__API_KEY__"}"#, 415, "body_form"),
+        (&[JSON], r#"{"k":__API_KEY__}"#, 415, "body_form"),
+        (&[JSON], "[__API_KEY__e-3]", 415, "body_form"),
+        (&[FORM], "k=%__API_KEY__", 415, "body_form"),
+        (&[FORM], "k=x__API_KEY__", 415, "body_form"),
+        // What the target would keep, show or send elsewhere.
+        (&[JSON], r#"{"to":"me@evil.test","body":"__API_KEY__"}"#, 415, "body_form"),
+        (&[JSON], r#"{"k":"__API_KEY__","body":"__API_KEY__"}"#, 415, "body_form"),
+        (&[JSON], r#"{"k":"__API_KEY__","k":"x"}"#, 415, "body_form"),
+        (&[FORM], "k=x&comment=__API_KEY__", 415, "body_form"),
+        // A body that is no such thing as its type says.
+        (&[JSON], "k=__API_KEY__", 415, "body_form"),
+        (&[FORM], r#"{"k":"__API_KEY__"}"#, 415, "body_form"),
         (&[FORM], &large, 413, "body_too_large"),
         (&[FORM], &much, 413, "body_too_large"),
     ] {

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use super::{Compiled, Compiler};
-use crate::config::file::{AwsCredential, CredentialTable, SeveralCredential, Text};
+use crate::config::file::{AwsCredential, BodyCredential, CredentialTable, SeveralCredential, Text};
 use crate::crypto::sigv4::is_s3;
 use crate::domain::Name;
-use crate::inject::{AwsPayload, AwsSettings, Credential, Method, PathTemplate, Piece, Placeholder, SecretTemplate};
+use crate::inject::{
+    AwsPayload, AwsSettings, Blank, Credential, Field, Method, PathTemplate, Piece, Placeholder, SecretTemplate,
+};
 use crate::target::{Scheme, Target};
 use crate::vault::{Slot, Vault};
 
@@ -67,10 +69,8 @@ impl Compiler<'_, '_> {
                 (table.target, self.piece(template.map(Method::Path), &table.secret, vaults))
             }
             CredentialTable::Body(table) => {
-                let placeholder = Placeholder::parse(table.placeholder.get_ref());
-                let placeholder =
-                    self.report.take(table.placeholder.span(), placeholder, "write one such as `__API_KEY__`");
-                (table.target, self.piece(placeholder.map(Method::Body), &table.secret, vaults))
+                let method = self.blank(&table).map(Method::Body);
+                (table.target, self.piece(method, &table.secret, vaults))
             }
             CredentialTable::Several(table) => {
                 let pieces = self.several(span, &table, vaults);
@@ -144,6 +144,11 @@ impl Compiler<'_, '_> {
             self.report.add(text.span(), "in the environment, two principals could have the same variable", cure);
             return None;
         }
+        if vault.guesses(path) {
+            let message = "AWS takes part of an ARN for the whole, and so could give a principal the secret of another";
+            self.report.add(text.span(), message, "write the name of the secret in place of its ARN");
+            return None;
+        }
         Some((vault, template))
     }
 
@@ -191,6 +196,14 @@ impl Compiler<'_, '_> {
         let secrets = secrets.into_iter().collect::<Option<Vec<_>>>()?;
         let settings = AwsSettings { region: region?, service: service?, payload: payload? };
         Some(Piece { method: Method::Aws(settings), secrets })
+    }
+
+    fn blank(&mut self, table: &BodyCredential) -> Option<Blank> {
+        let placeholder = Placeholder::parse(table.placeholder.get_ref());
+        let placeholder = self.report.take(table.placeholder.span(), placeholder, "write one such as `__API_KEY__`");
+        let field = Field::parse(table.field.get_ref());
+        let field = self.report.take(table.field.span(), field, "write one such as `auth_key` or `auth/key`");
+        Some(Blank { placeholder: placeholder?, field: field? })
     }
 
     /// A region or a service.

@@ -99,8 +99,7 @@ pub(in crate::config) struct PathCredential {
     pub(in crate::config) template: Text,
 }
 
-/// `[credential.NAME.body]`. Bodies of less than 64 KiB are taken, and read before anything is sent. Whoever may call can have the secret put
-/// anywhere in a body, where the target may keep it.
+/// `[credential.NAME.body]`. Bodies of less than 64 KiB are taken, and read before anything is sent.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct BodyCredential {
@@ -108,9 +107,13 @@ pub(in crate::config) struct BodyCredential {
     pub(in crate::config) target: Text,
     /// The secret, as `vault:path`.
     pub(in crate::config) secret: Text,
-    /// The text that the secret is put in place of, wherever it stands in a body of `application/json` or
-    /// `application/x-www-form-urlencoded`: 8 to 64 letters, digits, `_`, `-` and `.`, such as `__API_KEY__`.
+    /// The text that the secret is put in place of, where it is all of `field` in a body of `application/json` or
+    /// `application/x-www-form-urlencoded`: 8 to 64 letters, digits, `_`, `-` and `.`, such as `__API_KEY__`. Anywhere else, it has the request
+    /// refused.
     pub(in crate::config) placeholder: Text,
+    /// The field that the target takes the secret in: of a form, its name; of JSON, the member of the object that the body is, such as
+    /// `auth_key`, or the names that lead to it with `/` between them, such as `auth/key`, of which numbers count the elements of arrays.
+    pub(in crate::config) field: Text,
 }
 
 /// `[credential.NAME.several]`. Each secret is named as `vault:path`.

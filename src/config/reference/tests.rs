@@ -119,6 +119,7 @@ template = "/bot{secret}"
 target = "x"
 secret = "directory:key"
 placeholder = "__API_KEY__"
+field = "auth_key"
 [credential.hmac.hmac]
 target = "x"
 secret = "directory:key"

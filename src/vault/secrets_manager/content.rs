@@ -1,14 +1,10 @@
 //! What the current version of a secret holds: a text, of which one member of a JSON object may be meant, or bytes.
 
-use std::fmt;
+use std::mem;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use serde::de::{Deserializer as _, Error, IgnoredAny, MapAccess, Visitor};
-use zeroize::Zeroizing;
-
-use crate::domain::Secret;
+use super::json;
+use crate::crypto::secret_from_base64;
+use crate::domain::{Secret, Wiped};
 use crate::vault::VaultError;
 
 /// What one secret holds.
@@ -20,25 +16,20 @@ pub(super) enum Content {
     Bytes(Secret),
 }
 
-/// What is answered ("GetSecretValue", response elements): one of the two.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Body {
-    #[serde(default)]
-    secret_string: Option<Zeroizing<String>>,
-    #[serde(default)]
-    secret_binary: Option<Zeroizing<String>>,
-}
-
 impl Content {
+    /// Of what is answered ("GetSecretValue", response elements): one of the two.
     pub(super) fn parse(body: &[u8]) -> Result<Self, VaultError> {
-        let body: Body = serde_json::from_slice(body).map_err(|_| VaultError::Answer)?;
-        match (body.secret_string, body.secret_binary) {
-            (Some(text), None) => Ok(Self::Text(Secret::new(text.as_bytes().to_vec()))),
-            (None, Some(text)) => STANDARD
-                .decode(text.as_bytes())
-                .map(|bytes| Self::Bytes(Secret::new(bytes)))
-                .map_err(|_| VaultError::Answer),
+        let members = json::members(body).ok_or(VaultError::Answer)?;
+        let member = |name| {
+            let found = json::find(&members, name).map_err(|()| VaultError::Answer)?.filter(|value| *value != "null");
+            found.map(|value| json::text(value).ok_or(VaultError::Answer)).transpose()
+        };
+        match (member("SecretString")?, member("SecretBinary")?) {
+            (Some(text), None) => Ok(Self::Text(text.into_secret())),
+            (None, Some(text)) => {
+                let mut bytes = secret_from_base64(text.as_ref()).ok_or(VaultError::Answer)?;
+                Ok(Self::Bytes(Secret::new(mem::take(&mut *bytes))))
+            }
             (Some(_), Some(_)) | (None, None) => Err(VaultError::Answer),
         }
     }
@@ -57,34 +48,11 @@ impl Content {
     }
 }
 
-/// One member, while nothing is made of the others: a tree of them all would not be wiped.
+/// One member, while nothing is made of the others.
 fn member(object: &Secret, field: &str) -> Result<Secret, VaultError> {
-    let mut reader = serde_json::Deserializer::from_slice(object.expose());
-    let found = reader.deserialize_map(Member(field)).and_then(|found| reader.end().map(|()| found));
-    let found = found.map_err(|_| VaultError::Answer)?.ok_or(VaultError::NotFound)?;
-    Ok(Secret::new(found.as_bytes().to_vec()))
-}
-
-struct Member<'a>(&'a str);
-
-impl<'de> Visitor<'de> for Member<'_> {
-    type Value = Option<Zeroizing<String>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with a text")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(name) = map.next_key::<String>()? {
-            if name != self.0 {
-                map.next_value::<IgnoredAny>()?;
-            } else if found.replace(map.next_value()?).is_some() {
-                return Err(A::Error::custom("a member is there twice"));
-            }
-        }
-        Ok(found)
-    }
+    let members = json::members(object.expose()).ok_or(VaultError::Answer)?;
+    let found = json::find(&members, field).map_err(|()| VaultError::Answer)?.ok_or(VaultError::NotFound)?;
+    json::text(found).map(Wiped::into_secret).ok_or(VaultError::Answer)
 }
 
 #[cfg(test)]
@@ -100,7 +68,10 @@ mod tests {
         for (body, want) in [
             (r#"{"SecretString": "k\"ey", "VersionStages": ["AWSCURRENT"], "CreatedDate": 1.5}"#, Ok(&b"k\"ey"[..])),
             (r#"{"SecretBinary": "AP8=", "SecretString": null}"#, Ok(&[0, 255])),
-            (r#"{"SecretBinary": "AP8"}"#, Err(VaultError::Answer)),
+            (r#"{"SecretBinary": "AP8"}"#, Ok(&[0, 255])),
+            (r#"{"SecretBinary": "AP8!"}"#, Err(VaultError::Answer)),
+            (r#"{"SecretString": "a", "SecretString": "b"}"#, Err(VaultError::Answer)),
+            (r#"{"SecretString": "\ud800"}"#, Err(VaultError::Answer)),
             (r#"{"SecretString": "a", "SecretBinary": "AP8="}"#, Err(VaultError::Answer)),
             (r#"{"SecretString": 5}"#, Err(VaultError::Answer)),
             (r#"{"secretString": "a"}"#, Err(VaultError::Answer)),

@@ -23,6 +23,8 @@ const DOCUMENT: &str = r#"{"SecretString": "{\"user\": \"u\", \"password\": \"p\
 struct Server {
     answer: Arc<Mutex<(u16, String)>>,
     asked: Arc<Mutex<Vec<String>>>,
+    /// How long each answer takes.
+    pause: Arc<Mutex<Duration>>,
     url: String,
 }
 
@@ -30,8 +32,9 @@ impl Server {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
-        let server = Self { answer: Arc::default(), asked: Arc::default(), url };
+        let server = Self { answer: Arc::default(), asked: Arc::default(), pause: Arc::default(), url };
         let (answer, asked) = (Arc::clone(&server.answer), Arc::clone(&server.asked));
+        let pause = Arc::clone(&server.pause);
         thread::spawn(move || {
             for mut connection in listener.incoming().map_while(Result::ok) {
                 let (mut seen, mut piece) = (Vec::new(), [0; 4096]);
@@ -40,6 +43,7 @@ impl Server {
                     seen.extend_from_slice(&piece[..count]);
                 }
                 asked.lock().expect("whole").push(String::from_utf8(seen).expect("text"));
+                thread::sleep(*pause.lock().expect("whole"));
                 let (status, body) = answer.lock().expect("whole").clone();
                 let head =
                     format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
@@ -141,6 +145,27 @@ fn a_value_is_as_old_as_its_last_reading() {
 }
 
 #[test]
+fn a_field_that_is_used_later_is_as_old_as_what_it_is_a_field_of() {
+    let (f, vaults) = (Fixture::new(), Vaults::default());
+    let kind = Kind::SecretsManager(Box::new(settings(&f.vault, &f.server.url)));
+    let vault =
+        vaults.open(&Settings { name: Name::parse("aws").expect("a name"), kind, max_stale: Duration::from_secs(60) });
+    let at = |seconds| f.start + Duration::from_secs(seconds);
+    let user = vault.slot_at("db#user", false, at(0));
+    vault.refresh_at(at(0));
+    let password = vault.slot_at("db#password", false, at(20));
+    vault.refresh_at(at(20));
+    for slot in [&user, &password] {
+        let age = slot.status(at(20)).age.expect("read");
+        assert!((20_000..=20_001).contains(&age.as_millis()), "{age:?}");
+        assert!(slot.load_at(at(59)).is_ok() && slot.load_at(at(61)).is_err(), "{}", slot.name());
+    }
+    assert_eq!(f.server.asked().len(), 1);
+    vault.refresh_at(at(30));
+    assert!(password.load_at(at(89)).is_ok() && password.load_at(at(91)).is_err());
+}
+
+#[test]
 fn what_cannot_be_had_is_not_asked_for_again_for_some_seconds_and_forgotten_where_there_is_none() {
     let mut f = Fixture::new();
     for (status, body, fault) in [
@@ -157,10 +182,75 @@ fn what_cannot_be_had_is_not_asked_for_again_for_some_seconds_and_forgotten_wher
             assert_eq!(f.server.asked().len() - began, calls, "{body} {at}");
         }
         f.server.answers(200, r#"{"SecretString": "well"}"#);
-        assert_eq!(f.look("a", None, 10_000), ok("well"), "{body}");
+        assert_eq!(f.look("a", None, 15_000), ok("well"), "{body}");
     }
     f.manager.keep(&HashSet::from(["b#x".to_owned()]));
     assert!(f.manager.known.is_empty());
+}
+
+#[test]
+fn what_is_not_there_is_asked_for_ever_less_often_but_as_often_as_what_is() {
+    let mut f = Fixture::new();
+    f.server.answers(400, r#"{"__type": "ResourceNotFoundException"}"#);
+    let (mut asked, mut calls) = (Vec::new(), 0);
+    for at in (0..130_000).step_by(250) {
+        f.look("users/nobody", None, at);
+        if f.server.asked().len() > calls {
+            (asked, calls) = ([asked, vec![at / 1000]].concat(), calls + 1);
+        }
+    }
+    assert_eq!(asked, [0, 5, 15, 35, 65, 95, 125]);
+    f.server.answers(200, r#"{"SecretString": "well"}"#);
+    assert_eq!(f.look("users/nobody", None, 155_000), ok("well"));
+    f.server.answers(400, r#"{"__type": "ResourceNotFoundException"}"#);
+    f.look("users/nobody", None, 185_000);
+    assert_eq!(f.look("users/nobody", None, 190_000), Some(Err(VaultError::NotFound)));
+    assert_eq!(f.server.asked().len(), calls + 3, "it begins anew with what is taken away");
+}
+
+/// A vault there, and that many principals who have nothing in it, of which that is known.
+fn vault_of_nobodys(f: &Fixture, vaults: &Vaults, count: usize) -> (Arc<Vault>, Vec<Arc<Slot>>) {
+    f.server.answers(400, r#"{"__type": "ResourceNotFoundException"}"#);
+    let kind = Kind::SecretsManager(Box::new(settings(&f.vault, &f.server.url)));
+    let name = Name::parse("aws").expect("a name");
+    let vault = vaults.open(&Settings { name, kind, max_stale: Settings::DEFAULT_STALE });
+    let slots = (0..count).map(|nth| vault.own_slot(&format!("users/nobody-{nth}"))).collect();
+    vault.refresh_at(f.start);
+    assert_eq!(f.server.asked().len(), count);
+    *f.server.pause.lock().expect("whole") = Duration::from_millis(50);
+    (vault, slots)
+}
+
+#[test]
+fn whoever_is_new_does_not_wait_for_the_pass_that_is_under_way() {
+    let (f, vaults) = (Fixture::new(), Vaults::default());
+    let (vault, _nobodys) = vault_of_nobodys(&f, &vaults, 40);
+    let (passing, later) = (Arc::clone(&vault), f.start + Duration::from_secs(6));
+    let pass = thread::spawn(move || passing.refresh_at(later));
+    thread::sleep(Duration::from_millis(200));
+    let ada = vault.own_slot("users/ada");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(ada.read_within(Duration::from_secs(1)));
+    assert!(!ada.is_unread() && !pass.is_finished(), "{}", f.server.asked().len());
+    pass.join().expect("it ends");
+    assert_eq!(f.server.asked().len(), 40 + 40 + 1, "and all others have their turn");
+}
+
+#[test]
+fn a_pass_ends_in_time_and_the_next_begins_with_those_that_it_did_not_come_to() {
+    let (f, vaults) = (Fixture::new(), Vaults::default());
+    let (vault, nobodys) = vault_of_nobodys(&f, &vaults, 12);
+    let asked = || {
+        let calls = f.server.asked().into_iter().skip(12);
+        let names = calls.filter_map(|text| text.rsplit_once("SecretId").map(|(_, name)| name.to_owned()));
+        names.collect::<HashSet<_>>().len()
+    };
+    // All are due each time: whoever came first before would do so again.
+    for nth in 1..=12 {
+        vault.pass_over(nobodys.clone(), f.start + Duration::from_secs(100 * nth), Duration::from_millis(120));
+        assert!(nth > 1 || asked() < 12, "{}", asked());
+    }
+    assert_eq!(asked(), 12, "nobody is left out");
 }
 
 #[test]
