@@ -64,7 +64,7 @@ pub(super) fn by_type(walk: &mut Walk<'_>, media: &Media<'_>, body: &[u8]) -> Re
             Ok(())
         }
         Format::Binary => {
-            if !has_magic(body) && is_text(body) {
+            if is_text(body) {
                 walk.text(body);
             }
             Ok(())
@@ -104,9 +104,10 @@ fn as_form(walk: &mut Walk<'_>, text: &[u8]) -> Result<(), Fault> {
 
 /// Reads what says nothing of itself as who would guess: JSON and XML where it looks so, text else.
 fn unknown(walk: &mut Walk<'_>, media: &Media<'_>, body: &[u8]) -> Result<(), Fault> {
-    if media.charset.is_none() && has_magic(body) {
+    if media.charset.is_none() && has_magic(body) && !is_text(body) {
         return Ok(());
     }
+    let mark = walk.trail.mark();
     let start = body.get(..body.len().min(64)).unwrap_or_default();
     let is_xml = memchr::memmem::find(start, b"<?xml").is_some()
         || memchr::memmem::find(start, b"<\0?\0x\0").is_some()
@@ -115,7 +116,7 @@ fn unknown(walk: &mut Walk<'_>, media: &Media<'_>, body: &[u8]) -> Result<(), Fa
         match xml::walk(walk, media.charset, body) {
             Ok(()) => return Ok(()),
             Err(fault) if fault.kind == FaultKind::Doctype => return Err(fault),
-            Err(_) => walk.trail.cut(0),
+            Err(_) => walk.trail.cut(mark),
         }
     }
     let text = text(walk, media, body)?;
@@ -123,7 +124,7 @@ fn unknown(walk: &mut Walk<'_>, media: &Media<'_>, body: &[u8]) -> Result<(), Fa
     Ok(())
 }
 
-/// Whether a body starts as images, archives, documents, sounds and programs do.
+/// Whether a body starts as images, archives, documents, sounds and programs do. Some of these starts are text: then all has to be looked at.
 fn has_magic(body: &[u8]) -> bool {
     let starts: [&[u8]; 16] = [
         b"\x89PNG\r\n\x1a\n",

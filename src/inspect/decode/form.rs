@@ -7,7 +7,7 @@ use crate::inspect::{Fault, FaultKind};
 /// Gives all pairs, names first.
 ///
 /// # Errors
-/// Too many, or a NUL in one.
+/// Too many, one too long, or a NUL in one.
 pub(super) fn walk(walk: &mut Walk<'_>, text: &[u8]) -> Result<(), Fault> {
     let (mut name_room, mut value_room) = (Vec::new(), Vec::new());
     let mut rest = Some(text);
@@ -30,6 +30,9 @@ pub(super) fn walk(walk: &mut Walk<'_>, text: &[u8]) -> Result<(), Fault> {
         let value = decode(value.unwrap_or_default(), &mut value_room);
         if memchr::memchr(0, name).or_else(|| memchr::memchr(0, value)).is_some() {
             return Err(walk.fault(FaultKind::BadText));
+        }
+        if name.len().max(value.len()) > walk.limits.string {
+            return Err(walk.fault(FaultKind::TooLong));
         }
         if name != b"query" || !graphql::walk(walk, value)? {
             walk.text(value);

@@ -1,8 +1,8 @@
 //! The path, read once, and refused where two readers could read two (CWE-22, CWE-41, CWE-180). The proxy makes paths canonical before; this is
 //! for what it was told to let pass.
 
-use super::form;
 use super::walk::Walk;
+use super::{embedded, form};
 use crate::inspect::{Fault, FaultKind};
 
 /// Gives the path, decoded once.
@@ -16,7 +16,7 @@ pub(super) fn walk(walk: &mut Walk<'_>, path: &str) -> Result<(), Fault> {
         if memchr::memmem::find(path, b"..").is_some() && leads_out(path) {
             return Err(walk.fault(FaultKind::AmbiguousPath));
         }
-        walk.text(path);
+        give(walk, path);
         return Ok(());
     }
     let decoded: Vec<u8> = percent_encoding::percent_decode(path).collect();
@@ -28,8 +28,16 @@ pub(super) fn walk(walk: &mut Walk<'_>, path: &str) -> Result<(), Fault> {
     if is_ambiguous {
         return Err(walk.fault(FaultKind::AmbiguousPath));
     }
-    walk.text(&decoded);
+    give(walk, &decoded);
     Ok(())
+}
+
+/// Gives the path, and what is packed in each of its segments.
+fn give(walk: &mut Walk<'_>, path: &[u8]) {
+    walk.plain(path);
+    for segment in path.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty()) {
+        embedded::walk(walk, segment);
+    }
 }
 
 /// Whether dots in a segment mean its parent only to those who decode it, cut off parameters, or split it at an encoded slash.
@@ -83,18 +91,20 @@ mod tests {
     use super::*;
     use crate::inspect::{Limits, Location, Part, Sink};
 
-    struct Last(Vec<u8>);
+    struct First(Vec<u8>);
 
-    impl Sink for Last {
-        fn value(&mut self, _: Location<'_>, bytes: &[u8]) {
-            self.0 = bytes.to_vec();
+    impl Sink for First {
+        fn value(&mut self, at: Location<'_>, bytes: &[u8]) {
+            if at.trail.is_empty() {
+                self.0 = bytes.to_vec();
+            }
         }
     }
 
     fn read(path: &str) -> Result<String, FaultKind> {
-        let mut last = Last(Vec::new());
-        walk(&mut Walk::new(Part::Path, &Limits::default(), &mut last), path).map_err(|fault| fault.kind)?;
-        Ok(String::from_utf8_lossy(&last.0).into_owned())
+        let mut first = First(Vec::new());
+        walk(&mut Walk::new(Part::Path, &Limits::default(), &mut first), path).map_err(|fault| fault.kind)?;
+        Ok(String::from_utf8_lossy(&first.0).into_owned())
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! A value as it may be read further on: percent-encoding, character references and escapes taken off until none is left, within bounds; overlong
-//! and full-width forms folded. Each of these makes a text shorter or leaves its length, so that all is done in one buffer.
+//! and full-width forms folded, NULs dropped. Each of these makes a text shorter or leaves its length, so that all is done in one buffer.
 
 mod entity;
 #[cfg(test)]
@@ -40,6 +40,7 @@ struct Token {
 /// What a token stands for.
 #[derive(Clone, Copy)]
 enum Decoded {
+    Nothing,
     Byte(u8),
     Char(char),
 }
@@ -47,14 +48,15 @@ enum Decoded {
 /// Where the first token stands.
 fn first_token(value: &[u8]) -> Option<usize> {
     if value.is_ascii() {
-        return memchr::memchr3_iter(b'%', b'&', b'\\', value).find(|at| token(value, *at).is_some());
+        let written = memchr::memchr3_iter(b'%', b'&', b'\\', value).find(|at| token(value, *at).is_some());
+        return memchr::memchr(0, value).map_or(written, |nul| Some(written.map_or(nul, |at| at.min(nul))));
     }
     let starts = value.iter().enumerate().filter(|(_, byte)| STARTS.has(**byte));
     starts.map(|(at, _)| at).find(|at| token(value, *at).is_some())
 }
 
 /// The bytes that tokens start with.
-const STARTS: Bytes = Bytes::set(b"%&\\\xc0\xc1\xe0\xef\xf0");
+const STARTS: Bytes = Bytes::set(b"\0%&\\\xc0\xc1\xe0\xef\xf0");
 
 /// Decodes all tokens once, from a place on; says where the first was.
 fn round(text: &mut Vec<u8>, from: usize, is_form: bool) -> Option<usize> {
@@ -67,6 +69,7 @@ fn round(text: &mut Vec<u8>, from: usize, is_form: bool) -> Option<usize> {
                 read += length;
                 let mut room = [0; 4];
                 let bytes = match char {
+                    Decoded::Nothing => &room[..0],
                     Decoded::Byte(byte) => {
                         room[0] = byte;
                         &room[..1]
@@ -96,6 +99,8 @@ fn round(text: &mut Vec<u8>, from: usize, is_form: bool) -> Option<usize> {
 fn token(text: &[u8], at: usize) -> Option<Token> {
     let rest = text.get(at..)?;
     match rest.first()? {
+        // Passed over by some readers of markup, and where strings are C's, never seen by what comes behind.
+        0 => Some(Token { length: 1, char: Decoded::Nothing }),
         b'%' => percent(rest),
         b'&' => entity::read(rest).map(|(length, char)| Token { length, char: Decoded::Char(char) }),
         b'\\' => escape(rest),

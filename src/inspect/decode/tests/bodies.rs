@@ -145,6 +145,9 @@ fn forms_give_pairs_and_json_sent_as_one_is_json() {
     assert_values(&values(form, "a=%3C+b&c"), &["body.a (name)=a", "body.a=< b", "body.c (name)=c", "body.c="], "form");
     assert_values(&values(form, "{\"a\":\"b&c=d\"}"), &["body.a (name)=a", "body.a=b&c=d"], "json");
     assert_eq!(values(form, "a=%00"), Err(FaultKind::BadText));
+    let limits = Limits { string: 3, parameters: 2, ..Limits::default() };
+    assert_eq!(values_within(form, "a=1234", &limits), Err(FaultKind::TooLong));
+    assert_eq!(values_within(form, "a=1&b=2&c=3", &limits), Err(FaultKind::TooMany));
 }
 
 #[test]
@@ -207,6 +210,8 @@ fn what_has_no_format_is_one_text_or_none() {
         ("application/octet-stream", b"text", &["body=text"]),
         ("image/png", b"\x89PNG\r\n\x1a\n<script>", &[]),
         ("image/png", b"<script>", &["body=<script>"]),
+        ("image/gif", b"GIF89a<script>", &["body=GIF89a<script>"]),
+        ("", b"ID3=' or 1=1", &["body=ID3=' or 1=1"]),
         ("application/json", b"", &[]),
         ("multipart/form-data; boundary=x", b"", &[]),
     ] {

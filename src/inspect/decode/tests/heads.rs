@@ -96,3 +96,11 @@ fn framing_of_two_meanings_is_a_fault() {
     assert_eq!(head_values(None, &[("content-length", "3")]), Ok(vec![]));
     assert_eq!(head_values(None, &[("transfer-encoding", "chunked")]), Ok(vec![]));
 }
+
+#[test]
+fn segments_of_a_path_are_looked_into() {
+    let mut all = All::default();
+    let asked = Head { method: &Method::GET, path: "/v1/JyBvciAxPTEgLS0gLQ", query: None, headers: &HeaderMap::new() };
+    head(&asked, &Limits::default(), &mut all).expect("read");
+    assert_eq!(all.0, ["path=/v1/JyBvciAxPTEgLS0gLQ", "path.(base64)=' or 1=1 -- -"]);
+}

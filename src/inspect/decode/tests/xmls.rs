@@ -83,6 +83,10 @@ fn xml_that_is_none_is_refused() {
     assert_eq!(values("application/xml", "<a>".repeat(33)), Err(TooDeep));
     assert_eq!(values("application/xml", format!("<a>{}</a>", "<b/>".repeat(10_000))), Err(TooMany));
     assert_eq!(values("application/xml", b"<a>\xff</a>"), Err(BadText));
+    let limits = Limits { string: 3, ..Limits::default() };
+    for text in ["<a>1234</a>", "<a>12<![CDATA[34]]></a>", "<a b='1234'/>"] {
+        assert_eq!(values_within("application/xml", text, &limits), Err(TooLong), "{text}");
+    }
     assert_eq!(
         values("application/xml; charset=utf-8", "<?xml version='1.0' encoding='latin1'?><a>é</a>"),
         Err(UnknownCharset)

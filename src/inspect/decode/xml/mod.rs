@@ -84,7 +84,12 @@ impl<'x> Xml<'x, '_, '_> {
         if self.open.is_empty() {
             return if text.trim_ascii().is_empty() { Ok(()) } else { self.wrong(FaultKind::Malformed) };
         }
-        self.run.add(text).or_else(|kind| self.wrong(kind))
+        self.run.add(text).or_else(|kind| self.wrong(kind))?;
+        self.is_short(self.run.text())
+    }
+
+    fn is_short(&self, text: &[u8]) -> Result<(), Fault> {
+        if text.len() > self.walk.limits.string { self.wrong(FaultKind::TooLong) } else { Ok(()) }
     }
 
     /// Gives the text that a tag ends. What CDATA, comments and references cut it into is one text to its reader.
@@ -132,7 +137,7 @@ impl<'x> Xml<'x, '_, '_> {
             return self.wrong(FaultKind::Malformed);
         }
         self.run.add_plain(text);
-        Ok(())
+        self.is_short(self.run.text())
     }
 
     fn end_tag(&mut self) -> Result<(), Fault> {
@@ -212,6 +217,7 @@ impl<'x> Xml<'x, '_, '_> {
         self.walk.name(name);
         let mut run = Run::default();
         run.add(value).or_else(|kind| self.wrong(kind))?;
+        self.is_short(run.text())?;
         let is_namespace = name == b"xmlns" || name.starts_with(b"xmlns:");
         if is_namespace && run.text() == XINCLUDE {
             return self.wrong(FaultKind::Doctype);
