@@ -200,13 +200,14 @@ impl Scan<'_> {
     fn call(&self, at: usize) -> Option<&'static str> {
         let function = shape::called(self.text, self.tokens, at)?;
         // A method of some object in some language: `time.sleep(1)`.
-        let is_method = self.before(at, 1) == Some(Kind::Dot) && !matches!(function, Function::Reach);
+        let is_method =
+            matches!(self.before(at, 1), Some(Kind::Dot | Kind::Cast)) && !matches!(function, Function::Reach);
         let has_argument = self.kind(at + 2) != Some(Kind::Close);
         if is_method || matches!(self.before(at, 1), Some(Kind::Word(Word::Verb))) && function == Function::Delay {
             return None;
         }
         let in_expression = match self.before(at, 1) {
-            None | Some(Kind::Name | Kind::Other | Kind::Close | Kind::Dot) => false,
+            None | Some(Kind::Name | Kind::Other | Kind::Close | Kind::Dot | Kind::Cast) => false,
             Some(Kind::Text { .. } | Kind::Comment | Kind::Question) => false,
             Some(_) => true,
         };
@@ -234,29 +235,7 @@ impl Scan<'_> {
 
     /// `'1'::int`, `)::jsonb`: PostgreSQL's own way to change a type.
     fn cast(&self, at: usize) -> Option<&'static str> {
-        let is_type = matches!(
-            self.slice(at + 2),
-            b"int"
-                | b"integer"
-                | b"int4"
-                | b"int8"
-                | b"bigint"
-                | b"numeric"
-                | b"float"
-                | b"bool"
-                | b"boolean"
-                | b"text"
-                | b"varchar"
-                | b"char"
-                | b"bytea"
-                | b"json"
-                | b"jsonb"
-                | b"xml"
-                | b"date"
-                | b"timestamp"
-                | b"interval"
-                | b"regclass"
-        );
+        let is_type = words::is_type(self.slice(at + 2));
         (is_type && !self.is_statement).then_some("sqli.cast")
     }
 

@@ -140,8 +140,8 @@ impl Reader<'_> {
     fn take(&mut self, operand: Operand) {
         self.shape.operands += 1;
         if let Some(left) = self.compared.take()
-            && left != Operand::Name
-            && operand != Operand::Name
+            && left == Operand::Constant
+            && operand == Operand::Constant
         {
             self.shape.constant_compare += 1;
         }
