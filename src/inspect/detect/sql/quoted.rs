@@ -153,9 +153,13 @@ impl Around<'_> {
         // Options (`'--flag'`), attributes (`#[x]`), inches and numbers (`7" #2 needle`).
         let marks =
             hidden.first() == Some(&b'#') || quote == b'`' || hidden.get(2).is_some_and(u8::is_ascii_alphabetic);
-        let is_attack = if marks {
+        // `'--'` is in quotes, and hides nothing.
+        let is_quoted = hidden.iter().find(|byte| !matches!(byte, b'-' | b'#')) == Some(&quote);
+        let is_attack = if is_quoted {
+            false
+        } else if marks {
             let is_read = self.is_short && !self.is_first && hidden.get(1) == Some(&b' ');
-            is_close && names && (is_empty || is_read) || is_empty && self.is_short && quote != b'`'
+            is_close && names && (is_empty && !self.is_first || is_read) || is_empty && self.is_short && quote != b'`'
         } else {
             is_empty || self.is_short
         };
@@ -235,8 +239,12 @@ impl Around<'_> {
         let is_same = inner.first() == Some(&quote);
         let joins = shape.logic + shape.compare + shape.math + shape.rare;
         let behind = inner.get(1..).unwrap_or_default();
-        let is_plain =
-            self.is_short && is_short(behind) && (!self.names_word(shape, quote) || behind.is_empty() && self.is_first);
+        // An element of a list, in some language: `'+', `.
+        let is_listed = matches!(behind.first(), Some(b',' | b')' | b']' | b':' | b';'));
+        let is_plain = self.is_short
+            && !is_listed
+            && is_short(behind)
+            && (!self.names_word(shape, quote) || behind.is_empty() && self.is_first);
         if joins == 0 || shape.commas > 0 && shape.logic == 0 {
             return None;
         }

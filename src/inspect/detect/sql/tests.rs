@@ -369,3 +369,22 @@ proptest! {
         prop_assert!(score(Part::Query, attack.as_bytes()).0 >= 5, "{attack:?}");
     }
 }
+
+#[test]
+fn most_honest_words_wake_nothing() {
+    for value in [
+        "hello",
+        "Fix the build on main",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "2024-01-01T00:00:00Z",
+        "https://example.com/a/b",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+        "user@example.com",
+        "O'Brien",
+        "gzip, deflate, br",
+        "application/json",
+    ] {
+        let literal = LITERALS.iter().any(|literal| value.to_ascii_lowercase().contains(literal));
+        assert!(!literal && !wakes(&Bytes::of(value.as_bytes())), "{value}");
+    }
+}

@@ -85,7 +85,6 @@ fn begins(kind: Kind) -> Begins {
             | Word::Procedure,
         ) => Begins::Operator,
         Kind::Math(b'-' | b'+' | b'~') | Kind::Not => Begins::Sign,
-        Kind::Math(b'|' | b'&' | b'^') => Begins::Operator,
         // Paths and patterns of files.
         Kind::Math(_) => Begins::Word,
         Kind::Open => Begins::Open,
@@ -144,7 +143,10 @@ fn expression(text: &[u8], tokens: &[Token], begins: Begins, shape: &Shape) -> O
     let is_numeric = matches!(begins, Begins::Constant | Begins::Operator);
     let first = tokens.first().map(|token| token.kind);
     let joins = shape.logic + shape.compare + shape.math + shape.rare + shape.clauses > 0;
-    if shape.logic > 0 && shape.compare > 0 && (is_numeric || shape.constant_compare > 0) {
+    let is_joined = tokens.first().is_some_and(|token| matches!(token.kind, Kind::Logic | Kind::Word(Word::Logic)));
+    // Lines of code may begin with `&&`, sentences with `and`: what is compared with a constant, or cut off, is neither.
+    let is_decided = !is_joined || shape.operands > shape.names || shape.ending == Ending::Dangling;
+    if shape.logic > 0 && shape.compare > 0 && (is_numeric && is_decided || shape.constant_compare > 0) {
         return Some("sqli.numeric-logic");
     }
     let decides = matches!(text_at(text, tokens, 0), b"if" | b"iif" | b"elt" | b"nullif" | b"ifnull" | b"greatest");
@@ -152,7 +154,6 @@ fn expression(text: &[u8], tokens: &[Token], begins: Begins, shape: &Shape) -> O
         return Some("sqli.numeric-logic");
     }
     let computes = shape.rare + shape.selects + shape.variables > 0;
-    let is_joined = tokens.first().is_some_and(|token| matches!(token.kind, Kind::Logic | Kind::Word(Word::Logic)));
     if shape.logic > 0 && is_numeric && (computes || shape.known_calls > 0 && !is_joined || informs(text, tokens)) {
         return Some("sqli.numeric-logic");
     }
@@ -271,7 +272,9 @@ fn text_at<'a>(text: &'a [u8], tokens: &[Token], at: usize) -> &'a [u8] {
 /// What makes no sense on its own, and less as an honest value: `concat(`, `in (1,2,3)`.
 fn fragment(text: &[u8], tokens: &[Token]) -> Option<&'static str> {
     match tokens {
-        [.., name, open] if open.kind == Kind::Open && tokens.len() <= 3 => {
+        [.., name, open]
+            if open.kind == Kind::Open && tokens.len() <= 4 && tokens.iter().all(|token| token.kind != Kind::Dot) =>
+        {
             let called = matches!(name.kind, Kind::Name | Kind::Word(_))
                 && functions::function(text.get(name.start..name.end).unwrap_or_default()).is_some();
             called.then_some("sqli.open-call")
@@ -315,7 +318,7 @@ fn hidden_tail(text: &[u8], tokens: &[Token], begins: Begins, shape: &Shape) -> 
         || tokens.len() == 2 && begins == Begins::Constant;
     let is_value =
         shape.operands > 0 && shape.names == 0 || shape.known_calls + shape.selects > 0 || begins != Begins::Word;
-    (is_empty && has_parts && is_value && is_dash).then_some("sqli.hidden-tail")
+    (is_empty && has_parts && is_value && is_dash && shape.operands > 0).then_some("sqli.hidden-tail")
 }
 
 /// Whether the comment at the end has nothing in it that anybody might read.
