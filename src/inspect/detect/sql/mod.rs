@@ -8,6 +8,8 @@ use super::{Detector, Found, Input, Part};
 use crate::inspect::Class;
 use crate::inspect::gate::Bytes;
 
+#[cfg(test)]
+mod cases;
 mod functions;
 mod lex;
 mod operators;
@@ -36,7 +38,7 @@ const LITERALS: &[&str] = &[
 
 const QUOTES: Bytes = Bytes::set(b"'\"`");
 const COMPARES: Bytes = Bytes::set(b"=<>|&");
-const SIGNS: Bytes = Bytes::set(b"#()+*^%!~/,;-");
+const SIGNS: Bytes = Bytes::set(b"#()+*^%!~/,;?-");
 const CONTROLS: Bytes = Bytes::set(b"\t\n\r\x0b\x0c\xa0");
 const SPACES: Bytes = Bytes::set(b" \t\n\r\x0b\x0c\xa0()*'\"!");
 const DIGITS: Bytes = Bytes::set(b"0123456789");

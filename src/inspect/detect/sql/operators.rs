@@ -78,7 +78,7 @@ impl Reader<'_> {
 
     /// Whether `?` asks JSON for a key, as PostgreSQL has it.
     fn asks_json(&self, at: usize) -> bool {
-        matches!(self.previous(at), Some(Kind::Text { .. } | Kind::Name))
+        matches!(self.previous(at), Some(Kind::Text { .. } | Kind::Name | Kind::Close))
             && matches!(self.kind(at + 1), Some(Kind::Text { .. }))
     }
 

@@ -61,6 +61,10 @@ impl Scan<'_> {
             Kind::Text { .. } | Kind::Close if self.kind(at + 1) == Some(Kind::Cast) => self.cast(at),
             Kind::Name | Kind::Word(_) if opens => self.call(at).or_else(|| self.spells(at)),
             Kind::Name => self.name(at),
+            // A text in hexadecimal is selected; a number is written as one.
+            Kind::Number if self.before(at, 1) == Some(Kind::Word(Word::Select)) => {
+                (self.slice(at).starts_with(b"0x") && self.slice(at).len() > 7).then_some("sqli.char-codes")
+            }
             Kind::Number
             | Kind::Text { .. }
             | Kind::Word(_)
@@ -252,9 +256,10 @@ impl Scan<'_> {
                 && is_code(at + 5)
                 || self.kind(at + 3) == Some(Kind::Comma) && self.kind(at + 4) == Some(Kind::Number));
         // `concat(0x27,...)`.
-        let is_hex = matches!(self.slice(at), b"concat" | b"concat_ws" | b"unhex" | b"ascii" | b"ord")
-            && self.slice(at + 2).starts_with(b"0x");
-        (is_list || is_hex && !self.is_statement).then_some("sqli.char-codes")
+        let is_hex =
+            matches!(self.slice(at), b"concat" | b"concat_ws" | b"unhex" | b"ascii" | b"ord" | b"char" | b"chr")
+                && self.slice(at + 2).starts_with(b"0x");
+        (is_list || is_hex).then_some("sqli.char-codes")
     }
 
     /// Packages and procedures by name alone: `dbms_pipe.receive_message`, `master..xp_cmdshell`.
@@ -274,7 +279,14 @@ impl Scan<'_> {
             matches!(
                 kind,
                 Some(Kind::Word(
-                    Word::Union | Word::Select | Word::From | Word::Logic | Word::Clause | Word::Ordering | Word::All
+                    Word::Union
+                        | Word::Select
+                        | Word::From
+                        | Word::Logic
+                        | Word::Compare
+                        | Word::Clause
+                        | Word::Ordering
+                        | Word::All
                 ))
             )
         };

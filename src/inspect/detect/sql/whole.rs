@@ -33,7 +33,7 @@ pub(super) fn judge(text: &[u8], tokens: &[Token], found: &mut Found) -> bool {
             Begins::Sign | Begins::Open => Begins::Open,
             Begins::Constant | Begins::Operator | Begins::Word => Begins::Word,
         }),
-        begins => begins,
+        begins @ (Begins::Constant | Begins::Operator | Begins::Open | Begins::Word) => begins,
     };
     let shape = shape::read(text, tokens, begins != Begins::Operator);
     if let Some(rule) = expression(text, tokens, begins, &shape) {
@@ -124,10 +124,12 @@ fn statement(text: &[u8], tokens: &[Token], shape: &Shape, range: Range<usize>, 
         | Ending::Comment
         | Ending::Broken(_)
         | Ending::OpenText => {
-            if statement::begins(text, tokens, 0) {
+            let is_own = statement::begins(text, tokens, 0);
+            if is_own {
                 found.add("sqli.statement", range);
             }
-            false
+            // These have clauses and subselects by right; what else begins a statement is of no use to honest clients.
+            is_own && matches!(text_at(text, tokens, 0), b"insert" | b"update" | b"delete" | b"merge" | b"create")
         }
     }
 }
@@ -167,13 +169,15 @@ fn expression(text: &[u8], tokens: &[Token], begins: Begins, shape: &Shape) -> O
     {
         return Some("sqli.numeric-operator");
     }
-    if shape.clauses > 0 && clauses(text, tokens, begins, shape) {
+    // `) like (`: closes what it did not open, and opens what it does not close.
+    let goes_on = first == Some(Kind::Close) && shape.closed > 0 && shape.ending == Ending::Dangling;
+    if goes_on && shape.compare > 0 || shape.clauses > 0 && clauses(text, tokens, begins, shape) {
         return Some("sqli.numeric-clause");
     }
     if shape.known_calls > 1 && informs(text, tokens) {
         return Some("sqli.function-chain");
     }
-    if shape.logic == 0 && compares_constants(text, tokens) {
+    if compares_constants(text, tokens) || shape.names == 0 && shape.constant_compare > 1 {
         return Some("sqli.constant-compare");
     }
     if shape.selects > 0 && matches!(begins, Begins::Open) && shape.operands > shape.names {
@@ -279,6 +283,7 @@ fn fragment(text: &[u8], tokens: &[Token]) -> Option<&'static str> {
                 && functions::function(text.get(name.start..name.end).unwrap_or_default()).is_some();
             called.then_some("sqli.open-call")
         }
+        [open, select] if open.kind == Kind::Open && select.kind == Kind::Word(Word::Select) => Some("sqli.open-call"),
         [first, open, number, comma, ..]
             if text.get(first.start..first.end) == Some(b"in")
                 && (open.kind, number.kind, comma.kind) == (Kind::Open, Kind::Number, Kind::Comma) =>
