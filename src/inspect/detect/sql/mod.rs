@@ -8,6 +8,8 @@ use super::{Detector, Found, Input, Part};
 use crate::inspect::Class;
 use crate::inspect::gate::Bytes;
 
+#[cfg(test)]
+mod cases;
 mod functions;
 mod lex;
 mod operators;
@@ -22,12 +24,34 @@ mod words;
 
 pub(super) const DETECTOR: Detector = Detector { classes: &[Class::Sqli], literals: LITERALS, wakes, run };
 
-/// Words that stand in attacks without quotes or operators, and seldom elsewhere.
-const LITERALS: &[&str] = &["select", "union"];
+/// What wakes it without quotes and operators: words of SQL that prose seldom has, and logic behind a number.
+#[rustfmt::skip]
+const LITERALS: &[&str] = &[
+    "select", "union", "waitfor", "sleep", "benchmark", "pg_", "xp_", "sp_", "utl_", "dbms_", "_schema", "sysobjects",
+    "outfile", "dumpfile", "procedure", "having", "order by", "group by", "exec", "declare", "drop", "insert", "delete",
+    "truncate", "alter", "shutdown", "0x", "case", "rlike", "regexp", "xor", "--", "/*", "@@", "::", "e-308", "except",
+    "intersect", "not null", "0 or", "1 or", "2 or", "3 or", "4 or", "5 or", "6 or", "7 or", "8 or", "9 or", "0 and", "1 and",
+    "2 and", "3 and", "4 and", "5 and", "6 and", "7 and", "8 and", "9 and", ")or", ") or", ")and", ") and", "0or", "1or",
+    "1and", "  or", "  and", "'or", "' or", "\"or", "\" or", "'and", "' and", "\"and", "\" and", "`or", "` or", "` and",
+    "'mod", "'div", " div", "`_", "`.", "like", "between", "sounds", "collate", "binary",
+];
 
+const QUOTES: Bytes = Bytes::set(b"'\"`");
+const COMPARES: Bytes = Bytes::set(b"=<>|&");
+const SIGNS: Bytes = Bytes::set(b"#()+*^%!~/,;?-");
+const CONTROLS: Bytes = Bytes::set(b"\t\n\r\x0b\x0c\xa0");
+const SPACES: Bytes = Bytes::set(b" \t\n\r\x0b\x0c\xa0()*'\"!");
+const DIGITS: Bytes = Bytes::set(b"0123456789");
+
+/// Quotes with signs, comparisons that are no pair of a name and a value, calls, parentheses that do not match, numbers among control
+/// characters or separators.
 fn wakes(occurs: &Bytes) -> bool {
-    let _ = occurs;
-    true
+    let compares = occurs.any(&COMPARES);
+    occurs.any(&QUOTES) && (compares || occurs.any(&SIGNS))
+        || compares && (occurs.any(&SPACES) || occurs.any(&DIGITS))
+        || occurs.has(b'(') && (!occurs.has(b' ') || occurs.any(&DIGITS))
+        || occurs.has(b'(') != occurs.has(b')')
+        || occurs.any(&DIGITS) && (occurs.any(&CONTROLS) || occurs.has(b';'))
 }
 
 /// The most tokens that are held at once; a longer value is read in pieces that overlap.

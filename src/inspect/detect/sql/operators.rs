@@ -2,7 +2,7 @@
 
 use super::lex::Kind;
 use super::shape::{Ending, Reader};
-use super::words::Word;
+use super::words::{self, Word};
 
 impl Reader<'_> {
     fn logic(&mut self) {
@@ -13,7 +13,8 @@ impl Reader<'_> {
 
     fn casts(&mut self, at: usize) {
         self.shape.casts += usize::from(matches!(self.previous(at), Some(Kind::Text { .. } | Kind::Close)));
-        self.shape.rare += 1;
+        let is_type = self.tokens.get(at + 1).is_some_and(|_| words::is_type(self.slice(at + 1)));
+        self.shape.rare += usize::from(is_type || self.slice(at) == b"collate");
         self.wants_operand = true;
     }
 
@@ -77,8 +78,25 @@ impl Reader<'_> {
 
     /// Whether `?` asks JSON for a key, as PostgreSQL has it.
     fn asks_json(&self, at: usize) -> bool {
-        matches!(self.previous(at), Some(Kind::Text { .. } | Kind::Name))
+        matches!(self.previous(at), Some(Kind::Text { .. } | Kind::Name | Kind::Close))
             && matches!(self.kind(at + 1), Some(Kind::Text { .. }))
+    }
+
+    /// Whether `in`, `is`, `like`, `between` stand in front of what SQL has there.
+    fn compares_in_sql(&self, at: usize) -> bool {
+        let skips = |at: usize| {
+            matches!(self.kind(at), Some(Kind::Word(Word::Not | Word::Compare | Word::RareCompare | Word::Prefix)))
+        };
+        let next = at + 1 + usize::from(skips(at + 1)) + usize::from(skips(at + 1) && skips(at + 2));
+        match self.slice(at) {
+            b"is" => self.slice(next) == b"null" || self.kind(next) == Some(Kind::Number) || next > at + 1,
+            b"in" => self.kind(next) == Some(Kind::Open),
+            _ if self.slice(next + 1) == b"escape" => true,
+            _ => matches!(
+                self.kind(next),
+                Some(Kind::Number | Kind::Text { .. } | Kind::Open | Kind::Variable | Kind::Word(Word::Constant))
+            ),
+        }
     }
 
     fn operator_word(&mut self, at: usize, word: Word) {
@@ -91,6 +109,8 @@ impl Reader<'_> {
             Word::Compare => {
                 self.in_between = self.slice(at) == b"between";
                 self.compares();
+                // Prose has the words as well: what they compare with tells.
+                self.shape.compare -= usize::from(!self.compares_in_sql(at));
             }
             Word::RareCompare => {
                 self.shape.rare += 1;

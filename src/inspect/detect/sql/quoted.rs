@@ -129,7 +129,8 @@ impl Around<'_> {
             return self.stacked(0);
         }
         if matches!(first.kind, Kind::Word(Word::Verb | Word::Select)) {
-            return statement::begins(self.text, self.tokens, 0).then_some("sqli.quote-statement");
+            return (statement::begins(self.text, self.tokens, 0) && !self.is_tight(quote))
+                .then_some("sqli.quote-statement");
         }
         let shape = shape::read(self.text, self.tokens, false);
         if let Ending::Stacked(at) = shape.ending
@@ -145,9 +146,24 @@ impl Around<'_> {
         let first = self.tokens.first()?;
         let hidden = self.text.get(first.start..).unwrap_or_default();
         let is_empty = hidden.iter().filter(|byte| byte.is_ascii_alphanumeric()).count() <= 2;
-        // Inches and numbers: `7" #2 needle`.
-        let is_close = hidden.first() != Some(&b'#') || self.text.get(first.start.wrapping_sub(1)) == Some(&quote);
-        Some(if is_empty || self.is_short && is_close { "sqli.quote-comment" } else { "sqli.quote-comment-prose" })
+        let at = |at: Option<usize>| at.and_then(|at| self.text.get(at)).copied();
+        let is_close = at(first.start.checked_sub(1)) == Some(quote);
+        let names = at(first.start.checked_sub(2))
+            .is_none_or(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'%' | b')' | b'-' | b'_'));
+        // Options (`'--flag'`), attributes (`#[x]`), inches and numbers (`7" #2 needle`).
+        let marks =
+            hidden.first() == Some(&b'#') || quote == b'`' || hidden.get(2).is_some_and(u8::is_ascii_alphabetic);
+        // `'--'` is in quotes, and hides nothing.
+        let is_quoted = hidden.iter().find(|byte| !matches!(byte, b'-' | b'#')) == Some(&quote);
+        let is_attack = if is_quoted {
+            false
+        } else if marks {
+            let is_read = self.is_short && !self.is_first && hidden.get(1) == Some(&b' ');
+            is_close && names && (is_empty && !self.is_first || is_read) || is_empty && self.is_short && quote != b'`'
+        } else {
+            is_empty || self.is_short
+        };
+        Some(if is_attack { "sqli.quote-comment" } else { "sqli.quote-comment-prose" })
     }
 
     fn stacked(&self, at: usize) -> Option<&'static str> {
@@ -181,7 +197,15 @@ impl Around<'_> {
         if shape.logic > 0 && shape.calls > 0 && matches!(shape.ending, Ending::Stacked(_)) {
             return Some("sqli.quote-logic");
         }
-        if shape.ending == Ending::Comment && (shape.operands > 0 || self.is_short) {
+        if self.names_word(shape, quote) && !(self.is_first && shape.ending == Ending::OpenText) {
+            return None;
+        }
+        let knows = shape.names == 0 || shape.logic > 0 && shape.compare > 0;
+        if shape.ending == Ending::Comment
+            && (knows || self.is_short)
+            && shape.operands + shape.clauses > 0
+            && (shape.operands > 1 || self.is_short)
+        {
             return Some("sqli.quote-hidden-tail");
         }
         if shape.ending == Ending::OpenText {
@@ -215,8 +239,12 @@ impl Around<'_> {
         let is_same = inner.first() == Some(&quote);
         let joins = shape.logic + shape.compare + shape.math + shape.rare;
         let behind = inner.get(1..).unwrap_or_default();
-        let is_plain =
-            self.is_short && is_short(behind) && (!self.names_word(shape, quote) || behind.is_empty() && self.is_first);
+        // An element of a list, in some language: `'+', `.
+        let is_listed = matches!(behind.first(), Some(b',' | b')' | b']' | b':' | b';'));
+        let is_plain = self.is_short
+            && !is_listed
+            && is_short(behind)
+            && (!self.names_word(shape, quote) || behind.is_empty() && self.is_first);
         if joins == 0 || shape.commas > 0 && shape.logic == 0 {
             return None;
         }
@@ -229,10 +257,29 @@ impl Around<'_> {
     /// Whether it is a word in quotes, in the midst of others: `"LIKE" stamp`, `select 'and'`.
     fn names_word(&self, shape: &Shape, quote: u8) -> bool {
         let Some(first) = self.tokens.first() else { return false };
-        let is_word = matches!(first.kind, Kind::Word(Word::Logic | Word::Compare | Word::Math | Word::Not));
+        let is_word = matches!(
+            first.kind,
+            Kind::Word(
+                Word::Logic
+                    | Word::Compare
+                    | Word::RareCompare
+                    | Word::Math
+                    | Word::Not
+                    | Word::Clause
+                    | Word::From
+                    | Word::Into
+                    | Word::Ordering
+            )
+        );
+        is_word && self.is_tight(quote) && shape.compare + shape.known_calls <= usize::from(shape.logic == 0)
+    }
+
+    /// Whether the first token fills a pair of quotes that stands apart from words.
+    fn is_tight(&self, quote: u8) -> bool {
+        let Some(first) = self.tokens.first() else { return false };
         let at = |at: Option<usize>| at.and_then(|at| self.text.get(at)).copied();
-        let is_tight = at(first.start.checked_sub(1)) == Some(quote) && at(Some(first.end)) == Some(quote);
-        let is_apart = at(first.start.checked_sub(2)).is_none_or(|byte| !byte.is_ascii_alphanumeric());
-        is_word && is_tight && is_apart && shape.compare + shape.known_calls <= usize::from(shape.logic == 0)
+        at(first.start.checked_sub(1)) == Some(quote)
+            && at(Some(first.end)) == Some(quote)
+            && at(first.start.checked_sub(2)).is_none_or(|byte| !byte.is_ascii_alphanumeric())
     }
 }

@@ -61,6 +61,10 @@ impl Scan<'_> {
             Kind::Text { .. } | Kind::Close if self.kind(at + 1) == Some(Kind::Cast) => self.cast(at),
             Kind::Name | Kind::Word(_) if opens => self.call(at).or_else(|| self.spells(at)),
             Kind::Name => self.name(at),
+            // A text in hexadecimal is selected; a number is written as one.
+            Kind::Number if self.before(at, 1) == Some(Kind::Word(Word::Select)) => {
+                (self.slice(at).starts_with(b"0x") && self.slice(at).len() > 7).then_some("sqli.char-codes")
+            }
             Kind::Number
             | Kind::Text { .. }
             | Kind::Word(_)
@@ -200,13 +204,14 @@ impl Scan<'_> {
     fn call(&self, at: usize) -> Option<&'static str> {
         let function = shape::called(self.text, self.tokens, at)?;
         // A method of some object in some language: `time.sleep(1)`.
-        let is_method = self.before(at, 1) == Some(Kind::Dot) && !matches!(function, Function::Reach);
+        let is_method =
+            matches!(self.before(at, 1), Some(Kind::Dot | Kind::Cast)) && !matches!(function, Function::Reach);
         let has_argument = self.kind(at + 2) != Some(Kind::Close);
         if is_method || matches!(self.before(at, 1), Some(Kind::Word(Word::Verb))) && function == Function::Delay {
             return None;
         }
         let in_expression = match self.before(at, 1) {
-            None | Some(Kind::Name | Kind::Other | Kind::Close | Kind::Dot) => false,
+            None | Some(Kind::Name | Kind::Other | Kind::Close | Kind::Dot | Kind::Cast) => false,
             Some(Kind::Text { .. } | Kind::Comment | Kind::Question) => false,
             Some(_) => true,
         };
@@ -234,29 +239,7 @@ impl Scan<'_> {
 
     /// `'1'::int`, `)::jsonb`: PostgreSQL's own way to change a type.
     fn cast(&self, at: usize) -> Option<&'static str> {
-        let is_type = matches!(
-            self.slice(at + 2),
-            b"int"
-                | b"integer"
-                | b"int4"
-                | b"int8"
-                | b"bigint"
-                | b"numeric"
-                | b"float"
-                | b"bool"
-                | b"boolean"
-                | b"text"
-                | b"varchar"
-                | b"char"
-                | b"bytea"
-                | b"json"
-                | b"jsonb"
-                | b"xml"
-                | b"date"
-                | b"timestamp"
-                | b"interval"
-                | b"regclass"
-        );
+        let is_type = words::is_type(self.slice(at + 2));
         (is_type && !self.is_statement).then_some("sqli.cast")
     }
 
@@ -273,9 +256,10 @@ impl Scan<'_> {
                 && is_code(at + 5)
                 || self.kind(at + 3) == Some(Kind::Comma) && self.kind(at + 4) == Some(Kind::Number));
         // `concat(0x27,...)`.
-        let is_hex = matches!(self.slice(at), b"concat" | b"concat_ws" | b"unhex" | b"ascii" | b"ord")
-            && self.slice(at + 2).starts_with(b"0x");
-        (is_list || is_hex && !self.is_statement).then_some("sqli.char-codes")
+        let is_hex =
+            matches!(self.slice(at), b"concat" | b"concat_ws" | b"unhex" | b"ascii" | b"ord" | b"char" | b"chr")
+                && self.slice(at + 2).starts_with(b"0x");
+        (is_list || is_hex).then_some("sqli.char-codes")
     }
 
     /// Packages and procedures by name alone: `dbms_pipe.receive_message`, `master..xp_cmdshell`.
@@ -295,7 +279,14 @@ impl Scan<'_> {
             matches!(
                 kind,
                 Some(Kind::Word(
-                    Word::Union | Word::Select | Word::From | Word::Logic | Word::Clause | Word::Ordering | Word::All
+                    Word::Union
+                        | Word::Select
+                        | Word::From
+                        | Word::Logic
+                        | Word::Compare
+                        | Word::Clause
+                        | Word::Ordering
+                        | Word::All
                 ))
             )
         };

@@ -140,8 +140,8 @@ impl Reader<'_> {
     fn take(&mut self, operand: Operand) {
         self.shape.operands += 1;
         if let Some(left) = self.compared.take()
-            && left != Operand::Name
-            && operand != Operand::Name
+            && left == Operand::Constant
+            && operand == Operand::Constant
         {
             self.shape.constant_compare += 1;
         }
@@ -221,7 +221,7 @@ impl Reader<'_> {
         let previous = self.previous(at);
         match word {
             Word::Constant => self.take(Operand::Constant),
-            Word::Clause | Word::Compare | Word::Verb | Word::Math if calls => self.call(at),
+            Word::Clause | Word::Compare | Word::RareCompare | Word::Verb | Word::Math if calls => self.call(at),
             Word::Clause | Word::Verb if previous == Some(Kind::Dot) => self.take(Operand::Name),
             Word::Not | Word::All => {}
             Word::Case => self.in_case = true,

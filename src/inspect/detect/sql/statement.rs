@@ -65,7 +65,10 @@ fn verb(text: &[u8], tokens: &[Token], at: usize) -> bool {
                 || next_kind == Some(Kind::Name)
                     && matches!(slice(text, tokens, at + 2), b"(" | b"values" | b"using" | b"set")
         }
-        b"update" => (2..=4).any(|ahead| slice(text, tokens, at + ahead) == b"set"),
+        b"update" => {
+            slice(text, tokens, at + 2) == b"set"
+                || kind(tokens, at + 2) == Some(Kind::Dot) && slice(text, tokens, at + 4) == b"set"
+        }
         b"delete" => next_kind == Some(Kind::Word(Word::From)),
         b"exec" | b"execute" => {
             matches!(next_kind, Some(Kind::Open | Kind::Variable))

@@ -26,7 +26,15 @@ pub(super) fn judge(text: &[u8], tokens: &[Token], found: &mut Found) -> bool {
         let shape = shape::read(text, tokens, true);
         return statement(text, tokens, &shape, range, found);
     }
-    let begins = begins(first.kind);
+    let begins = match begins(first.kind) {
+        // A sign of a number, or the dot of a list.
+        Begins::Sign => tokens.get(1).map_or(Begins::Word, |second| match begins(second.kind) {
+            Begins::Constant if second.kind != Kind::Variable => Begins::Constant,
+            Begins::Sign | Begins::Open => Begins::Open,
+            Begins::Constant | Begins::Operator | Begins::Word => Begins::Word,
+        }),
+        begins @ (Begins::Constant | Begins::Operator | Begins::Open | Begins::Word) => begins,
+    };
     let shape = shape::read(text, tokens, begins != Begins::Operator);
     if let Some(rule) = expression(text, tokens, begins, &shape) {
         found.add(rule, range);
@@ -48,6 +56,8 @@ enum Begins {
     Constant,
     /// With an operator or what closes: it goes on with what is in front of it.
     Operator,
+    /// With a sign.
+    Sign,
     /// With `(`.
     Open,
     /// With a word.
@@ -62,13 +72,11 @@ fn begins(kind: Kind) -> Begins {
         | Kind::Semicolon
         | Kind::Compare
         | Kind::Logic
-        | Kind::Cast
         | Kind::Word(
             Word::Logic
             | Word::Xor
             | Word::Compare
             | Word::RareCompare
-            | Word::Math
             | Word::Union
             | Word::Ordering
             | Word::Clause
@@ -76,13 +84,13 @@ fn begins(kind: Kind) -> Begins {
             | Word::Into
             | Word::Procedure,
         ) => Begins::Operator,
-        // A sign of a number.
-        Kind::Math(b'-' | b'+' | b'~') | Kind::Not => Begins::Constant,
-        Kind::Math(b'|' | b'&' | b'^') => Begins::Operator,
+        Kind::Math(b'-' | b'+' | b'~') | Kind::Not => Begins::Sign,
         // Paths and patterns of files.
         Kind::Math(_) => Begins::Word,
         Kind::Open => Begins::Open,
-        Kind::Name | Kind::Dot | Kind::Comment | Kind::Question | Kind::Other | Kind::Word(_) => Begins::Word,
+        Kind::Name | Kind::Dot | Kind::Cast | Kind::Comment | Kind::Question | Kind::Other | Kind::Word(_) => {
+            Begins::Word
+        }
     }
 }
 
@@ -116,10 +124,12 @@ fn statement(text: &[u8], tokens: &[Token], shape: &Shape, range: Range<usize>, 
         | Ending::Comment
         | Ending::Broken(_)
         | Ending::OpenText => {
-            if statement::begins(text, tokens, 0) {
+            let is_own = statement::begins(text, tokens, 0);
+            if is_own {
                 found.add("sqli.statement", range);
             }
-            false
+            // These have clauses and subselects by right; what else begins a statement is of no use to honest clients.
+            is_own && matches!(text_at(text, tokens, 0), b"insert" | b"update" | b"delete" | b"merge" | b"create")
         }
     }
 }
@@ -133,14 +143,20 @@ fn expression(text: &[u8], tokens: &[Token], begins: Begins, shape: &Shape) -> O
         return is_stacked.then_some("sqli.stacked");
     }
     let is_numeric = matches!(begins, Begins::Constant | Begins::Operator);
+    let first = tokens.first().map(|token| token.kind);
     let joins = shape.logic + shape.compare + shape.math + shape.rare + shape.clauses > 0;
-    if shape.logic > 0 && shape.compare > 0 && (is_numeric || shape.constant_compare > 0) {
+    let is_joined = tokens.first().is_some_and(|token| matches!(token.kind, Kind::Logic | Kind::Word(Word::Logic)));
+    // Lines of code may begin with `&&`, sentences with `and`: what is compared with a constant, or cut off, is neither.
+    let is_decided = !is_joined || shape.operands > shape.names || shape.ending == Ending::Dangling;
+    if shape.logic > 0 && shape.compare > 0 && (is_numeric && is_decided || shape.constant_compare > 0) {
         return Some("sqli.numeric-logic");
     }
-    if shape.constant_compare > 0 && shape.known_calls > 0 || repeats(text, tokens) {
+    let decides = matches!(text_at(text, tokens, 0), b"if" | b"iif" | b"elt" | b"nullif" | b"ifnull" | b"greatest");
+    if shape.constant_compare > 0 && decides && shape.ending != Ending::Dangling || repeats(text, tokens) {
         return Some("sqli.numeric-logic");
     }
-    if shape.logic > 0 && is_numeric && shape.known_calls + shape.rare + shape.selects + shape.variables > 0 {
+    let computes = shape.rare + shape.selects + shape.variables > 0;
+    if shape.logic > 0 && is_numeric && (computes || shape.known_calls > 0 && !is_joined || informs(text, tokens)) {
         return Some("sqli.numeric-logic");
     }
     if shape.cases > 0 && shape.operands > shape.names {
@@ -148,17 +164,20 @@ fn expression(text: &[u8], tokens: &[Token], begins: Begins, shape: &Shape) -> O
     }
     if is_numeric
         && joins
-        && (shape.rare + shape.selects > 0 || shape.math + shape.compare > 0 && shape.known_calls > 0)
+        && (shape.rare + shape.selects > 0
+            || shape.math + shape.compare > 0 && shape.known_calls > 0 && !matches!(first, Some(Kind::Text { .. })))
     {
         return Some("sqli.numeric-operator");
     }
-    if shape.clauses > 0 && clauses(text, tokens, begins, shape) {
+    // `) like (`: closes what it did not open, and opens what it does not close.
+    let goes_on = first == Some(Kind::Close) && shape.closed > 0 && shape.ending == Ending::Dangling;
+    if goes_on && shape.compare > 0 || shape.clauses > 0 && clauses(text, tokens, begins, shape) {
         return Some("sqli.numeric-clause");
     }
     if shape.known_calls > 1 && informs(text, tokens) {
         return Some("sqli.function-chain");
     }
-    if shape.logic == 0 && compares_constants(text, tokens) {
+    if compares_constants(text, tokens) || shape.names == 0 && shape.constant_compare > 1 {
         return Some("sqli.constant-compare");
     }
     if shape.selects > 0 && matches!(begins, Begins::Open) && shape.operands > shape.names {
@@ -257,11 +276,14 @@ fn text_at<'a>(text: &'a [u8], tokens: &[Token], at: usize) -> &'a [u8] {
 /// What makes no sense on its own, and less as an honest value: `concat(`, `in (1,2,3)`.
 fn fragment(text: &[u8], tokens: &[Token]) -> Option<&'static str> {
     match tokens {
-        [.., name, open] if open.kind == Kind::Open && tokens.len() <= 3 => {
+        [.., name, open]
+            if open.kind == Kind::Open && tokens.len() <= 4 && tokens.iter().all(|token| token.kind != Kind::Dot) =>
+        {
             let called = matches!(name.kind, Kind::Name | Kind::Word(_))
                 && functions::function(text.get(name.start..name.end).unwrap_or_default()).is_some();
             called.then_some("sqli.open-call")
         }
+        [open, select] if open.kind == Kind::Open && select.kind == Kind::Word(Word::Select) => Some("sqli.open-call"),
         [first, open, number, comma, ..]
             if text.get(first.start..first.end) == Some(b"in")
                 && (open.kind, number.kind, comma.kind) == (Kind::Open, Kind::Number, Kind::Comma) =>
@@ -295,12 +317,13 @@ fn hidden_tail(text: &[u8], tokens: &[Token], begins: Begins, shape: &Shape) -> 
     let hidden = text.get(comment.start..).unwrap_or_default();
     let is_empty = is_unread(text, tokens);
     // `#` and `/*` (in `*/*`) have other uses, where the expression is not sure to be one.
-    let is_dash = hidden.first() == Some(&b'-') || shape.calls + shape.selects + shape.logic > 0;
+    let is_dash = hidden.first() == Some(&b'-') || shape.selects > 0 || shape.logic > 0 && shape.operands > shape.names;
     let has_parts = shape.logic + shape.compare + shape.math + shape.calls + shape.selects + shape.rare > 0
         || begins == Begins::Open
         || tokens.len() == 2 && begins == Begins::Constant;
-    let is_value = shape.names == 0 || shape.calls + shape.selects > 0 || begins != Begins::Word;
-    (is_empty && has_parts && is_value && is_dash).then_some("sqli.hidden-tail")
+    let is_value =
+        shape.operands > 0 && shape.names == 0 || shape.known_calls + shape.selects > 0 || begins != Begins::Word;
+    (is_empty && has_parts && is_value && is_dash && shape.operands > 0).then_some("sqli.hidden-tail")
 }
 
 /// Whether the comment at the end has nothing in it that anybody might read.

@@ -182,3 +182,30 @@ pub(super) fn is_catalog(name: &[u8]) -> bool {
                 | b"dual"
         )
 }
+
+/// Whether it is a type that values are cast to.
+pub(super) fn is_type(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"int"
+            | b"integer"
+            | b"int4"
+            | b"int8"
+            | b"bigint"
+            | b"numeric"
+            | b"float"
+            | b"bool"
+            | b"boolean"
+            | b"text"
+            | b"varchar"
+            | b"char"
+            | b"bytea"
+            | b"json"
+            | b"jsonb"
+            | b"xml"
+            | b"date"
+            | b"timestamp"
+            | b"interval"
+            | b"regclass"
+    )
+}
