@@ -162,6 +162,10 @@ fn honest_texts_pass() {
             "<html><head><meta charset=\"utf-8\"><title>Hi</title></head><body><p>Dear all</p></body></html>",
             "<!-- Thanks for the report! -->\n### Steps",
             "Map<String, List<Object>> and Vec<u8> and HashMap<K, V>",
+            "<html xmlns:v=\"urn:schemas-microsoft-com:vml\"><head><link rel=\"stylesheet\" href=\"https://fonts.example/css\">\
+         <style>v\\:* {behavior:url(#default#VML);} p { margin: 0 }</style></head><body><p class=\"MsoNormal\">Hi<o:p></o:p></p></body></html>",
+            "<import resource=\"x.xml\"/><object class=\"GtkWindow\" id=\"w\"/><link name=\"base\"/><set name=\"a\" table=\"b\"/>",
+            "#include <math.h>\ntemplate<class T = int> std::set<T> x; Dictionary<object, string> d = null;",
             "if a < b and c > d then x = y",
             "I <3 you, 5 < 6",
             "The script tag <script> is used in HTML",
