@@ -242,6 +242,9 @@ fn look(
     if name.as_bytes() == b"xlink:href" && at(value, 0) != b'#' {
         found.add("xss.foreign-link", range.clone());
     }
+    if names::is_framework(name.as_bytes()) {
+        found.add("xss.framework-attribute", range.clone());
+    }
     match local {
         b"style" => {
             if style::is_active(value) || style::is_broken(value) {
@@ -265,7 +268,7 @@ fn look(
         address::Kind::Document | address::Kind::Other => {
             // A list of addresses (`srcset`, `values`), and a delay before one (`content` of a refresh).
             let later = memchr::memmem::find(value, b"javascript:").and_then(|place| place.checked_sub(1));
-            if later.is_some_and(|before| matches!(at(value, before), b';' | b'=' | b' ' | b',')) {
+            if later.is_some_and(|before| matches!(at(value, before), b';' | b'=' | b' ' | b',' | b':')) {
                 found.add("xss.script-url", range);
             }
         }

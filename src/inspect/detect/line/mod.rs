@@ -77,6 +77,7 @@ fn lines(input: &Input<'_>, found: &mut Found) {
     let is_strict = input.part != Part::Body;
     let is_one_word =
         first.len() <= SHORT && !first.contains(&b' ') && first.iter().all(|byte| *byte != b'-') || first.is_empty();
+    let is_address = is_one_word && first.contains(&b'@');
     let mut next = 0;
     for place in memchr::memchr2_iter(b'\r', b'\n', text) {
         if place < next {
@@ -88,7 +89,8 @@ fn lines(input: &Input<'_>, found: &mut Found) {
         next = start;
         let line = line_at(text, start);
         let plain = line_at(input.bytes, start);
-        if let Some(rule) = judge(line, plain, is_strict, is_one_word, rest.get(..breaks).unwrap_or_default()) {
+        let before = Before { is_strict, is_one_word, is_address, breaks: rest.get(..breaks).unwrap_or_default() };
+        if let Some(rule) = judge(line, plain, &before) {
             found.add(rule, place..start + line.len().min(24));
         }
     }
@@ -101,8 +103,26 @@ fn line_at(text: &[u8], start: usize) -> &[u8] {
     rest.get(..memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len())).unwrap_or_default()
 }
 
+/// What stands before a line.
+struct Before<'a> {
+    /// The value is none that has many lines: a parameter, the path, a field of the head.
+    is_strict: bool,
+    /// There are no words before the first line break.
+    is_one_word: bool,
+    /// It is an address for mail.
+    is_address: bool,
+    /// The line breaks.
+    breaks: &'a [u8],
+}
+
+/// Whether this may be the name of a header field (RFC 9110, 5.6.2).
+fn is_token(name: &[u8]) -> bool {
+    name.len() > 1 && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
 /// What a line is evidence of that stands behind a line break. What ends its first word says what it can be.
-fn judge(line: &[u8], plain: &[u8], is_strict: bool, is_one_word: bool, breaks: &[u8]) -> Option<&'static str> {
+fn judge(line: &[u8], plain: &[u8], before: &Before<'_>) -> Option<&'static str> {
+    let Before { is_strict, is_one_word, is_address, breaks } = *before;
     let leaves = is_strict || is_one_word;
     let end = line.iter().take(NAME).position(|byte| matches!(byte, b':' | b' '));
     let next = end.and_then(|end| line.get(end + 1)).copied().unwrap_or(0);
@@ -117,7 +137,9 @@ fn judge(line: &[u8], plain: &[u8], is_strict: bool, is_one_word: bool, breaks: 
         }
         Some(_) => {
             let name = line.get(..end.unwrap_or(0)).unwrap_or_default();
-            if names::is_injected(name) || is_strict && names::is_header(name) {
+            // Whatever its name: a line break as protocols have it, in a value that has one line.
+            let is_any = is_strict && is_one_word && breaks.contains(&b'\r') && is_token(name);
+            if names::is_injected(name) || (is_strict || is_address) && names::is_header(name) || is_any {
                 return Some(if leaves { "crlf.header" } else { "crlf.quoted" });
             }
         }

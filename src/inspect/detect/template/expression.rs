@@ -125,6 +125,7 @@ fn is_gadget(word: &[u8]) -> bool {
             | b"classloader"
             | b"cycler"
             | b"defineclass"
+            | b"file_excerpt"
             | b"file_get_contents"
             | b"file_put_contents"
             | b"forname"
@@ -135,6 +136,7 @@ fn is_gadget(word: &[u8]) -> bool {
             | b"getenginebyname"
             | b"getfilter"
             | b"getmethod"
+            | b"getprotectiondomain"
             | b"getruntime"
             | b"importlib"
             | b"joiner"
@@ -165,6 +167,7 @@ fn is_called(word: &[u8]) -> bool {
         word,
         b"assert"
             | b"constructor"
+            | b"dump"
             | b"eval"
             | b"exec"
             | b"execsync"
@@ -212,6 +215,8 @@ fn reaches(word: &[u8], next: &[u8]) -> bool {
         b"config" | b"request" => &[b".items", b".application", b"|attr", b"['application", b".environ"],
         b"_self" | b"self" => &[b".env.", b"._", b".module.", b"::"],
         b"java" | b"javax" => &[b".lang", b".io", b".util", b".net", b".script"],
+        b"pagecontext" | b"sessionscope" | b"applicationscope" | b"facescontext" => &[b".", b"["],
+        b"class" => &[b".getresource(", b".getname(", b".forname"],
         b"system" => &[b".diagnostics", b".io.file"],
         b"process" => &[b".start(", b".binding("],
         b"io" | b"file" | b"dir" => &[b".popen", b".open", b".read", b".entries"],
