@@ -113,10 +113,11 @@ pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
     }
 }
 
-/// A value that is nothing but such an address, but for what broke out of something before it.
+/// A value that is nothing but such an address, but for what broke out of something before it. A scheme that is written in pieces is one whatever
+/// follows.
 fn whole(text: &[u8], start: usize, found: &mut Found) {
     match kind(text) {
-        Kind::Script(after) if is_run(reach(text, after, FAR), true) => {
+        Kind::Script(after) if is_run(reach(text, after, FAR), true) || after > 12 => {
             found.add("xss.script-url", start..start + after)
         }
         Kind::Document => found.add("xss.data-url", start..start + FAR.min(text.len())),

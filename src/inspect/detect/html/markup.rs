@@ -92,11 +92,11 @@ impl Name {
         let mut name = Self { bytes: [0; 40], length: 0 };
         let mut n = start;
         while n < text.len() && !ends(at(text, n)) {
-            if at(text, n) != 0 {
-                if let Some(place) = name.bytes.get_mut(name.length) {
-                    *place = at(text, n);
-                    name.length += 1;
-                }
+            if at(text, n) != 0
+                && let Some(place) = name.bytes.get_mut(name.length)
+            {
+                *place = at(text, n);
+                name.length += 1;
             }
             n += 1;
         }
@@ -246,11 +246,7 @@ fn look(
         found.add("xss.framework-attribute", range.clone());
     }
     match local {
-        b"style" => {
-            if style::is_active(value) || style::is_broken(value) {
-                found.add("xss.style", range.clone());
-            }
-        }
+        b"style" if style::is_active(value) || style::is_broken(value) => found.add("xss.style", range.clone()),
         b"src" | b"href" | b"data" | b"code" | b"codebase" | b"classid" | b"action" | b"implementation" | b"event" => {
             seen.has_source = true
         }
