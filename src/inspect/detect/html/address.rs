@@ -1,6 +1,6 @@
 //! Addresses that are script: `javascript:` and its kin, and `data:` of a type that is rendered.
 
-use super::{Found, Input, at, is_code, is_space, is_word, reach};
+use super::{Found, Input, at, has, is_code, is_space, is_word, reach};
 
 /// Schemes that run what follows (`livescript` and `mocha` in browsers of old).
 const SCRIPT: [&[u8]; 4] = [b"javascript", b"vbscript", b"livescript", b"mocha"];
@@ -102,16 +102,22 @@ pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
             Kind::Script(after) if is_run(reach(text, start + after, FAR), is_opened) => {
                 found.add("xss.script-url", start..colon)
             }
-            Kind::Document if is_opened && before != b'(' && before != b'/' => found.add("xss.data-url", start..colon),
+            // Pictures in Markdown may be drawings; other documents may not.
+            Kind::Document
+                if is_opened && before != b'/' && (before != b'(' || has(reach(text, start, 12), b":text/")) =>
+            {
+                found.add("xss.data-url", start..colon)
+            }
             Kind::Script(_) | Kind::Document | Kind::Other => {}
         }
     }
 }
 
-/// A value that is nothing but such an address, but for what broke out of something before it.
+/// A value that is nothing but such an address, but for what broke out of something before it. A scheme that is written in pieces is one whatever
+/// follows.
 fn whole(text: &[u8], start: usize, found: &mut Found) {
     match kind(text) {
-        Kind::Script(after) if is_run(reach(text, after, FAR), true) => {
+        Kind::Script(after) if is_run(reach(text, after, FAR), true) || after > 12 => {
             found.add("xss.script-url", start..start + after)
         }
         Kind::Document => found.add("xss.data-url", start..start + FAR.min(text.len())),

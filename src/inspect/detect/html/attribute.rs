@@ -30,6 +30,8 @@ pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
                 found.add("xss.event-breakout", start..equals);
             }
         } else if let Some(rule) = judge(text, start, name, value) {
+            // No parameter is honestly named so, whatever it is set to.
+            let rule = if input.is_name { "xss.event-breakout" } else { rule };
             found.add(rule, start..equals + 1 + value.len().min(16));
         }
     }
@@ -66,8 +68,8 @@ fn judge(text: &[u8], start: usize, name: &[u8], value: &[u8]) -> Option<&'stati
     let before = at(text, start.wrapping_sub(1));
     let is_apart = start == 0
         || is_space(before)
-        || before < b' '
-        || before >= 0x80
+        || before.is_ascii_control()
+        || !before.is_ascii()
         || matches!(before, b'"' | b'\'' | b'`' | b'/' | b'>' | b';' | b'+');
     if !is_apart {
         return None;

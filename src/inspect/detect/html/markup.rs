@@ -12,7 +12,7 @@ const CONTENT: usize = 240;
 pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
     let text = input.lower;
     // Tags overlap where one opens in the quotes of another. Honest markup is read about once; where it would take much more it was made for that.
-    let mut budget = text.len().saturating_mul(4) + 4096;
+    let mut budget = text.len().saturating_mul(4) + 1024;
     let mut context = Context::default();
     for open in memchr::memchr_iter(b'<', text) {
         let read = match at(text, open + 1) {
@@ -24,7 +24,7 @@ pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
             Some(left) => left,
             None => return found.add("xss.maze", open..open + 8),
         };
-        context.is_first = false;
+        context.begin(text, open);
     }
 }
 
@@ -48,13 +48,26 @@ struct Context {
     is_first: bool,
     /// Something was left that stood around the value: an attribute's quotes, an element of text.
     has_left: bool,
+    /// The first markup begins a document: it has a head, with style sheets of its own.
+    is_document: bool,
     /// Elements of text, scripts and styles were opened within the value.
     opened: u32,
 }
 
 impl Default for Context {
     fn default() -> Self {
-        Self { is_first: true, has_left: false, opened: 0 }
+        Self { is_first: true, has_left: false, is_document: false, opened: 0 }
+    }
+}
+
+impl Context {
+    /// Notes what the first markup was.
+    fn begin(&mut self, text: &[u8], open: usize) {
+        if self.is_first {
+            let rest = reach(text, open + 1, 14);
+            self.is_document = rest.starts_with(b"!doctype html") || rest.starts_with(b"html");
+            self.is_first = false;
+        }
     }
 }
 
@@ -79,11 +92,11 @@ impl Name {
         let mut name = Self { bytes: [0; 40], length: 0 };
         let mut n = start;
         while n < text.len() && !ends(at(text, n)) {
-            if at(text, n) != 0 {
-                if let Some(place) = name.bytes.get_mut(name.length) {
-                    *place = at(text, n);
-                    name.length += 1;
-                }
+            if at(text, n) != 0
+                && let Some(place) = name.bytes.get_mut(name.length)
+            {
+                *place = at(text, n);
+                name.length += 1;
             }
             n += 1;
         }
@@ -150,7 +163,7 @@ fn tag(text: &[u8], open: usize, context: &mut Context, found: &mut Found) -> us
         n += 1;
     }
     if !is_end {
-        judge(text, open..n, &name, element, seen, found);
+        judge(text, open..n, &name, context, seen, found);
     }
     n - open
 }
@@ -229,13 +242,12 @@ fn look(
     if name.as_bytes() == b"xlink:href" && at(value, 0) != b'#' {
         found.add("xss.foreign-link", range.clone());
     }
+    if names::is_framework(name.as_bytes()) {
+        found.add("xss.framework-attribute", range.clone());
+    }
     match local {
-        b"style" => {
-            if style::is_active(value) || style::is_broken(value) {
-                found.add("xss.style", range.clone());
-            }
-        }
-        b"src" | b"href" | b"data" | b"code" | b"codebase" | b"classid" | b"action" | b"implementation" => {
+        b"style" if style::is_active(value) || style::is_broken(value) => found.add("xss.style", range.clone()),
+        b"src" | b"href" | b"data" | b"code" | b"codebase" | b"classid" | b"action" | b"implementation" | b"event" => {
             seen.has_source = true
         }
         b"http-equiv" => {
@@ -252,7 +264,7 @@ fn look(
         address::Kind::Document | address::Kind::Other => {
             // A list of addresses (`srcset`, `values`), and a delay before one (`content` of a refresh).
             let later = memchr::memmem::find(value, b"javascript:").and_then(|place| place.checked_sub(1));
-            if later.is_some_and(|before| matches!(at(value, before), b';' | b'=' | b' ' | b',')) {
+            if later.is_some_and(|before| matches!(at(value, before), b';' | b'=' | b' ' | b',' | b':')) {
                 found.add("xss.script-url", range);
             }
         }
@@ -264,12 +276,12 @@ fn judge(
     text: &[u8],
     range: std::ops::Range<usize>,
     name: &Name,
-    element: Element,
+    context: &Context,
     seen: Attributes,
     found: &mut Found,
 ) {
     let content = reach(text, range.end + 1, CONTENT);
-    match element {
+    match names::element(name.as_bytes()) {
         Element::Script if seen.valued > 0 || is_script(content) => found.add("xss.script-element", range),
         Element::Script => found.add("xss.script-tag", range),
         Element::Style if style::is_active(content) => found.add("xss.style", range),
@@ -277,12 +289,16 @@ fn judge(
         Element::Active => {
             let is_active = match name.local() {
                 b"svg" | b"math" | b"template" | b"marquee" | b"plaintext" => false,
-                b"xml" => seen.has_source,
                 b"meta" => seen.has_order,
-                b"import" | b"handler" | b"listener" | b"set" | b"frame" | b"layer" | b"object" => seen.valued > 0,
-                _ => seen.valued > 0 || seen.has_source,
+                // Names that configurations in XML have for elements of their own.
+                b"xml" | b"import" | b"handler" | b"listener" | b"frame" | b"layer" | b"object" | b"link" | b"set" => {
+                    seen.has_source && !(context.is_document && name.local() == b"link")
+                }
+                _ => seen.valued > 0,
             };
-            if name.local() == b"xml" && !is_active {
+            if !is_active
+                && matches!(name.local(), b"xml" | b"import" | b"handler" | b"listener" | b"layer" | b"link" | b"set")
+            {
                 return;
             }
             found.add(if is_active { "xss.active-element" } else { "xss.foreign-element" }, range);

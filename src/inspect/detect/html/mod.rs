@@ -18,8 +18,7 @@ mod style;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub(super) const DETECTOR: Detector =
-    Detector { classes: &[Class::Xss, Class::Fixation], literals: LITERALS, wakes, run };
+pub(super) const DETECTOR: Detector = Detector { classes: &[Class::Xss], literals: LITERALS, wakes, run };
 
 /// Names and signs without which there is no script outside of markup.
 const LITERALS: &[&str] = &[
@@ -61,11 +60,101 @@ const LITERALS: &[&str] = &[
     "frames/",
     "script:",
     "data:",
-    " onerror",
-    " onload",
-    " onfocus",
-    " onclick",
-    " onmouse",
+    // Handlers, by as much of their names as tells them from prose.
+    "onabort",
+    "onactivate",
+    "onafter",
+    "onanimation",
+    "onauxclick",
+    "onbefore",
+    "onbegin",
+    "onblur",
+    "onbounce",
+    "oncancel",
+    "oncanplay",
+    "onchange",
+    "onclick",
+    "onclose",
+    "oncontentvisibilityautostatechange",
+    "oncontextmenu",
+    "oncontrolselect",
+    "oncopy",
+    "oncuechange",
+    "oncut",
+    "ondataavailable",
+    "ondataset",
+    "ondblclick",
+    "ondeactivate",
+    "ondrag",
+    "ondrop",
+    "ondurationchange",
+    "onemptied",
+    "onend",
+    "onerror",
+    "onfilterchange",
+    "onfinish",
+    "onfocus",
+    "onformdata",
+    "onfull",
+    "ongotpointercapture",
+    "onhashchange",
+    "onhelp",
+    "oninput",
+    "oninvalid",
+    "onkey",
+    "onlayoutcomplete",
+    "onload",
+    "onlosecapture",
+    "onlostpointercapture",
+    "onmessage",
+    "onmouse",
+    "onmove",
+    "onorientationchange",
+    "onpagehide",
+    "onpagereveal",
+    "onpageshow",
+    "onpageswap",
+    "onpaste",
+    "onpause",
+    "onplay",
+    "onpointer",
+    "onpopstate",
+    "onprogress",
+    "onpropertychange",
+    "onratechange",
+    "onreadystatechange",
+    "onrepeat",
+    "onreset",
+    "onresize",
+    "onrow",
+    "onscroll",
+    "onsearch",
+    "onseeked",
+    "onseeking",
+    "onselect",
+    "onshow",
+    "onslotchange",
+    "onstalled",
+    "onstart",
+    "onstop",
+    "onstorage",
+    "onsubmit",
+    "onsuspend",
+    "onsyncrestored",
+    "ontimeerror",
+    "ontimeupdate",
+    "ontoggle",
+    "ontouch",
+    "ontrackchange",
+    "ontransition",
+    "onunhandledrejection",
+    "onunload",
+    "onurlflip",
+    "onvolumechange",
+    "onwaiting",
+    "onwebkit",
+    "onwheel",
+    "onzoom",
     "expression",
     "-moz-binding",
     "behavior",
@@ -75,16 +164,11 @@ const LITERALS: &[&str] = &[
     "mocha:",
 ];
 
-/// A `<` opens markup, `=` may follow the name of a handler, and a control character before a colon may hide in the scheme of an address.
+/// A `<` opens markup, in seven bits too, and a control character before a colon may hide in the scheme of an address.
 fn wakes(occurs: &Bytes) -> bool {
-    occurs.has(b'<')
-        || occurs.has(0xbc) && occurs.has(0xbe)
-        || occurs.has(b'=') && occurs.any(&NEAR_HANDLER)
-        || occurs.has(b':') && occurs.any(&IN_SCHEME)
+    occurs.has(b'<') || occurs.has(0xbc) && occurs.has(0xbe) || occurs.has(b':') && occurs.any(&IN_SCHEME)
 }
 
-/// What stands before a handler or in it, if not in a tag that shows itself.
-const NEAR_HANDLER: Bytes = Bytes::set(b"\"'`/(+ \t\n\r\x0b\x0c");
 /// What browsers leave out of a scheme (WHATWG URL, 4.4).
 const IN_SCHEME: Bytes = Bytes::set(b"\t\n\r\x00\x01");
 

@@ -49,6 +49,13 @@ pub(super) fn is_active_attribute(name: &[u8]) -> bool {
     )
 }
 
+/// Whether an attribute is an expression for a framework that pages use: AngularJS, Vue, Alpine, htmx.
+pub(super) fn is_framework(name: &[u8]) -> bool {
+    let starts: [&[u8]; 10] =
+        [b"ng-", b"data-ng-", b"x-ng-", b"v-on:", b"v-html", b"v-bind:", b"v-if", b"x-on:", b"x-init", b"hx-on"];
+    name.first() == Some(&b'@') || starts.iter().any(|start| name.starts_with(start))
+}
+
 /// Whether this is the name of an event handler's attribute: `on` and a word. In a tag no other attribute begins so.
 pub(super) fn is_handler(name: &[u8]) -> bool {
     (5..=40).contains(&name.len())

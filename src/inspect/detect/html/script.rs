@@ -19,6 +19,7 @@ const CALLS: usize = 16;
 /// Looks at calls, and at what is reached through `document`, `window` and `location`.
 pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
     calls(input, found);
+    assignments(input, found);
     accesses(input, found);
 }
 
@@ -49,6 +50,20 @@ fn calls(input: &Input<'_>, found: &mut Found) {
             found.add("xss.handed", open..range.end);
         }
         judge(text, range, is_common, found);
+    }
+}
+
+/// Functions that are taken under another name, or for an operator's: `a=alert;a(1)`, `toString=alert`.
+fn assignments(input: &Input<'_>, found: &mut Found) {
+    let text = input.lower;
+    for equals in memchr::memchr2_iter(b'=', b':', text) {
+        let length = reach(text, equals + 1, NAME).iter().take_while(|byte| is_word(**byte)).count();
+        let name = reach(text, equals + 1, length);
+        let ends = matches!(at(text, equals + 1 + length), b';' | b',' | b'}' | b')' | b'\n' | b'&');
+        if ends && names::is_sink(name) && !names::is_common_sink(name) {
+            found.add("xss.call", equals..equals + 1 + length);
+            found.add("xss.handed", equals..equals + 1 + length);
+        }
     }
 }
 

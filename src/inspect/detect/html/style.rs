@@ -28,9 +28,8 @@ pub(super) fn is_active(text: &[u8]) -> bool {
         }
     }
     let plain = plain.get(..length).unwrap_or_default();
-    let names: [&[u8]; 8] = [
+    let names: [&[u8]; 7] = [
         b":expression(",
-        b"behavior:url",
         b"behaviour:url",
         b"-moz-binding:",
         b"@import",
@@ -41,6 +40,8 @@ pub(super) fn is_active(text: &[u8]) -> bool {
     has(reach(text, 0, FAR), b"@\\")
         || names.iter().any(|name| has(plain, name))
         || has(plain, b"behavior:#default")
+        // Mail that was written in Outlook binds drawings so.
+        || has(plain, b"behavior:url(") && !has(plain, b"behavior:url(#default#vml)")
         || has(plain, b"expression(") && has(plain, b"alert")
 }
 

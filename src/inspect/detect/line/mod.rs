@@ -37,6 +37,8 @@ const BREAKS: Bytes = Bytes::set(b"\r\n");
 
 /// The most of a line that is looked at.
 const LINE: usize = 160;
+/// The longest name of a header field.
+const NAME: usize = 48;
 /// The most of a value before its first line break that is taken for something that has one line.
 const SHORT: usize = 96;
 
@@ -75,6 +77,7 @@ fn lines(input: &Input<'_>, found: &mut Found) {
     let is_strict = input.part != Part::Body;
     let is_one_word =
         first.len() <= SHORT && !first.contains(&b' ') && first.iter().all(|byte| *byte != b'-') || first.is_empty();
+    let is_address = is_one_word && first.contains(&b'@');
     let mut next = 0;
     for place in memchr::memchr2_iter(b'\r', b'\n', text) {
         if place < next {
@@ -86,7 +89,8 @@ fn lines(input: &Input<'_>, found: &mut Found) {
         next = start;
         let line = line_at(text, start);
         let plain = line_at(input.bytes, start);
-        if let Some(rule) = judge(line, plain, is_strict, is_one_word, rest.get(..breaks).unwrap_or_default()) {
+        let before = Before { is_strict, is_one_word, is_address, breaks: rest.get(..breaks).unwrap_or_default() };
+        if let Some(rule) = judge(line, plain, &before) {
             found.add(rule, place..start + line.len().min(24));
         }
     }
@@ -99,28 +103,55 @@ fn line_at(text: &[u8], start: usize) -> &[u8] {
     rest.get(..memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len())).unwrap_or_default()
 }
 
-/// What a line is evidence of that stands behind a line break.
-fn judge(line: &[u8], plain: &[u8], is_strict: bool, is_one_word: bool, breaks: &[u8]) -> Option<&'static str> {
+/// What stands before a line.
+struct Before<'a> {
+    /// The value is none that has many lines: a parameter, the path, a field of the head.
+    is_strict: bool,
+    /// There are no words before the first line break.
+    is_one_word: bool,
+    /// It is an address for mail.
+    is_address: bool,
+    /// The line breaks.
+    breaks: &'a [u8],
+}
+
+/// Whether this may be the name of a header field (RFC 9110, 5.6.2).
+fn is_token(name: &[u8]) -> bool {
+    name.len() > 1 && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// What a line is evidence of that stands behind a line break. What ends its first word says what it can be.
+fn judge(line: &[u8], plain: &[u8], before: &Before<'_>) -> Option<&'static str> {
+    let Before { is_strict, is_one_word, is_address, breaks } = *before;
     let leaves = is_strict || is_one_word;
-    if is_command(plain) {
-        return Some(if leaves { "crlf.command" } else { "crlf.quoted" });
-    }
-    if is_request(plain) || is_strict && line.starts_with(b"http/") && line.contains(&b' ') {
-        return Some(if leaves { "protocol.request" } else { "crlf.quoted" });
-    }
-    let colon = line.iter().take(48).position(|byte| *byte == b':');
-    if let Some(name) = colon.and_then(|colon| line.get(..colon)) {
-        let name = name.trim_ascii_end();
-        if names::is_injected(name) || is_strict && names::is_header(name) {
-            return Some(if leaves { "crlf.header" } else { "crlf.quoted" });
+    let end = line.iter().take(NAME).position(|byte| matches!(byte, b':' | b' '));
+    let next = end.and_then(|end| line.get(end + 1)).copied().unwrap_or(0);
+    match end.and_then(|end| line.get(end)) {
+        Some(b' ') if next != b':' => {
+            if is_command(plain) {
+                return Some(if leaves { "crlf.command" } else { "crlf.quoted" });
+            }
+            if is_request(plain) || is_strict && line.starts_with(b"http/") {
+                return Some(if leaves { "protocol.request" } else { "crlf.quoted" });
+            }
         }
+        Some(_) => {
+            let name = line.get(..end.unwrap_or(0)).unwrap_or_default();
+            // Whatever its name: a line break as protocols have it, in a value that has one line.
+            let is_any = is_strict && is_one_word && breaks.contains(&b'\r') && is_token(name);
+            if names::is_injected(name) || (is_strict || is_address) && names::is_header(name) || is_any {
+                return Some(if leaves { "crlf.header" } else { "crlf.quoted" });
+            }
+        }
+        None => {}
     }
-    let is_body =
-        breaks.iter().filter(|byte| **byte == b'\n').count().max(breaks.iter().filter(|byte| **byte == b'\r').count())
-            >= 2;
+    if !is_strict || line.first() != Some(&b'<') {
+        return None;
+    }
+    let count = |sign: u8| breaks.iter().filter(|byte| **byte == sign).count();
     let begins_page =
         [&b"<html"[..], b"<script", b"<!doctype", b"<body", b"<svg"].iter().any(|page| line.starts_with(page));
-    (is_strict && is_body && begins_page).then_some("crlf.response")
+    (begins_page && count(b'\n').max(count(b'\r')) >= 2).then_some("crlf.response")
 }
 
 /// Whether a line is the first of a request: a method, a target, and the version or an address in full.

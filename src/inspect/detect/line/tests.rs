@@ -19,6 +19,9 @@ const ATTACKS: &[&str] = &[
     "x\r\nMAIL FROM:<x@evil.example>",
     "x\r\nV001 LOGOUT",
     "inbox\r\nA1 FETCH 1:* BODY[]",
+    "bob@example.com\nCc: all@example.com",
+    "bob@example.com\r\nSubject: x",
+    "x嘊嘍Set-Cookie: a=b",
     "<!--#exec cmd=\"id\"-->",
     "<!--#include virtual=\"/etc/passwd\" -->",
     "<!--#echo var=\"DATE_LOCAL\" -->",
@@ -39,6 +42,7 @@ fn more_counts_where_values_have_one_line() {
         &[
             "x\r\nLocation: https://evil.example/",
             "x\r\n\r\n<html>",
+            "x\r\nX-Whatever: y",
             "GET /x HTTP/1.1",
             "hello you\r\nSubject: x",
             "unix:AAAA|http://evil.example/",

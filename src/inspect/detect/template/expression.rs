@@ -38,7 +38,7 @@ fn is_plain(body: &[u8]) -> bool {
 
 /// Names that are honest placeholders but for a few.
 fn plain(opener: Opener, body: &[u8]) -> Option<&'static str> {
-    if has_dunder(body) || has_gadget(body) {
+    if has_dunder(body) {
         return Some("ssti.gadget");
     }
     let shows = match opener {
@@ -105,11 +105,13 @@ fn climbs(body: &[u8]) -> bool {
     is_empty || is_text
 }
 
-/// Whether there is a name of the kind `__class__`.
+/// Whether there is a name of the kind `__class__`, and more than it.
 fn has_dunder(body: &[u8]) -> bool {
-    words(body).any(|(start, word)| {
-        word.len() > 4 && word.starts_with(b"__") && word.ends_with(b"__") && !(start == 0 && word.len() == body.len())
-    })
+    words(body).any(|(_, word)| is_dunder(word) && word.len() < body.len())
+}
+
+fn is_dunder(word: &[u8]) -> bool {
+    word.len() > 4 && word.starts_with(b"__") && word.ends_with(b"__")
 }
 
 /// Names that only attacks need in an expression.
@@ -119,11 +121,11 @@ fn is_gadget(word: &[u8]) -> bool {
         b"$eval"
             | b"$smarty"
             | b"_tplprocess"
-            | b"applicationcontext"
             | b"child_process"
             | b"classloader"
             | b"cycler"
             | b"defineclass"
+            | b"file_excerpt"
             | b"file_get_contents"
             | b"file_put_contents"
             | b"forname"
@@ -134,6 +136,7 @@ fn is_gadget(word: &[u8]) -> bool {
             | b"getenginebyname"
             | b"getfilter"
             | b"getmethod"
+            | b"getprotectiondomain"
             | b"getruntime"
             | b"importlib"
             | b"joiner"
@@ -150,7 +153,6 @@ fn is_gadget(word: &[u8]) -> bool {
             | b"processimpl"
             | b"registerundefinedfiltercallback"
             | b"scriptenginemanager"
-            | b"secret_key"
             | b"shell_exec"
             | b"smarty_internal_write_file"
             | b"spawnsync"
@@ -159,12 +161,13 @@ fn is_gadget(word: &[u8]) -> bool {
     )
 }
 
-/// Names that are common, and an attack once they are called, quoted as a filter's argument, or taken from a module.
+/// Names that are common, and an attack once they are called.
 fn is_called(word: &[u8]) -> bool {
     matches!(
         word,
         b"assert"
             | b"constructor"
+            | b"dump"
             | b"eval"
             | b"exec"
             | b"execsync"
@@ -172,8 +175,6 @@ fn is_called(word: &[u8]) -> bool {
             | b"fork"
             | b"gets"
             | b"inspect"
-            | b"ioutil"
-            | b"kernel"
             | b"open"
             | b"readfile"
             | b"readlines"
@@ -183,7 +184,9 @@ fn is_called(word: &[u8]) -> bool {
     )
 }
 
+/// Whether an expression that is more than a name has one that only attacks need, or calls what they call.
 fn has_gadget(body: &[u8]) -> bool {
+    let has_call = body.contains(&b'(');
     words(body).any(|(start, word)| {
         if word.len() < 2 {
             return false;
@@ -191,54 +194,35 @@ fn has_gadget(body: &[u8]) -> bool {
         let before = at(body, start.wrapping_sub(1));
         let next = body.get(start + word.len()..).unwrap_or_default();
         let after = next.iter().find(|byte| **byte != b' ').copied().unwrap_or(0);
-        if word.len() > 4 && word.starts_with(b"__") && word.ends_with(b"__") {
+        if is_dunder(word) {
             return word.len() < body.len();
         }
-        if is_gadget(word) {
+        if is_gadget(word) || has_call && reaches(word, next) {
             return true;
         }
         let is_quoted = matches!(before, b'\'' | b'"') && at(next, 0) == before;
-        if is_called(word) {
-            return after == b'('
-                || is_quoted && matches!(word, b"system" | b"exec" | b"constructor" | b"assert")
-                || matches!(after, b'\'' | b'"' | b'`') && !is_quoted;
-        }
         match word {
-            b"attr" => {
-                before == b'|' && after == b'('
-                    || after == b'(' && memchr::memmem::find(body, b"_").is_some() && body.contains(&b'|')
-            }
-            b"config" | b"request" => {
-                next.starts_with(b".items")
-                    || next.starts_with(b".application")
-                    || next.starts_with(b"|attr")
-                    || next.starts_with(b"['application")
-                    || next.starts_with(b".environ")
-            }
-            b"_self" | b"self" => {
-                next.starts_with(b".env")
-                    || next.starts_with(b"._")
-                    || next.starts_with(b".module")
-                    || next.starts_with(b"::")
-            }
-            b"java" | b"javax" => {
-                next.starts_with(b".lang")
-                    || next.starts_with(b".io")
-                    || next.starts_with(b".util")
-                    || next.starts_with(b".net")
-                    || next.starts_with(b".script")
-            }
-            b"system" => next.starts_with(b".diagnostics") || next.starts_with(b".io.file"),
-            b"process" => next.starts_with(b".start") || next.starts_with(b".binding"),
-            b"io" | b"file" | b"dir" => {
-                next.starts_with(b".popen")
-                    || next.starts_with(b".open")
-                    || next.starts_with(b".read")
-                    || next.starts_with(b".entries")
-            }
-            _ => false,
+            b"attr" => after == b'(' && (before == b'|' || body.contains(&b'|') && body.contains(&b'_')),
+            b"assert" | b"constructor" | b"exec" | b"system" if is_quoted => true,
+            _ => is_called(word) && (after == b'(' || matches!(after, b'\'' | b'"' | b'`') && !is_quoted),
         }
     })
+}
+
+/// Whether an object of an engine or a language is left for what runs or reads.
+fn reaches(word: &[u8], next: &[u8]) -> bool {
+    let members: &[&[u8]] = match word {
+        b"config" | b"request" => &[b".items", b".application", b"|attr", b"['application", b".environ"],
+        b"_self" | b"self" => &[b".env.", b"._", b".module.", b"::"],
+        b"java" | b"javax" => &[b".lang", b".io", b".util", b".net", b".script"],
+        b"pagecontext" | b"sessionscope" | b"applicationscope" | b"facescontext" => &[b".", b"["],
+        b"class" => &[b".getresource(", b".getname(", b".forname"],
+        b"system" => &[b".diagnostics", b".io.file"],
+        b"process" => &[b".start(", b".binding("],
+        b"io" | b"file" | b"dir" => &[b".popen", b".open", b".read", b".entries"],
+        _ => &[],
+    };
+    members.iter().any(|member| next.starts_with(member))
 }
 
 /// Backticks of Ruby and its `%x`, and scripts of pages.
@@ -246,16 +230,19 @@ fn runs(opener: Opener, body: &[u8]) -> bool {
     match opener {
         Opener::Hash => at(body, 0) == b'`' || body.starts_with(b"%x"),
         Opener::Angle => {
-            at(body, 0) == b'`'
-                || body.starts_with(b"%x")
-                || body.starts_with(b"@ page")
-                || body.starts_with(b"@page")
-                || body.starts_with(b"@ include")
-                || body.starts_with(b"eval request")
-                || body.starts_with(b"execute request")
-                || body.starts_with(b"import os")
-                || body.starts_with(b"response.write(")
-                || body.starts_with(b"out.print")
+            const STARTS: [&[u8]; 10] = [
+                b"`",
+                b"%x",
+                b"@ page",
+                b"@page",
+                b"@ include",
+                b"eval request",
+                b"execute request",
+                b"import os",
+                b"response.write(",
+                b"out.print",
+            ];
+            STARTS.iter().any(|start| body.starts_with(start))
         }
         Opener::Dollar
         | Opener::Double

@@ -36,7 +36,14 @@ pub(super) fn scan(text: &[u8], found: &mut Found) {
         }
         // A dotless i is an I in upper case.
         let (byte, width) = if byte == 0xc4 && at(text, n + 1) == 0xb1 { (b'i', 2) } else { (byte, 1) };
+        let is_split = byte == b'{' && state.text().last() == Some(&b'$')
+            || byte == b'}' && state.text().last() == Some(&b'$') && state.depth == 1 && at(text, n + 1) == b'{';
         match byte {
+            // The sign and its bracket came from different look-ups: `${a:-$}{jndi:`.
+            _ if is_split => {
+                state.reopen();
+                n += usize::from(byte == b'}');
+            }
             b'}' => state.close(),
             b'\'' => {}
             _ => state.push(byte),
@@ -78,6 +85,15 @@ impl State {
             }
             None => false,
         }
+    }
+
+    /// Takes a `$` that was resolved for the beginning of another, in the place of it.
+    fn reopen(&mut self) {
+        self.length = self.length.saturating_sub(1);
+        if let Some(start) = self.depth.checked_sub(1).and_then(|n| self.starts.get_mut(n)) {
+            *start = self.length;
+        }
+        self.defaulted &= !(1 << self.depth);
     }
 
     fn start(&self) -> usize {
