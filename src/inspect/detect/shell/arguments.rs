@@ -91,6 +91,22 @@ impl Arguments {
             .unwrap_or(lower.len().min(start + MAX_WORD));
         let word = lower.get(start..end).unwrap_or_default();
         self.quoted |= is_quoted;
+        let quote = byte(lower, at);
+        if matches!(quote, b'\'' | b'"')
+            && let Some(close) = lower.iter().skip(start).take(MAX_WORD).position(|byte| *byte == quote)
+            && start + close > end
+        {
+            // Of a text in quotes the first word tells what it is, and the others are no prose.
+            let plain = self.plain;
+            self.word_at(lower, start, word, is_quoted);
+            self.plain = plain;
+            return start + close + 1;
+        }
+        self.word_at(lower, start, word, is_quoted);
+        end.max(at + 1)
+    }
+
+    fn word_at(&mut self, lower: &[u8], start: usize, word: &[u8], is_quoted: bool) {
         match word.first() {
             None => match byte(lower, start) {
                 b'<' | b'>' => self.redirection |= is_redirection(lower, start),
@@ -105,7 +121,6 @@ impl Arguments {
             }
             Some(_) => self.other(word),
         }
-        end.max(at + 1)
     }
 
     fn dashed(&mut self, word: &[u8], is_quoted: bool) {

@@ -121,6 +121,12 @@ impl Command {
             && matches!(name, [first, second, ..] if first.is_ascii_uppercase() && second.is_ascii_lowercase())
     }
 
+    /// Whether the name at the beginning of a value is one of a sentence or a heading: with a capital letter, though a shell knows no such name.
+    pub(super) fn is_capital(&self, bytes: &[u8]) -> bool {
+        let is_known = self.kind.is_sure() || self.kind.is_shell() || self.is_quoted || self.has_folder;
+        !is_known && bytes.get(self.start).is_some_and(u8::is_ascii_uppercase)
+    }
+
     /// Whether a separator follows the name at once: `id;x`.
     pub(super) fn is_adjacent(&self, lower: &[u8]) -> bool {
         matches!(byte(lower, self.end), b';' | b'|' | b'&')
@@ -144,6 +150,8 @@ fn skip_blanks(lower: &[u8], at: usize) -> usize {
         end += match rest.first() {
             Some(byte) if is_space(*byte) || matches!(byte, b'+' | b'(' | b'@' | b'!' | b',') => 1,
             Some(b'{') if rest.get(1).is_some_and(|byte| is_space(*byte)) => 2,
+            // A line break that was never decoded: `;\n.shell`.
+            Some(b'\\') if matches!(rest, [_, b'n' | b'r' | b't', b'.' | b'/' | b' ', ..]) => 2,
             Some(b'$') => match separator_variable(rest) {
                 Some(length) => length,
                 None => break,

@@ -52,6 +52,8 @@ enum Way {
     Tick,
     /// Behind `!`, as editors have it.
     Bang,
+    /// The text that a function is given which runs it: `system('id')`.
+    Call,
 }
 
 /// The most commands that are weighed in one value; each costs at most some hundred bytes of reading.
@@ -115,6 +117,7 @@ impl Scan<'_, '_> {
                     at += 1;
                     Way::Substitution
                 }
+                b'\'' | b'"' if runs(lower, at - 1) => Way::Call,
                 b'!' if next.is_ascii_alphabetic() => Way::Bang,
                 b'=' if is_url => Way::Parameter,
                 _ => continue,
@@ -153,7 +156,7 @@ impl Scan<'_, '_> {
         if command.is_hidden {
             return Some("shell.spelled");
         }
-        let is_prose = arguments.plain > 3 || command.is_prose(self.input.bytes);
+        let is_prose = arguments.plain > 3 || command.is_capital(self.input.bytes);
         if is_prose {
             return None;
         }
@@ -217,6 +220,7 @@ impl Scan<'_, '_> {
         let is_command = match way {
             Way::Start => false,
             Way::Parameter => (is_sure || command.kind.is_bare() || command.kind.is_prefix()) && arguments.option,
+            Way::Call => true,
             Way::Substitution => arguments.plain <= 2 || arguments.quoted,
             Way::Tick => {
                 arguments.is_shaped()
@@ -283,6 +287,39 @@ impl Scan<'_, '_> {
 
 fn worth_stopping(rule: &str) -> bool {
     !matches!(rule, "shell.words" | "shell.program")
+}
+
+/// Functions of languages that hand a text to a shell.
+const CALLS: &[&[u8]] = &[
+    b"system",
+    b"exec",
+    b"execsync",
+    b"execfile",
+    b"popen",
+    b"spawn",
+    b"spawnsync",
+    b"passthru",
+    b"shell_exec",
+    b"proc_open",
+    b"pcntl_exec",
+    b"check_output",
+    b"getoutput",
+    b"subprocess.run",
+    b"subprocess.call",
+    b"shell",
+    b"qx",
+];
+
+/// Whether the quote at `at` opens what one of these functions is given.
+fn runs(lower: &[u8], at: usize) -> bool {
+    let before = lower.get(at.saturating_sub(32)..at).unwrap_or_default();
+    let end = before.iter().rposition(|byte| !matches!(byte, b' ' | b'(' | b'[')).map_or(0, |last| last + 1);
+    let name = before.get(..end).unwrap_or_default();
+    let follows = |call: &&&[u8]| {
+        name.strip_suffix(**call)
+            .is_some_and(|rest| !rest.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_'))
+    };
+    end < before.len() && CALLS.iter().any(|call| follows(&call))
 }
 
 /// Where the span of code ends that the backtick before `at` opens, if it stands in prose: a blank before it, and words around it.
