@@ -123,7 +123,7 @@ impl Command {
 
     /// Whether the name at the beginning of a value is one of a sentence or a heading: with a capital letter, though a shell knows no such name.
     pub(super) fn is_capital(&self, bytes: &[u8]) -> bool {
-        let is_known = self.kind.is_sure() || self.kind.is_shell() || self.is_quoted || self.has_folder;
+        let is_known = self.kind.is_sure() || self.kind.is_shell() || self.has_folder;
         !is_known && bytes.get(self.start).is_some_and(u8::is_ascii_uppercase)
     }
 

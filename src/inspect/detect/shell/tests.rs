@@ -196,6 +196,8 @@ const ATTACKS: &[&str] = &[
 
 const HONEST: &[&str] = &[
     "R&D; sales",
+    "\"clip on\" -earring* -sweater",
+    "\"CLIP ON\" -EARRING*",
     "SET 8 -MINI AS",
     "Sort -descending",
     "ecosystem('x')",

@@ -6,6 +6,8 @@ use super::{byte, is_space};
 const MAX_WORD: usize = 40;
 /// The most that is read of a value for one word.
 const MAX_READ: usize = 72;
+/// How far away a quote closes what is then a phrase.
+const MAX_PHRASE: usize = 256;
 /// The most that is read of one expansion within a word.
 const MAX_EXPANSION: usize = 24;
 
@@ -126,10 +128,11 @@ impl Word {
         self.is_expansion = self.len == 0 && expansions > 0;
         let [single, double] = quotes.map(|count| count % 2 == 1);
         // `"curl" x`, and `'cat x` behind a quote that the application put there.
-        self.is_quoted = leading.is_some() && (single || double || quotes.iter().any(|count| *count == 2));
+        let is_closed = quotes.iter().any(|count| *count == 2);
+        self.is_quoted = leading.is_some() && (single || double || is_closed);
         self.is_torn = match leading {
-            Some(b'\'') => double,
-            Some(_) => single,
+            Some(b'\'') => double || !is_closed && is_phrase(lower, at, b'\''),
+            Some(quote) => single || !is_closed && is_phrase(lower, at, quote),
             None => (single || double) && self.is_broken,
         };
     }
@@ -251,6 +254,12 @@ impl Word {
         };
         (is_programs && !text.is_empty()).then_some(Name { text, has_folder: true })
     }
+}
+
+/// Whether a quote closes further on and something follows it: several words in quotes, which name no program.
+fn is_phrase(lower: &[u8], at: usize, quote: u8) -> bool {
+    let rest = lower.get(at..).unwrap_or_default();
+    rest.iter().take(MAX_PHRASE).position(|byte| *byte == quote).is_some_and(|close| close + 1 < rest.len())
 }
 
 fn hex(byte: u8) -> Option<u8> {
