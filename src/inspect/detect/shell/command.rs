@@ -1,7 +1,7 @@
 //! One command: what stands before its name, the name, and its arguments.
 
 use super::arguments::{Arguments, separator_variable};
-use super::commands::{Kind, is_pair, kind_of};
+use super::commands::{Kind, SURE, is_pair, kind_of};
 use super::word::{Word, glob_matches, is_hidden_path};
 use super::{byte, is_space};
 
@@ -24,6 +24,10 @@ pub(super) struct Command {
     /// Behind `sudo`, `time`, `xargs` or the like.
     pub(super) is_prefixed: bool,
     is_alias: bool,
+    /// `kill 1`.
+    pub(super) is_kill: bool,
+    /// `echo x`, whose arguments are words: how it is tried out whether commands are run.
+    pub(super) is_echo: bool,
 }
 
 /// The most words that may stand before a name: prefixes, assignments, variables.
@@ -96,7 +100,9 @@ impl Command {
         };
         let mut arguments = Arguments::read(lower, word.end);
         let next = Word::read(lower, skip_blanks(lower, word.end));
-        arguments.option |= name.as_ref().is_some_and(|name| is_pair(name.text, next.text()));
+        let is_pair = name.as_ref().is_some_and(|name| is_pair(name.text, next.text()));
+        arguments.option |= is_pair;
+        let kind = if is_pair { kind.and(SURE) } else { kind };
         let has_folder = name.is_some_and(|name| name.has_folder);
         Some(Self {
             kind,
@@ -108,6 +114,8 @@ impl Command {
             is_quoted: word.is_quoted,
             has_folder,
             is_prefixed: false,
+            is_kill: word.text() == b"kill",
+            is_echo: matches!(word.text(), b"echo" | b"printf"),
             is_alias: matches!(word.text(), b"alias" | b"export" | b"declare"),
         })
     }
@@ -223,6 +231,8 @@ impl Command {
             has_folder: false,
             is_prefixed: false,
             is_alias: false,
+            is_kill: false,
+            is_echo: false,
         }
     }
 }

@@ -126,13 +126,18 @@ impl Word {
         }
         self.end = at;
         self.is_expansion = self.len == 0 && expansions > 0;
+        self.weigh_quotes(lower, leading, quotes);
+    }
+
+    /// Says what quotes make of it: those at its beginning, and how many there are of each.
+    fn weigh_quotes(&mut self, lower: &[u8], leading: Option<u8>, quotes: [u8; 2]) {
         let [single, double] = quotes.map(|count| count % 2 == 1);
         // `"curl" x`, and `'cat x` behind a quote that the application put there.
-        let is_closed = quotes.iter().any(|count| *count == 2);
+        let is_closed = quotes.contains(&2);
         self.is_quoted = leading.is_some() && (single || double || is_closed);
         self.is_torn = match leading {
-            Some(b'\'') => double || !is_closed && is_phrase(lower, at, b'\''),
-            Some(quote) => single || !is_closed && is_phrase(lower, at, quote),
+            Some(b'\'') => double || !is_closed && is_phrase(lower, self.end, b'\''),
+            Some(quote) => single || !is_closed && is_phrase(lower, self.end, quote),
             None => (single || double) && self.is_broken,
         };
     }
