@@ -85,7 +85,7 @@ impl Command {
     }
 
     fn named(lower: &[u8], at: usize, word: &Word) -> Option<Self> {
-        if word.text().len() < 2 {
+        if word.text().len() < 2 || !word.text().iter().any(u8::is_ascii_alphabetic) && !word.has_glob {
             return None;
         }
         let is_hidden = word.has_glob && (is_hidden_path(word.text()) || word.is_odd_class);
