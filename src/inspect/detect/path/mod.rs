@@ -66,6 +66,14 @@ const LITERALS: &[&str] = &[
     ".swp",
     ".hprof",
     ".npmrc",
+    ".boto",
+    ".netrc",
+    ".pgpass",
+    ".my.cnf",
+    ".s3cfg",
+    ".pypirc",
+    ".kube",
+    ".docker",
     "/run/secrets",
     "/run/docker",
     "server-status",
@@ -83,7 +91,8 @@ const MAX_FILES: usize = 16;
 
 fn run(input: &Input<'_>, found: &mut Found) {
     let lower = input.lower;
-    if input.part == Part::Path {
+    let is_file_name = input.part == Part::Header && input.trail.ends_with(b"filename");
+    if input.part == Part::Path || is_file_name {
         files::in_path(lower, found);
     }
     files::shares(lower, found);

@@ -81,6 +81,11 @@ impl Arguments {
 
     /// Looks at one word, and says where it ended.
     fn word(&mut self, lower: &[u8], at: usize) -> usize {
+        if byte(lower, at) == b'\\' && byte(lower, at + 1) == b'\\' && byte(lower, at + 2).is_ascii_alphanumeric() {
+            // A share of Windows.
+            self.path = true;
+            self.system = true;
+        }
         let mut start = at;
         while start < lower.len() && start < at + 4 && matches!(byte(lower, start), b'\'' | b'"' | b'\\' | b'^') {
             start += 1;
@@ -91,6 +96,22 @@ impl Arguments {
             .unwrap_or(lower.len().min(start + MAX_WORD));
         let word = lower.get(start..end).unwrap_or_default();
         self.quoted |= is_quoted;
+        let quote = byte(lower, at);
+        if matches!(quote, b'\'' | b'"')
+            && let Some(close) = lower.iter().skip(start).take(MAX_WORD).position(|byte| *byte == quote)
+            && start + close > end
+        {
+            // Of a text in quotes the first word tells what it is, and the others are no prose.
+            let plain = self.plain;
+            self.word_at(lower, start, word, is_quoted);
+            self.plain = plain;
+            return start + close + 1;
+        }
+        self.word_at(lower, start, word, is_quoted);
+        end.max(at + 1)
+    }
+
+    fn word_at(&mut self, lower: &[u8], start: usize, word: &[u8], is_quoted: bool) {
         match word.first() {
             None => match byte(lower, start) {
                 b'<' | b'>' => self.redirection |= is_redirection(lower, start),
@@ -105,14 +126,18 @@ impl Arguments {
             }
             Some(_) => self.other(word),
         }
-        end.max(at + 1)
     }
 
     fn dashed(&mut self, word: &[u8], is_quoted: bool) {
         let rest = word.iter().position(|byte| !matches!(byte, b'-' | b'\'' | b'"' | b'\\')).unwrap_or(word.len());
         let first = byte(word, rest);
         // `-9` for kill and head; `--` and `-` alone are dashes of prose.
-        if first.is_ascii_alphanumeric() && rest <= 4 {
+        let is_option = first.is_ascii_alphabetic() && (rest > 1 || !word.contains(&b'_'));
+        if first.is_ascii_digit() && rest <= 3 {
+            // `kill -9`, and `-5 degrees`.
+            self.number = true;
+            self.is_spelled |= is_quoted || rest > 1;
+        } else if is_option && rest <= 4 {
             self.option = true;
             self.is_spelled |= is_quoted || rest > 2;
         } else if rest < word.len() || word.len() > 2 {

@@ -1,7 +1,7 @@
 //! One command: what stands before its name, the name, and its arguments.
 
 use super::arguments::{Arguments, separator_variable};
-use super::commands::{Kind, is_pair, kind_of};
+use super::commands::{Kind, SURE, is_pair, kind_of};
 use super::word::{Word, glob_matches, is_hidden_path};
 use super::{byte, is_space};
 
@@ -24,6 +24,10 @@ pub(super) struct Command {
     /// Behind `sudo`, `time`, `xargs` or the like.
     pub(super) is_prefixed: bool,
     is_alias: bool,
+    /// `kill 1`.
+    pub(super) is_kill: bool,
+    /// `echo x`, whose arguments are words: how it is tried out whether commands are run.
+    pub(super) is_echo: bool,
 }
 
 /// The most words that may stand before a name: prefixes, assignments, variables.
@@ -81,7 +85,7 @@ impl Command {
     }
 
     fn named(lower: &[u8], at: usize, word: &Word) -> Option<Self> {
-        if word.text().len() < 2 {
+        if word.text().len() < 2 || !word.text().iter().any(u8::is_ascii_alphabetic) && !word.has_glob {
             return None;
         }
         let is_hidden = word.has_glob && (is_hidden_path(word.text()) || word.is_odd_class);
@@ -96,7 +100,9 @@ impl Command {
         };
         let mut arguments = Arguments::read(lower, word.end);
         let next = Word::read(lower, skip_blanks(lower, word.end));
-        arguments.option |= name.as_ref().is_some_and(|name| is_pair(name.text, next.text()));
+        let is_pair = name.as_ref().is_some_and(|name| is_pair(name.text, next.text()));
+        arguments.option |= is_pair;
+        let kind = if is_pair { kind.and(SURE) } else { kind };
         let has_folder = name.is_some_and(|name| name.has_folder);
         Some(Self {
             kind,
@@ -108,6 +114,8 @@ impl Command {
             is_quoted: word.is_quoted,
             has_folder,
             is_prefixed: false,
+            is_kill: word.text() == b"kill",
+            is_echo: matches!(word.text(), b"echo" | b"printf"),
             is_alias: matches!(word.text(), b"alias" | b"export" | b"declare"),
         })
     }
@@ -119,6 +127,12 @@ impl Command {
             && !self.is_quoted
             && !self.arguments.option
             && matches!(name, [first, second, ..] if first.is_ascii_uppercase() && second.is_ascii_lowercase())
+    }
+
+    /// Whether the name at the beginning of a value is one of a sentence or a heading: with a capital letter, though a shell knows no such name.
+    pub(super) fn is_capital(&self, bytes: &[u8]) -> bool {
+        let is_known = self.kind.is_sure() || self.kind.is_shell() || self.has_folder;
+        !is_known && bytes.get(self.start).is_some_and(u8::is_ascii_uppercase)
     }
 
     /// Whether a separator follows the name at once: `id;x`.
@@ -144,6 +158,8 @@ fn skip_blanks(lower: &[u8], at: usize) -> usize {
         end += match rest.first() {
             Some(byte) if is_space(*byte) || matches!(byte, b'+' | b'(' | b'@' | b'!' | b',') => 1,
             Some(b'{') if rest.get(1).is_some_and(|byte| is_space(*byte)) => 2,
+            // A line break that was never decoded: `;\n.shell`.
+            Some(b'\\') if matches!(rest, [_, b'n' | b'r' | b't', b'.' | b'/' | b' ', ..]) => 2,
             Some(b'$') => match separator_variable(rest) {
                 Some(length) => length,
                 None => break,
@@ -215,6 +231,8 @@ impl Command {
             has_folder: false,
             is_prefixed: false,
             is_alias: false,
+            is_kill: false,
+            is_echo: false,
         }
     }
 }

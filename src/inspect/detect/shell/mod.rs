@@ -52,10 +52,14 @@ enum Way {
     Tick,
     /// Behind `!`, as editors have it.
     Bang,
+    /// The text that a function is given which runs it: `system('id')`.
+    Call,
 }
 
 /// The most commands that are weighed in one value; each costs at most some hundred bytes of reading.
 const MAX_COMMANDS: usize = 48;
+/// The most backticks of which it is asked whether they are markdown.
+const MAX_TICKS: u32 = 64;
 /// The most hits in prose before nothing new can be learnt.
 const MAX_IN_TEXT: u8 = 8;
 
@@ -63,7 +67,7 @@ fn run(input: &Input<'_>, found: &mut Found) {
     let lower = trim_end(input.lower);
     forms::look(input, lower, found);
     windows::look(input, lower, found);
-    let mut scan = Scan { input, lower, in_text: 0, span: 0, found };
+    let mut scan = Scan { input, lower, in_text: 0, weighed: 0, span: 0, found };
     if input.part != Part::Path && scan.weigh(0, Way::Start) {
         return;
     }
@@ -75,6 +79,7 @@ struct Scan<'a, 'b> {
     input: &'a Input<'a>,
     lower: &'a [u8],
     in_text: u8,
+    weighed: usize,
     /// Where a span of code in markdown ends.
     span: usize,
     found: &'b mut Found,
@@ -84,7 +89,6 @@ impl Scan<'_, '_> {
     fn all(&mut self) {
         let lower = self.lower;
         let is_url = self.input.part == Part::Header && lower.windows(3).take(8).any(|part| part == b"://");
-        let mut weighed = 0;
         let mut ticks = 0u32;
         let mut at = 0;
         while let Some(byte) = lower.get(at) {
@@ -102,7 +106,9 @@ impl Scan<'_, '_> {
                     if ticks.is_multiple_of(2) {
                         continue;
                     }
-                    self.span = self.span.max(markdown_end(lower, at));
+                    if ticks < MAX_TICKS {
+                        self.span = self.span.max(markdown_end(lower, at));
+                    }
                     Way::Tick
                 }
                 b'|' | b'&' if next == *byte => {
@@ -115,21 +121,22 @@ impl Scan<'_, '_> {
                     at += 1;
                     Way::Substitution
                 }
+                b'\'' | b'"' if runs(lower, at - 1) => Way::Call,
                 b'!' if next.is_ascii_alphabetic() => Way::Bang,
                 b'=' if is_url => Way::Parameter,
                 _ => continue,
             };
-            // What cannot begin a command is told from the first byte, which most ways into one end at.
-            if weighed < MAX_COMMANDS && self.weigh(at, way) || self.in_text >= MAX_IN_TEXT {
+            if self.weigh(at, way) || self.in_text >= MAX_IN_TEXT || self.weighed >= MAX_COMMANDS {
                 return;
             }
-            weighed += usize::from(way != Way::Line);
         }
     }
 
     /// Weighs what may be a command at `at`; says whether the matter is settled.
     fn weigh(&mut self, at: usize, way: Way) -> bool {
+        // What names no program costs little: most ways into one end at its first byte.
         let Some(command) = Command::read(self.lower, at) else { return false };
+        self.weighed += 1;
         let Some(rule) = (if way == Way::Start { self.at_start(&command) } else { self.inside(&command, way, at) })
         else {
             return false;
@@ -153,7 +160,7 @@ impl Scan<'_, '_> {
         if command.is_hidden {
             return Some("shell.spelled");
         }
-        let is_prose = arguments.plain > 3 || command.is_prose(self.input.bytes);
+        let is_prose = arguments.plain > 3 || command.is_capital(self.input.bytes);
         if is_prose {
             return None;
         }
@@ -168,17 +175,18 @@ impl Scan<'_, '_> {
             let is_told = arguments.is_shaped() || arguments.quoted || command.is_prefixed;
             return Some(if is_told { "shell.line" } else { "shell.program" });
         }
+        let is_told = command.kind.is_bare() && !command.kind.is_column();
+        let is_cut = is_told && arguments.is_empty && arguments.is_cut && command.is_adjacent(self.lower);
         let is_line = if is_sure {
-            arguments.is_shaped()
-                || command.is_prefixed && arguments.plain <= 1
-                || arguments.is_empty && arguments.is_cut && command.is_adjacent(self.lower)
+            arguments.is_shaped() || command.is_prefixed && arguments.plain <= 1
         } else {
             arguments.plain <= 2 && (arguments.option || command.asks_for_system() || arguments.is_spelled)
                 || arguments.plain <= 1 && (arguments.expansion || arguments.redirection)
                 || command.kind.is_bare() && arguments.path
                 || command.is_alias()
+                || command.is_kill && arguments.number
         };
-        if is_line {
+        if is_line || is_cut {
             return Some("shell.line");
         }
         self.as_parameter(command)
@@ -217,9 +225,12 @@ impl Scan<'_, '_> {
         let is_command = match way {
             Way::Start => false,
             Way::Parameter => (is_sure || command.kind.is_bare() || command.kind.is_prefix()) && arguments.option,
+            Way::Call => true,
             Way::Substitution => arguments.plain <= 2 || arguments.quoted,
             Way::Tick => {
                 arguments.is_shaped()
+                    || arguments.number
+                    || arguments.quoted
                     || arguments.is_empty && (is_sure || command.kind.is_bare())
                     || is_sure && arguments.plain <= 2
             }
@@ -244,7 +255,8 @@ impl Scan<'_, '_> {
                         && (arguments.is_shaped()
                             || arguments.quoted && arguments.plain <= 1
                             || arguments.number
-                            || command.is_alias())
+                            || command.is_alias()
+                            || command.is_echo && arguments.plain <= 2 && !arguments.is_empty)
                 }
             }
         };
@@ -283,6 +295,43 @@ impl Scan<'_, '_> {
 
 fn worth_stopping(rule: &str) -> bool {
     !matches!(rule, "shell.words" | "shell.program")
+}
+
+/// Functions of languages that hand a text to a shell.
+const CALLS: &[&[u8]] = &[
+    b"system",
+    b"eval",
+    b"exec",
+    b"execsync",
+    b"execfile",
+    b"popen",
+    b"spawn",
+    b"spawnsync",
+    b"passthru",
+    b"shell_exec",
+    b"proc_open",
+    b"pcntl_exec",
+    b"check_output",
+    b"getoutput",
+    b"subprocess.run",
+    b"subprocess.call",
+    b"shell",
+    b"qx",
+];
+
+/// Whether the quote at `at` opens what one of these functions is given.
+fn runs(lower: &[u8], at: usize) -> bool {
+    let before = lower.get(at.saturating_sub(32)..at).unwrap_or_default();
+    if !matches!(before.last(), Some(b' ' | b'(' | b'[')) {
+        return false;
+    }
+    let end = before.iter().rposition(|byte| !matches!(byte, b' ' | b'(' | b'[')).map_or(0, |last| last + 1);
+    let name = before.get(..end).unwrap_or_default();
+    let follows = |call: &&&[u8]| {
+        name.strip_suffix(**call)
+            .is_some_and(|rest| !rest.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_'))
+    };
+    CALLS.iter().any(|call| follows(&call))
 }
 
 /// Where the span of code ends that the backtick before `at` opens, if it stands in prose: a blank before it, and words around it.

@@ -2,31 +2,37 @@
 
 use super::{byte, is_space};
 use crate::inspect::detect::{Found, Input};
+use crate::inspect::gate::Bytes;
 
 /// The most that is looked at behind `if` and `for`.
 const REACH: usize = 160;
 /// The most places that are looked at.
 const MAX_TRIES: usize = 24;
 
+/// What a command may follow.
+const SEPARATORS: Bytes = Bytes::set(b"&|;(\n@");
+
 /// Looks for both.
 pub(super) fn look(input: &Input<'_>, lower: &[u8], found: &mut Found) {
-    if !input.occurs.any(&super::Bytes::set(b" \t")) {
+    if !input.occurs.has(b' ') && !input.occurs.has(b'\t') {
         return;
     }
+    let has_separator = input.occurs.any(&SEPARATORS);
     let mut tries = 0;
     let mut is_begun = true;
     for (at, &here) in lower.iter().enumerate() {
-        let rest = lower.get(at..).unwrap_or_default();
         if is_begun && matches!(here, b'i' | b'f') && tries < MAX_TRIES {
             tries += 1;
-            let rest = rest.get(..rest.len().min(REACH)).unwrap_or_default();
+            let rest = lower.get(at..lower.len().min(at + REACH)).unwrap_or_default();
             if rest.starts_with(b"if") && is_if(rest) || rest.starts_with(b"for") && is_for(rest) {
                 found.add("shell.batch", at..at + 16);
                 return;
             }
         }
-        is_begun =
-            matches!(here, b'&' | b'|' | b';' | b'(' | b'\n' | b'"' | b'\'' | b'@') || is_begun && is_space(here);
+        is_begun = SEPARATORS.has(here) || is_begun && (is_space(here) || matches!(here, b'"' | b'\''));
+        if !is_begun && !has_separator {
+            return;
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use super::{byte, is_space};
 const MAX_WORD: usize = 40;
 /// The most that is read of a value for one word.
 const MAX_READ: usize = 72;
+/// How far away a quote closes what is then a phrase.
+const MAX_PHRASE: usize = 256;
 /// The most that is read of one expansion within a word.
 const MAX_EXPANSION: usize = 24;
 
@@ -124,12 +126,18 @@ impl Word {
         }
         self.end = at;
         self.is_expansion = self.len == 0 && expansions > 0;
+        self.weigh_quotes(lower, leading, quotes);
+    }
+
+    /// Says what quotes make of it: those at its beginning, and how many there are of each.
+    fn weigh_quotes(&mut self, lower: &[u8], leading: Option<u8>, quotes: [u8; 2]) {
         let [single, double] = quotes.map(|count| count % 2 == 1);
         // `"curl" x`, and `'cat x` behind a quote that the application put there.
-        self.is_quoted = leading.is_some() && (single || double || quotes.iter().any(|count| *count == 2));
+        let is_closed = quotes.contains(&2);
+        self.is_quoted = leading.is_some() && (single || double || is_closed);
         self.is_torn = match leading {
-            Some(b'\'') => double,
-            Some(_) => single,
+            Some(b'\'') => double || !is_closed && is_phrase(lower, self.end, b'\''),
+            Some(quote) => single || !is_closed && is_phrase(lower, self.end, quote),
             None => (single || double) && self.is_broken,
         };
     }
@@ -251,6 +259,12 @@ impl Word {
         };
         (is_programs && !text.is_empty()).then_some(Name { text, has_folder: true })
     }
+}
+
+/// Whether a quote closes further on and something follows it: several words in quotes, which name no program.
+fn is_phrase(lower: &[u8], at: usize, quote: u8) -> bool {
+    let rest = lower.get(at..).unwrap_or_default();
+    rest.iter().take(MAX_PHRASE).position(|byte| *byte == quote).is_some_and(|close| close + 1 < rest.len())
 }
 
 fn hex(byte: u8) -> Option<u8> {
