@@ -28,11 +28,75 @@ const MODULES: [&[u8]; 6] = [b"child_process", b"cluster", b"inspector", b"repl"
 const FURTHER_MODULES: [&[u8]; 11] =
     [b"dgram", b"dns", b"fs", b"fs/promises", b"http", b"https", b"module", b"net", b"os", b"process", b"tls"];
 
+/// Names that are of interest whatever they are called on.
+pub(super) const NAMES: [&[u8]; 20] = [
+    b"__import__",
+    b"_load",
+    b"apply",
+    b"binding",
+    b"call",
+    b"class_eval",
+    b"compile",
+    b"constructor",
+    b"dlopen",
+    b"eval",
+    b"exec",
+    b"execscript",
+    b"execute",
+    b"for",
+    b"function",
+    b"import",
+    b"instance_eval",
+    b"loadstring",
+    b"require",
+    b"while",
+];
+
+/// Whether something is told by a call of this.
+fn is_known(to: &Target<'_>) -> bool {
+    NAMES.binary_search(&to.name).is_ok()
+        || matches!(to.name, b"settimeout" | b"setinterval" | b"setimmediate")
+        || matches!(to.object, b"process" | b"console")
+        || runs_programs(to.object, to.name)
+}
+
+/// What is told of a call with a string within a file or letter: the back door to modules, and otherwise that there is code.
+fn in_long_text(lower: &[u8], to: &Target<'_>, open: usize, found: &mut Found) {
+    let range = to.from..open + 1;
+    let module = lower.get(open + 2..).unwrap_or_default();
+    let module = module.strip_prefix(b"node:").unwrap_or(module);
+    let loads = MODULES
+        .iter()
+        .any(|name| module.starts_with(name) && !module.get(name.len()).is_some_and(|byte| call::is_word(*byte)));
+    match (to.object, to.name) {
+        (b"", b"require" | b"import") if loads => {
+            let is_chained =
+                memchr::memmem::find(module.get(..module.len().min(20)).unwrap_or_default(), b").").is_some();
+            found.add(if is_chained { "node.require" } else { "node.code-in-text" }, range);
+        }
+        (b"process" | b"mainmodule", b"require" | b"_load" | b"binding" | b"dlopen") => {
+            found.add("node.require", range)
+        }
+        (b"", b"__import__") => found.add("node.code-in-text", range),
+        _ if runs_programs(to.object, to.name) => found.add("node.code-in-text", range),
+        _ => {}
+    }
+}
+
 /// Judges what is called by the `(` at `open`.
 pub(super) fn call(input: &Input<'_>, open: usize, is_short: bool, found: &mut Found) {
     let lower = input.lower;
     let Some(at) = call::call_at(lower, open) else { return };
     let Some(to) = target(lower, &at) else { return };
+    if !is_known(&to) {
+        return;
+    }
+    if !is_short && call::position(lower, to.from) != Position::Start {
+        if call::begins_as_code(lower, open) {
+            in_long_text(lower, &to, open, found);
+        }
+        return;
+    }
     let (range, is_closed) = call::arguments(lower, open);
     let (inside, end) = (lower.get(range.clone()).unwrap_or_default().trim_ascii(), range.end);
     let quoted = matches!(inside.first(), Some(b'"' | b'\'' | b'`'));

@@ -119,9 +119,32 @@ pub(super) static DANGEROUS: [&str; 112] = [
 
 /// Functions and constructs as dangerous whose names are words, or functions of C and other languages too. Sorted.
 pub(super) static WORDS: [&str; 26] = [
-    "assert", "chgrp", "chmod", "chown", "chroot", "copy", "dl", "eval", "exec", "extract", "file", "fopen",
-    "gethostbyname", "glob", "include", "link", "mail", "opendir", "popen", "readlink", "symlink", "syslog", "system",
-    "touch", "unlink", "virtual",
+    "assert",
+    "chgrp",
+    "chmod",
+    "chown",
+    "chroot",
+    "copy",
+    "dl",
+    "eval",
+    "exec",
+    "extract",
+    "file",
+    "fopen",
+    "gethostbyname",
+    "glob",
+    "include",
+    "link",
+    "mail",
+    "opendir",
+    "popen",
+    "readlink",
+    "symlink",
+    "syslog",
+    "system",
+    "touch",
+    "unlink",
+    "virtual",
 ];
 
 /// Further functions: that a value is nothing but a call of one tells of a probe. Without those that formulas and other query languages share
