@@ -115,14 +115,11 @@ pub(super) fn call(input: &Input<'_>, open: usize, is_short: bool, found: &mut F
         (b"", b"require" | b"import")
         | (b"process" | b"module" | b"mainmodule", b"require" | b"_load" | b"binding" | b"dlopen") => {
             let module = inside.get(1..inside.len().saturating_sub(1)).filter(|_| quoted).unwrap_or(inside);
-            let module = module.strip_prefix(b"node:").unwrap_or(module);
             let is_chained = matches!(lower.get(end + 1), Some(b'.' | b'['));
-            if MODULES.contains(&module) && (is_chained || is_short) || !to.object.is_empty() && is_code() {
-                found.add("node.require", range);
-            } else if FURTHER_MODULES.contains(&module) && is_chained && is_short && place() == Position::Start {
-                found.add("node.require", range);
-            } else if MODULES.contains(&module) {
-                found.add("node.code-in-text", range);
+            let by_back_door = !to.object.is_empty() && is_code();
+            let is_start = || is_short && place() == Position::Start;
+            if let Some(rule) = loading(module, is_chained, is_short, by_back_door, is_start) {
+                found.add(rule, range);
             }
         }
         (
@@ -139,13 +136,7 @@ pub(super) fn call(input: &Input<'_>, open: usize, is_short: bool, found: &mut F
             }
         }
         (b"", b"while" | b"for") => {
-            let is_endless = if to.name == b"for" { inside == b";;" } else { is_constant(inside) };
-            // In source code the loop has a body; what it broke out of ends with a quote.
-            let body = lower.get(end + 1..).unwrap_or_default();
-            let is_empty =
-                !body.iter().any(|byte| call::is_word(*byte)) && body.contains(&b'{') == body.contains(&b'}');
-            let breaks_out = lower.get(..to.from).is_some_and(|before| memchr::memchr2(b'"', b'\'', before).is_some());
-            if is_endless && (is_empty || breaks_out) && is_code() {
+            if is_endless(input, &to, inside, end) && is_code() {
                 found.add("node.endless-loop", range);
             }
         }
@@ -177,6 +168,30 @@ pub(super) fn call(input: &Input<'_>, open: usize, is_short: bool, found: &mut F
         }
         _ => {}
     }
+}
+
+/// What is told by a module that is loaded.
+fn loading(
+    module: &[u8],
+    is_chained: bool,
+    is_short: bool,
+    by_back_door: bool,
+    is_start: impl Fn() -> bool,
+) -> Option<&'static str> {
+    let module = module.strip_prefix(b"node:").unwrap_or(module);
+    if MODULES.contains(&module) {
+        return Some(if is_chained || is_short { "node.require" } else { "node.code-in-text" });
+    }
+    (by_back_door || FURTHER_MODULES.contains(&module) && is_chained && is_start()).then_some("node.require")
+}
+
+/// Whether a loop has no end and no body. In source code it has a body; what it broke out of ends with a quote, whatever the body.
+fn is_endless(input: &Input<'_>, to: &Target<'_>, condition: &[u8], end: usize) -> bool {
+    let body = input.lower.get(end + 1..).unwrap_or_default();
+    let is_empty = !body.iter().any(|byte| call::is_word(*byte)) && body.contains(&b'{') == body.contains(&b'}');
+    let before = input.lower.get(..to.from).unwrap_or_default();
+    let breaks_out = memchr::memchr2(b'"', b'\'', before).is_some();
+    (if to.name == b"for" { condition == b";;" } else { is_constant(condition) }) && (is_empty || breaks_out)
 }
 
 /// Whether arguments are what a probe has: a number or a sum, and no names.
