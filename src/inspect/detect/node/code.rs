@@ -98,27 +98,59 @@ pub(super) fn call(input: &Input<'_>, open: usize, is_short: bool, found: &mut F
         return;
     }
     let (range, is_closed) = call::arguments(lower, open);
-    let (inside, end) = (lower.get(range.clone()).unwrap_or_default().trim_ascii(), range.end);
-    let quoted = matches!(inside.first(), Some(b'"' | b'\'' | b'`'));
+    let inside = lower.get(range.clone()).unwrap_or_default().trim_ascii();
+    let end = range.end;
     let goes_on = !is_closed || call::goes_on_as_code(lower, end + 1);
-    let place = || call::position(lower, to.from);
-    let is_code = || {
-        goes_on
-            && match place() {
+    judge(
+        input,
+        &Seen { position: call::position(lower, to.from), to, inside, open, end, is_closed, goes_on, is_short },
+        found,
+    );
+}
+
+/// A call with its arguments.
+struct Seen<'a> {
+    to: Target<'a>,
+    position: Position,
+    inside: &'a [u8],
+    open: usize,
+    /// Where the arguments end.
+    end: usize,
+    is_closed: bool,
+    /// What follows is code, or nothing.
+    goes_on: bool,
+    is_short: bool,
+}
+
+impl Seen<'_> {
+    /// Whether it stands where code that was sent stands.
+    fn is_code(&self) -> bool {
+        self.goes_on
+            && match self.position {
                 Position::Start => true,
-                Position::Break => is_short,
+                Position::Break => self.is_short,
                 Position::Word => false,
             }
-    };
-    let range = to.from..open + 1;
+    }
+
+    /// Whether a short value starts with it.
+    fn is_start(&self) -> bool {
+        self.is_short && self.position == Position::Start
+    }
+}
+
+fn judge(input: &Input<'_>, seen: &Seen<'_>, found: &mut Found) {
+    let Seen { to, inside, end, is_short, .. } = seen;
+    let (lower, inside, end, is_short) = (input.lower, *inside, *end, *is_short);
+    let quoted = matches!(inside.first(), Some(b'"' | b'\'' | b'`'));
+    let range = to.from..seen.open + 1;
     match (to.object, to.name) {
         (b"", b"require" | b"import")
         | (b"process" | b"module" | b"mainmodule", b"require" | b"_load" | b"binding" | b"dlopen") => {
             let module = inside.get(1..inside.len().saturating_sub(1)).filter(|_| quoted).unwrap_or(inside);
             let is_chained = matches!(lower.get(end + 1), Some(b'.' | b'['));
-            let by_back_door = !to.object.is_empty() && is_code();
-            let is_start = || is_short && place() == Position::Start;
-            if let Some(rule) = loading(module, is_chained, is_short, by_back_door, is_start) {
+            let by_back_door = !to.object.is_empty() && seen.is_code();
+            if let Some(rule) = loading(module, is_chained, is_short, by_back_door, seen.is_start()) {
                 found.add(rule, range);
             }
         }
@@ -131,32 +163,28 @@ pub(super) fn call(input: &Input<'_>, open: usize, is_short: bool, found: &mut F
             let is_made = inside.starts_with(b"string.fromcharcode")
                 || inside.starts_with(b"atob(")
                 || inside.starts_with(b"unescape(");
-            if (quoted || is_made) && is_code() {
+            if (quoted || is_made) && seen.is_code() {
                 found.add("node.evaluate", range);
             }
         }
         (b"", b"while" | b"for") => {
-            if is_endless(input, &to, inside, end) && is_code() {
+            if is_endless(input, to, inside, end) && seen.is_code() {
                 found.add("node.endless-loop", range);
             }
         }
-        (b"", b"__import__") if quoted || !is_closed => {
+        (b"", b"__import__") if quoted || !seen.is_closed => {
             found.add(if is_short { "node.python" } else { "node.code-in-text" }, range);
         }
-        (b"process", b"kill" | b"exit" | b"abort" | b"chdir" | b"setuid")
-            if is_short && place() == Position::Start && goes_on =>
-        {
+        (b"process", b"kill" | b"exit" | b"abort" | b"chdir" | b"setuid") if seen.is_start() && seen.goes_on => {
             found.add("node.probe", range);
         }
-        (b"console", _) if is_short && is_trivial(inside) && place() == Position::Start && goes_on => {
-            found.add("node.probe", range)
-        }
+        (b"console", _) if seen.is_start() && seen.goes_on && is_trivial(inside) => found.add("node.probe", range),
         // `console.info.call(this, 1)`.
         (_, b"call" | b"apply") if is_short && lower.trim_ascii_start().starts_with(b"console.") => {
             found.add("node.probe", range)
         }
         _ if runs_programs(to.object, to.name) => {
-            let is_met = !inside.is_empty() && is_code();
+            let is_met = !inside.is_empty() && seen.is_code();
             found.add(if is_met { "node.runs-program" } else { "node.code-in-text" }, range);
         }
         // Groovy: `"id".execute()`.
@@ -176,13 +204,13 @@ fn loading(
     is_chained: bool,
     is_short: bool,
     by_back_door: bool,
-    is_start: impl Fn() -> bool,
+    is_start: bool,
 ) -> Option<&'static str> {
     let module = module.strip_prefix(b"node:").unwrap_or(module);
     if MODULES.contains(&module) {
         return Some(if is_chained || is_short { "node.require" } else { "node.code-in-text" });
     }
-    (by_back_door || FURTHER_MODULES.contains(&module) && is_chained && is_start()).then_some("node.require")
+    (by_back_door || FURTHER_MODULES.contains(&module) && is_chained && is_start).then_some("node.require")
 }
 
 /// Whether a loop has no end and no body. In source code it has a body; what it broke out of ends with a quote, whatever the body.
