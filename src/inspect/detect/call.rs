@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::inspect::gate::Bytes;
+
 /// The most bytes that are looked at behind a `(` for what is called: keeps the work linear, whatever the input.
 const REACH: usize = 96;
 
@@ -187,13 +189,13 @@ const EXPECTS: [&[u8]; 14] = [
 ];
 
 /// Punctuation that may stand before a call that a value is made of, or that it breaks out with.
-const GLUE: &[u8] = b" \t\r\n\x0b\x0c@;(){}[]!~&|'\"`=.,+-*/\\:?<>%#$^\0";
+const GLUE: Bytes = Bytes::set(b" \t\r\n\x0b\x0c@;(){}[]!~&|'\"`=.,+-*/\\:?<>%#$^\0");
 
 /// Where in a value something that starts at `from` stands.
 pub(super) fn position(text: &[u8], from: usize) -> Position {
     let floor = from.saturating_sub(REACH);
     let glue = text.get(floor..from).unwrap_or_default();
-    let Some(word) = glue.iter().rposition(|byte| !GLUE.contains(byte)) else {
+    let Some(word) = glue.iter().rposition(|byte| !GLUE.has(*byte)) else {
         return if floor == 0 { Position::Start } else { Position::Break };
     };
     let end = floor + word + 1;
@@ -216,7 +218,7 @@ pub(super) fn position(text: &[u8], from: usize) -> Position {
 
 /// Whether only punctuation stands before `to`.
 fn glue_only(text: &[u8], to: usize) -> bool {
-    to <= REACH && text.get(..to).is_some_and(|all| all.iter().all(|byte| GLUE.contains(byte)))
+    to <= REACH && text.get(..to).is_some_and(|all| all.iter().all(|byte| GLUE.has(*byte)))
 }
 
 /// What stands between the `(` at `open` and its `)`; without one, all that follows within reach. And whether there is one.
@@ -261,6 +263,12 @@ pub(super) fn goes_on_as_code(text: &[u8], at: usize) -> bool {
         Some(b'.') => rest.get(1).is_some_and(|byte| !byte.is_ascii_whitespace()),
         Some(_) => true,
     }
+}
+
+/// Whether the arguments behind the `(` at `open` begin with a string or a variable. For long values, where nothing further is looked for.
+pub(super) fn begins_as_code(text: &[u8], open: usize) -> bool {
+    let inside = text.get(open + 1..text.len().min(open + 8)).unwrap_or_default();
+    matches!(inside.trim_ascii_start().first(), Some(b'"' | b'\'' | b'`' | b'$' | b'@'))
 }
 
 /// Whether the arguments are what a section of a manual is: `exec(3)`, `printf(3p)`.

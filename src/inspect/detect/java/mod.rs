@@ -19,13 +19,16 @@ const MAGIC: &[u8] = b"\xac\xed\x00\x05";
 static MAGIC_NEEDLES: [Needle; 3] = needles(MAGIC);
 
 /// Names that occur in serialized gadgets and scripts, in base64.
-static NAME_NEEDLES: [[Needle; 3]; 6] = [
+static NAME_NEEDLES: [[Needle; 3]; 9] = [
     needles(b"runtime"),
     needles(b"Runtime"),
     needles(b"processbuilder"),
     needles(b"ProcessBuilder"),
     needles(b"java.lang."),
     needles(b"Transformer"),
+    needles(b"transformer"),
+    needles(b"closure"),
+    needles(b"factory"),
 ];
 
 // What the detector is woken by.
@@ -36,6 +39,9 @@ literals!(BUILDER_LOWER, b"processbuilder");
 literals!(BUILDER, b"ProcessBuilder");
 literals!(LANG, b"java.lang.");
 literals!(TRANSFORMER, b"Transformer");
+literals!(TRANSFORMER_LOWER, b"transformer");
+literals!(CLOSURE, b"closure");
+literals!(FACTORY, b"factory");
 
 pub(super) const DETECTOR: Detector = Detector {
     classes: &[Class::Java],
@@ -113,6 +119,15 @@ pub(super) const DETECTOR: Detector = Detector {
         TRANSFORMER[0],
         TRANSFORMER[1],
         TRANSFORMER[2],
+        TRANSFORMER_LOWER[0],
+        TRANSFORMER_LOWER[1],
+        TRANSFORMER_LOWER[2],
+        CLOSURE[0],
+        CLOSURE[1],
+        CLOSURE[2],
+        FACTORY[0],
+        FACTORY[1],
+        FACTORY[2],
     ],
     wakes,
     run,
@@ -222,7 +237,7 @@ fn serialized(input: &Input<'_>, found: &mut Found) {
             found.add("java.serialized", at..at + 6);
         }
     }
-    // Base64 has no spaces; what has some is not looked through eighteen times.
+    // Base64 has no spaces; what has some is not looked through for each name.
     let needles = if input.occurs.has(b' ') { &[][..] } else { &NAME_NEEDLES };
     for needle in needles.iter().flatten() {
         if let Some(at) = needle.find(input.bytes, false) {

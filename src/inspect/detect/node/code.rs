@@ -28,37 +28,130 @@ const MODULES: [&[u8]; 6] = [b"child_process", b"cluster", b"inspector", b"repl"
 const FURTHER_MODULES: [&[u8]; 11] =
     [b"dgram", b"dns", b"fs", b"fs/promises", b"http", b"https", b"module", b"net", b"os", b"process", b"tls"];
 
+/// Names that are of interest whatever they are called on.
+pub(super) const NAMES: [&[u8]; 20] = [
+    b"__import__",
+    b"_load",
+    b"apply",
+    b"binding",
+    b"call",
+    b"class_eval",
+    b"compile",
+    b"constructor",
+    b"dlopen",
+    b"eval",
+    b"exec",
+    b"execscript",
+    b"execute",
+    b"for",
+    b"function",
+    b"import",
+    b"instance_eval",
+    b"loadstring",
+    b"require",
+    b"while",
+];
+
+/// Whether something is told by a call of this.
+fn is_known(to: &Target<'_>) -> bool {
+    NAMES.binary_search(&to.name).is_ok()
+        || matches!(to.name, b"settimeout" | b"setinterval" | b"setimmediate")
+        || matches!(to.object, b"process" | b"console")
+        || runs_programs(to.object, to.name)
+}
+
+/// What is told of a call with a string within a file or letter: the back door to modules, and otherwise that there is code.
+fn in_long_text(lower: &[u8], to: &Target<'_>, open: usize, found: &mut Found) {
+    let range = to.from..open + 1;
+    let module = lower.get(open + 2..).unwrap_or_default();
+    let module = module.strip_prefix(b"node:").unwrap_or(module);
+    let loads = MODULES
+        .iter()
+        .any(|name| module.starts_with(name) && !module.get(name.len()).is_some_and(|byte| call::is_word(*byte)));
+    match (to.object, to.name) {
+        (b"", b"require" | b"import") if loads => {
+            let is_chained =
+                memchr::memmem::find(module.get(..module.len().min(20)).unwrap_or_default(), b").").is_some();
+            found.add(if is_chained { "node.require" } else { "node.code-in-text" }, range);
+        }
+        (b"process" | b"mainmodule", b"require" | b"_load" | b"binding" | b"dlopen") => {
+            found.add("node.require", range)
+        }
+        (b"", b"__import__") => found.add("node.code-in-text", range),
+        _ if runs_programs(to.object, to.name) => found.add("node.code-in-text", range),
+        _ => {}
+    }
+}
+
 /// Judges what is called by the `(` at `open`.
 pub(super) fn call(input: &Input<'_>, open: usize, is_short: bool, found: &mut Found) {
     let lower = input.lower;
     let Some(at) = call::call_at(lower, open) else { return };
     let Some(to) = target(lower, &at) else { return };
+    if !is_known(&to) {
+        return;
+    }
+    if !is_short && call::position(lower, to.from) != Position::Start {
+        if call::begins_as_code(lower, open) {
+            in_long_text(lower, &to, open, found);
+        }
+        return;
+    }
     let (range, is_closed) = call::arguments(lower, open);
-    let (inside, end) = (lower.get(range.clone()).unwrap_or_default().trim_ascii(), range.end);
-    let quoted = matches!(inside.first(), Some(b'"' | b'\'' | b'`'));
+    let inside = lower.get(range.clone()).unwrap_or_default().trim_ascii();
+    let end = range.end;
     let goes_on = !is_closed || call::goes_on_as_code(lower, end + 1);
-    let place = || call::position(lower, to.from);
-    let is_code = || {
-        goes_on
-            && match place() {
+    judge(
+        input,
+        &Seen { position: call::position(lower, to.from), to, inside, open, end, is_closed, goes_on, is_short },
+        found,
+    );
+}
+
+/// A call with its arguments.
+struct Seen<'a> {
+    to: Target<'a>,
+    position: Position,
+    inside: &'a [u8],
+    open: usize,
+    /// Where the arguments end.
+    end: usize,
+    is_closed: bool,
+    /// What follows is code, or nothing.
+    goes_on: bool,
+    is_short: bool,
+}
+
+impl Seen<'_> {
+    /// Whether it stands where code that was sent stands.
+    fn is_code(&self) -> bool {
+        self.goes_on
+            && match self.position {
                 Position::Start => true,
-                Position::Break => is_short,
+                Position::Break => self.is_short,
                 Position::Word => false,
             }
-    };
-    let range = to.from..open + 1;
+    }
+
+    /// Whether a short value starts with it.
+    fn is_start(&self) -> bool {
+        self.is_short && self.position == Position::Start
+    }
+}
+
+fn judge(input: &Input<'_>, seen: &Seen<'_>, found: &mut Found) {
+    let Seen { to, inside, end, is_short, .. } = seen;
+    let (lower, inside, end, is_short) = (input.lower, *inside, *end, *is_short);
+    let quoted = matches!(inside.first(), Some(b'"' | b'\'' | b'`'));
+    let range = to.from..seen.open + 1;
     match (to.object, to.name) {
         (b"", b"require" | b"import")
         | (b"process" | b"module" | b"mainmodule", b"require" | b"_load" | b"binding" | b"dlopen") => {
             let module = inside.get(1..inside.len().saturating_sub(1)).filter(|_| quoted).unwrap_or(inside);
-            let module = module.strip_prefix(b"node:").unwrap_or(module);
             let is_chained = matches!(lower.get(end + 1), Some(b'.' | b'['));
-            if MODULES.contains(&module) && (is_chained || is_short) || !to.object.is_empty() && is_code() {
-                found.add("node.require", range);
-            } else if FURTHER_MODULES.contains(&module) && is_chained && is_short && place() == Position::Start {
-                found.add("node.require", range);
-            } else if MODULES.contains(&module) {
-                found.add("node.code-in-text", range);
+            let by_back_door = !to.object.is_empty() && seen.is_code();
+            if let Some(rule) = loading(module, is_chained, is_short, by_back_door, seen.is_start()) {
+                found.add(rule, range);
             }
         }
         (
@@ -70,38 +163,28 @@ pub(super) fn call(input: &Input<'_>, open: usize, is_short: bool, found: &mut F
             let is_made = inside.starts_with(b"string.fromcharcode")
                 || inside.starts_with(b"atob(")
                 || inside.starts_with(b"unescape(");
-            if (quoted || is_made) && is_code() {
+            if (quoted || is_made) && seen.is_code() {
                 found.add("node.evaluate", range);
             }
         }
         (b"", b"while" | b"for") => {
-            let is_endless = if to.name == b"for" { inside == b";;" } else { is_constant(inside) };
-            // In source code the loop has a body; what it broke out of ends with a quote.
-            let body = lower.get(end + 1..).unwrap_or_default();
-            let is_empty =
-                !body.iter().any(|byte| call::is_word(*byte)) && body.contains(&b'{') == body.contains(&b'}');
-            let breaks_out = lower.get(..to.from).is_some_and(|before| memchr::memchr2(b'"', b'\'', before).is_some());
-            if is_endless && (is_empty || breaks_out) && is_code() {
+            if is_endless(input, to, inside, end) && seen.is_code() {
                 found.add("node.endless-loop", range);
             }
         }
-        (b"", b"__import__") if quoted || !is_closed => {
+        (b"", b"__import__") if quoted || !seen.is_closed => {
             found.add(if is_short { "node.python" } else { "node.code-in-text" }, range);
         }
-        (b"process", b"kill" | b"exit" | b"abort" | b"chdir" | b"setuid")
-            if is_short && place() == Position::Start && goes_on =>
-        {
+        (b"process", b"kill" | b"exit" | b"abort" | b"chdir" | b"setuid") if seen.is_start() && seen.goes_on => {
             found.add("node.probe", range);
         }
-        (b"console", _) if is_short && is_trivial(inside) && place() == Position::Start && goes_on => {
-            found.add("node.probe", range)
-        }
+        (b"console", _) if seen.is_start() && seen.goes_on && is_trivial(inside) => found.add("node.probe", range),
         // `console.info.call(this, 1)`.
         (_, b"call" | b"apply") if is_short && lower.trim_ascii_start().starts_with(b"console.") => {
             found.add("node.probe", range)
         }
         _ if runs_programs(to.object, to.name) => {
-            let is_met = !inside.is_empty() && is_code();
+            let is_met = !inside.is_empty() && seen.is_code();
             found.add(if is_met { "node.runs-program" } else { "node.code-in-text" }, range);
         }
         // Groovy: `"id".execute()`.
@@ -113,6 +196,30 @@ pub(super) fn call(input: &Input<'_>, open: usize, is_short: bool, found: &mut F
         }
         _ => {}
     }
+}
+
+/// What is told by a module that is loaded.
+fn loading(
+    module: &[u8],
+    is_chained: bool,
+    is_short: bool,
+    by_back_door: bool,
+    is_start: bool,
+) -> Option<&'static str> {
+    let module = module.strip_prefix(b"node:").unwrap_or(module);
+    if MODULES.contains(&module) {
+        return Some(if is_chained || is_short { "node.require" } else { "node.code-in-text" });
+    }
+    (by_back_door || FURTHER_MODULES.contains(&module) && is_chained && is_start).then_some("node.require")
+}
+
+/// Whether a loop has no end and no body. In source code it has a body; what it broke out of ends with a quote, whatever the body.
+fn is_endless(input: &Input<'_>, to: &Target<'_>, condition: &[u8], end: usize) -> bool {
+    let body = input.lower.get(end + 1..).unwrap_or_default();
+    let is_empty = !body.iter().any(|byte| call::is_word(*byte)) && body.contains(&b'{') == body.contains(&b'}');
+    let before = input.lower.get(..to.from).unwrap_or_default();
+    let breaks_out = memchr::memchr2(b'"', b'\'', before).is_some();
+    (if to.name == b"for" { condition == b";;" } else { is_constant(condition) }) && (is_empty || breaks_out)
 }
 
 /// Whether arguments are what a probe has: a number or a sum, and no names.

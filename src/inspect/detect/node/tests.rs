@@ -103,6 +103,21 @@ fn honest_text_is_left_alone() {
     }
 }
 
+#[test]
+fn names_are_sorted() {
+    assert!(code::NAMES.is_sorted());
+}
+
+#[test]
+fn long_text_is_told_only_where_it_loads_and_runs() {
+    let long = |code: &str| format!("{}\n{code}\n{}", "let a = 1;\n".repeat(20), "let b = 2;\n".repeat(20));
+    let found = |code: &str| ids(long(code).as_bytes(), Part::Body, b"code", false);
+    assert_eq!(found("require('child_process').execSync('id')"), ["node.require"]);
+    assert_eq!(found("const cp = require('child_process')"), [""; 0]);
+    assert_eq!(found("os.system('make')"), [""; 0]);
+    assert_eq!(found("process.exit(1)"), [""; 0]);
+}
+
 proptest! {
     #[test]
     fn no_bytes_panic(value in prop::collection::vec(any::<u8>(), 0..300), trail in ".{0,20}", is_name: bool) {

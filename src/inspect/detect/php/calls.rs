@@ -55,12 +55,18 @@ fn by_name(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found) {
     if !is_dangerous && !is_word && !is_function(name) {
         return;
     }
+    let place = position(input, at);
+    if !is_short && place != Position::Start {
+        if (is_dangerous || is_word) && call::begins_as_code(input.lower, at.open) {
+            found.add("php.call-in-text", at.from..at.open + 1);
+        }
+        return;
+    }
     let with = arguments(input, at);
     if call::is_manual(with.text) && at.to == at.open && !name.contains(&b'_') || is_named(with.text) {
         return;
     }
     let is_title = at.to != at.open && !at.is_odd && at.open - at.to < 2 && !with.is_code && !name.contains(&b'_');
-    let place = position(input, at);
     let range = at.from..at.open + 1;
     // An assertion of C or Python begins with no string and no variable.
     let begins_as_code = matches!(with.text.first(), Some(b'"' | b'\'' | b'$' | b'@'));
@@ -104,13 +110,19 @@ fn by_variable(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found) 
     let is_obscure = at.is_odd
         || callee.iter().skip(1).any(|byte| matches!(byte, b'[' | b'{' | b'$'))
         || matches!(call::before(input.lower, at.from), Some(b'$' | b'>' | b':'));
+    let place = call::position(input.lower, object_start(input.lower, at.from));
+    if !is_short && place != Position::Start {
+        if is_obscure {
+            found.add("php.call-in-text", at.from..at.open + 1);
+        }
+        return;
+    }
     let with = arguments(input, at);
     // `$TSLA (Tesla)` is none.
     let is_apart = at.open != at.to && !at.is_odd;
     if is_apart && !with.is_code && !with.text.iter().all(u8::is_ascii_digit) {
         return;
     }
-    let place = call::position(input.lower, object_start(input.lower, at.from));
     if with.goes_on && (is_short && place != Position::Word || is_obscure && place == Position::Start) {
         found.add("php.variable-call", at.from..at.open + 1);
     } else if is_obscure {
@@ -128,7 +140,8 @@ fn object_start(lower: &[u8], from: usize) -> usize {
 
 fn by_expression(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found) {
     let Some(callee) = input.lower.get(at.from..at.to) else { return };
-    if call::position(input.lower, at.from) == Position::Word {
+    let place = call::position(input.lower, at.from);
+    if place == Position::Word || !is_short && place != Position::Start {
         return;
     }
     let with = arguments(input, at);

@@ -113,7 +113,7 @@ fn run(input: &Input<'_>, found: &mut Found) {
         text::tags(input, found);
     }
     if input.occurs.has(b'$') {
-        text::variables(input, found);
+        text::variables(input, is_short, found);
     }
     if input.occurs.has(b'{') && input.occurs.has(b':') {
         text::serialized(input, found);

@@ -56,7 +56,9 @@ const SUPERGLOBALS: [&[u8]; 8] =
     [b"_GET", b"_POST", b"_REQUEST", b"_SERVER", b"_COOKIE", b"_FILES", b"_ENV", b"_SESSION"];
 
 /// `$_GET[`, `$GLOBALS[`, `${$x}`, `$ {'x'}`.
-pub(super) fn variables(input: &Input<'_>, found: &mut Found) {
+pub(super) fn variables(input: &Input<'_>, is_short: bool, found: &mut Found) {
+    // Perl takes references apart so, in files of it.
+    let computed = if is_short { "php.variable-variable" } else { "php.call-in-text" };
     for at in memchr::memchr_iter(b'$', input.bytes) {
         let Some(rest) = input.bytes.get(at + 1..) else { return };
         let end = rest.iter().take(24).position(|byte| !call::is_word(*byte)).unwrap_or(rest.len().min(24));
@@ -67,11 +69,11 @@ pub(super) fn variables(input: &Input<'_>, found: &mut Found) {
                 // Not `${${name}}` of CMake.
                 && (first.is_ascii_alphabetic() || *first == b'_')
             {
-                found.add("php.variable-variable", at..at + 3);
+                found.add(computed, at..at + 3);
             } else if let Some([quote @ (b'"' | b'\''), inner @ ..]) = inner
                 && names_variable(inner, *quote)
             {
-                found.add("php.variable-variable", at..at + 3);
+                found.add(computed, at..at + 3);
             }
             continue;
         }
