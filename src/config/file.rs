@@ -9,12 +9,14 @@ use super::values::{Networks, OneOrMany, Period, Size, Spanned, named, named_net
 
 mod authn;
 mod credential;
+mod leak;
 mod rotation;
 mod upstream;
 mod vault;
 
 pub(super) use authn::*;
 pub(super) use credential::*;
+pub(super) use leak::*;
 pub(super) use rotation::*;
 pub(super) use upstream::*;
 pub(super) use vault::*;
@@ -338,9 +340,12 @@ pub(super) struct RouteTable {
     pub(super) target: Text,
     /// The `[credential.NAME]` put on requests; one of the route's target. Default: none.
     pub(super) credential: Option<Text>,
-    /// What becomes of an answer in which the credential's secrets cannot be looked for, since it is in an unknown coding or a part of one:
+    /// What becomes of an answer in which the credential's secrets, or what `leak` names, cannot be looked for, since it is in an unknown coding or a part of one:
     /// `strict`, it is refused with 502, and no parts are asked for; or `lenient`, it goes on as it is. Default `strict`.
     pub(super) scrub: Option<Text>,
+    /// The `[leak.NAME]` of what must not leave in answers. What becomes of an answer that cannot be looked through says `scrub`. Default:
+    /// none.
+    pub(super) leak: Option<Text>,
     /// Headers that tell the target who the caller is, such as `{ "X-User" = "{principal.id}" }`, with the fields `principal.id`,
     /// `principal.kind`, `principal.roles`, `principal.scopes`, `principal.authenticator` and `principal.actor`. Roles are joined by commas,
     /// scopes by blanks; other commas, blanks, `%` and what is no visible ASCII are percent-encoded. A header of which a field is empty is

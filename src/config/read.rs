@@ -45,13 +45,14 @@ pub(super) struct File {
     pub(super) credential: Entries<CredentialTable>,
     pub(super) rotation: Entries<RotationTable>,
     pub(super) limit: Entries<LimitTable>,
+    pub(super) leak: Entries<LeakTable>,
     pub(super) route: Entries<RouteTable>,
     /// Entries that could not be read, by table: told already, so that who names one is not wrong.
     pub(super) unreadable: BTreeMap<&'static str, Vec<Name>>,
 }
 
 /// Every table, in the order in which the reference tells of them.
-pub(super) const TABLES: [&str; 20] = [
+pub(super) const TABLES: [&str; 21] = [
     "server",
     "admin",
     "audit",
@@ -71,6 +72,7 @@ pub(super) const TABLES: [&str; 20] = [
     "credential",
     "rotation",
     "limit",
+    "leak",
     "route",
 ];
 
@@ -126,6 +128,7 @@ impl<'a> Reader<'_, 'a> {
                 "credential" => self.entries("credential", value, &mut file.credential, lost),
                 "rotation" => self.entries("rotation", value, &mut file.rotation, lost),
                 "limit" => self.entries("limit", value, &mut file.limit, lost),
+                "leak" => self.entries("leak", value, &mut file.leak, lost),
                 "route" => self.entries("route", value, &mut file.route, lost),
                 other => {
                     let cure = cure_for_unknown(other, &TABLES);

@@ -26,7 +26,7 @@ pub use access_deed::AccessDeed;
 pub use access_fault::AccessFault;
 pub use address::{NetworkSet, canonical_ip};
 pub use client_identity::ClientIdentity;
-pub use denial::{AuthnFault, Denial, HttpFault, Lockout, TimedOut, Unavailable};
+pub use denial::{AuthnFault, Denial, HttpFault, Lockout, TimedOut, Unavailable, Withheld};
 pub use exact::ExactRequest;
 pub use host::{Host, HostFault, HostPattern};
 pub use id::{Id, IdError, hex};

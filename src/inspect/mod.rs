@@ -27,7 +27,8 @@ pub use engine::{Engine, EngineError};
 pub use fault::{Fault, FaultKind};
 pub use finding::{Finding, Report};
 pub use leak::{
-    Counts as LeakCounts, ErrorDetails, LeakAction, LeakKind, LeakProfile, LeakScanner, LeakSettings, Sniff,
+    Counts as LeakCounts, ErrorDetails, Field as LeakField, LeakAction, LeakKind, LeakProfile, LeakScanner,
+    LeakSettings, Sniff,
 };
 pub use limits::Limits;
 pub use profile::{FieldKind, FieldRule, Head, Mode, Profile, Settings};

@@ -2,20 +2,22 @@
 
 use pingora::{Error, ErrorSource, ErrorType, RetryType};
 
-use crate::domain::{AuthnFault, Denial, HttpFault, PathFault, TimedOut, Unavailable};
+use crate::domain::{AuthnFault, Denial, HttpFault, PathFault, TimedOut, Unavailable, Withheld};
 use crate::telemetry::UpstreamFault;
 
 /// The name under which a denial travels through Pingora.
 const CARRIED: &str = "Denial";
 
 /// The denials that callbacks carry; any other comes out as an internal one.
-const BY_PLACE: [Denial; 10] = [
+const BY_PLACE: [Denial; 12] = [
     Denial::Internal,
     Denial::BodyTooLarge,
     Denial::TimedOut(TimedOut::Body),
     Denial::Unavailable(Unavailable::Upstream),
     Denial::Unavailable(Unavailable::UpstreamProtocol),
     Denial::Unavailable(Unavailable::Scrub),
+    Denial::Withheld(Withheld::Leak),
+    Denial::Withheld(Withheld::Type),
     Denial::Malformed(HttpFault::Path(PathFault::BadCharacter)),
     Denial::Unauthenticated(AuthnFault::Digest),
     Denial::Unauthenticated(AuthnFault::Revoked),

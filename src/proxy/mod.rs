@@ -25,8 +25,10 @@ mod record;
 mod respond;
 mod scrub;
 mod serve;
+mod sieve;
 mod supervised;
 mod tokens;
 mod upstream;
+mod withhold;
 
 pub use gateway::Gateway;

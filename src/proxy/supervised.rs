@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::failure;
 use super::line::unless_cut;
+use super::withhold::HeldHead;
 use crate::domain::{Denial, TimedOut};
 use crate::session::Line;
 
@@ -37,6 +38,8 @@ pub(super) enum Watch {
     /// That a WebSocket outlives its handshake. Pingora sends the end of the handshake's empty body on as an event, and takes it for the
     /// end of the tunnel when it is handled after the upstream's 101. So here a handshake's body has no end until it is answered.
     Tunnel,
+    /// That the head of the response waits for its body.
+    Head(HeldHead),
 }
 
 impl Supervised {
@@ -44,13 +47,24 @@ impl Supervised {
     pub(super) fn wrap(session: &mut ServerSession, watch: Watch, line: Option<Arc<Line>>) {
         let placeholder = ServerSession::new_custom(Box::new(()));
         let mut inner = std::mem::replace(session, placeholder);
-        // What is wrapped is not taken up for a next request.
-        inner.set_keepalive(None);
+        if !matches!(watch, Watch::Head(_)) {
+            // What is wrapped is not taken up for a next request, unless it is given back.
+            inner.set_keepalive(None);
+        }
         *session = ServerSession::new_custom(Box::new(Self { inner, watch, line }));
     }
 
     fn is_handshake(&self) -> bool {
         matches!(self.watch, Watch::Tunnel) && !self.inner.was_upgraded()
+    }
+}
+
+impl Drop for Supervised {
+    fn drop(&mut self) {
+        if let Watch::Head(held) = &self.watch {
+            let placeholder = ServerSession::new_custom(Box::new(()));
+            held.give_back(std::mem::replace(&mut self.inner, placeholder));
+        }
     }
 }
 
@@ -68,7 +82,7 @@ impl server::Session for Supervised {
         let body = self.inner.read_request_body();
         match self.watch {
             Watch::Body(deadline) => unless_cut(self.line.as_ref(), in_time(deadline, body)).await,
-            Watch::Line | Watch::Tunnel => unless_cut(self.line.as_ref(), body).await,
+            Watch::Line | Watch::Tunnel | Watch::Head(_) => unless_cut(self.line.as_ref(), body).await,
         }
     }
 
@@ -78,7 +92,7 @@ impl server::Session for Supervised {
             Watch::Body(deadline) if !idle && !self.inner.is_body_done() => {
                 unless_cut(self.line.as_ref(), in_time(deadline, self.inner.read_body_or_idle(false))).await
             }
-            Watch::Body(_) | Watch::Line | Watch::Tunnel => {
+            Watch::Body(_) | Watch::Line | Watch::Tunnel | Watch::Head(_) => {
                 unless_cut(self.line.as_ref(), self.inner.read_body_or_idle(idle)).await
             }
         }
@@ -90,7 +104,7 @@ impl server::Session for Supervised {
 
     fn get_retry_buffer(&self) -> Option<Bytes> {
         match self.watch {
-            Watch::Body(_) | Watch::Line => self.inner.get_retry_buffer(),
+            Watch::Body(_) | Watch::Line | Watch::Head(_) => self.inner.get_retry_buffer(),
             // Nothing, but not the end.
             Watch::Tunnel => Some(Bytes::new()),
         }
@@ -125,6 +139,13 @@ impl server::Session for Supervised {
     }
 
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
+        let tasks = match &mut self.watch {
+            Watch::Head(held) => held.take(tasks),
+            Watch::Body(_) | Watch::Line | Watch::Tunnel => tasks,
+        };
+        if tasks.is_empty() {
+            return Ok(false);
+        }
         unless_cut(self.line.as_ref(), self.inner.response_duplex_vec(tasks)).await
     }
 

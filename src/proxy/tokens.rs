@@ -182,6 +182,7 @@ impl Call<'_> {
             | Denial::BodyTooLarge
             | Denial::BodyForm
             | Denial::TimedOut(_)
+            | Denial::Withheld(_)
             | Denial::Misdirected
             | Denial::NoRoute
             | Denial::MethodNotAllowed(_) => ("invalid_request", denial.status()),

@@ -61,6 +61,7 @@ pub struct Metrics {
     pub reflections: IntCounter,
     /// `claviger_webhook_failures_total`: events that the webhook of access requests was not told.
     pub webhook_failures: IntCounter,
+    leaks: IntCounterVec,
     secret_age: prometheus::GaugeVec,
     secret_overdue: IntGaugeVec,
     rotations: IntCounterVec,
@@ -142,6 +143,7 @@ impl Metrics {
             cluster_silence: declare
                 .number("cluster_silence_seconds", "How long nothing was heard of the other nodes")?,
             reflections: declare.counter("reflections_total", "Exchanges whose response repeated a secret")?,
+            leaks: declare.counters("leaks_total", "What responses held that must not leave", &["kind", "action"])?,
             webhook_failures: declare.counter("webhook_failures_total", "Events that the webhook was not told")?,
             broken_glass: declare.counter("broken_glass_total", "Grants that were taken without approval")?,
             cut_seconds: declare.histogram(
@@ -198,6 +200,11 @@ impl Metrics {
     /// Counts what came of replacing a secret, one word of a closed set: `claviger_rotations_total{credential,result}`.
     pub fn rotated(&self, credential: &Name, result: &'static str) {
         self.rotations.with_label_values(&[credential.as_str(), result]).inc();
+    }
+
+    /// Counts what a response held, of a closed set of kinds, and what is done about it: `claviger_leaks_total{kind,action}`.
+    pub fn leaked(&self, kind: &'static str, action: &'static str, count: u32) {
+        self.leaks.with_label_values(&[kind, action]).inc_by(count.into());
     }
 
     /// Counts a refusal in `claviger_denials_total{code}`.

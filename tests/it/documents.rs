@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use claviger::domain::{
     AccessFault, AuthnFault, Denial, HostFault, HttpFault, Lockout, Methods, OauthFault, PathFault, TimedOut,
-    Unavailable,
+    Unavailable, Withheld,
 };
 
 use crate::support::{
@@ -223,6 +223,7 @@ fn every_code_of_a_denial_is_told() {
         Denial::LockedOut(Lockout::Address, std::time::Duration::ZERO),
         Denial::TooManyInFlight,
         Denial::TooManySessions,
+        Denial::Withheld(Withheld::Leak),
         Denial::Internal,
     ];
     denials.extend(away.map(Denial::Unavailable));

@@ -8,6 +8,7 @@ mod failures;
 mod hmac;
 mod identity;
 mod identity_token;
+mod leak;
 mod listen;
 mod oauth2;
 mod role;
@@ -150,6 +151,7 @@ impl Compiler<'_, '_> {
         let roles = self.roles(file.role, &authenticators);
         let failures = self.failures(&file.failures);
         let limits = self.each("limit", file.limit, Self::limit);
+        let leaks = self.each("leak", file.leak, Self::leak);
         let listeners = self.listener_states(file.listen);
         let told = identity::all_names(&file.route);
         let issuer = file.identity_token.and_then(|table| self.issuer(table, &vaults, &file.route));
@@ -160,6 +162,7 @@ impl Compiler<'_, '_> {
             credentials,
             authenticators,
             limits,
+            leaks,
             roles,
             told,
             issuer,
