@@ -34,16 +34,51 @@ const WRITTEN: [(&str, fn(&str) -> String); 13] = [
     ("plain", str::to_owned),
     ("percent", percent),
     ("percent twice", |text| percent(&percent(text))),
-    ("percent u", |text| text.encode_utf16().fold(String::new(), |mut out, unit| { write!(out, "%u{unit:04x}").expect("written"); out })),
-    ("decimal references", |text| text.chars().fold(String::new(), |mut out, c| { write!(out, "&#{};", c as u32).expect("written"); out })),
-    ("hexadecimal references", |text| text.chars().fold(String::new(), |mut out, c| { write!(out, "&#x{:X};", c as u32).expect("written"); out })),
-    ("named references", |text| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&apos;")),
-    ("escapes u", |text| text.encode_utf16().fold(String::new(), |mut out, unit| { write!(out, "\\u{unit:04x}").expect("written"); out })),
-    ("escapes x", |text| text.bytes().fold(String::new(), |mut out, byte| { write!(out, "\\x{byte:02x}").expect("written"); out })),
+    ("percent u", |text| {
+        text.encode_utf16().fold(String::new(), |mut out, unit| {
+            write!(out, "%u{unit:04x}").expect("written");
+            out
+        })
+    }),
+    ("decimal references", |text| {
+        text.chars().fold(String::new(), |mut out, c| {
+            write!(out, "&#{};", c as u32).expect("written");
+            out
+        })
+    }),
+    ("hexadecimal references", |text| {
+        text.chars().fold(String::new(), |mut out, c| {
+            write!(out, "&#x{:X};", c as u32).expect("written");
+            out
+        })
+    }),
+    ("named references", |text| {
+        text.replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;")
+            .replace('"', "&quot;")
+            .replace('\'', "&apos;")
+    }),
+    ("escapes u", |text| {
+        text.encode_utf16().fold(String::new(), |mut out, unit| {
+            write!(out, "\\u{unit:04x}").expect("written");
+            out
+        })
+    }),
+    ("escapes x", |text| {
+        text.bytes().fold(String::new(), |mut out, byte| {
+            write!(out, "\\x{byte:02x}").expect("written");
+            out
+        })
+    }),
     ("base64", |text| STANDARD.encode(text)),
     ("base64url", |text| URL_SAFE_NO_PAD.encode(text)),
     ("JSON in a string", |text| serde_json::json!({ "a": [text] }).to_string()),
-    ("full width", |text| text.chars().map(|c| if ('!'..='~').contains(&c) { char::from_u32(c as u32 + 0xFEE0).expect("a character") } else { c }).collect()),
+    ("full width", |text| {
+        text.chars()
+            .map(|c| if ('!'..='~').contains(&c) { char::from_u32(c as u32 + 0xFEE0).expect("a character") } else { c })
+            .collect()
+    }),
 ];
 
 fn percent(text: &str) -> String {
@@ -88,7 +123,9 @@ const PLACES: [(&str, fn(&str) -> Request); 16] = [
     ("form", |value| with_body("application/x-www-form-urlencoded", format!("a={}", percent(value)))),
     ("JSON", |value| with_body("application/json", serde_json::json!({ "a": { "b": [1, value] } }).to_string())),
     ("key in JSON", |value| with_body("application/json", serde_json::json!({ "a": { value: 1 } }).to_string())),
-    ("lines of JSON", |value| with_body("application/x-ndjson", format!("{{\"a\":1}}\n{}\n", serde_json::json!({ "a": value })))),
+    ("lines of JSON", |value| {
+        with_body("application/x-ndjson", format!("{{\"a\":1}}\n{}\n", serde_json::json!({ "a": value })))
+    }),
     ("GraphQL variable", |value| {
         let body = serde_json::json!({ "query": "query($a: String) { b(c: $a) { d } }", "variables": { "a": value } });
         with_body("application/json", body.to_string())
@@ -136,7 +173,9 @@ const CODED: [(&str, &str, fn(&[u8]) -> Vec<u8>); 7] = [
 const UNSEEN: [(&str, &str, &str, &str); 0] = [];
 
 fn unseen(class: &str, written: &str, place: &str) -> bool {
-    UNSEEN.iter().any(|(a, b, c, _)| (*a == class || *a == "*") && (*b == written || *b == "*") && (*c == place || *c == "*"))
+    UNSEEN
+        .iter()
+        .any(|(a, b, c, _)| (*a == class || *a == "*") && (*b == written || *b == "*") && (*c == place || *c == "*"))
 }
 
 fn is_seen(profile: &Profile, request: &Request) -> Option<bool> {
@@ -159,10 +198,16 @@ fn every_encoding_in_every_place_is_seen_through() {
             for (place, put) in PLACES {
                 let request = put(&write(attack));
                 for (coded, coding, code) in CODED {
-                    if coded != "as it is" && request.body.is_empty() || coded == "utf-16" && place.starts_with("multipart") {
+                    if coded != "as it is" && request.body.is_empty()
+                        || coded == "utf-16" && place.starts_with("multipart")
+                    {
                         continue;
                     }
-                    let mut coded_request = Request { body: code(&request.body), headers: request.headers.clone(), ..with_head(request.path.clone(), request.query.clone(), Vec::new()) };
+                    let mut coded_request = Request {
+                        body: code(&request.body),
+                        headers: request.headers.clone(),
+                        ..with_head(request.path.clone(), request.query.clone(), Vec::new())
+                    };
                     if !coding.is_empty() {
                         coded_request.headers.push(("content-encoding", coding.to_owned()));
                     }

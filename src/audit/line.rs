@@ -82,6 +82,7 @@ impl Lines {
         if record.reflected > 0 {
             line.number("reflected", record.reflected);
         }
+        line.counts_if("leaks", &record.leaks);
         line.number("request_bytes", record.request_bytes);
         line.number("response_bytes", record.response_bytes);
         line.number_if("authenticate_us", record.timings.authenticate.map(micros));
@@ -224,6 +225,22 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Numbers by names of ours, where there are any.
+    fn counts_if(&mut self, key: &str, counts: &[(&'static str, u32)]) {
+        for (nth, (name, count)) in counts.iter().enumerate() {
+            if nth == 0 {
+                self.key(key);
+            }
+            self.0.extend_from_slice(if nth == 0 { b"{\"" } else { b",\"" });
+            self.0.extend_from_slice(name.as_bytes());
+            self.0.extend_from_slice(b"\":");
+            self.0.extend_from_slice(itoa::Buffer::new().format(*count).as_bytes());
+        }
+        if !counts.is_empty() {
+            self.0.push(b'}');
+        }
+    }
+
     /// An address, with its port where it is a socket's.
     fn address(&mut self, key: &str, ip: IpAddr, socket: Option<SocketAddr>) {
         self.key(key);
@@ -327,6 +344,12 @@ mod tests {
             record.id
         );
         assert_eq!(line(&record, None), want);
+    }
+
+    #[test]
+    fn what_was_found_is_told_by_kind() {
+        let told = line(&Record { leaks: vec![("token", 2), ("card", 1)], ..full("x") }, None);
+        assert!(told.contains(r#""status":201,"leaks":{"token":2,"card":1},"request_bytes":120"#), "{told}");
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub struct Timings {
 /// The log has one JSON object a line, with these members in this order, those left out that say nothing: `kind` (`exchange`), `time`
 /// (RFC 3339, UTC, microseconds), `id`, `node`, `config`, `listener`, `client`, `protocol`, `method`, `host`, `path`, `query`, `route`,
 /// `authenticator`, `principal`, `principal_kind`, `key`, `actor`, `session`, `role`, `rule`, `grant`, `outcome`, `code`, `detail`, `target`, `backend`, `attempts`, `credential`,
-/// `inspection`, `status`, `reflected`, `request_bytes`, `response_bytes`, `authenticate_us`, `authorize_us`, `acquire_us`, `upstream_us`, `total_us`. A line of `kind`
+/// `inspection`, `status`, `reflected`, `leaks`, `request_bytes`, `response_bytes`, `authenticate_us`, `authorize_us`, `acquire_us`, `upstream_us`, `total_us`. A line of `kind`
 /// `lost` has `time`, `node` and the `count` of exchanges that have no line of their own.
 #[derive(Debug, Clone)]
 pub struct Record {
@@ -106,6 +106,8 @@ pub struct Record {
     pub inspection: Option<Box<str>>,
     /// How often the response repeated a secret that the request was sent with, which was masked.
     pub reflected: u64,
+    /// What was found in the response that must not leave, by kind: how often. What became of it is in the configuration.
+    pub leaks: Vec<(&'static str, u32)>,
     /// Bytes of the request's body that were read.
     pub request_bytes: u64,
     /// Bytes of the response's body that were sent to the client.
@@ -150,6 +152,7 @@ pub(super) mod tests {
             status: None,
             inspection: None,
             reflected: 0,
+            leaks: Vec::new(),
             request_bytes: 0,
             response_bytes: 0,
             timings: Timings::default(),
@@ -181,6 +184,7 @@ pub(super) mod tests {
             status: Some(201),
             inspection: None,
             reflected: 0,
+            leaks: Vec::new(),
             request_bytes: 120,
             response_bytes: 4096,
             timings: Timings {

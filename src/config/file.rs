@@ -8,6 +8,7 @@ use super::values::{Networks, OneOrMany, Period, Size, Spanned, named, named_net
 mod authn;
 mod credential;
 mod inspect;
+mod leak;
 mod rotation;
 mod route;
 mod upstream;
@@ -16,6 +17,7 @@ mod vault;
 pub(super) use authn::*;
 pub(super) use credential::*;
 pub(super) use inspect::*;
+pub(super) use leak::*;
 pub(super) use rotation::*;
 pub(super) use route::*;
 pub(super) use upstream::*;

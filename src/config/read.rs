@@ -46,13 +46,14 @@ pub(super) struct File {
     pub(super) rotation: Entries<RotationTable>,
     pub(super) limit: Entries<LimitTable>,
     pub(super) inspect: Entries<InspectTable>,
+    pub(super) leak: Entries<LeakTable>,
     pub(super) route: Entries<RouteTable>,
     /// Entries that could not be read, by table: told already, so that who names one is not wrong.
     pub(super) unreadable: BTreeMap<&'static str, Vec<Name>>,
 }
 
 /// Every table, in the order in which the reference tells of them.
-pub(super) const TABLES: [&str; 21] = [
+pub(super) const TABLES: [&str; 22] = [
     "server",
     "admin",
     "audit",
@@ -73,6 +74,7 @@ pub(super) const TABLES: [&str; 21] = [
     "rotation",
     "limit",
     "inspect",
+    "leak",
     "route",
 ];
 
@@ -129,6 +131,7 @@ impl<'a> Reader<'_, 'a> {
                 "rotation" => self.entries("rotation", value, &mut file.rotation, lost),
                 "limit" => self.entries("limit", value, &mut file.limit, lost),
                 "inspect" => self.entries("inspect", value, &mut file.inspect, lost),
+                "leak" => self.entries("leak", value, &mut file.leak, lost),
                 "route" => self.entries("route", value, &mut file.route, lost),
                 other => {
                     let cure = cure_for_unknown(other, &TABLES);

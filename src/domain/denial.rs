@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AccessFault, HostFault, Inspection, Lockout, Methods, OauthFault, PathFault};
+use super::{AccessFault, HostFault, Inspection, Lockout, Methods, OauthFault, PathFault, Withheld};
 
 /// Why an exchange was refused: a stable code, a status, and a public text that tells a client what it may know and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub enum Denial {
     TooManySessions,
     /// A request to the token service asks for what it does not do or may not have.
     TokenRequest(OauthFault),
+    /// The upstream's answer may not go on.
+    Withheld(Withheld),
     /// Something that the proxy needs is away.
     Unavailable(Unavailable),
     /// An error or panic in the proxy itself.
@@ -190,7 +192,8 @@ impl Denial {
             Self::Access(fault) => fault.status(),
             Self::TokenRequest(_) => 400,
             Self::RateExceeded(_) | Self::LockedOut(..) | Self::TooManyInFlight | Self::TooManySessions => 429,
-            Self::Unavailable(Unavailable::Upstream | Unavailable::UpstreamProtocol | Unavailable::Scrub) => 502,
+            Self::Withheld(_)
+            | Self::Unavailable(Unavailable::Upstream | Unavailable::UpstreamProtocol | Unavailable::Scrub) => 502,
             Self::Unavailable(Unavailable::UpstreamTimeout) => 504,
             Self::Unavailable(
                 Unavailable::Credential
@@ -228,6 +231,7 @@ impl Denial {
             Self::TooManyInFlight => "too_many_in_flight",
             Self::TooManySessions => "too_many_sessions",
             Self::TokenRequest(fault) => fault.text(),
+            Self::Withheld(_) => "response_withheld",
             Self::Unavailable(Unavailable::Upstream) => "upstream_unreachable",
             Self::Unavailable(Unavailable::UpstreamTimeout) => "upstream_timeout",
             Self::Unavailable(Unavailable::UpstreamProtocol | Unavailable::Scrub) => "upstream_invalid",
@@ -244,6 +248,8 @@ impl Denial {
             Self::TimedOut(TimedOut::Body) => "body",
             Self::Unauthenticated(fault) => fault.detail(),
             Self::LockedOut(by, _) => by.text(),
+            Self::Withheld(Withheld::Leak) => "leak",
+            Self::Withheld(Withheld::Type) => "type",
             Self::Unavailable(Unavailable::Credential) => "credential",
             Self::Unavailable(Unavailable::IssuerKeys) => "issuer_keys",
             Self::Unavailable(Unavailable::Authenticator) => "authenticator",
@@ -296,6 +302,7 @@ impl Denial {
             Self::TooManyInFlight => "Too many requests at once.",
             Self::TooManySessions => "There are as many sessions as there may be: use one of them, or end one.",
             Self::TokenRequest(fault) => fault.public_text(),
+            Self::Withheld(_) => "The upstream's answer may not be passed on.",
             Self::Unavailable(Unavailable::Upstream) => "The upstream could not be reached.",
             Self::Unavailable(Unavailable::UpstreamTimeout) => "The upstream did not answer in time.",
             Self::Unavailable(Unavailable::UpstreamProtocol | Unavailable::Scrub) => {

@@ -32,7 +32,7 @@ pub use denial::{AuthnFault, Denial, HttpFault, TimedOut, Unavailable};
 pub use exact::ExactRequest;
 pub use host::{Host, HostFault, HostPattern};
 pub use id::{Id, IdError, hex};
-pub use inspection::Inspection;
+pub use inspection::{Inspection, Withheld};
 pub use lockout::Lockout;
 pub use name::{Name, NameError};
 pub use oauth_fault::OauthFault;

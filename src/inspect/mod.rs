@@ -28,7 +28,8 @@ pub use engine::{Engine, EngineError};
 pub use fault::{Fault, FaultKind};
 pub use finding::{Finding, Report};
 pub use leak::{
-    Counts as LeakCounts, ErrorDetails, LeakAction, LeakKind, LeakProfile, LeakScanner, LeakSettings, Sniff,
+    Counts as LeakCounts, ErrorDetails, Field as LeakField, LeakAction, LeakKind, LeakProfile, LeakScanner,
+    LeakSettings, Sniff,
 };
 pub use library::Library;
 pub use limits::Limits;

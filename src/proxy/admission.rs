@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
 use pingora::upstreams::peer::HttpPeer;
 
@@ -10,10 +11,12 @@ pub(super) use super::body::Body;
 use super::inspect::Look;
 use super::replay::{Back, Replay};
 use super::scrub::Scrubbing;
+use super::withhold::Withholding;
 use crate::authn::{Chain, Proof};
 use crate::authz::Permit;
 use crate::domain::{ClientIdentity, Denial, HttpFault, Methods, Name, NormalPath};
 use crate::inject::Injection;
+use crate::inspect::{LeakCounts, LeakKind};
 use crate::limit::{Key, Slot, retry_after};
 use crate::session::{Cut, Line};
 use crate::state::{AccessCall, Endpoint, LimitBy, Route, RouteLimit};
@@ -31,6 +34,10 @@ pub(super) struct Admission {
     pub(super) scrubbing: Option<Scrubbing>,
     /// How often a secret was found in fields.
     pub(super) reflected: u64,
+    /// What must not leave, and was found in fields.
+    pub(super) leaked: LeakCounts,
+    /// How the response's head waits for what is in its body; none where it does not.
+    pub(super) withholding: Option<Withholding>,
     /// The header that tells the target in a token who the caller is.
     pub(super) identity_token: Option<(HeaderName, HeaderValue)>,
     pub(super) websocket: bool,
@@ -75,6 +82,8 @@ impl Admission {
             injection,
             scrubbing: None,
             reflected: 0,
+            leaked: LeakCounts::default(),
+            withholding: None,
             identity_token: None,
             websocket,
             attempt: Attempt::default(),
@@ -125,6 +134,17 @@ impl Admission {
     /// What ended its caller's access in the middle of it, if something did.
     pub(super) fn was_cut(&self) -> Option<Cut> {
         self.line.as_ref().and_then(|line| line.was_cut())
+    }
+
+    /// Takes what is to go on of the response, and leaves what may go on now.
+    ///
+    /// # Errors
+    /// [`Denial::Withheld`], where nothing more may.
+    pub(super) fn let_go(&mut self, body: &mut Option<Bytes>, end: bool) -> Result<(), Denial> {
+        let Some(withholding) = &mut self.withholding else { return Ok(()) };
+        let leaked = self.scrubbing.as_ref().map(|scrubbing| scrubbing.findings().leaked);
+        let has_details = leaked.is_some_and(|leaked| leaked.of(LeakKind::ErrorDetails) > 0);
+        withholding.pass(body, end, has_details)
     }
 
     /// The header fields that tell the client where it stands with its limits.
@@ -205,6 +225,7 @@ impl From<Denial> for Refusal {
             | Denial::Access(_)
             | Denial::TooManySessions
             | Denial::TokenRequest(_)
+            | Denial::Withheld(_)
             | Denial::Unavailable(_)
             | Denial::Internal => Vec::new(),
         };

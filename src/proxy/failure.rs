@@ -2,14 +2,14 @@
 
 use pingora::{Error, ErrorSource, ErrorType, RetryType};
 
-use crate::domain::{AuthnFault, Denial, HttpFault, Inspection, PathFault, TimedOut, Unavailable};
+use crate::domain::{AuthnFault, Denial, HttpFault, Inspection, PathFault, TimedOut, Unavailable, Withheld};
 use crate::telemetry::UpstreamFault;
 
 /// The name under which a denial travels through Pingora.
 const CARRIED: &str = "Denial";
 
 /// The denials that callbacks carry; any other comes out as an internal one.
-const BY_PLACE: [Denial; 14] = [
+const BY_PLACE: [Denial; 16] = [
     Denial::Internal,
     Denial::BodyTooLarge,
     Denial::Inspection(Inspection::Attack),
@@ -20,6 +20,8 @@ const BY_PLACE: [Denial; 14] = [
     Denial::Unavailable(Unavailable::Upstream),
     Denial::Unavailable(Unavailable::UpstreamProtocol),
     Denial::Unavailable(Unavailable::Scrub),
+    Denial::Withheld(Withheld::Leak),
+    Denial::Withheld(Withheld::Type),
     Denial::Malformed(HttpFault::Path(PathFault::BadCharacter)),
     Denial::Unauthenticated(AuthnFault::Digest),
     Denial::Unauthenticated(AuthnFault::Revoked),

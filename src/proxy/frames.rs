@@ -3,17 +3,16 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::inject::needles::{Needles, Scrubber};
+use super::sieve::{Findings, Sieve, Sought};
 
 /// The frames of one direction.
 pub(super) struct Frames {
-    needles: Arc<Needles>,
+    sought: Sought,
     /// Of the message under way.
-    scrubber: Scrubber,
+    sieve: Sieve,
     head: Vec<u8>,
     frame: Option<Frame>,
     /// A control frame's content, which may come in the middle of a message.
@@ -25,7 +24,8 @@ pub(super) struct Frames {
     /// How much of the content of all messages has come, and gone on.
     came: u64,
     passed: u64,
-    found: u64,
+    /// In control frames.
+    found: Findings,
     is_strict: bool,
 }
 
@@ -42,10 +42,10 @@ const MAX_CONTROL: u64 = 125;
 const MAX_WAITING: (usize, usize) = (64, 8192);
 
 impl Frames {
-    pub(super) fn new(needles: Arc<Needles>, is_strict: bool) -> Self {
+    pub(super) fn new(sought: Sought, is_strict: bool) -> Self {
         Self {
-            scrubber: Scrubber::new(Arc::clone(&needles)),
-            needles,
+            sieve: sought.sieve(),
+            sought,
             head: Vec::with_capacity(10),
             frame: None,
             control: BytesMut::new(),
@@ -53,7 +53,7 @@ impl Frames {
             waits: 0,
             came: 0,
             passed: 0,
-            found: 0,
+            found: Findings::default(),
             is_strict,
         }
     }
@@ -87,15 +87,17 @@ impl Frames {
     /// What is kept back, at the end of the stream.
     pub(super) fn rest(&mut self) -> Bytes {
         let mut out = BytesMut::new();
-        let rest = self.scrubber.push(Bytes::new(), true);
+        let rest = self.sieve.push(Bytes::new(), true);
         self.pass(rest, &mut out);
         out.extend_from_slice(&self.head);
         self.head.clear();
         out.freeze()
     }
 
-    pub(super) fn found(&self) -> u64 {
-        self.found + self.scrubber.found()
+    pub(super) fn findings(&self) -> Findings {
+        let mut all = self.sieve.findings();
+        all.add(&self.found);
+        all
     }
 
     fn take_head(&mut self, chunk: &mut Bytes) -> Result<(), ()> {
@@ -137,7 +139,7 @@ impl Frames {
             return;
         }
         self.came += content.len() as u64;
-        let passed = self.scrubber.push(content, false);
+        let passed = self.sieve.push(content, false);
         self.pass(passed, out);
     }
 
@@ -146,13 +148,13 @@ impl Frames {
         if frame.is_control {
             // Its head has two bytes.
             let content = self.control.split_off(2).freeze();
-            let mut scrubber = Scrubber::new(Arc::clone(&self.needles));
+            let mut sieve = self.sought.sieve();
             let mut whole = self.control.split();
-            whole.extend_from_slice(&scrubber.push(content, true));
-            self.found += scrubber.found();
+            whole.extend_from_slice(&sieve.push(content, true));
+            self.found.add(&sieve.findings());
             self.wait(whole.freeze());
         } else if frame.is_last {
-            let rest = self.scrubber.push(Bytes::new(), true);
+            let rest = self.sieve.push(Bytes::new(), true);
             self.pass(rest, out);
         }
     }
@@ -184,9 +186,16 @@ impl fmt::Debug for Frames {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::inject::needles::Needles;
 
     const SECRET: &[u8] = b"sk-live-0123456789";
+
+    fn sought() -> Sought {
+        Sought { needles: Some(Arc::new(Needles::new(&[SECRET]))), leaks: None, is_error: false }
+    }
 
     fn frame(first: u8, content: &[u8]) -> Vec<u8> {
         let length = match content.len() {
@@ -197,13 +206,13 @@ mod tests {
     }
 
     fn pass(stream: &[u8], size: usize) -> (Vec<u8>, u64) {
-        let mut frames = Frames::new(Arc::new(Needles::new(&[SECRET])), true);
+        let mut frames = Frames::new(sought(), true);
         let mut out = Vec::new();
         for chunk in stream.chunks(size) {
             out.extend_from_slice(&frames.push(Bytes::copy_from_slice(chunk)).expect("frames"));
         }
         out.extend_from_slice(&frames.rest());
-        (out, frames.found())
+        (out, frames.findings().reflected)
     }
 
     #[test]
@@ -240,7 +249,7 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_back_behind_a_message() {
-        let mut frames = Frames::new(Arc::new(Needles::new(&[SECRET])), true);
+        let mut frames = Frames::new(sought(), true);
         for content in [&b"x"[..], b"", b"sk-live"] {
             let whole = frame(0x81, content);
             assert_eq!(frames.push(Bytes::from(whole.clone())), Ok(Bytes::from(whole)));
@@ -251,7 +260,7 @@ mod tests {
 
     #[test]
     fn what_waits_for_a_message_that_is_not_gone_on_with_is_bounded() {
-        let mut frames = Frames::new(Arc::new(Needles::new(&[SECRET])), true);
+        let mut frames = Frames::new(sought(), true);
         assert_eq!(frames.push(Bytes::from(frame(0x01, b"s"))), Ok(Bytes::from_static(&[0x01, 1])));
         let pings: Vec<_> = (0..100).map(|_| frames.push(Bytes::from(frame(0x89, b"")))).collect();
         assert!(pings.iter().any(Result::is_err), "{pings:?}");
@@ -260,7 +269,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_refused() {
         for opaque in [frame(0xc1, b"x"), frame(0xa1, b"x"), vec![0x81, 0x81, 1, 2, 3, 4, 5], frame(0x89, &[0; 126])] {
-            let mut frames = Frames::new(Arc::new(Needles::new(&[SECRET])), true);
+            let mut frames = Frames::new(sought(), true);
             assert!(frames.push(Bytes::from(opaque)).is_err());
         }
     }

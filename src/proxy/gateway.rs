@@ -22,9 +22,11 @@ use super::identify::split_target;
 use super::ingress;
 use super::record::Ended;
 use super::serve::serve;
-use super::{respond, scrub, upstream};
+use super::withhold::Withholding;
+use super::{respond, scrub, sieve, upstream};
 use crate::audit::Outcome;
 use crate::domain::{Denial, TimedOut, Unavailable};
+use crate::inspect::Sniff;
 use crate::state::Services;
 
 /// The data plane as Pingora calls it.
@@ -36,6 +38,7 @@ pub struct Gateway {
 /// What [`ProxyHttp::request_filter`] answers when the client has its response already.
 const ANSWERED: bool = true;
 const FORWARD: bool = false;
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 impl Gateway {
     /// A data plane on these services, behind a listener whose clients may go this long without reading.
@@ -221,6 +224,12 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let (draft, admission) = exchange.admitted().ok_or_else(out_of_order)?;
         admission.reflected += upstream::strip_response(head, admission.injection.as_ref())?;
+        for (name, values) in sieve::masked_fields(admission, &head.headers).map_err(failure::carry)? {
+            head.remove_header(&name);
+            for value in values {
+                head.append_header(name.clone(), value)?;
+            }
+        }
         admission.scrubbing = scrub::begin(admission, session.req_header(), head).map_err(failure::carry)?;
         if head.get_reason_phrase() != head.status.canonical_reason() {
             // It is a text like any other, and nobody needs it (RFC 9112 §4).
@@ -230,8 +239,16 @@ impl ProxyHttp for Gateway {
         for (name, value) in admission.limit_fields() {
             head.append_header(name.clone(), value.clone())?;
         }
+        if admission.route.leak.as_ref().is_some_and(|leak| leak.sniff() != Sniff::Off) {
+            head.insert_header(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF)?;
+        }
         if self.services.is_draining() {
             session.set_keepalive(None);
+        }
+        if admission.scrubbing.is_some() {
+            let method = session.req_header().method.clone();
+            admission.withholding =
+                Withholding::begin(admission, &method, head, &mut session.downstream_session, draft.id());
         }
         Ok(())
     }
@@ -247,6 +264,7 @@ impl ProxyHttp for Gateway {
             && let Some(scrubbing) = &mut admission.scrubbing
         {
             scrubbing.pass(body, end_of_stream)?;
+            admission.let_go(body, end_of_stream).map_err(failure::carry)?;
         }
         Ok(None)
     }
@@ -259,8 +277,16 @@ impl ProxyHttp for Gateway {
     ) -> Result<Option<Bytes>> {
         let (_, admission) = exchange.admitted().ok_or_else(out_of_order)?;
         admission.reflected += scrub::strip_trailers(admission, trailers);
+        for (name, values) in sieve::masked_fields(admission, trailers).map_err(failure::carry)? {
+            trailers.remove(&name);
+            for value in values {
+                trailers.append(name.clone(), value);
+            }
+        }
         // In place of the trailers, which whoever is sent them may do without (RFC 9110 §6.5.1); nothing is kept back behind gRPC's messages.
-        let rest = admission.scrubbing.as_mut().map(|scrubbing| scrubbing.rest());
+        let rest = admission.scrubbing.as_mut().map(|scrubbing| scrubbing.rest()).transpose()?;
+        let mut rest = rest.or_else(|| admission.withholding.is_some().then(Bytes::new));
+        admission.let_go(&mut rest, true).map_err(failure::carry)?;
         Ok(rest.filter(|rest| !rest.is_empty()))
     }
 
@@ -316,8 +342,14 @@ impl ProxyHttp for Gateway {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
-        if let Some(back) = exchange.admitted().and_then(|(_, admission)| admission.back.take()) {
-            back.unwrap(session);
+        if let Some((_, admission)) = exchange.admitted() {
+            // The outermost first.
+            if let Some(withholding) = admission.withholding.take() {
+                withholding.end(&mut session.downstream_session);
+            }
+            if let Some(back) = admission.back.take() {
+                back.unwrap(session);
+            }
         }
         if let Some(connection) = ingress::connection(session.digest()) {
             connection.exchange_done();
@@ -333,6 +365,7 @@ impl ProxyHttp for Gateway {
         }
         if let Some((draft, admission)) = exchange.admitted() {
             draft.reflected(admission);
+            draft.leaked(admission);
             if let Some((windows, report)) = admission.body.windows.as_ref().and_then(|own| Some((own, own.found()?))) {
                 draft.inspected(windows.inspecting(), report);
             }
@@ -361,7 +394,11 @@ fn outcome(refused: bool, error: Option<&Error>, denial: Option<Denial>) -> Outc
         (true, ..) => Outcome::Denied,
         (false, None, None) => Outcome::Completed,
         (false, Some(error), None) if *error.esource() == ErrorSource::Downstream => Outcome::Aborted,
-        (false, _, Some(Denial::BodyTooLarge | Denial::TimedOut(_) | Denial::Unauthenticated(_))) => Outcome::Denied,
+        (
+            false,
+            _,
+            Some(Denial::BodyTooLarge | Denial::TimedOut(_) | Denial::Unauthenticated(_) | Denial::Withheld(_)),
+        ) => Outcome::Denied,
         (false, ..) => Outcome::Failed,
     }
 }

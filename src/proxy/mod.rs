@@ -28,9 +28,11 @@ mod replay;
 mod respond;
 mod scrub;
 mod serve;
+mod sieve;
 mod supervised;
 mod tokens;
 mod upstream;
 mod windows;
+mod withhold;
 
 pub use gateway::Gateway;

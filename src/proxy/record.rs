@@ -83,6 +83,7 @@ impl Draft {
             status: None,
             inspection: None,
             reflected: 0,
+            leaks: Vec::new(),
             request_bytes: 0,
             response_bytes: 0,
             timings: Timings::default(),
@@ -220,7 +221,8 @@ impl Draft {
 
     /// Tells of secrets that came back: in the record, a metric, and once in a while the log.
     pub(super) fn reflected(&mut self, admission: &Admission) {
-        let found = admission.reflected + admission.scrubbing.as_ref().map_or(0, |scrubbing| scrubbing.found());
+        let body = admission.scrubbing.as_ref().map_or(0, |scrubbing| scrubbing.findings().reflected);
+        let found = admission.reflected + body;
         if found == 0 {
             return;
         }
@@ -234,6 +236,29 @@ impl Draft {
                 credential = credential.name().as_str(), target_name = credential.target().as_str(), route = admission.route.name.as_str();
                 "a target answered with a secret that it was sent; it was masked"
             );
+        }
+    }
+
+    /// Tells of what the response held that must not leave: in the record, a metric, and once in a while the log.
+    pub(super) fn leaked(&mut self, admission: &Admission) {
+        let Some(profile) = &admission.route.leak else { return };
+        let mut found = admission.leaked;
+        if let Some(scrubbing) = &admission.scrubbing {
+            found.add(&scrubbing.findings().leaked);
+        }
+        let found: Vec<_> = found.iter().map(|(kind, count)| (kind, profile.action(kind), count)).collect();
+        let Some((first, _, _)) = found.first() else { return };
+        if profile.may_warn(self.lapped) {
+            log::warn!(
+                kind = first.as_str(), target_name = admission.route.target.settings().name.as_str(), route = admission.route.name.as_str();
+                "a target answered with what must not leave"
+            );
+        }
+        for (kind, action, count) in &found {
+            self.services.engines.metrics.leaked(kind.as_str(), action.as_str(), *count);
+        }
+        if let Some(record) = &mut self.record {
+            record.leaks = found.iter().map(|(kind, _, count)| (kind.as_str(), *count)).collect();
         }
     }
 

@@ -74,6 +74,29 @@ pub(super) async fn refuse_token(
     answer(session, status, &fields, document(denial, status, &error, id), id, draining || closes(denial)).await
 }
 
+/// What a client is sent in place of an error that tells too much: the same status, and what of its fields tells when to come again.
+pub(super) fn masked(head: &ResponseHeader, id: RequestId) -> Result<(ResponseHeader, Bytes)> {
+    let (status, title) = (head.status.as_u16(), head.status.canonical_reason().unwrap_or("Error"));
+    let text = format!(
+        r#"{{"title":"{title}","status":{status},"code":"upstream_failed","detail":"The upstream failed.","request_id":"{id}"}}"#
+    );
+    let body = Bytes::from(text + "\n");
+    let mut own = ResponseHeader::build(head.status, Some(8))?;
+    for (name, value) in [(header::CONTENT_TYPE, PROBLEM), (header::CACHE_CONTROL, NO_STORE)] {
+        own.insert_header(name, value)?;
+    }
+    own.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))?;
+    for name in KEPT {
+        for value in head.headers.get_all(name) {
+            own.append_header(name, value.clone())?;
+        }
+    }
+    Ok((own, body))
+}
+
+/// The fields of a masked error that go on.
+const KEPT: [&str; 5] = [REQUEST_ID_FIELD, "retry-after", "ratelimit", "ratelimit-policy", "x-content-type-options"];
+
 async fn answer(
     session: &mut Session,
     status: StatusCode,

@@ -1,7 +1,5 @@
-//! The response on its way: what it repeats of the secrets that the request was sent with is masked, and what cannot be looked through for
-//! them is refused.
-
-use std::sync::Arc;
+//! The response on its way: what it repeats of the secrets that the request was sent with is masked, and what else must not leave; what cannot
+//! be looked through for them is refused.
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
@@ -12,8 +10,8 @@ use super::coding::Decoder;
 use super::failure;
 use super::frames::Frames;
 use super::grpc::Messages;
+use super::sieve::{Findings, LEAK, Sieve, Sought};
 use crate::domain::{Denial, Unavailable};
-use crate::inject::needles::Scrubber;
 use crate::state::Scrub;
 
 /// The body of one response, as it is looked through.
@@ -27,9 +25,9 @@ pub(super) struct Scrubbing {
 #[derive(Debug)]
 enum Text {
     /// One text.
-    Whole(Scrubber),
+    Whole(Sieve),
     /// One text after the other.
-    Messages(Scrubber, Messages),
+    Messages(Sieve, Messages),
     /// The messages of a WebSocket.
     Frames(Box<Frames>),
 }
@@ -56,7 +54,7 @@ const UNSCRUBBABLE: Denial = Denial::Unavailable(Unavailable::Scrub);
 
 /// Asks the upstream for an answer that can be looked through: whole and not coded.
 pub(super) fn prepare(admission: &Admission, head: &mut RequestHeader) -> pingora::Result<()> {
-    if admission.injection.as_ref().is_none_or(|injection| injection.needles().is_empty()) {
+    if Sought::of(admission, None).is_none() {
         return Ok(());
     }
     for name in [header::ACCEPT_ENCODING, GRPC_ACCEPTS, CONNECT_ACCEPTS] {
@@ -85,15 +83,13 @@ pub(super) fn begin(
     asked: &RequestHeader,
     head: &mut ResponseHeader,
 ) -> Result<Option<Scrubbing>, Denial> {
-    let needles = admission.injection.as_ref().map(|injection| injection.needles());
-    let Some(needles) = needles.filter(|needles| !needles.is_empty()) else { return Ok(None) };
+    let Some(sought) = Sought::of(admission, Some(head.status)) else { return Ok(None) };
     if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(None);
     }
-    let scrubber = || Scrubber::new(Arc::clone(needles));
     if asked.method == http::Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         // There is to be no body; over HTTP/2 one may come all the same.
-        return Ok(Some(Scrubbing { decoder: None, text: Text::Whole(scrubber()) }));
+        return Ok(Some(Scrubbing { decoder: None, text: Text::Whole(sought.sieve()) }));
     }
     let is_strict = admission.route.scrub == Scrub::Strict;
     let is_part = head.status == StatusCode::PARTIAL_CONTENT;
@@ -110,11 +106,9 @@ pub(super) fn begin(
         decoded(asked, head).map_err(|_| Denial::Internal)?;
     }
     let text = match Messages::of(&head.headers, is_strict) {
-        _ if head.status == StatusCode::SWITCHING_PROTOCOLS => {
-            Text::Frames(Box::new(Frames::new(Arc::clone(needles), is_strict)))
-        }
-        Some(messages) => Text::Messages(scrubber(), messages),
-        None => Text::Whole(scrubber()),
+        _ if head.status == StatusCode::SWITCHING_PROTOCOLS => Text::Frames(Box::new(Frames::new(sought, is_strict))),
+        Some(messages) => Text::Messages(sought.sieve(), messages),
+        None => Text::Whole(sought.sieve()),
     };
     Ok(Some(Scrubbing { decoder, text }))
 }
@@ -172,25 +166,29 @@ impl Scrubbing {
             chunk = decoder.push(&chunk, end).map_err(|()| failure::carry(UNSCRUBBABLE))?;
         }
         let passed = self.text.pass(chunk, end).map_err(|()| failure::carry(UNSCRUBBABLE))?;
+        if self.findings().is_blocked {
+            return Err(failure::carry(LEAK));
+        }
         // None would end the body.
         *body = (had_some || !passed.is_empty()).then_some(passed);
         Ok(())
     }
 
     /// What was kept back, where trailers and not the end of the body say that it is over.
-    pub(super) fn rest(&mut self) -> Bytes {
+    pub(super) fn rest(&mut self) -> pingora::Result<Bytes> {
         let rest = self.decoder.as_mut().and_then(|decoder| decoder.push(&[], true).ok()).unwrap_or_default();
-        match &mut self.text {
-            Text::Whole(scrubber) | Text::Messages(scrubber, _) => scrubber.push(rest, true),
+        let passed = match &mut self.text {
+            Text::Whole(sieve) | Text::Messages(sieve, _) => sieve.push(rest, true),
             Text::Frames(frames) => frames.rest(),
-        }
+        };
+        if self.findings().is_blocked { Err(failure::carry(LEAK)) } else { Ok(passed) }
     }
 
-    /// How often a secret was found.
-    pub(super) fn found(&self) -> u64 {
+    /// What was found so far.
+    pub(super) fn findings(&self) -> Findings {
         match &self.text {
-            Text::Whole(scrubber) | Text::Messages(scrubber, _) => scrubber.found(),
-            Text::Frames(frames) => frames.found(),
+            Text::Whole(sieve) | Text::Messages(sieve, _) => sieve.findings(),
+            Text::Frames(frames) => frames.findings(),
         }
     }
 }
@@ -198,16 +196,16 @@ impl Scrubbing {
 impl Text {
     fn pass(&mut self, chunk: Bytes, end: bool) -> Result<Bytes, ()> {
         match self {
-            Self::Whole(scrubber) => Ok(scrubber.push(chunk, end)),
-            Self::Messages(scrubber, messages) => {
+            Self::Whole(sieve) => Ok(sieve.push(chunk, end)),
+            Self::Messages(sieve, messages) => {
                 let mut pieces = messages.split(chunk)?;
                 if let [(only, is_whole)] = pieces.as_mut_slice() {
-                    return Ok(scrubber.push(std::mem::take(only), *is_whole || end));
+                    return Ok(sieve.push(std::mem::take(only), *is_whole || end));
                 }
                 let last = pieces.len().saturating_sub(1);
                 let mut all = BytesMut::new();
                 for (nth, (piece, is_whole)) in pieces.into_iter().enumerate() {
-                    all.extend_from_slice(&scrubber.push(piece, is_whole || (end && nth == last)));
+                    all.extend_from_slice(&sieve.push(piece, is_whole || (end && nth == last)));
                 }
                 Ok(all.freeze())
             }

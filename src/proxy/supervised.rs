@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use super::failure;
 use super::line::unless_cut;
 use super::replay::Replay;
+use super::withhold::HeldHead;
 use crate::domain::{Denial, TimedOut};
 use crate::session::Line;
 
@@ -40,6 +41,8 @@ pub(super) enum Watch {
     Tunnel,
     /// That a body comes that was read before.
     Replay(Replay),
+    /// That the head of the response waits for its body.
+    Head(HeldHead),
 }
 
 impl Supervised {
@@ -47,8 +50,8 @@ impl Supervised {
     pub(super) fn wrap(session: &mut ServerSession, watch: Watch, line: Option<Arc<Line>>) {
         let placeholder = ServerSession::new_custom(Box::new(()));
         let mut inner = std::mem::replace(session, placeholder);
-        if !matches!(watch, Watch::Replay(_)) {
-            // What is wrapped, and not taken out again, is not taken up for a next request.
+        if !matches!(watch, Watch::Replay(_) | Watch::Head(_)) {
+            // What is wrapped, and not given back, is not taken up for a next request.
             inner.set_keepalive(None);
         }
         *session = ServerSession::new_custom(Box::new(Self { inner, watch, line }));
@@ -61,9 +64,11 @@ impl Supervised {
 
 impl Drop for Supervised {
     fn drop(&mut self) {
-        if let Watch::Replay(replay) = &self.watch {
-            let placeholder = ServerSession::new_custom(Box::new(()));
-            replay.back().put(std::mem::replace(&mut self.inner, placeholder));
+        let placeholder = || ServerSession::new_custom(Box::new(()));
+        match &self.watch {
+            Watch::Replay(replay) => replay.back().put(std::mem::replace(&mut self.inner, placeholder())),
+            Watch::Head(held) => held.give_back(std::mem::replace(&mut self.inner, placeholder())),
+            Watch::Body(_) | Watch::Line | Watch::Tunnel => {}
         }
     }
 }
@@ -83,7 +88,9 @@ impl server::Session for Supervised {
             Watch::Body(deadline) => {
                 unless_cut(self.line.as_ref(), in_time(*deadline, self.inner.read_request_body())).await
             }
-            Watch::Line | Watch::Tunnel => unless_cut(self.line.as_ref(), self.inner.read_request_body()).await,
+            Watch::Line | Watch::Tunnel | Watch::Head(_) => {
+                unless_cut(self.line.as_ref(), self.inner.read_request_body()).await
+            }
             Watch::Replay(replay) if !replay.is_over() => replay.next().await.map(Some),
             Watch::Replay(replay) => {
                 let Some(deadline) = replay.rest else { return Ok(None) };
@@ -102,7 +109,7 @@ impl server::Session for Supervised {
             Watch::Body(deadline) if !idle && !self.inner.is_body_done() => {
                 unless_cut(self.line.as_ref(), in_time(deadline, self.inner.read_body_or_idle(false))).await
             }
-            Watch::Body(_) | Watch::Line | Watch::Tunnel | Watch::Replay(_) => {
+            Watch::Body(_) | Watch::Line | Watch::Tunnel | Watch::Replay(_) | Watch::Head(_) => {
                 unless_cut(self.line.as_ref(), self.inner.read_body_or_idle(idle)).await
             }
         }
@@ -112,13 +119,13 @@ impl server::Session for Supervised {
         match &self.watch {
             Watch::Tunnel if self.is_handshake() => self.inner.response_written().is_some(),
             Watch::Replay(replay) => replay.is_over() && (replay.rest.is_none() || self.inner.is_body_done()),
-            Watch::Tunnel | Watch::Body(_) | Watch::Line => self.inner.is_body_done(),
+            Watch::Tunnel | Watch::Body(_) | Watch::Line | Watch::Head(_) => self.inner.is_body_done(),
         }
     }
 
     fn get_retry_buffer(&self) -> Option<Bytes> {
         match &self.watch {
-            Watch::Body(_) | Watch::Line => self.inner.get_retry_buffer(),
+            Watch::Body(_) | Watch::Line | Watch::Head(_) => self.inner.get_retry_buffer(),
             // Nothing, but not the end.
             Watch::Tunnel => Some(Bytes::new()),
             // Without that Pingora would wait for ever for a body that is over and was not empty by its head.
@@ -155,6 +162,13 @@ impl server::Session for Supervised {
     }
 
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
+        let tasks = match &mut self.watch {
+            Watch::Head(held) => held.take(tasks),
+            Watch::Body(_) | Watch::Line | Watch::Tunnel | Watch::Replay(_) => tasks,
+        };
+        if tasks.is_empty() {
+            return Ok(false);
+        }
         unless_cut(self.line.as_ref(), self.inner.response_duplex_vec(tasks)).await
     }
 
@@ -234,14 +248,14 @@ impl server::Session for Supervised {
         // Called as each attempt begins.
         match &mut self.watch {
             Watch::Replay(replay) => replay.rewind(),
-            Watch::Body(_) | Watch::Line | Watch::Tunnel => self.inner.enable_retry_buffering(),
+            Watch::Body(_) | Watch::Line | Watch::Tunnel | Watch::Head(_) => self.inner.enable_retry_buffering(),
         }
     }
 
     fn retry_buffer_truncated(&self) -> bool {
         match &self.watch {
             Watch::Replay(replay) => replay.is_past(),
-            Watch::Body(_) | Watch::Line | Watch::Tunnel => self.inner.retry_buffer_truncated(),
+            Watch::Body(_) | Watch::Line | Watch::Tunnel | Watch::Head(_) => self.inner.retry_buffer_truncated(),
         }
     }
 

@@ -183,6 +183,7 @@ impl Call<'_> {
             | Denial::BodyForm
             | Denial::Inspection(_)
             | Denial::TimedOut(_)
+            | Denial::Withheld(_)
             | Denial::Misdirected
             | Denial::NoRoute
             | Denial::MethodNotAllowed(_) => ("invalid_request", denial.status()),

@@ -44,6 +44,7 @@ pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, h
         head.insert_header(name.clone(), value.clone())?;
     }
     let Some(injection) = &admission.injection else {
+        scrub::prepare(admission, head)?;
         head.set_uri(target(admission, query)?);
         return Ok(());
     };

@@ -9,6 +9,7 @@ use crate::authn::Chain;
 use crate::authz::Policy;
 use crate::domain::{Denial, HostPattern, HttpFault, Methods, Name, NormalPath, PathFault, PathPattern};
 use crate::inject::{Credential, IdentityHeader, IdentityToken};
+use crate::inspect::LeakProfile;
 use crate::limit::{Concurrency, Rate, RateFields};
 use crate::state::Inspecting;
 use crate::target::Target;
@@ -49,6 +50,8 @@ pub struct Route {
     pub credential: Option<Arc<Credential>>,
     /// What becomes of an answer in which the credential's secrets cannot be looked for.
     pub scrub: Scrub,
+    /// What must not leave in answers.
+    pub leak: Option<Arc<LeakProfile>>,
     /// What the target is told of the principal.
     pub identity: Vec<IdentityHeader>,
     /// What the target is told of the principal in a token of the gateway's own.

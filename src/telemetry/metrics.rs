@@ -65,6 +65,7 @@ pub struct Metrics {
     pub reflections: IntCounter,
     /// `claviger_webhook_failures_total`: events that the webhook of access requests was not told.
     pub webhook_failures: IntCounter,
+    leaks: IntCounterVec,
     secret_age: prometheus::GaugeVec,
     secret_overdue: IntGaugeVec,
     rotations: IntCounterVec,
@@ -153,6 +154,7 @@ impl Metrics {
                 &["class"],
             )?,
             reflections: declare.counter("reflections_total", "Exchanges whose response repeated a secret")?,
+            leaks: declare.counters("leaks_total", "What responses held that must not leave", &["kind", "action"])?,
             webhook_failures: declare.counter("webhook_failures_total", "Events that the webhook was not told")?,
             broken_glass: declare.counter("broken_glass_total", "Grants that were taken without approval")?,
             cut_seconds: declare.histogram(
@@ -221,6 +223,11 @@ impl Metrics {
     /// Counts a request in which something of a class was found, one word of a closed set: `claviger_inspection_findings_total{class}`.
     pub fn found(&self, class: &'static str) {
         self.inspection_findings.with_label_values(&[class]).inc();
+    }
+
+    /// Counts what a response held, of a closed set of kinds, and what is done about it: `claviger_leaks_total{kind,action}`.
+    pub fn leaked(&self, kind: &'static str, action: &'static str, count: u32) {
+        self.leaks.with_label_values(&[kind, action]).inc_by(count.into());
     }
 
     /// Counts a refusal in `claviger_denials_total{code}`.

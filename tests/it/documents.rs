@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use claviger::domain::{
-    AccessFault, AuthnFault, Denial, HostFault, HttpFault, Inspection, Lockout, Methods, OauthFault, PathFault, TimedOut,
-    Unavailable,
+    AccessFault, AuthnFault, Denial, HostFault, HttpFault, Inspection, Lockout, Methods, OauthFault, PathFault,
+    TimedOut, Unavailable, Withheld,
 };
 
 use crate::support::{
@@ -223,6 +223,7 @@ fn every_code_of_a_denial_is_told() {
         Denial::LockedOut(Lockout::Address, std::time::Duration::ZERO),
         Denial::TooManyInFlight,
         Denial::TooManySessions,
+        Denial::Withheld(Withheld::Leak),
         Denial::Internal,
     ];
     denials.extend(Inspection::ALL.map(Denial::Inspection));

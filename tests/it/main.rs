@@ -19,6 +19,7 @@ mod clock;
 mod cluster;
 mod credential_body;
 mod credential_path;
+mod data_loss;
 mod demo;
 mod documents;
 mod expiry;

@@ -9,6 +9,7 @@ mod hmac;
 mod identity;
 mod identity_token;
 mod inspect;
+mod leak;
 mod listen;
 mod oauth2;
 mod role;
@@ -152,6 +153,7 @@ impl Compiler<'_, '_> {
         let failures = self.failures(&file.failures);
         let limits = self.each("limit", file.limit, Self::limit);
         let inspecting = self.each("inspect", file.inspect, Self::inspecting);
+        let leaks = self.each("leak", file.leak, Self::leak);
         let listeners = self.listener_states(file.listen);
         let told = identity::all_names(&file.route);
         let issuer = file.identity_token.and_then(|table| self.issuer(table, &vaults, &file.route));
@@ -163,6 +165,7 @@ impl Compiler<'_, '_> {
             authenticators,
             limits,
             inspecting,
+            leaks,
             roles,
             told,
             issuer,

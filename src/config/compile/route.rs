@@ -15,6 +15,7 @@ use crate::config::read::Entries;
 use crate::config::values::Spanned;
 use crate::domain::{HostPattern, Methods, Name, PathPattern};
 use crate::inject::{Credential, Issuer};
+use crate::inspect::LeakProfile;
 use crate::limit::{RateFields, RateSettings};
 use crate::state::{Approval, Inspecting, LimitBy, Route, RouteLimit, Router, Scrub};
 use crate::target::Target;
@@ -27,6 +28,7 @@ pub(super) struct Parts {
     pub(super) authenticators: Compiled<Authenticator>,
     pub(super) limits: Compiled<Limit>,
     pub(super) inspecting: Compiled<Arc<Inspecting>>,
+    pub(super) leaks: Compiled<Arc<LeakProfile>>,
     pub(super) roles: Arc<Roles>,
     /// The headers in which any route tells of its principal.
     pub(super) told: Vec<HeaderName>,
@@ -119,6 +121,10 @@ impl Compiler<'_, '_> {
         let told = identity.as_deref().unwrap_or_default();
         let identity_token = self.identity_token(table.identity_token.as_ref(), told, own, parts);
         let authn = self.chain(name, &table.authn, parts);
+        let leak = match &table.leak {
+            Some(text) => self.find(&parts.leaks, text).map(|found| Some(Arc::clone(found))),
+            None => Some(None),
+        };
         let limits = self.route_limits(name, &table.limits, parts);
         let rules = self.rules(name, &table.allow, methods, parts);
         let inspecting = self.route_inspecting(table.inspect.as_ref(), &parts.inspecting);
@@ -139,6 +145,7 @@ impl Compiler<'_, '_> {
             policy: Policy::compile(rules, Arc::clone(&parts.roles)),
             limits,
             inspecting: inspecting?,
+            leak: leak?,
             scrub: self.scrub(table.scrub.as_ref())?,
             credential,
             identity: identity?,

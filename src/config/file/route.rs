@@ -27,9 +27,12 @@ pub(in crate::config) struct RouteTable {
     pub(in crate::config) target: Text,
     /// The `[credential.NAME]` put on requests; one of the route's target. Default: none.
     pub(in crate::config) credential: Option<Text>,
-    /// What becomes of an answer in which the credential's secrets cannot be looked for, since it is in an unknown coding or a part of one:
+    /// What becomes of an answer in which the credential's secrets, or what `leak` names, cannot be looked for, since it is in an unknown coding or a part of one:
     /// `strict`, it is refused with 502, and no parts are asked for; or `lenient`, it goes on as it is. Default `strict`.
     pub(in crate::config) scrub: Option<Text>,
+    /// The `[leak.NAME]` of what must not leave in answers. What becomes of an answer that cannot be looked through says `scrub`. Default:
+    /// none.
+    pub(in crate::config) leak: Option<Text>,
     /// The `[inspect.NAME]` that requests are looked through by before anything is sent. Default: none.
     pub(in crate::config) inspect: Option<Text>,
     /// Headers that tell the target who the caller is, such as `{ "X-User" = "{principal.id}" }`, with the fields `principal.id`,

@@ -128,6 +128,7 @@ header = "X-Signature"
 [credential.client_certificate.client_certificate]
 target = "x"
 secret = "directory:client"
+[leak.x]
 [limit.x]
 by = "client"
 requests = 10
@@ -140,6 +141,7 @@ target = "x"
 credential = "bearer"
 authn = ["jwt", "api_key", "basic", "http_signature", "introspection", "forward_auth"]
 limits = ["x"]
+leak = "x"
 allow = [{ role = "reader" }]
 [route.y]
 path = "/y/**"

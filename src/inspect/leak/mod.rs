@@ -16,6 +16,7 @@ mod card;
 mod check;
 mod emails;
 mod errors;
+mod field;
 mod formats;
 mod found;
 mod groups;
@@ -28,6 +29,7 @@ mod scanner;
 mod tests;
 mod view;
 
+pub use field::Field;
 pub use found::Counts;
 pub use profile::{ErrorDetails, LeakAction, LeakKind, LeakProfile, LeakSettings, Sniff};
 pub use scanner::LeakScanner;

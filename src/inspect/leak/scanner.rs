@@ -113,14 +113,17 @@ impl LeakScanner {
             return text;
         }
         let mut masked = BytesMut::from(text);
-        for (range, mask) in &self.found.masks {
-            for byte in masked.get_mut(range.start.min(keep)..range.end.min(keep)).unwrap_or_default() {
-                *byte = masked_byte(*byte, *mask);
+        // What is found as two kinds is no number.
+        for wanted in [Mask::Nine, Mask::Star] {
+            for (range, mask) in self.found.masks.iter().filter(|(_, mask)| *mask == wanted) {
+                for byte in masked.get_mut(range.start.min(keep)..range.end.min(keep)).unwrap_or_default() {
+                    *byte = masked_byte(*byte, *mask);
+                }
             }
         }
         self.found.masks.retain_mut(|(range, _)| {
             *range = range.start.saturating_sub(keep)..range.end.saturating_sub(keep);
-            !range.is_empty()
+            range.start < range.end
         });
         masked.freeze()
     }

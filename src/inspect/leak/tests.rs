@@ -126,7 +126,7 @@ fn secrets() -> Vec<(LeakKind, String)> {
         (LeakKind::Card, "3782 822463 10005".into()),
         (LeakKind::Card, "6759649826438453".into()),
         (LeakKind::Card, "6304000000000000".into()),
-        (LeakKind::Card, "6200000000000000003".into()),
+        (LeakKind::Card, "6200000000000000000".into()),
         (LeakKind::Card, "3056 930902 5904".into()),
         (LeakKind::UsSsn, "078-05-1120".into()),
         (LeakKind::BrCpf, "529.982.247-25".into()),
