@@ -64,7 +64,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Media<'_>, FaultKind> {
     }
     let mut media = Media { format: format(kind, sub), charset: None, boundary: None };
     for parameter in Parameters::new(rest) {
-        let (name, value) = parameter?;
+        let Parameter { name, value } = parameter?;
         if name.eq_ignore_ascii_case(b"charset") {
             let charset = Charset::named(value).ok_or(FaultKind::UnknownCharset)?;
             if media.charset.replace(charset).is_some() {
@@ -119,7 +119,13 @@ fn format(kind: &[u8], sub: &[u8]) -> Format {
     }
 }
 
-/// Parameters behind a value: `; name=value; name="value"`. Names as written, values without quotes.
+/// A parameter: its name as written, its value without quotes.
+pub(super) struct Parameter<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) value: &'a [u8],
+}
+
+/// Parameters behind a value: `; name=value; name="value"`.
 pub(super) struct Parameters<'a> {
     rest: &'a [u8],
 }
@@ -129,7 +135,7 @@ impl<'a> Parameters<'a> {
         Self { rest }
     }
 
-    fn parameter(&mut self) -> Result<Option<(&'a [u8], &'a [u8])>, FaultKind> {
+    fn parameter(&mut self) -> Result<Option<Parameter<'a>>, FaultKind> {
         loop {
             self.rest = self.rest.trim_ascii_start();
             let Some(rest) = self.rest.strip_prefix(b";") else {
@@ -155,17 +161,17 @@ impl<'a> Parameters<'a> {
                 return Err(FaultKind::BadHead);
             }
             self.rest = quoted.get(end + 1..).unwrap_or_default();
-            return Ok(Some((name, value)));
+            return Ok(Some(Parameter { name, value }));
         }
         let end = rest.iter().position(|byte| !is_token(*byte)).unwrap_or(rest.len());
         let (value, rest) = rest.split_at_checked(end).unwrap_or((rest, b""));
         self.rest = rest;
-        Ok(Some((name, value)))
+        Ok(Some(Parameter { name, value }))
     }
 }
 
 impl<'a> Iterator for Parameters<'a> {
-    type Item = Result<(&'a [u8], &'a [u8]), FaultKind>;
+    type Item = Result<Parameter<'a>, FaultKind>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let parameter = self.parameter();
