@@ -95,9 +95,6 @@ fn format(kind: &[u8], sub: &[u8]) -> Format {
         "application/json-seq" => Format::JsonSequence,
         "application/x-www-form-urlencoded" => Format::Form,
         "multipart/form-data" => Format::Multipart { is_form: true },
-        "multipart/mixed" | "multipart/related" | "multipart/alternative" | "multipart/parallel" => {
-            Format::Multipart { is_form: false }
-        }
         "application/xml" | "text/xml" | "application/xml-external-parsed-entity" | "image/svg" => Format::Xml,
         "application/graphql" => Format::Graphql,
         "application/grpc" | "application/grpc+proto" | "application/grpc-web" | "application/grpc-web+proto" => {
@@ -113,6 +110,8 @@ fn format(kind: &[u8], sub: &[u8]) -> Format {
         _ if essence.ends_with("+json") => Format::Json,
         _ if essence.ends_with("+json-seq") => Format::JsonSequence,
         _ if essence.ends_with("+xml") => Format::Xml,
+        // Some servers read any of them as forms.
+        _ if essence.starts_with("multipart/") => Format::Multipart { is_form: false },
         _ if essence.starts_with("text/") => Format::Text,
         _ if ["image/", "audio/", "video/", "font/"].iter().any(|kind| essence.starts_with(kind)) => Format::Binary,
         _ => Format::Unknown,
@@ -197,6 +196,7 @@ mod tests {
             ("multipart/form-data; boundary=----b1", Format::Multipart { is_form: true }, None),
             ("application/soap+xml; action=\"urn:x;y\"", Format::Xml, None),
             ("image/png", Format::Binary, None),
+            ("multipart/foo; boundary=x", Format::Multipart { is_form: false }, None),
             ("application/x-mine", Format::Unknown, None),
         ] {
             let media = parse(text.as_bytes()).expect(text);
