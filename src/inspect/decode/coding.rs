@@ -70,6 +70,10 @@ const STEP: usize = 32 << 10;
 /// The largest window of zstd, as a power of two (RFC 8878 3.1.1.1.2 recommends 8 MiB).
 const ZSTD_WINDOW: u32 = 23;
 
+/// The largest window of Brotli, as a power of two: encoders take no larger one unless told to. Its decoder fills a buffer of this size before it
+/// gives anything, so that this is what a bomb takes before it is seen to be one.
+const BROTLI_WINDOW: u8 = 22;
+
 /// Takes off one coding.
 ///
 /// # Errors
@@ -120,6 +124,7 @@ impl Inflater {
         Ok(match coding {
             Coding::Gzip => Self::Flate(Decompress::new_gzip(15)),
             Coding::Deflate => Self::Flate(Decompress::new(is_zlib(body))),
+            Coding::Brotli if brotli_window(body) > BROTLI_WINDOW => return Err(FaultKind::Bomb),
             Coding::Brotli => Self::Brotli(Box::new(BrotliState::new_strict(
                 brotli::HeapAlloc::new(0),
                 brotli::HeapAlloc::new(0),
@@ -180,4 +185,17 @@ impl Inflater {
 /// Whether a body starts as zlib's format does (RFC 1950 2.2).
 fn is_zlib(body: &[u8]) -> bool {
     matches!(body, [method, flags, ..] if method & 15 == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31))
+}
+
+/// The window that a body in Brotli asks for, as a power of two (RFC 7932 9.1).
+fn brotli_window(body: &[u8]) -> u8 {
+    let first = body.first().copied().unwrap_or_default();
+    match (first & 1, first >> 1 & 7, first >> 4 & 7) {
+        (0, _, _) => 16,
+        (_, 0, 0) => 17,
+        // What is reserved for windows beyond the format.
+        (_, 0, 1) => u8::MAX,
+        (_, 0, n) => 8 + n,
+        (_, n, _) => 17 + n,
+    }
 }

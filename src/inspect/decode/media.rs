@@ -64,7 +64,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Media<'_>, FaultKind> {
     }
     let mut media = Media { format: format(kind, sub), charset: None, boundary: None };
     for parameter in Parameters::new(rest) {
-        let (name, value) = parameter?;
+        let Parameter { name, value } = parameter?;
         if name.eq_ignore_ascii_case(b"charset") {
             let charset = Charset::named(value).ok_or(FaultKind::UnknownCharset)?;
             if media.charset.replace(charset).is_some() {
@@ -95,9 +95,6 @@ fn format(kind: &[u8], sub: &[u8]) -> Format {
         "application/json-seq" => Format::JsonSequence,
         "application/x-www-form-urlencoded" => Format::Form,
         "multipart/form-data" => Format::Multipart { is_form: true },
-        "multipart/mixed" | "multipart/related" | "multipart/alternative" | "multipart/parallel" => {
-            Format::Multipart { is_form: false }
-        }
         "application/xml" | "text/xml" | "application/xml-external-parsed-entity" | "image/svg" => Format::Xml,
         "application/graphql" => Format::Graphql,
         "application/grpc" | "application/grpc+proto" | "application/grpc-web" | "application/grpc-web+proto" => {
@@ -113,13 +110,21 @@ fn format(kind: &[u8], sub: &[u8]) -> Format {
         _ if essence.ends_with("+json") => Format::Json,
         _ if essence.ends_with("+json-seq") => Format::JsonSequence,
         _ if essence.ends_with("+xml") => Format::Xml,
+        // Some servers read any of them as forms.
+        _ if essence.starts_with("multipart/") => Format::Multipart { is_form: false },
         _ if essence.starts_with("text/") => Format::Text,
         _ if ["image/", "audio/", "video/", "font/"].iter().any(|kind| essence.starts_with(kind)) => Format::Binary,
         _ => Format::Unknown,
     }
 }
 
-/// Parameters behind a value: `; name=value; name="value"`. Names as written, values without quotes.
+/// A parameter: its name as written, its value without quotes.
+pub(super) struct Parameter<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) value: &'a [u8],
+}
+
+/// Parameters behind a value: `; name=value; name="value"`.
 pub(super) struct Parameters<'a> {
     rest: &'a [u8],
 }
@@ -129,7 +134,7 @@ impl<'a> Parameters<'a> {
         Self { rest }
     }
 
-    fn parameter(&mut self) -> Result<Option<(&'a [u8], &'a [u8])>, FaultKind> {
+    fn parameter(&mut self) -> Result<Option<Parameter<'a>>, FaultKind> {
         loop {
             self.rest = self.rest.trim_ascii_start();
             let Some(rest) = self.rest.strip_prefix(b";") else {
@@ -155,17 +160,17 @@ impl<'a> Parameters<'a> {
                 return Err(FaultKind::BadHead);
             }
             self.rest = quoted.get(end + 1..).unwrap_or_default();
-            return Ok(Some((name, value)));
+            return Ok(Some(Parameter { name, value }));
         }
         let end = rest.iter().position(|byte| !is_token(*byte)).unwrap_or(rest.len());
         let (value, rest) = rest.split_at_checked(end).unwrap_or((rest, b""));
         self.rest = rest;
-        Ok(Some((name, value)))
+        Ok(Some(Parameter { name, value }))
     }
 }
 
 impl<'a> Iterator for Parameters<'a> {
-    type Item = Result<(&'a [u8], &'a [u8]), FaultKind>;
+    type Item = Result<Parameter<'a>, FaultKind>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let parameter = self.parameter();
@@ -191,6 +196,7 @@ mod tests {
             ("multipart/form-data; boundary=----b1", Format::Multipart { is_form: true }, None),
             ("application/soap+xml; action=\"urn:x;y\"", Format::Xml, None),
             ("image/png", Format::Binary, None),
+            ("multipart/foo; boundary=x", Format::Multipart { is_form: false }, None),
             ("application/x-mine", Format::Unknown, None),
         ] {
             let media = parse(text.as_bytes()).expect(text);

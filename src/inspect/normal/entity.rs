@@ -63,12 +63,13 @@ pub(super) fn read(rest: &[u8]) -> Option<(usize, char)> {
     }
 }
 
-/// The most digits that are read, zeros before the number with them.
-const MAX_DIGITS: usize = 24;
+/// The most digits that are read, but for zeros before them: of those browsers read any number.
+const MAX_DIGITS: usize = 8;
 
 fn number(digits: &[u8], radix: u32) -> Option<(usize, char)> {
     let is_digit = |byte: &u8| char::from(*byte).is_digit(radix);
-    let length = digits.iter().take(MAX_DIGITS).take_while(|byte| is_digit(byte)).count();
+    let zeros = digits.iter().take_while(|byte| **byte == b'0').count();
+    let length = zeros + digits.iter().skip(zeros).take(MAX_DIGITS).take_while(|byte| is_digit(byte)).count();
     let number = digits
         .get(..length)?
         .iter()

@@ -29,7 +29,7 @@ pub(super) fn decode(value: &[u8], out: &mut Vec<u8>) -> bool {
 }
 
 /// How far before a change what it made may become part of: `&#x0000003c;` with the last sign decoded.
-const LONGEST: usize = 16;
+const LONGEST: usize = 64;
 
 /// Something that stands for a character: how long it is, and which.
 struct Token {

@@ -1,6 +1,6 @@
 //! The head of a part: its name, the name of its file, its type.
 
-use crate::inspect::decode::media::{self, Media, Parameters};
+use crate::inspect::decode::media::{self, Media, Parameter, Parameters};
 use crate::inspect::decode::walk::Walk;
 use crate::inspect::decode::{form, media::is_token};
 use crate::inspect::{Fault, FaultKind};
@@ -97,7 +97,7 @@ impl<'p> Head<'p> {
             return Err(FaultKind::BadHead);
         }
         for parameter in Parameters::new(rest) {
-            let (name, value) = parameter?;
+            let Parameter { name, value } = parameter?;
             let place = if name.eq_ignore_ascii_case(b"name") {
                 &mut self.name
             } else if name.eq_ignore_ascii_case(b"filename") || name.eq_ignore_ascii_case(b"filename*") {

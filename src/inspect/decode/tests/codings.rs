@@ -78,6 +78,9 @@ fn bombs_are_stopped_while_they_go_off() {
         assert_eq!(coded(name, &bomb), Err(FaultKind::Bomb), "{name} of {} bytes", bomb.len());
         assert_eq!(coded(&format!("{name}, gzip"), &gzip(&bomb)), Err(FaultKind::Bomb), "{name} twice");
     }
+    let mut wide = Vec::new();
+    brotli::CompressorReader::new(&b"[]"[..], 4096, 5, 24).read_to_end(&mut wide).expect("compressed");
+    assert_eq!(coded("br", &wide), Err(FaultKind::Bomb));
     // Within 1 MiB all may be the same.
     let small = [b"[1".as_slice(), &vec![b' '; 1 << 19], b"]"].concat();
     assert_eq!(coded("gzip", &gzip(&small)), Ok(vec![]));

@@ -45,11 +45,24 @@ fn what_makes_a_reader_read_elsewhere_is_refused() {
         "<a><!ENTITY x \"y\"></a>",
         "<a xmlns:xi=\"http://www.w3.org/2001/XInclude\"><xi:include href=\"file:///etc/passwd\"/></a>",
         "<a xmlns:q=\"http://www.w3.org/2001/XInclud&#x65;\"/>",
+        "<xs:schema xmlns:xs=\"http://www.w3.org/2001/XMLSchema\"><xs:include schemaLocation=\"http://x/y\"/></xs:schema>",
+        "<x:import xmlns:x=\"http://www.w3.org/1999/XSL/Transform\" href=\"file:///x\"/>",
         "<?xml-stylesheet href=\"http://x/y.xsl\"?><a/>",
     ] {
         assert_eq!(values("text/xml", text), Err(FaultKind::Doctype), "{text}");
         let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(values("text/xml", wide), Err(FaultKind::Doctype), "wide {text}");
+    }
+}
+
+#[test]
+fn what_only_names_a_namespace_is_read() {
+    for text in [
+        "<xs:schema xmlns:xs=\"http://www.w3.org/2001/XMLSchema\"><xs:import namespace=\"http://x/y\"/></xs:schema>",
+        "<xs:schema xmlns:xs=\"http://www.w3.org/2001/XMLSchema\"><xs:include schemaLocation=\"part.xsd\"/></xs:schema>",
+        "<include href=\"http://x/y\"/>",
+    ] {
+        assert!(values("text/xml", text).is_ok(), "{text}");
     }
 }
 

@@ -15,13 +15,16 @@ const MAX_ATTRIBUTES: usize = 64;
 /// The namespace of XInclude.
 const XINCLUDE: &[u8] = b"http://www.w3.org/2001/XInclude";
 
+/// Namespaces in which elements name other documents that a reader gets: schemas and style sheets.
+const INCLUDING: [&[u8]; 2] = [b"http://www.w3.org/2001/XMLSchema", b"http://www.w3.org/1999/XSL/Transform"];
+
 /// Gives all names, attributes and texts.
 ///
 /// # Errors
 /// It is not XML of this kind, not in its charset, or beyond a limit.
 pub(super) fn walk(walk: &mut Walk<'_>, declared: Option<Charset>, body: &[u8]) -> Result<(), Fault> {
     let text = text::decode(body, declared).map_err(|kind| walk.fault(kind))?;
-    Xml { rest: &text, open: Vec::new(), has_root: false, run: Run::default(), walk }.all()
+    Xml { rest: &text, open: Vec::new(), has_root: false, includes: false, run: Run::default(), walk }.all()
 }
 
 struct Xml<'x, 'w, 'l> {
@@ -30,6 +33,8 @@ struct Xml<'x, 'w, 'l> {
     /// The elements that are open: their names, and where the trail was.
     open: Vec<(&'x [u8], usize)>,
     has_root: bool,
+    /// Whether one of the namespaces was met in which elements include others' documents.
+    includes: bool,
     /// The text of the innermost element since its last tag.
     run: Run<'x>,
     walk: &'l mut Walk<'w>,
@@ -219,7 +224,8 @@ impl<'x> Xml<'x, '_, '_> {
         run.add(value).or_else(|kind| self.wrong(kind))?;
         self.is_short(run.text())?;
         let is_namespace = name == b"xmlns" || name.starts_with(b"xmlns:");
-        if is_namespace && run.text() == XINCLUDE {
+        self.includes |= is_namespace && INCLUDING.contains(&run.text());
+        if (is_namespace && run.text() == XINCLUDE) || (self.includes && self.is_inclusion(name, run.text())) {
             return self.wrong(FaultKind::Doctype);
         }
         if !is_namespace || !run.text().iter().all(|byte| byte.is_ascii_alphanumeric() || b":/.-_#".contains(byte)) {
@@ -227,6 +233,20 @@ impl<'x> Xml<'x, '_, '_> {
         }
         self.walk.trail.cut(mark);
         Ok(())
+    }
+
+    /// Whether the element that is read includes a document from elsewhere by this attribute (CWE-611, CWE-918).
+    fn is_inclusion(&self, name: &[u8], value: &[u8]) -> bool {
+        let element = self.open.last().map_or(&b""[..], |(name, _)| name);
+        let local = element.rsplit(|byte| *byte == b':').next().unwrap_or(element);
+        let names_document = match local {
+            b"include" | b"redefine" | b"override" => true,
+            // A namespace alone is imported by its name, without its document.
+            b"import" => name == b"schemaLocation" || name == b"href",
+            _ => false,
+        };
+        let is_address = value.starts_with(b"//") || memchr::memmem::find(value, b"://").is_some();
+        names_document && !name.starts_with(b"xmlns") && is_address
     }
 
     fn take_name(&mut self) -> Result<&'x [u8], Fault> {
