@@ -317,11 +317,8 @@ impl Iterator for Lexer<'_> {
 
 /// How long the name is that begins here. A space that is none in ASCII ends it.
 fn name_len(text: &[u8]) -> usize {
-    let len = text.iter().take_while(|byte| is_name(**byte)).count();
-    if text.get(..len).is_some_and(|name| !name.is_ascii()) {
-        return memchr::memmem::find(text.get(..len).unwrap_or_default(), b"\xc2\xa0").unwrap_or(len);
-    }
-    len
+    let ends = |at: usize, byte: u8| !is_name(byte) || byte == 0xc2 && text.get(at + 1) == Some(&0xa0);
+    text.iter().enumerate().position(|(at, byte)| ends(at, *byte)).unwrap_or(text.len())
 }
 
 /// Whether a byte may be part of a name.

@@ -4,6 +4,8 @@
 //! first, as if the query had opened it (`'` ... `'`). In the manner of libinjection, what counts is whether the tokens go on making sense
 //! as SQL, not which words there are: prose breaks off, and a query of its own has no break-out.
 
+use std::cell::Cell;
+
 use super::{Detector, Found, Input, Part};
 use crate::inspect::Class;
 use crate::inspect::gate::Bytes;
@@ -60,6 +62,11 @@ const PIECE: usize = 1024;
 /// How many tokens of a piece are read again with the next.
 const OVERLAP: usize = 24;
 
+thread_local! {
+    /// Room for tokens, used again for each value: at most one piece.
+    static TOKENS: Cell<Vec<lex::Token>> = const { Cell::new(Vec::new()) };
+}
+
 fn run(input: &Input<'_>, found: &mut Found) {
     let text = input.lower;
     let start = match input.part {
@@ -68,7 +75,8 @@ fn run(input: &Input<'_>, found: &mut Found) {
         Part::Query | Part::Header | Part::Cookie | Part::Body if input.is_name => behind_name(text),
         Part::Query | Part::Header | Part::Cookie | Part::Body => 0,
     };
-    let mut tokens = Vec::with_capacity(PIECE.min(text.len() / 2 + 1));
+    let mut tokens = TOKENS.take();
+    tokens.clear();
     let mut lexer = lex::Lexer::new(text, start);
     let mut is_first = true;
     let mut is_statement = false;
@@ -89,6 +97,7 @@ fn run(input: &Input<'_>, found: &mut Found) {
             quoted::judge(text, start, quote, &mut tokens, found);
         }
     }
+    TOKENS.set(tokens);
 }
 
 /// Where the value begins in `name=value`, which is a name as a whole when its `=` was encoded, or a body when nobody said what it is.

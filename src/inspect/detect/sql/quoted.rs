@@ -151,15 +151,17 @@ impl Around<'_> {
         let names = at(first.start.checked_sub(2))
             .is_none_or(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'%' | b')' | b'-' | b'_'));
         // Options (`'--flag'`), attributes (`#[x]`), inches and numbers (`7" #2 needle`).
-        let marks =
-            hidden.first() == Some(&b'#') || quote == b'`' || hidden.get(2).is_some_and(u8::is_ascii_alphabetic);
+        let marks = hidden.first() == Some(&b'#')
+            || quote == b'`'
+            || hidden.get(2).is_some_and(|byte| byte.is_ascii_graphic() && !b"+-#/*%;".contains(byte));
         // `'--'` is in quotes, and hides nothing.
         let is_quoted = hidden.iter().find(|byte| !matches!(byte, b'-' | b'#')) == Some(&quote);
         let is_attack = if is_quoted {
             false
         } else if marks {
             let is_read = self.is_short && !self.is_first && hidden.get(1) == Some(&b' ');
-            is_close && names && (is_empty && !self.is_first || is_read) || is_empty && self.is_short && quote != b'`'
+            is_close && names && (is_empty && !self.is_first || is_read)
+                || is_empty && self.is_short && !self.is_first && quote != b'`'
         } else {
             is_empty || self.is_short
         };
@@ -202,11 +204,15 @@ impl Around<'_> {
         }
         let knows = shape.names == 0 || shape.logic > 0 && shape.compare > 0;
         if shape.ending == Ending::Comment
+            && self.hides()
             && (knows || self.is_short)
             && shape.operands + shape.clauses > 0
             && (shape.operands > 1 || self.is_short)
         {
             return Some("sqli.quote-hidden-tail");
+        }
+        if shape.ending == Ending::Comment && !self.hides() {
+            return None;
         }
         if shape.ending == Ending::OpenText {
             return self.open_text(shape, quote, closed);
@@ -239,9 +245,12 @@ impl Around<'_> {
         let is_same = inner.first() == Some(&quote);
         let joins = shape.logic + shape.compare + shape.math + shape.rare;
         let behind = inner.get(1..).unwrap_or_default();
+        // Formats and templates: `'%name'`.
+        let knows = shape.operands > shape.names + 1 || shape.names == 0 || shape.compare + shape.logic > 0;
         // An element of a list, in some language: `'+', `.
         let is_listed = matches!(behind.first(), Some(b',' | b')' | b']' | b':' | b';'));
         let is_plain = self.is_short
+            && knows
             && !is_listed
             && is_short(behind)
             && (!self.names_word(shape, quote) || behind.is_empty() && self.is_first);
@@ -281,5 +290,11 @@ impl Around<'_> {
         at(first.start.checked_sub(1)) == Some(quote)
             && at(Some(first.end)) == Some(quote)
             && at(first.start.checked_sub(2)).is_none_or(|byte| !byte.is_ascii_alphanumeric())
+    }
+
+    /// Whether the comment at the end is one, and not a word with a `#` in front of it.
+    fn hides(&self) -> bool {
+        let hidden = self.tokens.last().and_then(|token| self.text.get(token.start..)).unwrap_or_default();
+        hidden.first() != Some(&b'#') || hidden.len() < 4 || !hidden.get(1).is_some_and(u8::is_ascii_alphabetic)
     }
 }

@@ -252,13 +252,13 @@ impl Scan<'_> {
         };
         let is_list = is_code(at)
             && (self.kind(at + 3) == Some(Kind::Close)
-                && matches!(self.kind(at + 4), Some(Kind::Logic | Kind::Math(b'+')))
+                && (self.kind(at + 4) == Some(Kind::Logic)
+                    || self.kind(at + 4) == Some(Kind::Math(b'+')) && self.slice(at) != b"chr")
                 && is_code(at + 5)
                 || self.kind(at + 3) == Some(Kind::Comma) && self.kind(at + 4) == Some(Kind::Number));
         // `concat(0x27,...)`.
-        let is_hex =
-            matches!(self.slice(at), b"concat" | b"concat_ws" | b"unhex" | b"ascii" | b"ord" | b"char" | b"chr")
-                && self.slice(at + 2).starts_with(b"0x");
+        let is_hex = matches!(self.slice(at), b"concat" | b"concat_ws" | b"unhex" | b"ascii" | b"ord" | b"char")
+            && self.slice(at + 2).starts_with(b"0x");
         (is_list || is_hex).then_some("sqli.char-codes")
     }
 

@@ -5,12 +5,14 @@ use super::lex::{Kind, Token};
 use super::shape;
 use super::words::Word;
 
+/// How many parentheses, signs and separators in front of something are passed over.
+const MAX_SKIPPED: usize = 16;
+
 /// Whether a statement begins here.
 pub(super) fn begins(text: &[u8], tokens: &[Token], at: usize) -> bool {
-    let mut at = at;
-    while matches!(kind(tokens, at), Some(Kind::Open | Kind::Semicolon | Kind::Comment)) {
-        at += 1;
-    }
+    let skips = |at: &usize| matches!(kind(tokens, *at), Some(Kind::Open | Kind::Semicolon));
+    // Bounded, since each of many separators comes here.
+    let at = at + (at..at + MAX_SKIPPED).take_while(skips).count();
     match kind(tokens, at) {
         Some(Kind::Word(Word::Select)) => selects(tokens, at + 1),
         Some(Kind::Word(Word::Verb)) => verb(text, tokens, at),
@@ -30,11 +32,10 @@ fn slice<'a>(text: &'a [u8], tokens: &[Token], at: usize) -> &'a [u8] {
 
 /// Whether the list of a `select` begins here.
 fn selects(tokens: &[Token], at: usize) -> bool {
-    let mut at = at;
-    while matches!(kind(tokens, at), Some(Kind::Word(Word::All | Word::Prefix) | Kind::Open | Kind::Math(b'-' | b'+')))
-    {
-        at += 1;
-    }
+    let skips = |at: &usize| {
+        matches!(kind(tokens, *at), Some(Kind::Word(Word::All | Word::Prefix) | Kind::Open | Kind::Math(b'-' | b'+')))
+    };
+    let at = at + (at..at + MAX_SKIPPED).take_while(skips).count();
     match kind(tokens, at) {
         Some(
             Kind::Number

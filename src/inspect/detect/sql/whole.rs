@@ -170,7 +170,8 @@ fn expression(text: &[u8], tokens: &[Token], begins: Begins, shape: &Shape) -> O
         return Some("sqli.numeric-operator");
     }
     // `) like (`: closes what it did not open, and opens what it does not close.
-    let goes_on = first == Some(Kind::Close) && shape.closed > 0 && shape.ending == Ending::Dangling;
+    let goes_on =
+        first == Some(Kind::Close) && shape.closed > 0 && tokens.last().is_some_and(|token| token.kind == Kind::Open);
     if goes_on && shape.compare > 0 || shape.clauses > 0 && clauses(text, tokens, begins, shape) {
         return Some("sqli.numeric-clause");
     }
