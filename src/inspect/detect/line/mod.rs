@@ -12,19 +12,7 @@ mod tests;
 
 pub(super) const DETECTOR: Detector = Detector {
     classes: &[Class::Crlf, Class::Protocol, Class::Fixation],
-    literals: &[
-        "sess",
-        "cfid",
-        "cfsid",
-        "cftoken",
-        "cakephp",
-        "aspxauth",
-        "logged_in",
-        ".sid",
-        "_sid",
-        "-token",
-        " http/",
-    ],
+    literals: &["sess", "cfid", "cfsid", "cftoken", "aspxauth", "logged_in", ".sid", "_sid", "-token", " http/"],
     wakes,
     run,
 };

@@ -11,7 +11,6 @@ const NAMES: &[&[u8]] = &[
     b"aspsession",
     b"aspsessionid",
     b"cake_session",
-    b"cakephp",
     b"cfid",
     b"cfsid",
     b"cftoken",
@@ -33,7 +32,6 @@ const NAMES: &[&[u8]] = &[
     b"play_session",
     b"rack.session",
     b"sails.sid",
-    b"session-token",
     b"shiny-token",
     b"symfony_session",
     b"viewstate_session",
@@ -45,7 +43,7 @@ const NAMES: &[&[u8]] = &[
 ];
 
 /// Names that services give to parameters of their own, too.
-const COMMON: &[&[u8]] = &[b"session_id", b"sessionid", b"sid", b"userid_session"];
+const COMMON: &[&[u8]] = &[b"session-token", b"session_id", b"sessionid", b"sid", b"userid_session"];
 
 /// Looks at the name of a parameter.
 pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
