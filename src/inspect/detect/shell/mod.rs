@@ -29,6 +29,18 @@ fn wakes(occurs: &Bytes) -> bool {
         || occurs.has(b'/') && (occurs.any(&WILDCARD) || occurs.has(b'+'))
 }
 
+/// The bytes that a way into a command begins with.
+static LEADS: [bool; 256] = {
+    let mut leads = [false; 256];
+    let bytes = b";\n`|&$<>'\"!=";
+    let mut at = 0;
+    while at < bytes.len() {
+        leads[bytes[at] as usize] = true;
+        at += 1;
+    }
+    leads
+};
+
 /// How a command is come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -91,8 +103,11 @@ impl Scan<'_, '_> {
         let is_url = self.input.part == Part::Header && lower.windows(3).take(8).any(|part| part == b"://");
         let mut ticks = 0u32;
         let mut at = 0;
-        while let Some(byte) = lower.get(at) {
-            at += 1;
+        while let Some(skipped) =
+            lower.get(at..).and_then(|rest| rest.iter().position(|byte| LEADS[usize::from(*byte)]))
+        {
+            let byte = &self::byte(lower, at + skipped);
+            at += skipped + 1;
             let next = self::byte(lower, at);
             let way = match byte {
                 b';' => Way::Semicolon,
