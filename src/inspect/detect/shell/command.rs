@@ -98,7 +98,8 @@ impl Command {
             None if is_hidden => Kind::default(),
             None => return None,
         };
-        let mut arguments = Arguments::read(lower, word.end);
+        let in_braces = at.checked_sub(1).is_some_and(|before| matches!(byte(lower, before), b'{' | b','));
+        let mut arguments = Arguments::read(lower, word.end, in_braces);
         let next = Word::read(lower, skip_blanks(lower, word.end));
         let is_pair = name.as_ref().is_some_and(|name| is_pair(name.text, next.text()));
         arguments.option |= is_pair;
