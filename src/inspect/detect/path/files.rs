@@ -96,7 +96,8 @@ const WINDOWS: &[File] = &[
     system("\\winnt\\system32"),
 ];
 /// Names that stand for themselves.
-const NAMES: &[File] = &[secret("boot.ini"), secret("ntuser.dat"), secret("wp-config.php"), secret("id_rsa")];
+const NAMES: &[File] =
+    &[secret("web-inf/"), secret("boot.ini"), secret("ntuser.dat"), secret("wp-config.php"), secret("id_rsa")];
 
 /// Those that may begin with these two bytes, so that few are compared with.
 fn candidates(first: u8, second: u8) -> &'static [File] {
@@ -106,7 +107,7 @@ fn candidates(first: u8, second: u8) -> &'static [File] {
         (b'/', b'p') => PROC,
         (b'/', b'c' | b'd' | b'r' | b's' | b'v' | b'w') => ROOT,
         (b'\\', b's' | b'w') => WINDOWS,
-        (b'b', b'o') | (b'n', b't') | (b'w', b'p') | (b'i', b'd') => NAMES,
+        (b'b', b'o') | (b'w', b'e') | (b'n', b't') | (b'w', b'p') | (b'i', b'd') => NAMES,
         _ => &[],
     }
 }

@@ -105,7 +105,11 @@ fn run(input: &Input<'_>, found: &mut Found) {
         let rule = match (file.worth, is_meant) {
             (Worth::Secret, true) => "path.secret-file",
             (Worth::Secret, false) => "path.secret-file-in-text",
-            (Worth::System, true) if at == 0 && input.part == Part::Header || input.is_name => "path.secret-file",
+            (Worth::System, true)
+                if input.part != Part::Body && input.part != Part::Path && at == 0 || input.is_name =>
+            {
+                "path.system-path"
+            }
             (Worth::System, _) => "path.system-file",
         };
         found.add(rule, at..at + file.name.len());

@@ -14,6 +14,9 @@ fn files_and_steps_are_found_in_parameters() {
     let attacks: &[&[u8]] = &[
         b"../../../etc/passwd",
         b"/etc/passwd",
+        b"/etc/hosts",
+        b"/proc/1/environ",
+        b"WEB-INF/web.xml",
         b"..\\..\\..\\windows\\win.ini",
         b"....//....//etc/hosts",
         b"..././..././x",

@@ -29,6 +29,8 @@ pub(super) struct Arguments {
     pub(super) is_spelled: bool,
     /// Words that prose could have as well.
     pub(super) plain: u8,
+    /// Whether it stands in braces, where commas are blanks.
+    pub(super) in_braces: bool,
     /// Nothing at all follows in this command.
     pub(super) is_empty: bool,
     /// A separator ended the command, and not the value.
@@ -46,9 +48,9 @@ const MAX_WORDS: usize = 8;
 const MAX_WORD: usize = 96;
 
 impl Arguments {
-    /// Looks at what stands behind a name that ended at `at`.
-    pub(super) fn read(lower: &[u8], mut at: usize) -> Self {
-        let mut found = Self::default();
+    /// Looks at what stands behind a name that ended at `at`; in braces commas are blanks.
+    pub(super) fn read(lower: &[u8], mut at: usize, in_braces: bool) -> Self {
+        let mut found = Self { in_braces, ..Self::default() };
         let from = at;
         for n in 0..MAX_WORDS {
             let before = at;
@@ -221,7 +223,8 @@ fn skip_space(lower: &[u8], mut at: usize, found: &mut Arguments) -> usize {
     while at < limit {
         let rest = lower.get(at..).unwrap_or_default();
         at += match rest.first() {
-            Some(b' ' | b'\t' | b'+' | b',' | b'\r') => 1,
+            Some(b' ' | b'\t' | b'+' | b'\r') => 1,
+            Some(b',') if found.in_braces => 1,
             Some(b'\\') if rest.get(1) == Some(&b'\n') => 2,
             Some(b'$') => {
                 let Some(length) = separator_variable(rest) else { return at };

@@ -91,14 +91,15 @@ impl Command {
         let is_hidden = word.has_glob && (is_hidden_path(word.text()) || word.is_odd_class);
         let name = word.name();
         let kind = name.as_ref().and_then(|name| {
-            kind_of(name.text).or_else(|| kind_of(without_version(name.text))).or_else(|| hidden(name.text, word))
+            kind_of(name.text).or_else(|| kind_of(without_version(name.text)?)).or_else(|| hidden(name.text, word))
         });
         let kind = match kind {
             Some(kind) => kind,
             None if is_hidden => Kind::default(),
             None => return None,
         };
-        let mut arguments = Arguments::read(lower, word.end);
+        let in_braces = at.checked_sub(1).is_some_and(|before| matches!(byte(lower, before), b'{' | b','));
+        let mut arguments = Arguments::read(lower, word.end, in_braces);
         let next = Word::read(lower, skip_blanks(lower, word.end));
         let is_pair = name.as_ref().is_some_and(|name| is_pair(name.text, next.text()));
         arguments.option |= is_pair;
@@ -183,11 +184,11 @@ fn is_operand(word: &[u8]) -> bool {
 }
 
 /// `python3.11`, `gcc7.4`, `lua5.3`.
-fn without_version(name: &[u8]) -> &[u8] {
+fn without_version(name: &[u8]) -> Option<&[u8]> {
     let end = name.iter().rposition(|byte| !byte.is_ascii_digit() && *byte != b'.').map_or(0, |last| last + 1);
-    let stem = name.get(..end).unwrap_or_default();
+    let stem = name.get(..end)?;
     let stem = stem.strip_suffix(b"-").unwrap_or(stem);
-    if stem.len() < 3 { name } else { stem }
+    (stem.len() >= 3 && stem.len() < name.len()).then_some(stem)
 }
 
 /// A name behind wildcards, which has to stand behind a folder: `who?` is a question.

@@ -8,12 +8,14 @@ mod arguments;
 mod command;
 mod commands;
 mod forms;
+mod prose;
 #[cfg(test)]
 pub(super) mod tests;
 mod windows;
 mod word;
 
 use command::Command;
+use prose::{is_prose_word, lines, markdown_end};
 
 pub(super) const DETECTOR: Detector = Detector { classes: &[Class::Rce], literals: &["bin/"], wakes, run };
 
@@ -28,6 +30,18 @@ fn wakes(occurs: &Bytes) -> bool {
         || occurs.any(&INTO)
         || occurs.has(b'/') && (occurs.any(&WILDCARD) || occurs.has(b'+'))
 }
+
+/// The bytes that a way into a command begins with.
+static LEADS: [bool; 256] = {
+    let mut leads = [false; 256];
+    let bytes = b";\n`|&$<>'\"!=";
+    let mut at = 0;
+    while at < bytes.len() {
+        leads[bytes[at] as usize] = true;
+        at += 1;
+    }
+    leads
+};
 
 /// How a command is come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,8 +105,11 @@ impl Scan<'_, '_> {
         let is_url = self.input.part == Part::Header && lower.windows(3).take(8).any(|part| part == b"://");
         let mut ticks = 0u32;
         let mut at = 0;
-        while let Some(byte) = lower.get(at) {
-            at += 1;
+        while let Some(skipped) =
+            lower.get(at..).and_then(|rest| rest.iter().position(|byte| LEADS[usize::from(*byte)]))
+        {
+            let byte = &self::byte(lower, at + skipped);
+            at += skipped + 1;
             let next = self::byte(lower, at);
             let way = match byte {
                 b';' => Way::Semicolon,
@@ -334,45 +351,11 @@ fn runs(lower: &[u8], at: usize) -> bool {
     CALLS.iter().any(|call| follows(&call))
 }
 
-/// Where the span of code ends that the backtick before `at` opens, if it stands in prose: a blank before it, and words around it.
-fn markdown_end(lower: &[u8], at: usize) -> usize {
-    let before = lower.get(at.saturating_sub(64)..at.saturating_sub(1)).unwrap_or_default();
-    let rest = lower.get(at..).unwrap_or_default();
-    let Some(length) = rest.iter().take(240).position(|byte| *byte == b'`') else { return 0 };
-    let after = rest.get(length + 1..).unwrap_or_default();
-    let after = after.get(..after.len().min(64)).unwrap_or_default();
-    let opens = before.last().is_some_and(|byte| is_space(*byte) || *byte == b'(');
-    let last = before.rsplit(|byte| is_space(*byte)).find(|word| !word.is_empty()).unwrap_or_default();
-    let next = after.split(|byte| is_space(*byte)).find(|word| !word.is_empty()).unwrap_or_default();
-    let is_within = opens && is_prose_word(last) && (is_prose_word(next) || matches!(next, b"." | b"," | b"?" | b":"));
-    let is_first = before.iter().all(|byte| is_space(*byte)) && after.first() == Some(&b' ') && is_prose_word(next);
-    let words = before.split(|byte| is_space(*byte)).filter(|word| is_prose_word(word)).count();
-    let is_last = opens && next.is_empty() && words >= 2;
-    if is_within || is_first || is_last { at + length } else { 0 }
-}
-
 /// Whether commands are what is wanted here: the command of a container, the call of a tool.
 fn is_command_list(trail: &[u8]) -> bool {
     [&b"command["[..], b"args[", b"entrypoint[", b"tool_calls[", b".arguments"]
         .iter()
         .any(|known| trail.windows(known.len()).any(|part| part.eq_ignore_ascii_case(known)))
-}
-
-/// A word as prose has it, with what ends a clause, and `e.g.`, `don't`, `well-known`.
-fn is_prose_word(word: &[u8]) -> bool {
-    let word = word.strip_prefix(b"(").unwrap_or(word);
-    let end = word
-        .iter()
-        .rposition(|byte| !matches!(byte, b',' | b'.' | b':' | b';' | b'?' | b'!' | b')'))
-        .map_or(0, |last| last + 1);
-    let word = word.get(..end).unwrap_or_default();
-    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'.' | b'\'' | b'-');
-    (2..=16).contains(&word.len()) && word.iter().all(is_letter) && word.first().is_some_and(u8::is_ascii_alphabetic)
-}
-
-/// How many lines a value has that are not blank, up to five.
-fn lines(value: &[u8]) -> usize {
-    value.split(|byte| *byte == b'\n').filter(|line| line.len() > 2).take(5).count()
 }
 
 fn byte(bytes: &[u8], at: usize) -> u8 {

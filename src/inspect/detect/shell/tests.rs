@@ -206,6 +206,7 @@ const ATTACKS: &[&str] = &[
 
 const HONEST: &[&str] = &[
     "R&D; sales",
+    "data:image/png;base64,iVBORw0KGgo=",
     "bash|zsh|fish",
     "sort -created_at",
     "at -5 degrees",

@@ -59,6 +59,7 @@ const ENDS: &[&[u8]] = &[
     b".rbndr.us",
     b".1u.ms",
     b".docker.internal",
+    b".service.consul",
     b".containers.internal",
     b".kubernetes.default.svc",
 ];
@@ -80,7 +81,7 @@ pub(super) fn reach(host: &[u8]) -> Reach {
     if host.iter().filter(|byte| **byte == b':').count() >= 2
         && host.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b':')
     {
-        return Reach::Address;
+        return Reach::Spelled;
     }
     match address(host) {
         None => Reach::Public,

@@ -76,7 +76,7 @@ fn run(input: &Input<'_>, found: &mut Found) {
         found.add("url.cut", at.clone());
     }
     let mut room = [0; 96];
-    if let Some(rule) = reached(input.trail, &url, host::reach(url.host(&mut room))) {
+    if let Some(rule) = reached(input.trail, input.part == Part::Body, &url, host::reach(url.host(&mut room))) {
         found.add(rule, at.clone());
         if rule == "url.address" && url.is_script() {
             found.add("url.script", at);
@@ -85,14 +85,19 @@ fn run(input: &Input<'_>, found: &mut Found) {
 }
 
 /// What it tells that a URL leads there. Without a scheme it is one only where its name says so.
-fn reached(trail: &[u8], url: &Url<'_>, reach: Reach) -> Option<&'static str> {
+fn reached(trail: &[u8], is_body: bool, url: &Url<'_>, reach: Reach) -> Option<&'static str> {
+    if url.is_disguised() {
+        return Some("url.spelled-host");
+    }
     let is_url = url.is_asked() || url.scheme.is_none() && is_for_url(trail);
     match reach {
         Reach::Metadata if is_url || url.has_path => Some("url.metadata"),
         Reach::Named if is_url || url.has_path => Some("url.internal-name"),
         Reach::Spelled if url.is_asked() => Some("url.spelled-host"),
         Reach::Loopback if is_url && !is_redirect(trail) => Some("url.loopback"),
-        Reach::Private if url.is_asked() && !is_redirect(trail) => Some("url.private"),
+        Reach::Private if url.is_asked() && !is_redirect(trail) => {
+            Some(if is_body { "url.private-in-body" } else { "url.private" })
+        }
         Reach::Address if url.is_asked() => Some("url.address"),
         Reach::Metadata
         | Reach::Named

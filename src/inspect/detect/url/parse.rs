@@ -74,6 +74,11 @@ impl<'a> Url<'a> {
         })
     }
 
+    /// Whether the host is written in circled letters, which become plain ones only where it is asked for.
+    pub(super) fn is_disguised(&self) -> bool {
+        self.raw_host.windows(2).any(|pair| matches!(pair, [0xe2, 0x91..=0x93]))
+    }
+
     /// A scheme that nothing but a fetching library of the server understands, or a file.
     pub(super) fn is_dangerous(&self) -> bool {
         let Some(scheme) = self.scheme else { return false };
@@ -129,7 +134,9 @@ impl<'a> Url<'a> {
             .unwrap_or_default();
         let is_secured = matches!(self.scheme, Some(b"http" | b"https" | b"ftp"));
         let is_odd = user.iter().any(|byte| matches!(byte, b'#' | b'/' | b'\\' | b'&' | b' ' | b'@'));
-        is_secured && name.iter().filter(|byte| **byte == b'.').count() >= 1 && (is_odd || name == user)
+        is_secured
+            && name.iter().filter(|byte| **byte == b'.').count() >= 1
+            && (is_odd || name == user || is_port(user.get(name.len() + 1..)))
     }
 
     /// Whether it names a script, or what a script can be told to include.
@@ -189,6 +196,11 @@ fn authority(rest: &[u8]) -> (Option<&[u8]>, &[u8], bool) {
         host
     };
     (user, host, end < rest.len())
+}
+
+/// Whether this is a port, and no password.
+fn is_port(rest: Option<&[u8]>) -> bool {
+    rest.is_some_and(|rest| !rest.is_empty() && rest.len() <= 5 && rest.iter().all(u8::is_ascii_digit))
 }
 
 /// Whether a host begins here, and not a user or a group as `/@name/` has them.
