@@ -143,6 +143,9 @@ fn object_start(lower: &[u8], from: usize) -> usize {
 
 fn by_expression(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found) {
     let Some(callee) = input.lower.get(at.from..at.to) else { return };
+    if !is_short && call::is_late(at.from) {
+        return;
+    }
     let place = call::position(input.lower, at.from);
     if place == Position::Word || !is_short && place != Position::Start {
         return;
