@@ -118,13 +118,13 @@ fn profile(rules: Vec<Rule>) -> Profile {
 }
 
 /// The least time that a few rounds of this took: what the work costs without what disturbs it.
-fn least(rounds: u32, mut work: impl FnMut()) -> Duration {
-    let once = |work: &mut dyn FnMut()| {
+fn least<T>(rounds: u32, work: impl Fn() -> T) -> Duration {
+    let once = |_| {
         let began = Instant::now();
-        work();
+        black_box(work());
         began.elapsed()
     };
-    (0..rounds.max(1)).map(|_| once(&mut work)).min().expect("a round")
+    (0..rounds.max(1)).map(once).min().expect("a round")
 }
 
 fn micros(time: Duration) -> f64 {
@@ -132,7 +132,7 @@ fn micros(time: Duration) -> f64 {
 }
 
 /// The time that this takes when caches hold something else: the middle of a few rounds.
-fn cold(work: impl Fn()) -> Duration {
+fn cold<T>(work: impl Fn() -> T) -> Duration {
     let mut room = vec![1u8; 32 << 20];
     let mut times: Vec<Duration> = (0..scaled(15).min(15))
         .map(|_| {
@@ -150,7 +150,7 @@ fn cold(work: impl Fn()) -> Duration {
 /// How long it takes to load rules, and how much memory they keep.
 fn loading() {
     let rules = ready_made();
-    let time = least(scaled(5).min(5), || drop(black_box(Engine::new(ready_made()).expect("compiled"))));
+    let time = least(scaled(5).min(5), || Engine::new(ready_made()).expect("compiled"));
     let engine = Engine::new(rules.clone()).expect("compiled");
     println!("{} ready-made rules", rules.len());
     tell("loading the ready-made rules", time.as_secs_f64() * 1e3, "ms", 300.0);
@@ -173,13 +173,8 @@ fn honest(profile: &Profile) {
     ] {
         assert!(!request.judge(profile), "{name} is honest");
         let rounds = if aim > 100.0 { 20 } else { 20_000 };
-        tell(
-            &format!("{name}, warm"),
-            micros(least(scaled(rounds), || drop(black_box(request.judge(profile))))),
-            "us",
-            aim,
-        );
-        println!("{:66} {:9.3} us", format!("{name}, cold"), micros(cold(|| drop(black_box(request.judge(profile))))));
+        tell(&format!("{name}, warm"), micros(least(scaled(rounds), || request.judge(profile))), "us", aim);
+        println!("{:66} {:9.3} us", format!("{name}, cold"), micros(cold(|| request.judge(profile))));
     }
 }
 
@@ -195,12 +190,12 @@ fn slow(profile: &Profile) {
     };
     let cost = |value: &[u8]| {
         let request = as_json(value);
-        least(4, || drop(black_box(request.judge(profile))))
+        least(4, || request.judge(profile))
     };
     for (value, _) in slowest::search(&ready_made(), rounds, cost).into_iter().take(5) {
         let request = as_json(&value);
-        let warm = least(scaled(200), || drop(black_box(request.judge(profile))));
-        let unwarmed = cold(|| drop(black_box(request.judge(profile))));
+        let warm = least(scaled(200), || request.judge(profile));
+        let unwarmed = cold(|| request.judge(profile));
         tell("slowest value of 1 KiB, warm", micros(warm), "us", 50.0);
         println!("{:66} {:9.3} us", "    cold", micros(unwarmed));
         println!("    {}...", value[..value.len().min(160)].escape_ascii());

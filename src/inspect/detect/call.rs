@@ -191,6 +191,11 @@ const EXPECTS: [&[u8]; 14] = [
 /// Punctuation that may stand before a call that a value is made of, or that it breaks out with.
 const GLUE: Bytes = Bytes::set(b" \t\r\n\x0b\x0c@;(){}[]!~&|'\"`=.,+-*/\\:?<>%#$^\0");
 
+/// Whether something that starts so late in a value cannot be what it starts with: told without a look.
+pub(super) fn is_late(from: usize) -> bool {
+    from > REACH
+}
+
 /// Where in a value something that starts at `from` stands.
 pub(super) fn position(text: &[u8], from: usize) -> Position {
     let floor = from.saturating_sub(REACH);

@@ -54,6 +54,9 @@ pub(super) const NAMES: [&[u8]; 20] = [
 
 /// Whether something is told by a call of this.
 fn is_known(to: &Target<'_>) -> bool {
+    if to.name.len() < 3 {
+        return false;
+    }
     NAMES.binary_search(&to.name).is_ok()
         || matches!(to.name, b"settimeout" | b"setinterval" | b"setimmediate")
         || matches!(to.object, b"process" | b"console")

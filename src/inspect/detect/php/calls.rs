@@ -1,6 +1,6 @@
 //! Calls of PHP's functions: by name, through variables, and through expressions that come to a name.
 
-use super::names::{DANGEROUS, WORDS, is_function, is_in};
+use super::names::{DANGEROUS, WORDS, is_function, is_in, may_be_function};
 use super::{Call, Callee, Found, Input, Part, Position, call, position};
 
 /// Judges one call.
@@ -50,6 +50,9 @@ fn is_named(arguments: &[u8]) -> bool {
 
 fn by_name(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found) {
     let Some(name) = input.lower.get(at.from..at.to) else { return };
+    if !may_be_function(name) {
+        return;
+    }
     let is_dangerous = is_in(&DANGEROUS, name);
     let is_word = !is_dangerous && is_in(&WORDS, name);
     if !is_dangerous && !is_word && !is_function(name) {
@@ -140,6 +143,9 @@ fn object_start(lower: &[u8], from: usize) -> usize {
 
 fn by_expression(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found) {
     let Some(callee) = input.lower.get(at.from..at.to) else { return };
+    if !is_short && call::is_late(at.from) {
+        return;
+    }
     let place = call::position(input.lower, at.from);
     if place == Position::Word || !is_short && place != Position::Start {
         return;

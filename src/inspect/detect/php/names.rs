@@ -4,7 +4,7 @@
 /// Functions that run, read, write, connect, decode code, or tell of the host: what code that was injected calls. All of them are names that
 /// no other language and no prose has before a `(`. Sorted.
 #[rustfmt::skip]
-pub(super) static DANGEROUS: [&str; 112] = [
+pub(super) const DANGEROUS: [&str; 112] = [
     "apache_child_terminate", "apache_setenv", "array_walk_recursive", "assert_options", "base64_decode",
     "bzdecompress", "call_user_func", "call_user_func_array", "convert_uudecode", "create_function", "curl_exec",
     "curl_init", "curl_multi_exec", "curl_setopt", "error_log", "escapeshellarg", "escapeshellcmd", "expect_popen",
@@ -27,7 +27,7 @@ pub(super) static DANGEROUS: [&str; 112] = [
 
 /// Functions and constructs as dangerous whose names are words, or functions of C and other languages too. Sorted.
 #[rustfmt::skip]
-pub(super) static WORDS: [&str; 26] = [
+pub(super) const WORDS: [&str; 26] = [
     "assert", "chgrp", "chmod", "chown", "chroot", "copy", "dl", "eval", "exec", "extract", "file", "fopen",
     "gethostbyname", "glob", "include", "link", "mail", "opendir", "popen", "readlink", "symlink", "syslog", "system",
     "touch", "unlink", "virtual",
@@ -36,7 +36,7 @@ pub(super) static WORDS: [&str; 26] = [
 /// Further functions: that a value is nothing but a call of one tells of a probe. Without those that formulas and other query languages share
 /// (`count`, `max`, `round`, `date`). Sorted.
 #[rustfmt::skip]
-pub(super) static PLAIN: [&str; 291] = [
+pub(super) const PLAIN: [&str; 291] = [
     "addslashes", "array_chunk", "array_column", "array_combine", "array_diff", "array_diff_assoc", "array_diff_key",
     "array_fill", "array_filter", "array_flip", "array_intersect", "array_key_exists", "array_keys", "array_map",
     "array_merge", "array_multisort", "array_pop", "array_product", "array_push", "array_rand", "array_reduce",
@@ -137,6 +137,31 @@ pub(super) static DIRECTIVE_FAMILIES: [&str; 29] = [
 /// Whether this is in a sorted table.
 pub(super) fn is_in(table: &[&str], name: &[u8]) -> bool {
     table.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok()
+}
+
+/// For each first letter, the lengths that names in these tables have, as bits. Evaluated when this is compiled.
+const fn lengths(tables: &[&[&str]]) -> [u64; 256] {
+    let mut lengths = [0; 256];
+    let mut table = 0;
+    while table < tables.len() {
+        let mut at = 0;
+        while at < tables[table].len() {
+            let name = tables[table][at].as_bytes();
+            lengths[name[0] as usize] |= 1 << name.len();
+            at += 1;
+        }
+        table += 1;
+    }
+    lengths
+}
+
+static LENGTHS: [u64; 256] = lengths(&[&DANGEROUS, &WORDS, &PLAIN]);
+
+/// Whether this may be a name in a table of functions or of a family: most words before a `(` are told by their first letter and length.
+pub(super) fn may_be_function(name: &[u8]) -> bool {
+    let Some((first, true)) = name.first().map(|first| (*first, name.len() < 64)) else { return false };
+    let lengths = LENGTHS.get(usize::from(first)).copied().unwrap_or_default();
+    lengths >> name.len() & 1 != 0 || name.len() > 3 && memchr::memchr(b'_', name).is_some()
 }
 
 /// Whether this is the name of some function of PHP that other languages have not.
