@@ -10,6 +10,7 @@ use super::values::{Networks, OneOrMany, Period, Size, Spanned, named, named_net
 mod authn;
 mod credential;
 mod leak;
+mod limit;
 mod rotation;
 mod upstream;
 mod vault;
@@ -17,6 +18,7 @@ mod vault;
 pub(super) use authn::*;
 pub(super) use credential::*;
 pub(super) use leak::*;
+pub(super) use limit::*;
 pub(super) use rotation::*;
 pub(super) use upstream::*;
 pub(super) use vault::*;
@@ -303,22 +305,6 @@ pub(super) struct HoursTable {
     pub(super) to: String,
     /// The time zone, such as `Europe/Berlin`, as the system knows it. Default `UTC`.
     pub(super) zone: Option<String>,
-}
-
-/// `[limit.NAME]`: a rate, a concurrency, or both.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LimitTable {
-    /// What is counted: `client` (address), `principal` or `route`.
-    pub(super) by: Text,
-    /// How many requests per `per`. Default: any number.
-    pub(super) requests: Option<Spanned<u32>>,
-    /// The span of time that `requests` is for. Default `1s`.
-    pub(super) per: Option<Period>,
-    /// How many may come at once. Default: as many as `requests`.
-    pub(super) burst: Option<Spanned<u32>>,
-    /// How many may be under way at once. Default: any number.
-    pub(super) concurrent: Option<Spanned<u32>>,
 }
 
 /// `[route.NAME]`: which requests, and what then applies. Of several routes that match, the most specific counts: host before path, literal

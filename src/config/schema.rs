@@ -43,7 +43,7 @@ pub fn schema() -> Value {
 }
 
 /// Every table of a file, in the order in which the reference tells of them.
-pub(super) fn tables(generator: &mut SchemaGenerator) -> [(&'static str, Shape, Schema); 20] {
+pub(super) fn tables(generator: &mut SchemaGenerator) -> [(&'static str, Shape, Schema); 21] {
     [
         ("server", Shape::Single, generator.subschema_for::<ServerTable>()),
         ("admin", Shape::Single, generator.subschema_for::<AdminTable>()),
@@ -64,6 +64,7 @@ pub(super) fn tables(generator: &mut SchemaGenerator) -> [(&'static str, Shape, 
         ("credential", Shape::Named, generator.subschema_for::<CredentialTable>()),
         ("rotation", Shape::Named, generator.subschema_for::<RotationTable>()),
         ("limit", Shape::Named, generator.subschema_for::<LimitTable>()),
+        ("leak", Shape::Named, generator.subschema_for::<LeakTable>()),
         ("route", Shape::Named, generator.subschema_for::<RouteTable>()),
     ]
 }

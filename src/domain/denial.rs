@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AccessFault, HostFault, Methods, OauthFault, PathFault};
+use super::{AccessFault, HostFault, Lockout, Methods, OauthFault, PathFault, Withheld};
 
 /// Why an exchange was refused: a stable code, a status, and a public text that tells a client what it may know and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,37 +146,6 @@ pub enum AuthnFault {
     Digest,
 }
 
-/// What a lock-out is counted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lockout {
-    /// The client's address.
-    Address,
-    /// The identity that was claimed, from the client's network.
-    Identity,
-}
-
-impl Lockout {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Address, Self::Identity];
-
-    /// The word for it in the log and the record.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Address => "address",
-            Self::Identity => "identity",
-        }
-    }
-}
-
-/// Why an answer may not go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Withheld {
-    /// It holds what must not leave.
-    Leak,
-    /// It is not of the type that it is declared to be.
-    Type,
-}
-
 /// What was away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unavailable {
@@ -275,8 +244,7 @@ impl Denial {
             Self::TimedOut(TimedOut::Body) => "body",
             Self::Unauthenticated(fault) => fault.detail(),
             Self::LockedOut(by, _) => by.text(),
-            Self::Withheld(Withheld::Leak) => "leak",
-            Self::Withheld(Withheld::Type) => "type",
+            Self::Withheld(why) => why.detail(),
             Self::Unavailable(Unavailable::Credential) => "credential",
             Self::Unavailable(Unavailable::IssuerKeys) => "issuer_keys",
             Self::Unavailable(Unavailable::Authenticator) => "authenticator",
