@@ -9,6 +9,7 @@ mod authn;
 mod credential;
 mod inspect;
 mod leak;
+mod limit;
 mod rotation;
 mod route;
 mod upstream;
@@ -18,6 +19,7 @@ pub(super) use authn::*;
 pub(super) use credential::*;
 pub(super) use inspect::*;
 pub(super) use leak::*;
+pub(super) use limit::*;
 pub(super) use rotation::*;
 pub(super) use route::*;
 pub(super) use upstream::*;
@@ -305,20 +307,4 @@ pub(super) struct HoursTable {
     pub(super) to: String,
     /// The time zone, such as `Europe/Berlin`, as the system knows it. Default `UTC`.
     pub(super) zone: Option<String>,
-}
-
-/// `[limit.NAME]`: a rate, a concurrency, or both.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LimitTable {
-    /// What is counted: `client` (address), `principal` or `route`.
-    pub(super) by: Text,
-    /// How many requests per `per`. Default: any number.
-    pub(super) requests: Option<Spanned<u32>>,
-    /// The span of time that `requests` is for. Default `1s`.
-    pub(super) per: Option<Period>,
-    /// How many may come at once. Default: as many as `requests`.
-    pub(super) burst: Option<Spanned<u32>>,
-    /// How many may be under way at once. Default: any number.
-    pub(super) concurrent: Option<Spanned<u32>>,
 }

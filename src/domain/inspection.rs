@@ -47,12 +47,3 @@ impl Inspection {
         }
     }
 }
-
-/// Why an answer may not go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Withheld {
-    /// It holds what must not leave.
-    Leak,
-    /// It is not of the type that it is declared to be.
-    Type,
-}

@@ -1,4 +1,4 @@
-//! By what those who guess are locked out.
+//! What lock-outs are counted by.
 
 /// What a lock-out is counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

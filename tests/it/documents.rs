@@ -318,6 +318,7 @@ key_file = "master.key"
 [credential.replaced.bearer]
 target = "api"
 secret = "local:key"
+[leak.all]
 [rotation.replaced]
 credential = "replaced"
 create = ["/bin/false"]

@@ -55,7 +55,12 @@ impl Compiler<'_, '_> {
         }
         settings.errors = self.choice(table.error_details.as_ref(), &FOR_ERRORS).unwrap_or(settings.errors);
         settings.sniff = self.choice(table.content_type.as_ref(), &FOR_TYPES).unwrap_or(settings.sniff);
-        Some(Arc::new(LeakProfile::new(&settings)))
+        let profile = LeakProfile::new(&settings);
+        for kind in LeakKind::ALL.into_iter().filter(|kind| profile.action(*kind) != LeakAction::Off) {
+            // There from the start, so that the first one is seen as a rise from zero.
+            self.engines.metrics.leaked(kind.as_str(), profile.action(kind).as_str(), 0);
+        }
+        Some(Arc::new(profile))
     }
 
     /// The one of several words that is written, if one is.

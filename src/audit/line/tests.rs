@@ -1,0 +1,100 @@
+//! Tests of the lines.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::audit::record::tests::{bare, full};
+use crate::domain::{AuthnFault, Denial};
+
+fn name(text: &str) -> Name {
+    Name::parse(text).expect("name")
+}
+
+fn line(record: &Record, node: Option<Name>) -> String {
+    let mut line = Vec::new();
+    Lines::new(node).exchange(&mut line, record);
+    let line = String::from_utf8(line).expect("text");
+    line.strip_suffix('\n').expect("an end").to_owned()
+}
+
+#[test]
+fn fields_stand_in_their_documented_order() {
+    let record = full("svc-refunds");
+    let want = format!(
+        r#"{{"kind":"exchange","time":"2023-11-14T22:13:20.123456Z","id":"{}","node":"n1","config":1,"listener":"public","client":"192.0.2.7","protocol":"HTTP/1.1","method":"POST","host":"api.example.com","path":"/v1/refunds","query":true,"route":"stripe","authenticator":"corp","principal":"svc-refunds","principal_kind":"service","actor":"agent-7","role":"billing","rule":"route.stripe.allow[1]","outcome":"completed","target":"stripe","backend":"203.0.113.9:443","attempts":1,"credential":"stripe","status":201,"request_bytes":120,"response_bytes":4096,"authenticate_us":12,"authorize_us":0,"acquire_us":1,"upstream_us":8000,"total_us":8100}}"#,
+        record.id
+    );
+    assert_eq!(line(&record, Some(name("n1"))), want);
+}
+
+#[test]
+fn fields_that_say_nothing_are_left_out() {
+    let denial = Denial::Unauthenticated(AuthnFault::Expired);
+    let record = Record { denial: Some(denial), outcome: Outcome::Denied, status: Some(401), ..bare() };
+    let want = format!(
+        r#"{{"kind":"exchange","time":"2023-11-14T22:13:20.123456Z","id":"{}","config":1,"listener":"public","client":"192.0.2.7","protocol":"HTTP/2","query":false,"outcome":"denied","code":"credential_invalid","detail":"expired","attempts":0,"status":401,"request_bytes":0,"response_bytes":0,"total_us":0}}"#,
+        record.id
+    );
+    assert_eq!(line(&record, None), want);
+}
+
+#[test]
+fn what_was_found_is_told_by_kind() {
+    let told = line(&Record { leaks: vec![("token", 2), ("card", 1)], ..full("x") }, None);
+    assert!(told.contains(r#""status":201,"leaks":{"token":2,"card":1},"request_bytes":120"#), "{told}");
+}
+
+#[test]
+fn an_act_is_told_with_who_did_it_and_why() {
+    let since = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let (of, reason, by) = ("principal:corp:ada".into(), "a \"lost\" laptop".into(), "uid:0".into());
+    let (deed, id) = (Deed::Revoked, "0f".into());
+    let act = Act { time: since, deed, id, of, reason, by, since, until: None, approval: None, ticket: None };
+    let mut out = Vec::new();
+    Lines::new(None).act(&mut out, &act);
+    let want = concat!(
+        r#"{"kind":"revocation","time":"2023-11-14T22:13:20.000000Z","id":"0f","act":"revoked","of":"principal:corp:ada","#,
+        r#""reason":"a \"lost\" laptop","by":"uid:0","since":"2023-11-14T22:13:20.000Z"}"#,
+        "\n"
+    );
+    assert_eq!(String::from_utf8_lossy(&out), want);
+}
+
+#[test]
+fn a_clock_that_is_far_off_is_no_reason_to_lose_a_record() {
+    for time in [SystemTime::UNIX_EPOCH - Duration::from_secs(1 << 40), SystemTime::UNIX_EPOCH + Duration::MAX / 4] {
+        assert!(line(&Record { time, ..bare() }, None).contains(r#""time":""#));
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_was_sent_stays_on_one_line(id in any::<String>(), path in any::<String>(), host in any::<String>()) {
+        let record = Record { path: Some(path.clone()), host: Some(host), ..full(&id) };
+        let line = line(&record, None);
+        prop_assert!(!line.contains(char::is_control));
+        let back: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        prop_assert_eq!(back["principal"].as_str(), Some(id.as_str()));
+        prop_assert_eq!(back["path"].as_str(), Some(path.as_str()));
+    }
+}
+
+#[test]
+fn addresses_and_moments_are_as_the_library_would_write_them() {
+    let mut lines = Lines::new(None);
+    for (client, backend, nanos) in [
+        ("192.0.2.7", "203.0.113.9:443", 1_700_000_000_000_000_001),
+        ("0.0.0.0", "[2001:db8::1]:8443", 1_700_000_000_999_999_999),
+        ("2001:db8::7", "127.0.0.1:1", 1_700_000_001_000_100_000),
+    ] {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos);
+        let (client, backend) = (client.parse().expect("address"), Some(backend.parse().expect("address")));
+        let mut out = Vec::new();
+        lines.exchange(&mut out, &Record { time, client, backend, ..bare() });
+        let back: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+        let stamp = Timestamp::try_from(time).expect("in range");
+        assert_eq!(back["time"], format!("{stamp:.6}"));
+        assert_eq!(back["client"], client.to_string());
+        assert_eq!(back["backend"], backend.expect("one").to_string());
+    }
+}
