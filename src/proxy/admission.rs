@@ -108,7 +108,7 @@ impl Admission {
             return false;
         };
         self.attempt.is_renewed = true;
-        let another = credential.another(refused).await;
+        let another = credential.another(&self.permit, refused).await;
         let is_there = another.is_some();
         self.injection = another.or(self.injection.take());
         is_there

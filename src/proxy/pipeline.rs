@@ -165,7 +165,7 @@ async fn permit(
 
 /// The credential of this principal alone, on a route where each has one. Nobody else waits, nor is anything allocated for them.
 async fn own_credential(route: &Route, permit: &Permit) -> Result<Option<Arc<Credential>>, Denial> {
-    match route.credential.as_ref().filter(|credential| credential.template().is_some()) {
+    match route.credential.as_ref().filter(|credential| credential.is_own()) {
         Some(credential) => Box::pin(credential.of(permit)).await.map(Some),
         None => Ok(None),
     }

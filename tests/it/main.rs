@@ -21,6 +21,7 @@ mod credential_body;
 mod credential_path;
 mod demo;
 mod documents;
+mod exchange;
 mod expiry;
 mod faults;
 mod framing;

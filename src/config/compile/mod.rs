@@ -142,8 +142,10 @@ impl Compiler<'_, '_> {
             secrets
         });
         let targets = self.each("target", file.target, Self::target);
-        let credentials =
-            self.each("credential", file.credential, |c, name, entry| c.credential(name, entry, &vaults, &targets));
+        let issuer = file.identity_token.and_then(|table| self.issuer(table, &vaults, &file.route));
+        let credentials = self.each("credential", file.credential, |c, name, entry| {
+            c.credential(name, entry, &vaults, &targets, issuer.as_ref())
+        });
         let rotations = self
             .each("rotation", file.rotation, |c, name, entry| c.rotation(name, entry, &vaults, &targets, &credentials));
         let authenticators = self.each("authn", file.authn, |c, name, entry| c.authenticator(name, entry, &vaults));
@@ -152,7 +154,6 @@ impl Compiler<'_, '_> {
         let limits = self.each("limit", file.limit, Self::limit);
         let listeners = self.listener_states(file.listen);
         let told = identity::all_names(&file.route);
-        let issuer = file.identity_token.and_then(|table| self.issuer(table, &vaults, &file.route));
         let approvals = self.each("approval", file.approval, Self::approval);
         let (sessions, is_asked) = (None, file.access.is_some());
         let mut parts = route::Parts {

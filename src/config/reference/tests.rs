@@ -94,6 +94,10 @@ target = "x"
 token_url = "https://login.example.com/token"
 client_id = "x"
 client_secret = "directory:key"
+[credential.exchange.oauth2]
+target = "x"
+token_url = "https://login.example.com/token"
+grant = "token_exchange"
 [credential.assertion.oauth2]
 target = "x"
 token_url = "https://login.example.com/token"
