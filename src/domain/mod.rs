@@ -3,6 +3,7 @@
 mod access_deed;
 mod access_fault;
 mod address;
+mod authn_fault;
 mod client_identity;
 mod denial;
 mod exact;
@@ -25,8 +26,9 @@ mod wiped;
 pub use access_deed::AccessDeed;
 pub use access_fault::AccessFault;
 pub use address::{NetworkSet, canonical_ip};
+pub use authn_fault::AuthnFault;
 pub use client_identity::ClientIdentity;
-pub use denial::{AuthnFault, Denial, HttpFault, Lockout, TimedOut, Unavailable};
+pub use denial::{Denial, HttpFault, Lockout, TimedOut, Unavailable};
 pub use exact::ExactRequest;
 pub use host::{Host, HostFault, HostPattern};
 pub use id::{Id, IdError, hex};

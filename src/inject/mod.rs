@@ -57,6 +57,8 @@ pub struct Credential {
     own: Option<Own>,
     /// What the secret is had by, where it is a token of one principal.
     behalf: Option<Behalf>,
+    /// Whether it is a decoy, which has no secret.
+    is_canary: bool,
 }
 
 /// How often it is told at most that a secret came back.
@@ -84,6 +86,7 @@ impl Credential {
             rotation: OnceLock::new(),
             own: None,
             behalf: None,
+            is_canary: false,
         }
     }
 
@@ -103,6 +106,16 @@ impl Credential {
     pub fn on_behalf(name: Name, target: Name, of: OnBehalf) -> Self {
         let piece = Piece { method: Method::Bearer, secrets: Vec::new() };
         Self { own: Some(Own::new(Source::Behalf(Arc::new(of)))), ..Self::new(name, target, vec![piece]) }
+    }
+
+    /// A decoy: what leads to it is bait, and nothing is ever sent with it.
+    pub fn canary(name: Name, target: Name) -> Self {
+        Self { is_canary: true, ..Self::new(name, target, Vec::new()) }
+    }
+
+    /// Whether it is a decoy.
+    pub fn is_canary(&self) -> bool {
+        self.is_canary
     }
 
     /// Whether each principal has a secret of their own.
@@ -237,8 +250,11 @@ impl Credential {
     ///
     /// # Errors
     /// [`Unavailable::Credential`] when a vault has no such secret now, or one that cannot be sent in this form; [`HttpFault::Upload`] for a
-    /// body that cannot be signed again; [`Denial::BodyForm`] and [`Denial::BodyTooLarge`] for one that no secret can be put in.
+    /// body that cannot be signed again; [`Denial::Canary`] for a decoy; [`Denial::BodyForm`] and [`Denial::BodyTooLarge`] for one that no secret can be put in.
     pub fn acquire(&self, _permit: &Permit, now: Instant, content: &Content<'_>) -> Result<Injection, Denial> {
+        if self.is_canary {
+            return Err(Denial::Canary);
+        }
         if self.own.is_some() {
             return Err(UNAVAILABLE);
         }

@@ -190,6 +190,7 @@ impl From<Denial> for Refusal {
             | Denial::NoRoute
             | Denial::Unauthenticated(_)
             | Denial::NotAllowed
+            | Denial::Canary
             | Denial::ApprovalNeeded
             | Denial::Access(_)
             | Denial::TooManySessions

@@ -14,7 +14,7 @@ use crate::proxy::client_certificates::ClientCertificates;
 use crate::proxy::identify::{Arrival, identify};
 use crate::proxy::ingress::Connection;
 use crate::proxy::record::Draft;
-use crate::proxy::{line, lockout, own, tokens};
+use crate::proxy::{canary, line, lockout, own, tokens};
 use crate::session::{AccessError, Grant, Use, digest};
 use crate::state::{AccessService, LimitBy, Route, Services, Snapshot};
 
@@ -56,6 +56,7 @@ pub(super) async fn admit(
     let proof = route.authn.authenticate(&view, draft.time()).await;
     if let Err(denial) = &proof {
         lockout::failed(services, snapshot, &route.authn, &view, None, denial);
+        canary::presented(services, &route.authn, &view, None, denial);
     }
     let proof = proof.map_err(|denial| Refusal::with_challenge(denial, &route.authn, draft.time()))?;
     draft.authenticated(&proof.principal);
@@ -125,6 +126,9 @@ async fn permit(
     let line = line::carry(services, connection, &permit, now)
         .map_err(|denial| Refusal::with_challenge(denial, &route.authn, now))?;
 
+    if let Some(bait) = route.credential.as_ref().filter(|credential| credential.is_canary()) {
+        return Err(canary::baited(services, bait, &permit, draft.client()).into());
+    }
     if let Some(session) = &permit.principal().session {
         // By what is allowed alone: whoever only has the token keeps no session from ending.
         session.touch(steady(now));

@@ -2,6 +2,7 @@
 //! that outlive every snapshot.
 
 mod access;
+mod canaries;
 mod rotating;
 mod route;
 mod router;
@@ -10,6 +11,7 @@ mod snapshot;
 mod tokens;
 
 pub use access::{AccessCall, AccessService, AccessVerb, Approval, Webhook};
+pub use canaries::{Canaries, Ending};
 pub use rotating::{Probe, Rotating};
 pub use route::{LimitBy, Route, RouteLimit, Scrub};
 pub use router::{Overlap, Router};

@@ -11,7 +11,8 @@ use prometheus::{
 use crate::domain::{Denial, Name};
 
 use super::labels::{
-    Availability, ConnectionRefusal, IngressTimeout, Labelled, LockoutBy, Outcome, Phase, ReloadResult, UpstreamFault,
+    Availability, ConnectionRefusal, Decoy, IngressTimeout, Labelled, LockoutBy, Outcome, Phase, ReloadResult,
+    UpstreamFault,
 };
 
 /// The process's metrics. Label values are names from the configuration, denial codes or one of the closed sets of this module.
@@ -57,6 +58,8 @@ pub struct Metrics {
     pub cluster_silence: prometheus::Gauge,
     /// `claviger_broken_glass_total`: grants that somebody took without approval.
     pub broken_glass: IntCounter,
+    /// `claviger_canary_uses_total{kind}`: uses of decoys, each of which somebody should look at.
+    pub canary_uses: Labelled<Decoy, IntCounter>,
     /// `claviger_reflections_total`: exchanges whose response repeated a secret that the request was sent with.
     pub reflections: IntCounter,
     /// `claviger_webhook_failures_total`: events that the webhook of access requests was not told.
@@ -117,6 +120,7 @@ impl Metrics {
         let reloads = declare.counters("reloads_total", "Reloads of the configuration", &["result"])?;
         let begun = declare.counters("lockouts_total", "Lock-outs that began after wrong credentials", &["by"])?;
         let going_on = declare.gauges("lockouts", "Lock-outs that go on", &["by"])?;
+        let canaries = declare.counters("canary_uses_total", "Uses of decoys", &["kind"])?;
         let secrets = declare.gauges("secrets", "Secrets in use", &["state"])?;
         Ok(Self {
             requests: declare.counters("requests_total", "Exchanges that ended", &["route", "outcome"])?,
@@ -141,6 +145,7 @@ impl Metrics {
             cluster_reached: declare.gauge("cluster_reached", "1 while the other nodes can be reached")?,
             cluster_silence: declare
                 .number("cluster_silence_seconds", "How long nothing was heard of the other nodes")?,
+            canary_uses: Labelled::new(|kind| canaries.with_label_values(&[kind])),
             reflections: declare.counter("reflections_total", "Exchanges whose response repeated a secret")?,
             webhook_failures: declare.counter("webhook_failures_total", "Events that the webhook was not told")?,
             broken_glass: declare.counter("broken_glass_total", "Grants that were taken without approval")?,

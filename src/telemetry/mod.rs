@@ -6,7 +6,7 @@ pub mod logs;
 mod metrics;
 
 pub use labels::{
-    Availability, ConnectionRefusal, IngressTimeout, Labelled, Outcome, Phase, ReloadResult, UpstreamFault,
+    Availability, ConnectionRefusal, Decoy, IngressTimeout, Labelled, Outcome, Phase, ReloadResult, UpstreamFault,
 };
 pub use metrics::{AuditMetrics, Metrics, RouteMetrics, TargetMetrics};
 

@@ -13,6 +13,7 @@ mod attacks;
 mod aws;
 mod balance;
 mod botocore;
+mod canary;
 mod check;
 mod client_certificate;
 mod clock;

@@ -38,6 +38,8 @@ enum What {
     Own(Method, Arc<Vault>, SecretTemplate),
     /// It is a token that is had on each principal's behalf.
     Behalf(OnBehalf),
+    /// It is a decoy.
+    Canary,
 }
 
 impl Compiler<'_, '_> {
@@ -89,6 +91,7 @@ impl Compiler<'_, '_> {
                 });
                 (table.target, token)
             }
+            CredentialTable::Canary(table) => (table.target, Some(What::Canary)),
             CredentialTable::AwsSigv4(table) => {
                 let piece = self.aws(&table, vaults);
                 (table.target, piece.map(|piece| What::Pieces(vec![piece])))
@@ -107,6 +110,7 @@ impl Compiler<'_, '_> {
         let (name, target) = (name.clone(), found.settings().name.clone());
         Some(Arc::new(match what {
             What::Pieces(pieces) => Credential::new(name, target, pieces),
+            What::Canary => Credential::canary(name, target),
             What::Behalf(behalf) => Credential::on_behalf(name, target, behalf),
             What::Own(method, vault, template) => Credential::of_principals(name, target, method, vault, template),
         }))
@@ -118,7 +122,7 @@ impl Compiler<'_, '_> {
         let shows = match what {
             What::Pieces(pieces) => pieces.iter().any(|piece| is_shown(&piece.method)),
             What::Own(method, ..) => is_shown(method),
-            What::Behalf(_) => false,
+            What::Behalf(_) | What::Canary => false,
         };
         let may_show = !shows || target.settings().origin.scheme == Scheme::Https;
         if !may_show {

@@ -98,6 +98,7 @@ pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> (Watc
         tokens: Vec::new(),
         rotated: Vec::new(),
         own: Vec::new(),
+        revoked: Vec::new(),
     };
     let authenticators = tables.authn.keys().cloned().collect();
     let (snapshot, process, cluster) = compiler.run(tables, number);
@@ -119,6 +120,8 @@ struct Compiler<'c, 'a> {
     rotated: Vec<SecretRef>,
     /// Credentials of secrets that principals have of their own by their id alone, and the one authenticator whose ids these are.
     own: Vec<(Arc<Credential>, String)>,
+    /// Whose sessions decoys end.
+    revoked: Vec<Text>,
 }
 
 /// Compiled entries by name. One that is in the file but wrong is here without a value: it was told already, and who names it is not wrong.
@@ -170,6 +173,7 @@ impl Compiler<'_, '_> {
             has_store: process.store.is_some(),
         };
         let has_store = parts.has_store;
+        self.revoked_by_canaries(file.sessions.is_some(), &parts);
         let sessions = file.sessions.and_then(|table| self.sessions(&table, has_store, &vaults, &parts));
         parts.sessions = sessions.as_ref().map(|service| service.taken.clone());
         let access = file.access.and_then(|table| self.access(&table, has_store, &vaults, &parts));

@@ -36,6 +36,17 @@ pub(in crate::config) enum CredentialTable {
     ClientCertificate(ClientCertificateCredential),
     /// `Authorization: Bearer` with a token of an authorization server, which is had in the background ahead of its end.
     Oauth2(Box<Oauth2Credential>),
+    /// A decoy: what leads to it is bait, and nothing is sent.
+    Canary(CanaryCredential),
+}
+
+/// `[credential.NAME.canary]`. Whoever is allowed to use a route with it and does is refused as if no rule allowed it, before anything is sent,
+/// while an alarm is raised and all their sessions are ended.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct CanaryCredential {
+    /// The target that it pretends to be for.
+    pub(in crate::config) target: Text,
 }
 
 /// `[credential.NAME.bearer]`.

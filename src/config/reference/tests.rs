@@ -131,6 +131,8 @@ header = "X-Signature"
 [credential.client_certificate.client_certificate]
 target = "x"
 secret = "directory:client"
+[credential.canary.canary]
+target = "x"
 [limit.x]
 by = "client"
 requests = 10
