@@ -281,6 +281,15 @@ impl Credential {
         Ok(true)
     }
 
+    /// Forgets what was made of secrets that are not what they were, also where nobody comes any more; of each principal's own too.
+    pub fn forget_stale(&self, now: Instant) {
+        let prepared = self.prepared.load();
+        if prepared.as_ref().is_some_and(|prepared| !matches!(self.is_current(prepared, now), Ok(true))) {
+            self.prepared.compare_and_swap(&prepared, None);
+        }
+        self.own.iter().for_each(|own| own.forget_stale(now));
+    }
+
     fn prepare(&self, now: Instant) -> Result<Arc<Prepared>, Denial> {
         let (mut versions, mut loaded) = (Vec::new(), Vec::new());
         for piece in &self.pieces {

@@ -197,6 +197,11 @@ impl Own {
         Ok(Arc::clone(&held.credential))
     }
 
+    pub(super) fn forget_stale(&self, now: Instant) {
+        self.sweep(now);
+        self.held.iter().for_each(|held| held.credential.forget_stale(now));
+    }
+
     fn sweep(&self, now: Instant) {
         // Whoever finds somebody at it has nothing to do.
         let Ok(mut swept) = self.swept.try_lock() else { return };

@@ -62,9 +62,14 @@ impl Router {
         })
     }
 
+    /// Every route.
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.neighbours.values().flatten()
+    }
+
     /// Whether there is a route of this name.
     pub fn has(&self, name: &Name) -> bool {
-        self.neighbours.values().flatten().any(|route| route.name == *name)
+        self.routes().any(|route| route.name == *name)
     }
 
     /// Routes that could overlap: those of the same host whose first segment is the same or a wildcard; all, if this one's is a wildcard.
