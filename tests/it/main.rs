@@ -32,6 +32,7 @@ mod hmac;
 mod identity;
 mod issuers;
 mod leaks;
+mod memory;
 mod mtls;
 mod oauth2;
 mod partition;
