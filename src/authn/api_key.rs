@@ -41,6 +41,17 @@ pub struct ApiKeyEntry {
     pub expires: Option<SystemTime>,
     /// The client networks that it may be used from; none means any.
     pub networks: Option<NetworkSet>,
+    /// Whose sessions end when it is used, where it is a decoy that proves nobody.
+    pub canary: Option<Vec<(Name, String)>>,
+}
+
+/// A key that was left where only a thief finds it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CanaryKey {
+    /// What it is called: `AUTHENTICATOR:LABEL`.
+    pub name: String,
+    /// Whose sessions end when it is used, by authenticator and id.
+    pub revokes: Vec<(Name, String)>,
 }
 
 /// Why settings make no authenticator; with the label of the key.
@@ -65,6 +76,7 @@ struct Known {
     record: ApiKeyRecord,
     principal: Arc<Principal>,
     networks: Option<NetworkSet>,
+    canary: Option<Arc<CanaryKey>>,
 }
 
 impl ApiKeys {
@@ -100,6 +112,12 @@ impl ApiKeys {
         self.header.as_ref()
     }
 
+    /// The decoy that this is the text of.
+    pub(super) fn canary(&self, presented: &str) -> Option<&Arc<CanaryKey>> {
+        let (prefix, _) = api_key::parse(presented)?;
+        self.keys.get(prefix).filter(|known| known.record.verify(presented))?.canary.as_ref()
+    }
+
     /// The principal that this key proves. An unknown prefix costs what a wrong secret costs.
     pub(super) fn verify(
         &self,
@@ -114,6 +132,8 @@ impl ApiKeys {
         };
         if !known.record.verify(presented) {
             Err(AuthnFault::Signature)
+        } else if known.canary.is_some() {
+            Err(AuthnFault::Canary)
         } else if known.principal.expires.is_some_and(|end| now >= end) {
             Err(AuthnFault::Expired)
         } else if known.networks.as_ref().is_some_and(|networks| !networks.contains(client)) {
@@ -126,8 +146,10 @@ impl ApiKeys {
 
 impl Known {
     fn new(entry: ApiKeyEntry, authenticator: &Name) -> Self {
-        let ApiKeyEntry { label, record, owner, roles, scopes, kind, expires, networks } = entry;
+        let ApiKeyEntry { label, record, owner, roles, scopes, kind, expires, networks, canary } = entry;
         let authenticator = authenticator.clone();
+        let named = |revokes| Arc::new(CanaryKey { name: format!("{authenticator}:{label}"), revokes });
+        let canary = canary.map(named);
         let key = Some(label.as_str().into());
         let principal = Principal {
             roles,
@@ -137,13 +159,18 @@ impl Known {
             networks: networks.clone(),
             ..Principal::new(authenticator, kind, owner)
         };
-        Self { record, principal: Arc::new(principal), networks }
+        Self { record, principal: Arc::new(principal), networks, canary }
     }
 }
 
 impl fmt::Debug for ApiKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ApiKeys").field("name", &self.name).field("keys", &self.keys.len()).finish_non_exhaustive()
+        let canaries = self.keys.values().filter(|known| known.canary.is_some()).count();
+        f.debug_struct("ApiKeys")
+            .field("name", &self.name)
+            .field("keys", &self.keys.len())
+            .field("canaries", &canaries)
+            .finish_non_exhaustive()
     }
 }
 
@@ -183,7 +210,14 @@ mod tests {
         expired.expires = Some(UNIX_EPOCH + Duration::from_secs(1000));
         let mut bound = api_key_entry("bound", "bound0000000", 'b');
         bound.networks = Some(NetworkSet::new(vec!["10.0.0.0/8".parse().expect("network")]));
-        let keys = keys(vec![api_key_entry("good", "AbCdEf012345", 'x'), expired, bound]).expect("keys");
+        let mut decoy = api_key_entry("decoy", "decoy0000000", 'd');
+        decoy.canary = Some(Vec::new());
+        let keys = keys(vec![api_key_entry("good", "AbCdEf012345", 'x'), expired, bound, decoy]).expect("keys");
+        assert_eq!(
+            keys.canary(&key_text("decoy0000000", 'd')).map(|decoy| decoy.name.as_str()),
+            Some("machines:decoy")
+        );
+        assert_eq!((keys.canary(&good), keys.canary(&key_text("decoy0000000", 'e'))), (None, None));
         let (near, far) = ("10.0.0.1", "192.0.2.1");
         for (text, client, now, want) in [
             (good.clone(), far, 2000, Ok("good")),
@@ -194,6 +228,8 @@ mod tests {
             (key_text("bound0000000", 'b'), near, 2000, Ok("bound")),
             (key_text("bound0000000", 'b'), "::ffff:10.0.0.1", 2000, Ok("bound")),
             (key_text("bound0000000", 'b'), far, 2000, Err(AuthnFault::Network)),
+            (key_text("decoy0000000", 'd'), far, 2000, Err(AuthnFault::Canary)),
+            (key_text("decoy0000000", 'e'), far, 2000, Err(AuthnFault::Signature)),
             (String::new(), far, 2000, Err(AuthnFault::Malformed)),
             ("clv_".to_owned(), far, 2000, Err(AuthnFault::Malformed)),
             (format!("{good}x"), far, 2000, Err(AuthnFault::Malformed)),

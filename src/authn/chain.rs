@@ -260,7 +260,10 @@ impl Chain {
         for keys in self.keys.iter().filter(|keys| keys.header().unwrap_or(&AUTHORIZATION) == place) {
             match keys.verify(presented, request.client, now) {
                 Ok(principal) => return Ok(principal),
-                Err(AuthnFault::UnknownKey) => fault = AuthnFault::UnknownKey,
+                // A decoy takes as long as a key that nobody knows: the others are asked too.
+                Err(AuthnFault::Canary) => fault = AuthnFault::Canary,
+                Err(AuthnFault::UnknownKey) if fault != AuthnFault::Canary => fault = AuthnFault::UnknownKey,
+                Err(AuthnFault::UnknownKey) => {}
                 Err(decisive) => return Err(Denial::Unauthenticated(decisive)),
             }
         }

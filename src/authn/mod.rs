@@ -37,7 +37,7 @@ mod token_review;
 mod turns;
 
 pub use alg::Alg;
-pub use api_key::{ApiKeyEntry, ApiKeyFault, ApiKeySettings, ApiKeys};
+pub use api_key::{ApiKeyEntry, ApiKeyFault, ApiKeySettings, ApiKeys, CanaryKey};
 pub use asked::{AskFault, AskSettings};
 pub use authenticator::{ANONYMOUS, Authenticator};
 pub use basic::{Basic, BasicFault, BasicSettings, BasicUser};

@@ -67,6 +67,7 @@ pub(super) fn api_key_entry(label: &str, prefix: &str, fill: char) -> ApiKeyEntr
         kind: PrincipalKind::Service,
         expires: None,
         networks: None,
+        canary: None,
     }
 }
 

@@ -38,6 +38,12 @@ pub struct NewKey {
     /// When the key ends: a time from now (`90d`) or an instant (`2030-01-01T00:00:00Z`). Without it, never.
     #[arg(long, value_name = "WHEN")]
     pub expires: Option<String>,
+    /// Make a decoy, which proves nobody: leave it where only a thief finds it. `--owner` says whose leak its use would be.
+    #[arg(long, conflicts_with_all = ["roles", "expires"])]
+    pub canary: bool,
+    /// Whose sessions end when the decoy is presented, as `AUTHENTICATOR:ID`; may be given more than once.
+    #[arg(long, value_name = "AUTHENTICATOR:ID", value_parser = id, requires = "canary")]
+    pub revokes: Vec<String>,
     /// Print one JSON object instead.
     #[arg(long)]
     pub json: bool,
@@ -89,10 +95,16 @@ impl NewKey {
         let (owner, roles) = (serde_json::to_string(&self.owner)?, serde_json::to_string(&self.roles)?);
         let (name, prefix, digest) = (self.name(record), record.prefix(), record.digest_text());
         let expires = expires.map(|at| format!("expires = \"{at}\"\n")).unwrap_or_default();
+        let confers = if self.canary {
+            format!("canary = true\nrevokes = {}\n", serde_json::to_string(&self.revokes)?)
+        } else {
+            format!("roles = {roles}\n")
+        };
+        let to = if self.canary { "leave it where only a thief finds it" } else { "give it to its owner" };
         Ok(Zeroizing::new(format!(
-            "The key, shown only now; give it to its owner:\n\n{key}\n\n\
+            "The key, shown only now; {to}:\n\n{key}\n\n\
              For the configuration, which may call its `api_key` authenticator something else than `keys`:\n\n\
-             [authn.keys.api_key.key.{name}]\nprefix = \"{prefix}\"\ndigest = \"{digest}\"\nowner = {owner}\nroles = {roles}\n{expires}"
+             [authn.keys.api_key.key.{name}]\nprefix = \"{prefix}\"\ndigest = \"{digest}\"\nowner = {owner}\n{confers}{expires}"
         )))
     }
 
@@ -112,9 +124,23 @@ impl NewKey {
             roles: &'a [String],
             #[serde(skip_serializing_if = "Option::is_none")]
             expires: Option<String>,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            canary: bool,
+            #[serde(skip_serializing_if = "<[String]>::is_empty")]
+            revokes: &'a [String],
         }
         let (name, prefix, digest) = (self.name(record), record.prefix(), record.digest_text());
-        let shown = Shown { key, name, prefix, digest, owner: &self.owner, roles: &self.roles, expires };
+        let shown = Shown {
+            key,
+            name,
+            prefix,
+            digest,
+            owner: &self.owner,
+            roles: &self.roles,
+            expires,
+            canary: self.canary,
+            revokes: &self.revokes,
+        };
         Ok(Zeroizing::new(serde_json::to_string(&shown)? + "\n"))
     }
 }

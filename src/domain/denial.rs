@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AccessFault, HostFault, Inspection, Lockout, Methods, OauthFault, PathFault, Withheld};
+use super::{AccessFault, AuthnFault, HostFault, Inspection, Lockout, Methods, OauthFault, PathFault, Withheld};
 
 /// Why an exchange was refused: a stable code, a status, and a public text that tells a client what it may know and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum Denial {
     Unauthenticated(AuthnFault),
     /// No rule allows it.
     NotAllowed,
+    /// It leads to a decoy. The client is told what it would be if no rule allowed it.
+    Canary,
     /// A rule would allow it if somebody approved.
     ApprovalNeeded,
     /// Something is wrong with an access request, or with a decision on one.
@@ -95,59 +97,6 @@ pub enum TimedOut {
     Body,
 }
 
-/// Why no identity was proved. The client learns only that none was; the record says which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuthnFault {
-    /// Nothing was presented.
-    Missing,
-    /// More than one credential was presented.
-    Several,
-    /// Not of a form that any of the route's authenticators takes.
-    Malformed,
-    /// The algorithm is not the one that belongs to the key.
-    Algorithm,
-    /// No key with this id.
-    UnknownKey,
-    /// The signature or digest is wrong.
-    Signature,
-    /// Expired.
-    Expired,
-    /// Not valid yet.
-    NotYetValid,
-    /// The issuer is not the configured one.
-    Issuer,
-    /// The audience is not the configured one.
-    Audience,
-    /// The token's `typ` is not the configured one.
-    Type,
-    /// A `crit` header that is not understood.
-    Critical,
-    /// A claim that is needed is missing or of the wrong type.
-    Claim,
-    /// The client's network is not one that this credential may be used from.
-    Network,
-    /// What the token is bound to, or a proof of it, is not there or is another.
-    Binding,
-    /// A proof without the nonce that was given out, or with an old one (RFC 9449 §8).
-    Nonce,
-    /// A proof that was used before.
-    Replay,
-    /// Who issued it says that it is not active (RFC 7662 §2.2), or refused it.
-    Inactive,
-    /// No authority that is trusted leads to the certificate, or it is not for clients.
-    Certificate,
-    /// Revoked.
-    Revoked,
-    /// The session was not used for longer than it may go without.
-    Idle,
-    /// As many requests came in the session as it was for.
-    Spent,
-    /// The signature leaves out what it has to cover.
-    Component,
-    /// The body is not the one that was signed.
-    Digest,
-}
-
 /// What was away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unavailable {
@@ -188,7 +137,7 @@ impl Denial {
             Self::NoRoute => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::Unauthenticated(_) => 401,
-            Self::NotAllowed | Self::ApprovalNeeded => 403,
+            Self::NotAllowed | Self::Canary | Self::ApprovalNeeded => 403,
             Self::Access(fault) => fault.status(),
             Self::TokenRequest(_) => 400,
             Self::RateExceeded(_) | Self::LockedOut(..) | Self::TooManyInFlight | Self::TooManySessions => 429,
@@ -223,7 +172,7 @@ impl Denial {
             Self::Unauthenticated(AuthnFault::Missing) => "credential_missing",
             Self::Unauthenticated(AuthnFault::Several) => "credential_ambiguous",
             Self::Unauthenticated(_) => "credential_invalid",
-            Self::NotAllowed => "not_allowed",
+            Self::NotAllowed | Self::Canary => "not_allowed",
             Self::ApprovalNeeded => "approval_needed",
             Self::Access(fault) => fault.text(),
             Self::RateExceeded(_) => "rate_exceeded",
@@ -249,6 +198,7 @@ impl Denial {
             Self::Unauthenticated(fault) => fault.detail(),
             Self::LockedOut(by, _) => by.text(),
             Self::Withheld(why) => why.detail(),
+            Self::Canary => AuthnFault::Canary.detail(),
             Self::Unavailable(Unavailable::Credential) => "credential",
             Self::Unavailable(Unavailable::IssuerKeys) => "issuer_keys",
             Self::Unavailable(Unavailable::Authenticator) => "authenticator",
@@ -293,7 +243,7 @@ impl Denial {
             Self::Unauthenticated(AuthnFault::Missing) => "Present a credential.",
             Self::Unauthenticated(AuthnFault::Several) => "Present exactly one credential.",
             Self::Unauthenticated(_) => "The presented credential was not accepted.",
-            Self::NotAllowed => "No rule allows this request.",
+            Self::NotAllowed | Self::Canary => "No rule allows this request.",
             Self::ApprovalNeeded => "This request has to be approved first.",
             Self::Access(fault) => fault.public_text(),
             Self::RateExceeded(_) => "Too many requests.",
@@ -353,36 +303,5 @@ fn path_detail(fault: PathFault) -> &'static str {
         PathFault::DoubleEncoding => "path_double_encoding",
         PathFault::EncodedControl => "path_encoded_control",
         PathFault::EncodedSlash => "path_encoded_slash",
-    }
-}
-
-impl AuthnFault {
-    fn detail(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Several => "several",
-            Self::Malformed => "malformed",
-            Self::Algorithm => "algorithm",
-            Self::UnknownKey => "unknown_key",
-            Self::Signature => "signature",
-            Self::Expired => "expired",
-            Self::NotYetValid => "not_yet_valid",
-            Self::Issuer => "issuer",
-            Self::Audience => "audience",
-            Self::Type => "type",
-            Self::Critical => "critical",
-            Self::Claim => "claim",
-            Self::Network => "network",
-            Self::Binding => "binding",
-            Self::Nonce => "nonce",
-            Self::Replay => "replay",
-            Self::Inactive => "inactive",
-            Self::Certificate => "certificate",
-            Self::Revoked => "revoked",
-            Self::Idle => "idle",
-            Self::Spent => "spent",
-            Self::Component => "component",
-            Self::Digest => "digest",
-        }
     }
 }

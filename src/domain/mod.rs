@@ -3,6 +3,7 @@
 mod access_deed;
 mod access_fault;
 mod address;
+mod authn_fault;
 mod client_identity;
 mod denial;
 mod exact;
@@ -28,8 +29,9 @@ mod withheld;
 pub use access_deed::AccessDeed;
 pub use access_fault::AccessFault;
 pub use address::{NetworkSet, canonical_ip};
+pub use authn_fault::AuthnFault;
 pub use client_identity::ClientIdentity;
-pub use denial::{AuthnFault, Denial, HttpFault, TimedOut, Unavailable};
+pub use denial::{Denial, HttpFault, TimedOut, Unavailable};
 pub use exact::ExactRequest;
 pub use host::{Host, HostFault, HostPattern};
 pub use id::{Id, IdError, hex};

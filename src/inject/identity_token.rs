@@ -113,6 +113,17 @@ impl Issuer {
         if keys.signer.is_some() { Ok(keys) } else { Err(AWAY) }
     }
 
+    /// A token about a principal for this audience: it ends with what proved them, if not before.
+    ///
+    /// # Errors
+    /// [`Unavailable::Credential`] while the key cannot be had or is none, and where the proof has ended.
+    pub(super) fn token(&self, principal: &Principal, audience: &str, now: SystemTime) -> Result<HeaderValue, Denial> {
+        if principal.expires.is_some_and(|end| end <= now) {
+            return Err(AWAY);
+        }
+        self.mint(self.claims(principal, audience), principal.expires, now)
+    }
+
     /// A token with these claims and times of its own; one that was made before, while half of its life is left.
     fn mint(
         &self,
@@ -145,6 +156,28 @@ impl Issuer {
         self.minted.keep(key, Minted { value: value.clone(), from: now, until });
         Ok(value)
     }
+
+    /// What is said of a principal, but for times.
+    pub(super) fn claims(&self, principal: &Principal, audience: &str) -> Map<String, Value> {
+        let mut claims = Map::new();
+        let mut claim = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+        claim("iss", self.settings.issuer.as_str().into());
+        // The id alone could be somebody else's, whom another authenticator proves.
+        claim("sub", principal.name().into());
+        claim("aud", audience.into());
+        claim("kind", principal.kind.text().into());
+        claim("roles", principal.own_roles().map(Value::from).collect());
+        // One with a blank in it would be read as two (RFC 6749 §3.3).
+        let scopes: Vec<_> =
+            principal.scopes.iter().map(|scope| &**scope).filter(|scope| !scope.contains(' ')).collect();
+        if !scopes.is_empty() {
+            claim("scope", scopes.join(" ").into());
+        }
+        if let Some(actor) = &principal.actor {
+            claim("act", json!({ "sub": &**actor }));
+        }
+        claims
+    }
 }
 
 impl IdentityToken {
@@ -163,29 +196,7 @@ impl IdentityToken {
     /// # Errors
     /// [`Unavailable::Credential`] while the key cannot be had or is none.
     pub fn mint(&self, permit: &Permit, now: SystemTime) -> Result<HeaderValue, Denial> {
-        let principal = permit.principal();
-        self.issuer.mint(self.claims(principal), principal.expires, now)
-    }
-
-    fn claims(&self, principal: &Principal) -> Map<String, Value> {
-        let mut claims = Map::new();
-        let mut claim = |name: &str, value: Value| claims.insert(name.to_owned(), value);
-        claim("iss", self.issuer.settings.issuer.as_str().into());
-        // The id alone could be somebody else's, whom another authenticator proves.
-        claim("sub", principal.name().into());
-        claim("aud", self.audience.as_str().into());
-        claim("kind", principal.kind.text().into());
-        claim("roles", principal.own_roles().map(Value::from).collect());
-        // One with a blank in it would be read as two (RFC 6749 §3.3).
-        let scopes: Vec<_> =
-            principal.scopes.iter().map(|scope| &**scope).filter(|scope| !scope.contains(' ')).collect();
-        if !scopes.is_empty() {
-            claim("scope", scopes.join(" ").into());
-        }
-        if let Some(actor) = &principal.actor {
-            claim("act", json!({ "sub": &**actor }));
-        }
-        claims
+        self.issuer.token(permit.principal(), &self.audience, now)
     }
 }
 

@@ -15,6 +15,7 @@ use super::hmac::{Hmac, HmacSettings};
 use super::path::{Front, PathTemplate};
 use crate::crypto::{ClientIdentityFault, client_identity, sigv4};
 use crate::domain::{ClientIdentity, Secret, Wiped};
+use crate::net;
 
 /// Everything but the unreserved characters, which are to stay as they are (RFC 3986 §2.3).
 pub(super) const ESCAPED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -221,11 +222,11 @@ pub(super) fn cookies<'a>(
     sensitive(joined.as_ref())
 }
 
-/// A header value that is never shown by `Debug` nor indexed by HPACK.
+/// A header value that is never shown by `Debug` nor indexed by HPACK, and wiped with the last who has it.
 pub(super) fn sensitive(bytes: &[u8]) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_bytes(bytes).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+    let mut wiped = Wiped::with_capacity(bytes.len());
+    wiped.extend(bytes);
+    net::sensitive(wiped)
 }
 
 /// Whether a raw `name=value` pair has this name once unescaped.

@@ -1,6 +1,7 @@
 //! The closed set of injections: what puts a credential on an upstream request. Acquiring may fail; applying cannot.
 
 mod aws;
+mod behalf;
 mod body;
 mod content;
 mod hmac;
@@ -24,11 +25,13 @@ use crate::crypto::constant_time_eq;
 use crate::crypto::sigv4::{Payload, Upload};
 use crate::domain::{Denial, HttpFault, Name, Secret, Unavailable};
 use crate::vault::{Rotation, Slot, Vault};
-use own::Own;
+use behalf::Behalf;
+use own::{Own, Source};
 use prepared::Prepared;
 
 pub use crate::crypto::sigv4::Head;
 pub use aws::{AwsPayload, AwsSettings};
+pub use behalf::OnBehalf;
 pub use body::{Blank, Field, FieldFault, Filled, Placeholder, PlaceholderFault};
 pub use content::{Content, ReadBody};
 pub use hmac::{HmacEncoding, HmacSettings, KeyEncoding, SignedTemplate, SigningFault, ValueTemplate};
@@ -52,6 +55,10 @@ pub struct Credential {
     rotation: OnceLock<Arc<Rotation>>,
     /// Where each principal has a secret of their own, for which the one piece has none.
     own: Option<Own>,
+    /// What the secret is had by, where it is a token of one principal.
+    behalf: Option<Behalf>,
+    /// Whether it is a decoy, which has no secret.
+    is_canary: bool,
 }
 
 /// How often it is told at most that a secret came back.
@@ -78,6 +85,8 @@ impl Credential {
             warned: Mutex::default(),
             rotation: OnceLock::new(),
             own: None,
+            behalf: None,
+            is_canary: false,
         }
     }
 
@@ -90,12 +99,33 @@ impl Credential {
         template: SecretTemplate,
     ) -> Self {
         let piece = Piece { method, secrets: Vec::new() };
-        Self { own: Some(Own::new(vault, template)), ..Self::new(name, target, vec![piece]) }
+        Self { own: Some(Own::new(Source::Vault(vault, template))), ..Self::new(name, target, vec![piece]) }
     }
 
-    /// Where each principal's own secret is, where each has one.
+    /// One that is a bearer token of each principal's own, which is had on their behalf.
+    pub fn on_behalf(name: Name, target: Name, of: OnBehalf) -> Self {
+        let piece = Piece { method: Method::Bearer, secrets: Vec::new() };
+        Self { own: Some(Own::new(Source::Behalf(Arc::new(of)))), ..Self::new(name, target, vec![piece]) }
+    }
+
+    /// A decoy: what leads to it is bait, and nothing is ever sent with it.
+    pub fn canary(name: Name, target: Name) -> Self {
+        Self { is_canary: true, ..Self::new(name, target, Vec::new()) }
+    }
+
+    /// Whether it is a decoy.
+    pub fn is_canary(&self) -> bool {
+        self.is_canary
+    }
+
+    /// Whether each principal has a secret of their own.
+    pub fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// Where each principal's own secret is, where each has one in a vault.
     pub fn template(&self) -> Option<&SecretTemplate> {
-        self.own.as_ref().map(Own::template)
+        self.own.as_ref().and_then(Own::template)
     }
 
     /// Whether the same id leads to the same principal's secret with this one and that one.
@@ -110,7 +140,7 @@ impl Credential {
     pub async fn of(self: &Arc<Self>, permit: &Permit) -> Result<Arc<Self>, Denial> {
         match &self.own {
             None => Ok(Arc::clone(self)),
-            Some(own) => own.find(self, permit.principal()).await,
+            Some(own) => own.find(self, permit).await,
         }
     }
 
@@ -160,18 +190,29 @@ impl Credential {
 
     /// Another injection for a request whose target did not take this one: with the secret that is in use by now, with a token that is had
     /// for it, or with the secret from before a rotation while that is kept. None where there is no other.
-    pub async fn another(&self, refused: &Injection) -> Option<Injection> {
+    pub async fn another(self: &Arc<Self>, permit: &Permit, refused: &Injection) -> Option<Injection> {
+        self.of(permit).await.ok()?.replaced(permit, refused).await
+    }
+
+    async fn replaced(&self, permit: &Permit, refused: &Injection) -> Option<Injection> {
         let (slot, sent) = (self.only_secret()?, refused.prepared.secrets.first()?);
         let is_other = |secret: &Arc<Secret>| !constant_time_eq(secret.expose(), sent.expose());
         let in_use = || slot.load().ok().filter(is_other);
         let secret = match in_use().or_else(|| self.rotation.get()?.previous().filter(is_other)) {
             Some(secret) => secret,
-            None if slot.renew(*refused.prepared.versions.first()?).await => in_use()?,
+            None if self.renew(slot, permit, *refused.prepared.versions.first()?).await => in_use()?,
             None => return None,
         };
         // What was sent before must not come back either.
         let prepared = self.prepared_of(&secret, refused.prepared.sought.clone())?;
         Some(self.injection(Arc::new(prepared), refused.payload))
+    }
+
+    async fn renew(&self, slot: &Slot, permit: &Permit, version: u64) -> bool {
+        match &self.behalf {
+            Some(behalf) => behalf.renew(permit, version).await,
+            None => slot.renew(version).await,
+        }
     }
 
     fn injection(&self, prepared: Arc<Prepared>, payload: Payload) -> Injection {
@@ -209,8 +250,11 @@ impl Credential {
     ///
     /// # Errors
     /// [`Unavailable::Credential`] when a vault has no such secret now, or one that cannot be sent in this form; [`HttpFault::Upload`] for a
-    /// body that cannot be signed again; [`Denial::BodyForm`] and [`Denial::BodyTooLarge`] for one that no secret can be put in.
+    /// body that cannot be signed again; [`Denial::Canary`] for a decoy; [`Denial::BodyForm`] and [`Denial::BodyTooLarge`] for one that no secret can be put in.
     pub fn acquire(&self, _permit: &Permit, now: Instant, content: &Content<'_>) -> Result<Injection, Denial> {
+        if self.is_canary {
+            return Err(Denial::Canary);
+        }
         if self.own.is_some() {
             return Err(UNAVAILABLE);
         }
@@ -235,6 +279,15 @@ impl Credential {
             }
         }
         Ok(true)
+    }
+
+    /// Forgets what was made of secrets that are not what they were, also where nobody comes any more; of each principal's own too.
+    pub fn forget_stale(&self, now: Instant) {
+        let prepared = self.prepared.load();
+        if prepared.as_ref().is_some_and(|prepared| !matches!(self.is_current(prepared, now), Ok(true))) {
+            self.prepared.compare_and_swap(&prepared, None);
+        }
+        self.own.iter().for_each(|own| own.forget_stale(now));
     }
 
     fn prepare(&self, now: Instant) -> Result<Arc<Prepared>, Denial> {

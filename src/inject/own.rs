@@ -1,4 +1,4 @@
-//! Secrets of principals' own: each is read when its principal first comes, and kept while they go on coming.
+//! Secrets and tokens of principals' own: each is had when its principal first comes, and kept while they go on coming.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use ahash::RandomState;
 use dashmap::DashMap;
 
+use super::behalf::OnBehalf;
 use super::{Credential, Method, Piece, UNAVAILABLE};
+use crate::authz::Permit;
 use crate::domain::{Denial, Principal, SecretRef};
-use crate::vault::Vault;
+use crate::vault::{Slot, Vault};
 
 /// Where a principal's own secret is in a vault: a path in which `{principal.id}` and `{principal.authenticator}` stand for theirs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,10 +31,18 @@ enum Part {
 /// The secrets of principals' own, of one credential.
 #[derive(Debug)]
 pub(super) struct Own {
-    vault: Arc<Vault>,
-    template: SecretTemplate,
+    source: Source,
     held: DashMap<String, Held, RandomState>,
     swept: Mutex<Instant>,
+}
+
+/// Where they come from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// A place in a vault.
+    Vault(Arc<Vault>, SecretTemplate),
+    /// An authorization server, which is shown a token about the principal.
+    Behalf(Arc<OnBehalf>),
 }
 
 #[derive(Debug)]
@@ -114,25 +124,46 @@ fn clean(text: &str) -> Option<&str> {
 }
 
 impl Own {
-    pub(super) fn new(vault: Arc<Vault>, template: SecretTemplate) -> Self {
-        Self { vault, template, held: DashMap::default(), swept: Mutex::new(Instant::now()) }
+    pub(super) fn new(source: Source) -> Self {
+        Self { source, held: DashMap::default(), swept: Mutex::new(Instant::now()) }
     }
 
     /// Whether the same principal would come to the same secret.
     pub(super) fn is_place_of(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.vault, &other.vault) && self.template == other.template
+        match (&self.source, &other.source) {
+            (Source::Vault(vault, template), Source::Vault(other, another)) => {
+                Arc::ptr_eq(vault, other) && template == another
+            }
+            (Source::Vault(..) | Source::Behalf(_), Source::Vault(..) | Source::Behalf(_)) => false,
+        }
     }
 
-    pub(super) fn template(&self) -> &SecretTemplate {
-        &self.template
+    /// Where each one's secret is, where that is in a vault.
+    pub(super) fn template(&self) -> Option<&SecretTemplate> {
+        match &self.source {
+            Source::Vault(_, template) => Some(template),
+            Source::Behalf(_) => None,
+        }
     }
 
     /// The credential with this principal's secret, which is read where that was not done before.
     ///
     /// # Errors
     /// [`crate::domain::Unavailable::Credential`] where they can have none; never another's.
-    pub(super) async fn find(&self, of: &Credential, principal: &Principal) -> Result<Arc<Credential>, Denial> {
-        let Some(path) = self.template.fill(principal) else {
+    pub(super) async fn find(&self, of: &Credential, permit: &Permit) -> Result<Arc<Credential>, Denial> {
+        let credential = self.held(of, permit.principal()).await?;
+        if let Some(behalf) = &credential.behalf {
+            behalf.see_to(permit).await;
+        }
+        Ok(credential)
+    }
+
+    async fn held(&self, of: &Credential, principal: &Principal) -> Result<Arc<Credential>, Denial> {
+        let key = match &self.source {
+            Source::Vault(_, template) => template.fill(principal),
+            Source::Behalf(behalf) => Some(behalf.key(principal)),
+        };
+        let Some(key) = key else {
             if of.may_warn(Instant::now()) {
                 log::warn!(credential = of.name.as_str(); "a principal's id cannot stand in the path of a secret");
             }
@@ -140,7 +171,7 @@ impl Own {
         };
         let now = Instant::now();
         self.sweep(now);
-        if let Some(mut held) = self.held.get_mut(&path) {
+        if let Some(mut held) = self.held.get_mut(&key) {
             held.used = now;
             return Ok(Arc::clone(&held.credential));
         }
@@ -150,16 +181,25 @@ impl Own {
             }
             return Err(UNAVAILABLE);
         }
-        let (vault, place) = (Arc::clone(&self.vault), path.clone());
-        let read = tokio::task::spawn_blocking(move || vault.own_slot(&place)).await;
-        let slot = read.map_err(|_| Denial::Internal)?;
-        slot.read_within(PATIENCE).await;
+        let (slot, behalf) = match &self.source {
+            Source::Vault(vault, _) => (read(vault, &key).await?, None),
+            Source::Behalf(behalf) => {
+                let behalf = behalf.of(&of.name, principal);
+                (Arc::clone(behalf.token.slot()), Some(behalf))
+            }
+        };
         let Some(Piece { method, .. }) = of.pieces.first() else { return Err(Denial::Internal) };
         let pieces = vec![Piece { method: Method::clone(method), secrets: vec![slot] }];
-        let credential = Arc::new(Credential::new(of.name.clone(), of.target.clone(), pieces));
-        // Whoever was first with it meanwhile has the same slot.
-        let held = self.held.entry(path).or_insert(Held { credential, used: now });
+        let credential = Credential { behalf, ..Credential::new(of.name.clone(), of.target.clone(), pieces) };
+        let credential = Arc::new(credential);
+        // Whoever was first with it meanwhile has the same slot, or the one that counts.
+        let held = self.held.entry(key).or_insert(Held { credential, used: now });
         Ok(Arc::clone(&held.credential))
+    }
+
+    pub(super) fn forget_stale(&self, now: Instant) {
+        self.sweep(now);
+        self.held.iter().for_each(|held| held.credential.forget_stale(now));
     }
 
     fn sweep(&self, now: Instant) {
@@ -170,6 +210,14 @@ impl Own {
             self.held.retain(|_, held| now.saturating_duration_since(held.used) < KEPT);
         }
     }
+}
+
+async fn read(vault: &Arc<Vault>, place: &str) -> Result<Arc<Slot>, Denial> {
+    let (vault, place) = (Arc::clone(vault), place.to_owned());
+    let read = tokio::task::spawn_blocking(move || vault.own_slot(&place)).await;
+    let slot = read.map_err(|_| Denial::Internal)?;
+    slot.read_within(PATIENCE).await;
+    Ok(slot)
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ impl Admission {
             return false;
         };
         self.attempt.is_renewed = true;
-        let another = credential.another(refused).await;
+        let another = credential.another(&self.permit, refused).await;
         let is_there = another.is_some();
         self.injection = another.or(self.injection.take());
         is_there
@@ -221,6 +221,7 @@ impl From<Denial> for Refusal {
             | Denial::NoRoute
             | Denial::Unauthenticated(_)
             | Denial::NotAllowed
+            | Denial::Canary
             | Denial::ApprovalNeeded
             | Denial::Access(_)
             | Denial::TooManySessions

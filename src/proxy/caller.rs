@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use http::HeaderMap;
 
 use super::admission::Slots;
+use super::canary;
 use super::client_certificates::ClientCertificates;
 use super::identify::{Arrival, identify};
 use super::ingress::Connection;
@@ -69,6 +70,7 @@ impl Caller<'_> {
         let proved = self.prove_by(&proof, &view, body, now).await;
         if let Err(denial) = &proved {
             lockout::failed(self.services, self.snapshot, self.chain, &view, claimed, denial);
+            canary::presented(self.services, self.chain, &view, claimed, denial);
         }
         let principal = proved?;
         self.draft.authenticated(&principal);

@@ -61,16 +61,17 @@ pub(super) fn failed(
 /// there was no room to compare counts too: a right one may have been known, and so not have had to wait.
 fn is_wrong(denial: &Denial) -> bool {
     use AuthnFault::{
-        Algorithm, Audience, Binding, Certificate, Claim, Component, Critical, Digest, Expired, Idle, Inactive, Issuer,
-        Malformed, Missing, Network, Nonce, NotYetValid, Replay, Revoked, Several, Signature, Spent, Type, UnknownKey,
+        Algorithm, Audience, Binding, Canary, Certificate, Claim, Component, Critical, Digest, Expired, Idle, Inactive,
+        Issuer, Malformed, Missing, Network, Nonce, NotYetValid, Replay, Revoked, Several, Signature, Spent, Type,
+        UnknownKey,
     };
     let Denial::Unauthenticated(fault) = denial else {
         return *denial == Denial::Unavailable(Unavailable::Passwords);
     };
     match fault {
         Missing | Several | Expired | NotYetValid | Nonce | Replay | Inactive | Idle | Spent => false,
-        Malformed | Algorithm | UnknownKey | Signature | Issuer | Audience | Type | Critical | Claim | Network
-        | Binding | Certificate | Revoked | Component | Digest => true,
+        Malformed | Algorithm | UnknownKey | Canary | Signature | Issuer | Audience | Type | Critical | Claim
+        | Network | Binding | Certificate | Revoked | Component | Digest => true,
     }
 }
 

@@ -4,6 +4,7 @@ mod access;
 mod admission;
 mod body;
 mod caller;
+mod canary;
 mod client_certificates;
 mod coding;
 mod decide;

@@ -16,7 +16,7 @@ use crate::proxy::identify::{Arrival, identify};
 use crate::proxy::ingress::Connection;
 use crate::proxy::inspect::{self, Look};
 use crate::proxy::record::Draft;
-use crate::proxy::{line, lockout, own, tokens};
+use crate::proxy::{canary, line, lockout, own, tokens};
 use crate::session::{AccessError, Grant, Use, digest};
 use crate::state::{AccessService, LimitBy, Route, Services, Snapshot};
 
@@ -58,6 +58,7 @@ pub(super) async fn admit(
     let proof = route.authn.authenticate(&view, draft.time()).await;
     if let Err(denial) = &proof {
         lockout::failed(services, snapshot, &route.authn, &view, None, denial);
+        canary::presented(services, &route.authn, &view, None, denial);
     }
     let proof = proof.map_err(|denial| Refusal::with_challenge(denial, &route.authn, draft.time()))?;
     draft.authenticated(&proof.principal);
@@ -132,6 +133,9 @@ async fn permit(
     let line = line::carry(services, connection, &permit, now)
         .map_err(|denial| Refusal::with_challenge(denial, &route.authn, now))?;
 
+    if let Some(bait) = route.credential.as_ref().filter(|credential| credential.is_canary()) {
+        return Err(canary::baited(services, bait, &permit, draft.client()).into());
+    }
     if let Some(session) = &permit.principal().session {
         // By what is allowed alone: whoever only has the token keeps no session from ending.
         session.touch(steady(now));
@@ -176,7 +180,7 @@ async fn permit(
 
 /// The credential of this principal alone, on a route where each has one. Nobody else waits, nor is anything allocated for them.
 async fn own_credential(route: &Route, permit: &Permit) -> Result<Option<Arc<Credential>>, Denial> {
-    match route.credential.as_ref().filter(|credential| credential.template().is_some()) {
+    match route.credential.as_ref().filter(|credential| credential.is_own()) {
         Some(credential) => Box::pin(credential.of(permit)).await.map(Some),
         None => Ok(None),
     }

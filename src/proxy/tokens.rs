@@ -175,7 +175,9 @@ impl Call<'_> {
             | Denial::TooManyInFlight
             | Denial::TooManySessions
             | Denial::Unavailable(_) => ("temporarily_unavailable", denial.status()),
-            Denial::NotAllowed | Denial::ApprovalNeeded | Denial::Access(_) => ("unauthorized_client", denial.status()),
+            Denial::NotAllowed | Denial::Canary | Denial::ApprovalNeeded | Denial::Access(_) => {
+                ("unauthorized_client", denial.status())
+            }
             Denial::Internal => ("server_error", denial.status()),
             Denial::Malformed(_)
             | Denial::HeadTooLarge

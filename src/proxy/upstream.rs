@@ -2,17 +2,17 @@
 
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Uri, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
-use zeroize::Zeroizing;
 
 use super::admission::Admission;
 use super::forwarded::tells_of_another;
 use super::respond::{REQUEST_ID, REQUEST_ID_FIELD};
 use super::scrub;
-use crate::domain::RequestId;
+use crate::domain::{RequestId, Wiped};
 use crate::inject::{Head, Injection};
 
 /// What a client computes of its body, besides the length.
@@ -92,18 +92,19 @@ fn target(admission: &Admission, query: Option<&str>) -> Result<Uri> {
     let front = admission.injection.as_ref().map_or("", Injection::path_front);
     let path = admission.path.as_str();
     let room = base.len() + front.len() + path.len() + query.map_or(0, |q| q.len() + 1);
-    let mut text = Zeroizing::new(String::with_capacity(room));
-    text.push_str(base);
-    text.push_str(front);
+    let mut text = Wiped::with_capacity(room);
+    text.extend(base.as_bytes());
+    text.extend(front.as_bytes());
     // What stands in front is asked for without the slash that stands for an empty rest.
     if path != "/" || text.is_empty() {
-        text.push_str(path);
+        text.extend(path.as_bytes());
     }
     if let Some(query) = query {
-        text.push('?');
-        text.push_str(query);
+        text.extend(b"?");
+        text.extend(query.as_bytes());
     }
-    let target = PathAndQuery::try_from(text.as_str());
+    // Not copied: it is wiped with the last who has it.
+    let target = PathAndQuery::from_maybe_shared(Bytes::from_owner(text));
     target.map(Uri::from).map_err(|_| Error::explain(ErrorType::InternalError, "the request target"))
 }
 

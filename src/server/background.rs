@@ -45,6 +45,7 @@ impl BackgroundService for Background {
         let (_never, forever) = watch::channel(false);
         tokio::join!(
             self.refresh_secrets(),
+            self.forget_secrets(),
             engines.targets.run(forever),
             engines.authenticators.run(),
             self.reloader.watch(),
@@ -69,6 +70,17 @@ impl Background {
             for vault in self.services.engines.vaults.in_use() {
                 tokio::task::spawn_blocking(move || vault.refresh());
             }
+        }
+    }
+
+    /// Has forgotten what was made of secrets that were replaced or withdrawn, where no request comes that would find out.
+    async fn forget_secrets(&self) {
+        let mut every = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            every.tick().await;
+            let snapshot = self.services.snapshot();
+            let credentials = snapshot.router.routes().filter_map(|route| route.credential.as_ref());
+            credentials.for_each(|credential| credential.forget_stale(Instant::now()));
         }
     }
 

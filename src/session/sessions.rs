@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::store::Spent;
 use super::{Away, Earlier, Peers, Revocation, Row, RowKind, Signers, SignersFault, Store, StoreError};
 use crate::crypto::{MasterKey, random};
-use crate::domain::{Bounds, Id, Principal, Stay, millis, seconds};
+use crate::domain::{Bounds, Id, Name, Principal, Stay, millis, seconds};
 
 /// One session.
 #[derive(Debug, Clone)]
@@ -288,6 +288,25 @@ impl Sessions {
     pub fn revoke(&self, revocation: &Revocation) -> Result<(), SessionFault> {
         let store = self.writing().ok_or(SessionFault::Closed)?;
         Ok(store.add_once(revocation).map(drop)?)
+    }
+
+    /// Ends all sessions of a principal that have begun here, or at a node that is heard; tells how many. Processes that have the store open
+    /// take it over within milliseconds. Not for threads that serve requests.
+    ///
+    /// # Errors
+    /// [`SessionFault::Store`] when it cannot be written, and [`SessionFault::Closed`].
+    pub fn end_all(
+        &self,
+        principal: (&Name, &str),
+        (reason, by): (&str, &str),
+        now: SystemTime,
+    ) -> Result<usize, SessionFault> {
+        let end = || -> Result<usize, SessionFault> {
+            Ok(self.writing().ok_or(SessionFault::Closed)?.end_sessions(principal, (reason, by), now)?)
+        };
+        let ended = end()?;
+        // What is known here ends at once, and the rest as soon as it is heard of.
+        if self.is_shared() && self.hear().is_ok() { Ok(ended + end()?) } else { Ok(ended) }
     }
 
     fn reading(&self) -> Option<MutexGuard<'_, Store>> {

@@ -2,6 +2,7 @@
 //! that outlive every snapshot.
 
 mod access;
+mod canaries;
 mod inspecting;
 mod rotating;
 mod route;
@@ -11,6 +12,7 @@ mod snapshot;
 mod tokens;
 
 pub use access::{AccessCall, AccessService, AccessVerb, Approval, Webhook};
+pub use canaries::{Canaries, Ending};
 pub use inspecting::{Beyond, Inspecting};
 pub use rotating::{Probe, Rotating};
 pub use route::{LimitBy, Route, RouteLimit, Scrub};

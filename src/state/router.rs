@@ -62,9 +62,14 @@ impl Router {
         })
     }
 
+    /// Every route.
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.neighbours.values().flatten()
+    }
+
     /// The route of this name.
     pub fn named(&self, name: &Name) -> Option<&Arc<Route>> {
-        self.neighbours.values().flatten().find(|route| route.name == *name)
+        self.routes().find(|route| route.name == *name)
     }
 
     /// Whether there is a route of this name.

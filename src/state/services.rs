@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 
-use super::Snapshot;
+use super::{Canaries, Snapshot};
 use crate::audit::Log;
 use crate::authn::Authenticators;
 use crate::inspect::Library;
@@ -59,6 +59,8 @@ pub struct Services {
     pub engines: Engines,
     /// The audit log.
     pub audit: Log,
+    /// Which decoys were used.
+    pub canaries: Arc<Canaries>,
     /// Whose access was ended; none where there is no store that could say so.
     pub revocations: Option<Arc<Revocations>>,
     /// Who was granted what for a time; none where there is no store that could say so.
@@ -88,6 +90,7 @@ impl Services {
         Self {
             engines,
             audit,
+            canaries: Arc::default(),
             revocations: None,
             access: None,
             peers: None,

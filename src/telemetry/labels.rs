@@ -113,6 +113,14 @@ labels! {
         Identity = "identity",
     }
 
+    /// What sort of decoy was used.
+    Decoy {
+        /// An API key.
+        Key = "key",
+        /// A credential, by a route that leads to it.
+        Credential = "credential",
+    }
+
     /// How a reload ended.
     ReloadResult {
         /// The new configuration is in use.

@@ -11,7 +11,7 @@ use prometheus::{
 use crate::domain::{Denial, Name};
 
 use super::labels::{
-    Availability, ConnectionRefusal, IngressTimeout, InspectionVerdict, Labelled, LockoutBy, Outcome, Phase,
+    Availability, ConnectionRefusal, Decoy, IngressTimeout, InspectionVerdict, Labelled, LockoutBy, Outcome, Phase,
     ReloadResult, UpstreamFault,
 };
 
@@ -61,6 +61,8 @@ pub struct Metrics {
     /// `claviger_inspections_total{verdict}`: requests that were looked through.
     pub inspections: Labelled<InspectionVerdict, IntCounter>,
     inspection_findings: IntCounterVec,
+    /// `claviger_canary_uses_total{kind}`: uses of decoys, each of which somebody should look at.
+    pub canary_uses: Labelled<Decoy, IntCounter>,
     /// `claviger_reflections_total`: exchanges whose response repeated a secret that the request was sent with.
     pub reflections: IntCounter,
     /// `claviger_webhook_failures_total`: events that the webhook of access requests was not told.
@@ -122,6 +124,7 @@ impl Metrics {
         let reloads = declare.counters("reloads_total", "Reloads of the configuration", &["result"])?;
         let begun = declare.counters("lockouts_total", "Lock-outs that began after wrong credentials", &["by"])?;
         let going_on = declare.gauges("lockouts", "Lock-outs that go on", &["by"])?;
+        let canaries = declare.counters("canary_uses_total", "Uses of decoys", &["kind"])?;
         let secrets = declare.gauges("secrets", "Secrets in use", &["state"])?;
         let inspections = declare.counters("inspections_total", "Requests that were looked through", &["verdict"])?;
         Ok(Self {
@@ -153,6 +156,7 @@ impl Metrics {
                 "Requests in which something was found, by class of attack",
                 &["class"],
             )?,
+            canary_uses: Labelled::new(|kind| canaries.with_label_values(&[kind])),
             reflections: declare.counter("reflections_total", "Exchanges whose response repeated a secret")?,
             leaks: declare.counters("leaks_total", "What responses held that must not leave", &["kind", "action"])?,
             webhook_failures: declare.counter("webhook_failures_total", "Events that the webhook was not told")?,

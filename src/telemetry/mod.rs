@@ -6,7 +6,7 @@ pub mod logs;
 mod metrics;
 
 pub use labels::{
-    Availability, ConnectionRefusal, IngressTimeout, InspectionVerdict, Labelled, Outcome, Phase, ReloadResult,
+    Availability, ConnectionRefusal, Decoy, IngressTimeout, InspectionVerdict, Labelled, Outcome, Phase, ReloadResult,
     UpstreamFault,
 };
 pub use metrics::{AuditMetrics, Metrics, RouteMetrics, TargetMetrics};

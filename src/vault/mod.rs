@@ -2,6 +2,7 @@
 
 mod command;
 mod error;
+mod exchange;
 mod files;
 mod hashicorp;
 mod key_source;
@@ -27,6 +28,7 @@ use crate::domain::{Name, Retained, SecretRef};
 
 pub use command::CommandSettings;
 pub use error::VaultError;
+pub use exchange::{Exchange, Exchanged, TokenType};
 pub use hashicorp::{HashicorpSettings, Login};
 pub use key_source::{create_key, load_key};
 pub use oauth2::{Assertion, Oauth2Grant, Oauth2Proof, Oauth2Settings};

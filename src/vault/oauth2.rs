@@ -1,4 +1,4 @@
-//! Access tokens of an authorization server, had with the gateway's own credentials and ahead of their end (RFC 6749 §4.4 and §6, RFC 7523).
+//! Access tokens of an authorization server, had with the gateway's own credentials and ahead of their end (RFC 6749 §4.4 and §6, RFC 7523, RFC 8693).
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::exchange::TokenType;
 use super::provider::{Look, Mark, lasting};
 use super::sealed::check_secret;
 use super::worker::Worker;
@@ -47,6 +48,8 @@ pub enum Oauth2Grant {
     RefreshToken(Arc<Slot>),
     /// An assertion (RFC 7523 §2.1), such as those of service accounts.
     JwtBearer(Assertion),
+    /// A token about somebody, for one to act on their behalf with (RFC 8693 §2.1): of this sort, where the server has to be told.
+    TokenExchange(Option<TokenType>),
 }
 
 /// How a client proves who it is.
@@ -107,6 +110,7 @@ impl Oauth2Settings {
             Oauth2Grant::ClientCredentials => String::new(),
             Oauth2Grant::RefreshToken(token) => slot(token),
             Oauth2Grant::JwtBearer(one) => assertion(one),
+            Oauth2Grant::TokenExchange(wanted) => format!("exchange {wanted:?}"),
         };
         let proof = match &self.proof {
             Oauth2Proof::None => String::new(),
@@ -141,10 +145,12 @@ struct Successor {
 
 /// What is answered (RFC 6749 §5.1).
 #[derive(Deserialize)]
-struct Issued {
+pub(super) struct Issued {
     access_token: Zeroizing<String>,
     #[serde(default)]
     token_type: Option<String>,
+    #[serde(default)]
+    issued_token_type: Option<String>,
     #[serde(default)]
     expires_in: Option<u64>,
     #[serde(default)]
@@ -153,12 +159,13 @@ struct Issued {
 
 /// How long a token is taken for good whose end the server does not tell.
 const UNTOLD: u64 = 300;
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 /// How long an assertion is good, in seconds.
 const ASSERTION_LIFE: u64 = 300;
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_secs(30);
+pub(super) const FIRST_RETRY: Duration = Duration::from_secs(1);
+pub(super) const LAST_RETRY: Duration = Duration::from_secs(30);
 
 impl Tokens {
     pub(super) fn new(settings: &Oauth2Settings) -> Self {
@@ -180,11 +187,9 @@ impl Tokens {
             return Err(fault);
         }
         match self.ask() {
-            Ok((token, expires_in)) => {
+            Ok((token, lasts)) => {
                 (self.failed, self.failures) = (None, 0);
-                let lasts = lasting(expires_in.unwrap_or(UNTOLD));
-                // One that is over at once must not be asked for without end.
-                let mark = Some(Mark::Until(now + (lasts * 2 / 3).max(FIRST_RETRY)));
+                let mark = Some(Mark::Until(now + next_after(lasts)));
                 self.ends = Some(now + lasts);
                 Ok(Look::Read { mark, outcome: Ok(token), ends: self.ends, confirmed: None })
             }
@@ -192,11 +197,11 @@ impl Tokens {
         }
     }
 
-    /// A token, and for how many seconds it is good.
-    fn ask(&mut self) -> Result<(Secret, Option<u64>), VaultError> {
+    /// A token, and how long it is good.
+    fn ask(&mut self) -> Result<(Secret, Duration), VaultError> {
         let configured = match &self.settings.grant {
             Oauth2Grant::RefreshToken(slot) => Some(slot.load()?),
-            Oauth2Grant::ClientCredentials | Oauth2Grant::JwtBearer(_) => None,
+            Oauth2Grant::ClientCredentials | Oauth2Grant::JwtBearer(_) | Oauth2Grant::TokenExchange(_) => None,
         };
         let is_of = |known: &Successor, one: &Arc<Secret>| constant_time_eq(known.of.expose(), one.expose());
         self.successor.take_if(|known| !configured.as_ref().is_some_and(|one| is_of(known, one)));
@@ -210,29 +215,57 @@ impl Tokens {
                 self.successor = Some(Successor { of, token: Arc::new(token) });
             }
         }
-        // A token of another type is no good to whoever only carries it (RFC 6749 §7.1).
-        if issued.token_type.as_deref().is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
-            return Err(VaultError::Answer);
-        }
-        let token = Secret::new(issued.access_token.as_bytes().to_vec());
-        check_secret(&token)?;
-        Ok((token, issued.expires_in))
+        issued.token(&self.settings.grant)
     }
 
     fn fail(&mut self, fault: VaultError, now: Instant) -> VaultError {
-        let wait = FIRST_RETRY.saturating_mul(1 << self.failures.min(16)).min(LAST_RETRY);
-        (self.failed, self.failures) = (Some((fault, now + wait)), self.failures + 1);
+        (self.failed, self.failures) = (Some((fault, now + wait_after(self.failures))), self.failures + 1);
         fault
     }
 }
 
-async fn ask(
+/// How long after a token of this life the next is had. One that is over at once must not be asked for without end.
+pub(super) fn next_after(lasts: Duration) -> Duration {
+    (lasts * 2 / 3).max(FIRST_RETRY)
+}
+
+/// How long nobody is asked after so many failures and another one.
+pub(super) fn wait_after(failures: u32) -> Duration {
+    FIRST_RETRY.saturating_mul(1 << failures.min(16)).min(LAST_RETRY)
+}
+
+impl Issued {
+    /// The token, if it is one that may be carried to a target, and how long it is good.
+    pub(super) fn token(&self, grant: &Oauth2Grant) -> Result<(Secret, Duration), VaultError> {
+        // A token of another type is no good to whoever only carries it (RFC 6749 §7.1).
+        let is_bearer = self.token_type.as_deref().map(|kind| kind.eq_ignore_ascii_case("bearer"));
+        let is_wanted = match grant {
+            Oauth2Grant::ClientCredentials | Oauth2Grant::RefreshToken(_) | Oauth2Grant::JwtBearer(_) => {
+                is_bearer.unwrap_or(true)
+            }
+            // Both have to be told (RFC 8693 §2.2.1).
+            Oauth2Grant::TokenExchange(wanted) => {
+                let sort = self.issued_token_type.as_deref().and_then(TokenType::parse);
+                is_bearer == Some(true) && sort.is_some_and(|sort| wanted.is_none_or(|wanted| wanted == sort))
+            }
+        };
+        if !is_wanted {
+            return Err(VaultError::Answer);
+        }
+        let token = Secret::new(self.access_token.as_bytes().to_vec());
+        check_secret(&token)?;
+        Ok((token, lasting(self.expires_in.unwrap_or(UNTOLD))))
+    }
+}
+
+/// Asks for a token, for the one that is handed in where the grant takes one.
+pub(super) async fn ask(
     settings: &Oauth2Settings,
-    refresh: Option<&Secret>,
+    handed_in: Option<&Secret>,
     client: &Result<Client, NetError>,
 ) -> Result<Issued, VaultError> {
     let client = client.as_ref().map_err(|error| VaultError::Call(*error))?;
-    let answer = client.ask(&settings.url, question(settings, refresh)?).await.map_err(VaultError::Call)?;
+    let answer = client.ask(&settings.url, question(settings, handed_in)?).await.map_err(VaultError::Call)?;
     match answer.status {
         StatusCode::OK => serde_json::from_slice(&answer.body).map_err(|_| VaultError::Answer),
         StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(VaultError::NoToken),
@@ -240,17 +273,23 @@ async fn ask(
     }
 }
 
-fn question(settings: &Oauth2Settings, refresh: Option<&Secret>) -> Result<Question, VaultError> {
+fn question(settings: &Oauth2Settings, handed_in: Option<&Secret>) -> Result<Question, VaultError> {
     let mut form = Form::default();
     match &settings.grant {
         Oauth2Grant::ClientCredentials => form.pair("grant_type", "client_credentials"),
         Oauth2Grant::RefreshToken(_) => {
             form.pair("grant_type", "refresh_token");
-            form.pair("refresh_token", text(refresh.ok_or(VaultError::Stale)?)?);
+            form.pair("refresh_token", text(handed_in.ok_or(VaultError::Stale)?)?);
         }
         Oauth2Grant::JwtBearer(assertion) => {
             form.pair("grant_type", JWT_BEARER);
             form.pair("assertion", &assertion.signed()?);
+        }
+        Oauth2Grant::TokenExchange(wanted) => {
+            form.pair("grant_type", TOKEN_EXCHANGE);
+            form.pair("subject_token", text(handed_in.ok_or(VaultError::Stale)?)?);
+            form.pair("subject_token_type", TokenType::Jwt.uri());
+            wanted.iter().for_each(|wanted| form.pair("requested_token_type", wanted.uri()));
         }
     }
     let mut headers = HeaderMap::new();

@@ -226,6 +226,16 @@ impl Slot {
 
     fn look(&self, pass: &Pass<'_>, seen: &mut Option<Mark>, now: Instant) {
         let looked = pass.look(&self.name.path, *seen, now);
+        self.take(looked, seen, now);
+    }
+
+    /// Takes over what was found by whoever asks for this secret alone.
+    pub(super) fn found(&self, looked: Result<Look, VaultError>, now: Instant) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        self.take(looked, &mut seen, now);
+    }
+
+    fn take(&self, looked: Result<Look, VaultError>, seen: &mut Option<Mark>, now: Instant) {
         let held = self.held.load_full();
         match (looked, held.fault) {
             (Ok(Look::NotDue), _) => {}

@@ -100,7 +100,7 @@ fn the_configuration_reference_is_what_the_types_say() {
 }
 
 /// Every reason why no identity was proved.
-const AUTHN: [AuthnFault; 24] = {
+const AUTHN: [AuthnFault; 25] = {
     use AuthnFault::*;
     [
         Missing,
@@ -108,6 +108,7 @@ const AUTHN: [AuthnFault; 24] = {
         Malformed,
         Algorithm,
         UnknownKey,
+        Canary,
         Signature,
         Expired,
         NotYetValid,
@@ -181,7 +182,11 @@ fn every_rule_by_which_requests_are_refused_is_told() {
     // Those two have tables of their own.
     let rest = |line: &&str| !line.contains("path normal form") && !line.contains("host normal form");
     is_told(page, "http", &table.lines().filter(rest).collect::<Vec<_>>().join("\n"));
-    is_told(page, "authn", &fault_table("src/domain/denial.rs", "AuthnFault", &named(&AUTHN, Denial::Unauthenticated)));
+    is_told(
+        page,
+        "authn",
+        &fault_table("src/domain/authn_fault.rs", "AuthnFault", &named(&AUTHN, Denial::Unauthenticated)),
+    );
 }
 
 #[test]
@@ -218,6 +223,7 @@ fn every_code_of_a_denial_is_told() {
         Denial::Unauthenticated(AuthnFault::Several),
         Denial::Unauthenticated(AuthnFault::Expired),
         Denial::NotAllowed,
+        Denial::Canary,
         Denial::ApprovalNeeded,
         Denial::RateExceeded(std::time::Duration::ZERO),
         Denial::LockedOut(Lockout::Address, std::time::Duration::ZERO),
@@ -470,8 +476,10 @@ fn check_accepts_what_the_page_on_authentication_shows() {
     for secret in ["introspection", "acme"] {
         site.write(&format!("secrets/{secret}"), "0123456789abcdef0123456789abcdef");
     }
-    let base = "[listen.a]\naddress = \"127.0.0.1:1\"\n[target.api]\nurl = \"https://api.example.com\"\n";
-    site.write("claviger.toml", format!("{base}{blocks}"));
+    let sessions = "[sessions]\nissuer = \"https://auth.example.com\"\nkey = \"base:sealing\"\nauthn = [\"keys\"]\n";
+    let base = "[listen.a]\naddress = \"127.0.0.1:1\"\n[target.api]\nurl = \"https://api.example.com\"\n\
+                [store]\npath = \"claviger.db\"\n[vault.base.directory]\npath = \"secrets\"\n";
+    site.write("claviger.toml", format!("{base}{sessions}{blocks}"));
     let output = program().arg("check").current_dir(site.folder()).output().expect("the program runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -1,10 +1,12 @@
 // An OpenID provider on loopback for tests: `node server.mjs` prints `issuer URL PORT` once it listens, and ends with its input. On that
 // second port it speaks TLS and asks for certificates, where TLS_CERTIFICATE and TLS_KEY are given. GATE_KEY is the public JWK of `gate-key`.
 // POST /control/publish adds a key, /control/switch signs with the newest, /control/retire leaves that one alone in the set.
+// /control/gate/HOST:PORT says where the gateway is: tokens about its callers are exchanged (RFC 8693) that its published keys prove.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import { createServer } from 'node:http';
+import { createServer, get } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import Provider from 'oidc-provider';
+import { createLocalJWKSet, jwtVerify } from 'jose';
+import Provider, { errors } from 'oidc-provider';
 
 // Whoever starts this reads one line of its output and no notices: another would find nobody, and end the process.
 console.info = console.error;
@@ -14,10 +16,42 @@ const key = () => {
   return { ...privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'ES256', kid: randomUUID() };
 };
 
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const resourceServer = (audience) => ({
+  audience, scope: 'read', accessTokenTTL: 300, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } },
+});
+
+let gate;
+const publishedKeys = () => new Promise((resolve, reject) => {
+  const [host, port] = gate.split(':');
+  get({ host, port, path: '/.well-known/jwks.json', headers: { host: 'gateway.test' } }, async (answer) => {
+    resolve(JSON.parse((await answer.toArray()).join('')));
+  }).on('error', reject);
+});
+
+// Nobody acts on behalf of mallory.
+const exchange = (provider) => async (ctx) => {
+  const { params, client } = ctx.oidc;
+  const expected = { issuer: 'https://gateway.test', audience: provider.issuer, typ: 'claviger-identity+jwt' };
+  const verified = await jwtVerify(params.subject_token, createLocalJWKSet(await publishedKeys()), expected)
+    .catch((error) => { throw new errors.InvalidGrant(error.message); });
+  const { sub: accountId, roles } = verified.payload;
+  if (accountId === 'corp:mallory') throw new errors.InvalidGrant('a-detail-for-nobody');
+  ctx.oidc.told = { roles, act: { sub: client.clientId } };
+  const token = new provider.AccessToken({ accountId, client, scope: params.scope });
+  token.resourceServer = new provider.ResourceServer(params.resource, resourceServer(params.resource));
+  ctx.body = {
+    access_token: await token.save(),
+    issued_token_type: params.requested_token_type,
+    token_type: token.tokenType,
+    expires_in: token.expiration,
+  };
+};
+
 const client = (id, more) => ({
   client_id: id,
   client_secret: `secret-of-${id}`,
-  grant_types: ['client_credentials'],
+  grant_types: ['client_credentials', EXCHANGE],
   redirect_uris: [],
   response_types: [],
   token_endpoint_auth_method: 'client_secret_post',
@@ -38,7 +72,7 @@ const gates = [
 ];
 
 // The first key that fits is the one that signs. A token without a resource is opaque, and can be introspected.
-const provider = (issuer, keys) => new Provider(issuer, {
+const configured = (issuer, keys) => new Provider(issuer, {
   clients: [
     client('plain'),
     client('bound', { dpop_bound_access_tokens: true }),
@@ -60,13 +94,19 @@ const provider = (issuer, keys) => new Provider(issuer, {
     },
     resourceIndicators: {
       enabled: true,
-      getResourceServerInfo: (_, audience) => ({
-        audience, scope: 'read', accessTokenTTL: 300, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } },
-      }),
+      getResourceServerInfo: (_, audience) => resourceServer(audience),
     },
   },
+  extraTokenClaims: (ctx) => ctx.oidc.told,
   clientBasedCORS: () => false,
 });
+
+const provider = (issuer, keys) => {
+  const made = configured(issuer, keys);
+  const params = ['subject_token', 'subject_token_type', 'requested_token_type', 'audience', 'resource', 'scope'];
+  made.registerGrantType(EXCHANGE, exchange(made), params);
+  return made;
+};
 
 let keys = [key()];
 let issuer;
@@ -82,7 +122,8 @@ const controls = {
 };
 
 const handle = (request, response) => {
-  const control = request.method === 'POST' && controls[request.url];
+  const named = request.url.startsWith('/control/gate/') && (() => { gate = request.url.split('/')[3]; });
+  const control = request.method === 'POST' && (named || controls[request.url]);
   if (!control) return answer(request, response);
   control();
   response.setHeader('content-length', 2);

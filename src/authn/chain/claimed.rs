@@ -1,7 +1,10 @@
 //! What a credential claims to be, before anything of it is proved: for counting failures, and for nothing else.
 
+use std::sync::Arc;
+
 use http::header::AUTHORIZATION;
 
+use crate::authn::api_key::CanaryKey;
 use crate::authn::authenticator::SIGNATURE_INPUT;
 use crate::authn::basic::claimed_user;
 use crate::authn::chain::{Chain, split};
@@ -29,7 +32,19 @@ impl Chain {
         Self::claimed_by(credential)
     }
 
-    /// The same of a token that is handed in.
+    /// The decoy that was presented, or is the token that is handed in.
+    pub fn canary(&self, request: &RequestView<'_>, handed_in: Option<&str>) -> Option<&Arc<CanaryKey>> {
+        let presented = match handed_in {
+            Some(token) => token,
+            None => {
+                let (place, value) = self.presented(request).ok()??;
+                if *place == AUTHORIZATION { split(value).ok()?.1 } else { value }
+            }
+        };
+        self.keys.iter().find_map(|keys| keys.canary(presented))
+    }
+
+    /// Whom a token that is handed in claims to be of.
     pub fn claimed_by(token: &str) -> Option<(&'static str, String)> {
         let (prefix, _) = api_key::parse(token)?;
         Some(("api_key", prefix.to_owned()))

@@ -178,6 +178,7 @@ impl Compiler<'_, '_> {
             None => None,
         };
         let kind = self.kind(table.kind.as_ref(), PrincipalKind::Service);
+        let canary = self.canary_key(&table);
         let texts = |list: Vec<String>| list.into_iter().map(Arc::from).collect();
         Some(ApiKeyEntry {
             label,
@@ -188,7 +189,34 @@ impl Compiler<'_, '_> {
             kind: kind?,
             expires,
             networks: Some(table.networks.0).filter(|networks| !networks.is_empty()),
+            canary: canary?,
         })
+    }
+
+    /// Whose sessions a decoy ends; the inner `None` stands for a key that is none.
+    #[expect(clippy::option_option, reason = "wrong and absent are two things")]
+    fn canary_key(&mut self, table: &KeyTable) -> Option<Option<Vec<(Name, String)>>> {
+        let place = table.owner.span();
+        if !table.canary && table.revokes.is_empty() {
+            return Some(None);
+        }
+        if !table.canary {
+            self.report.add(place, "a key ends sessions only as a decoy", "add `canary = true`, or take `revokes` out");
+            return None;
+        }
+        let confers = !table.roles.is_empty() || !table.scopes.is_empty() || table.kind.is_some();
+        if confers || table.expires.is_some() || !table.networks.0.is_empty() {
+            let cure = "take out `roles`, `scopes`, `kind`, `expires` and `networks`";
+            self.report.add(place, "a decoy proves nobody, from anywhere and at any time", cure);
+            return None;
+        }
+        self.revoked.extend(table.revokes.iter().cloned());
+        let member = |text: &Text| {
+            let (authenticator, id) = text.get_ref().split_once(':')?;
+            Some((Name::parse(authenticator).ok()?, id.to_owned()))
+        };
+        // What names nobody is told once all authenticators are known.
+        Some(Some(table.revokes.iter().filter_map(member).collect()))
     }
 
     pub(super) fn moment(&mut self, text: &Text) -> Option<SystemTime> {

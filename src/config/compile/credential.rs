@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use http::HeaderName;
 
+use super::oauth2::Obtained;
 use super::{Compiled, Compiler};
 use crate::config::file::{AwsCredential, BodyCredential, CredentialTable, SeveralCredential, Text};
 use crate::crypto::sigv4::is_s3;
 use crate::domain::Name;
 use crate::inject::{
-    AwsPayload, AwsSettings, Blank, Credential, Field, Method, PathTemplate, Piece, Placeholder, SecretTemplate,
+    AwsPayload, AwsSettings, Blank, Credential, Field, Issuer, Method, OnBehalf, PathTemplate, Piece, Placeholder,
+    SecretTemplate,
 };
 use crate::target::{Scheme, Target};
 use crate::vault::{Slot, Vault};
@@ -35,6 +37,10 @@ enum What {
     Pieces(Vec<Piece>),
     /// The secret is each principal's own.
     Own(Method, Arc<Vault>, SecretTemplate),
+    /// It is a token that is had on each principal's behalf.
+    Behalf(OnBehalf),
+    /// It is a decoy.
+    Canary,
 }
 
 impl Compiler<'_, '_> {
@@ -44,6 +50,7 @@ impl Compiler<'_, '_> {
         (span, table): (Range<usize>, CredentialTable),
         vaults: &Compiled<Arc<Vault>>,
         targets: &Compiled<Arc<Target>>,
+        issuer: Option<&Arc<Issuer>>,
     ) -> Option<Arc<Credential>> {
         let (target, what) = match table {
             CredentialTable::Bearer(table) => (table.target, self.piece(Some(Method::Bearer), &table.secret, vaults)),
@@ -77,10 +84,13 @@ impl Compiler<'_, '_> {
                 (table.target, pieces.map(What::Pieces))
             }
             CredentialTable::Oauth2(table) => {
-                let token = self.oauth2(name, &table, vaults);
-                let piece = token.map(|token| vec![Piece { method: Method::Bearer, secrets: vec![token] }]);
-                (table.target, piece.map(What::Pieces))
+                let token = self.oauth2(name, &table, vaults, issuer).map(|obtained| match obtained {
+                    Obtained::Shared(slot) => What::Pieces(vec![Piece { method: Method::Bearer, secrets: vec![slot] }]),
+                    Obtained::Own(behalf) => What::Behalf(behalf),
+                });
+                (table.target, token)
             }
+            CredentialTable::Canary(table) => (table.target, Some(What::Canary)),
             CredentialTable::AwsSigv4(table) => {
                 let piece = self.aws(&table, vaults);
                 (table.target, piece.map(|piece| What::Pieces(vec![piece])))
@@ -99,6 +109,8 @@ impl Compiler<'_, '_> {
         let (name, target) = (name.clone(), found.settings().name.clone());
         Some(Arc::new(match what {
             What::Pieces(pieces) => Credential::new(name, target, pieces),
+            What::Canary => Credential::canary(name, target),
+            What::Behalf(behalf) => Credential::on_behalf(name, target, behalf),
             What::Own(method, vault, template) => Credential::of_principals(name, target, method, vault, template),
         }))
     }
@@ -109,6 +121,7 @@ impl Compiler<'_, '_> {
         let shows = match what {
             What::Pieces(pieces) => pieces.iter().any(|piece| is_shown(&piece.method)),
             What::Own(method, ..) => is_shown(method),
+            What::Behalf(_) | What::Canary => false,
         };
         let may_show = !shows || target.settings().origin.scheme == Scheme::Https;
         if !may_show {

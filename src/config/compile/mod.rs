@@ -100,6 +100,7 @@ pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> (Watc
         tokens: Vec::new(),
         rotated: Vec::new(),
         own: Vec::new(),
+        revoked: Vec::new(),
     };
     let authenticators = tables.authn.keys().cloned().collect();
     let (snapshot, process, cluster) = compiler.run(tables, number);
@@ -121,6 +122,8 @@ struct Compiler<'c, 'a> {
     rotated: Vec<SecretRef>,
     /// Credentials of secrets that principals have of their own by their id alone, and the one authenticator whose ids these are.
     own: Vec<(Arc<Credential>, String)>,
+    /// Whose sessions decoys end.
+    revoked: Vec<Text>,
 }
 
 /// Compiled entries by name. One that is in the file but wrong is here without a value: it was told already, and who names it is not wrong.
@@ -144,8 +147,10 @@ impl Compiler<'_, '_> {
             secrets
         });
         let targets = self.each("target", file.target, Self::target);
-        let credentials =
-            self.each("credential", file.credential, |c, name, entry| c.credential(name, entry, &vaults, &targets));
+        let issuer = file.identity_token.and_then(|table| self.issuer(table, &vaults, &file.route));
+        let credentials = self.each("credential", file.credential, |c, name, entry| {
+            c.credential(name, entry, &vaults, &targets, issuer.as_ref())
+        });
         let rotations = self
             .each("rotation", file.rotation, |c, name, entry| c.rotation(name, entry, &vaults, &targets, &credentials));
         let authenticators = self.each("authn", file.authn, |c, name, entry| c.authenticator(name, entry, &vaults));
@@ -156,7 +161,6 @@ impl Compiler<'_, '_> {
         let leaks = self.each("leak", file.leak, Self::leak);
         let listeners = self.listener_states(file.listen);
         let told = identity::all_names(&file.route);
-        let issuer = file.identity_token.and_then(|table| self.issuer(table, &vaults, &file.route));
         let approvals = self.each("approval", file.approval, Self::approval);
         let (sessions, is_asked) = (None, file.access.is_some());
         let mut parts = route::Parts {
@@ -175,6 +179,7 @@ impl Compiler<'_, '_> {
             has_store: process.store.is_some(),
         };
         let has_store = parts.has_store;
+        self.revoked_by_canaries(file.sessions.is_some(), &parts);
         let sessions = file.sessions.and_then(|table| self.sessions(&table, has_store, &vaults, &parts));
         parts.sessions = sessions.as_ref().map(|service| service.taken.clone());
         let access = file.access.and_then(|table| self.access(&table, has_store, &vaults, &parts));

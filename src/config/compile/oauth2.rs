@@ -7,20 +7,32 @@ use jsonwebtoken::Algorithm;
 use super::{Compiled, Compiler};
 use crate::config::file::{AssertionTable, Oauth2Credential, Text};
 use crate::domain::Name;
+use crate::inject::{Issuer, OnBehalf};
 use crate::net::{Client, ClientSettings};
-use crate::vault::{Assertion, Kind, Oauth2Grant, Oauth2Proof, Oauth2Settings, Settings, Slot, Vault};
+use crate::vault::{
+    Assertion, Exchange, Kind, Oauth2Grant, Oauth2Proof, Oauth2Settings, Settings, Slot, TokenType, Vault,
+};
 
 /// What the one secret of such a vault is called.
 const PATH: &str = "access-token";
 
+/// Where tokens are.
+pub(super) enum Obtained {
+    /// One for all, in this slot.
+    Shared(Arc<Slot>),
+    /// One for each principal.
+    Own(OnBehalf),
+}
+
 impl Compiler<'_, '_> {
-    /// The slot in which there is a token that is good.
+    /// Where there is a token that is good.
     pub(super) fn oauth2(
         &mut self,
         name: &Name,
         table: &Oauth2Credential,
         vaults: &Compiled<Arc<Vault>>,
-    ) -> Option<Arc<Slot>> {
+        issuer: Option<&Arc<Issuer>>,
+    ) -> Option<Obtained> {
         let client = self.oauth2_client(table)?;
         let assertion = match &table.assertion {
             Some(assertion) => Some(self.assertion(assertion, table, vaults)?),
@@ -37,13 +49,42 @@ impl Compiler<'_, '_> {
             more: more.collect(),
             client,
         };
+        if matches!(settings.grant, Oauth2Grant::TokenExchange(_)) {
+            return self.on_behalf(table, settings, issuer).map(Obtained::Own);
+        }
         let kind = Kind::Oauth2(Box::new(settings));
         // A token is good until its end, and nobody knows better in between.
         let settings = Settings { name: name.clone(), kind, max_stale: Settings::UNTIL_IT_ENDS };
         let vault = self.engines.vaults.open(&settings);
         let slot = vault.slot(PATH);
         self.tokens.push(vault);
-        Some(slot)
+        Some(Obtained::Shared(slot))
+    }
+
+    fn on_behalf(
+        &mut self,
+        table: &Oauth2Credential,
+        settings: Oauth2Settings,
+        issuer: Option<&Arc<Issuer>>,
+    ) -> Option<OnBehalf> {
+        let place = table.grant.as_ref().unwrap_or(&table.token_url).span();
+        let Some(issuer) = issuer else {
+            let cure = "add `[identity_token]` with `issuer` and `key`";
+            self.report.add(place, "there is no key that signs tokens about principals", cure);
+            return None;
+        };
+        let audience = table.subject_audience.as_ref().unwrap_or(&table.token_url);
+        let named = Some(audience.get_ref().clone()).filter(|text| !text.is_empty()).ok_or("a token is for somebody");
+        let named = self.report.take(audience.span(), named, "write what the server is called, or leave it out")?;
+        Some(OnBehalf::new(Exchange::new(settings), Arc::clone(issuer), named))
+    }
+
+    /// The sort of token that is asked for.
+    fn token_type(&mut self, table: &Oauth2Credential) -> Option<Option<TokenType>> {
+        let Some(text) = &table.requested_token_type else { return Some(None) };
+        let sort = TokenType::parse(text.get_ref()).ok_or("no sort of token that a target is sent (RFC 8693 §3)");
+        let cure = "choose `urn:ietf:params:oauth:token-type:access_token` or `urn:ietf:params:oauth:token-type:jwt`";
+        self.report.take(text.span(), sort, cure).map(Some)
     }
 
     fn oauth2_client(&mut self, table: &Oauth2Credential) -> Option<ClientSettings> {
@@ -75,13 +116,20 @@ impl Compiler<'_, '_> {
             Some(text) => Some(self.secret(text, vaults)?),
             None => None,
         };
+        let is_exchange = named == "token_exchange";
+        if let Some(text) = [&table.subject_audience, &table.requested_token_type].into_iter().flatten().next()
+            && !is_exchange
+        {
+            self.report.add(text.span(), "this is for the grant `token_exchange`", "take it out, or name that grant");
+            return None;
+        }
         let (grant, left) = match (named, refresh, assertion) {
+            ("token_exchange", None, left) => (Oauth2Grant::TokenExchange(self.token_type(table)?), left),
             ("client_credentials", None, left) => (Oauth2Grant::ClientCredentials, left),
             ("refresh_token", Some(token), left) => (Oauth2Grant::RefreshToken(token), left),
             ("jwt_bearer", None, Some(assertion)) => (Oauth2Grant::JwtBearer(assertion), None),
             _ => {
-                let cure =
-                    "choose `client_credentials`, `refresh_token` with that token, or `jwt_bearer` with `assertion`";
+                let cure = "choose `client_credentials`, `refresh_token` with that token, `jwt_bearer` with `assertion`, or `token_exchange`";
                 self.report.add(place, "the grant and what is handed in do not go together", cure);
                 return None;
             }

@@ -214,6 +214,16 @@ impl Compiler<'_, '_> {
             self.report.add(text.span(), message, "name a credential of this route's target");
             return None;
         }
+        let is_on_behalf = credential.is_own() && credential.template().is_none();
+        if is_on_behalf && table.authn.get_ref().iter().any(|name| name.get_ref() == ANONYMOUS) {
+            let cure = "take `anonymous` out, or name another credential";
+            self.report.add(
+                text.span(),
+                "there is nobody on whose behalf a token could be had who presents nothing",
+                cure,
+            );
+            return None;
+        }
         if credential.template().is_some_and(|own| !own.tells_authenticators_apart())
             && !self.is_of_one_authenticator(&credential, table)
         {

@@ -71,6 +71,17 @@ impl Compiler<'_, '_> {
         }))
     }
 
+    /// Checks that there are sessions for decoys to end, and principals who may have some.
+    pub(super) fn revoked_by_canaries(&mut self, has_sessions: bool, parts: &Parts) {
+        let revoked = std::mem::take(&mut self.revoked);
+        for text in &revoked {
+            self.member(text, &parts.authenticators);
+        }
+        if let Some(first) = revoked.first().filter(|_| !has_sessions) {
+            self.report.add(first.span(), "there are no sessions to end", "add `[sessions]`, or take `revokes` out");
+        }
+    }
+
     /// A key that is not there yet refuses sessions, as every missing secret does; one that is there has to be a key.
     pub(super) fn sealing_key(&mut self, text: &Text, vaults: &Compiled<Arc<Vault>>) -> Option<Arc<Slot>> {
         let slot = self.secret(text, vaults)?;

@@ -121,4 +121,11 @@ pub(in crate::config) struct KeyTable {
     /// Networks it may be used from. Default: all.
     #[serde(default, deserialize_with = "named_networks")]
     pub(in crate::config) networks: Networks,
+    /// Whether it is a decoy, left where only a thief finds it: it proves nobody, and whoever presents it is refused as with any unknown
+    /// key, while an alarm is raised. Goes with no `roles`, `scopes`, `expires` or `networks`. Default `false`.
+    #[serde(default)]
+    pub(in crate::config) canary: bool,
+    /// Whose sessions end when a decoy is presented, as `AUTHENTICATOR:ID`. Default: nobody's.
+    #[serde(default, deserialize_with = "named")]
+    pub(in crate::config) revokes: Vec<Text>,
 }

@@ -36,6 +36,17 @@ pub(in crate::config) enum CredentialTable {
     ClientCertificate(ClientCertificateCredential),
     /// `Authorization: Bearer` with a token of an authorization server, which is had in the background ahead of its end.
     Oauth2(Box<Oauth2Credential>),
+    /// A decoy: what leads to it is bait, and nothing is sent.
+    Canary(CanaryCredential),
+}
+
+/// `[credential.NAME.canary]`. Whoever is allowed to use a route with it and does is refused as if no rule allowed it, before anything is sent,
+/// while an alarm is raised and all their sessions are ended.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct CanaryCredential {
+    /// The target that it pretends to be for.
+    pub(in crate::config) target: Text,
 }
 
 /// `[credential.NAME.bearer]`.
@@ -143,7 +154,8 @@ pub(in crate::config) struct Oauth2Credential {
     pub(in crate::config) target: Text,
     /// The token endpoint, an `https` URL, or `http` on loopback.
     pub(in crate::config) token_url: Text,
-    /// What is handed in: `client_credentials`, `refresh_token`, or `jwt_bearer` (RFC 7523). Default `client_credentials`.
+    /// What is handed in: `client_credentials`, `refresh_token`, `jwt_bearer` (RFC 7523), or `token_exchange` (RFC 8693), by which each
+    /// principal has a token of their own for one that `[identity_token]` signs about them. Default `client_credentials`.
     pub(in crate::config) grant: Option<Text>,
     /// The client's id. Default: none.
     pub(in crate::config) client_id: Option<String>,
@@ -154,6 +166,12 @@ pub(in crate::config) struct Oauth2Credential {
     /// The refresh token, as `vault:path`, for the grant of that name; one by which the server
     /// replaces it is used until the process ends or this credential changes, and not written back. Default: none.
     pub(in crate::config) refresh_token: Option<Text>,
+    /// What the server is called in the tokens about principals (their `aud`), for the grant `token_exchange`. Default: the same as
+    /// `token_url`.
+    pub(in crate::config) subject_audience: Option<Text>,
+    /// The sort of token that is had for them (RFC 8693 §3): `urn:ietf:params:oauth:token-type:access_token` or
+    /// `urn:ietf:params:oauth:token-type:jwt`, for the grant `token_exchange`. Default: either, as the server likes.
+    pub(in crate::config) requested_token_type: Option<Text>,
     /// What is signed for the grant `jwt_bearer`, or to prove who the client is (`private_key_jwt`). Default: nothing.
     pub(in crate::config) assertion: Option<AssertionTable>,
     /// The scopes. Default: none.

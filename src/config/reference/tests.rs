@@ -94,6 +94,10 @@ target = "x"
 token_url = "https://login.example.com/token"
 client_id = "x"
 client_secret = "directory:key"
+[credential.exchange.oauth2]
+target = "x"
+token_url = "https://login.example.com/token"
+grant = "token_exchange"
 [credential.assertion.oauth2]
 target = "x"
 token_url = "https://login.example.com/token"
@@ -128,6 +132,8 @@ header = "X-Signature"
 [credential.client_certificate.client_certificate]
 target = "x"
 secret = "directory:client"
+[credential.canary.canary]
+target = "x"
 [leak.x]
 [limit.x]
 by = "client"

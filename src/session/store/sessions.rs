@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{Store, StoreError, millis, time};
 use crate::domain::{Bounds, Confirmation, Id, Methods, Name, NetworkSet, Principal, PrincipalKind, Stay};
-use crate::session::{Revocation, Session};
+use crate::session::{Revocation, Revoked, Session};
 
 pub(super) const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS session (
@@ -206,6 +206,32 @@ impl Store {
             all.push(session(row).map_err(|error| self.unreadable(&error))?);
         }
         Ok(all)
+    }
+
+    /// Ends all sessions of a principal that go on; tells how many those were. On the disk when this returns.
+    pub(in crate::session) fn end_sessions(
+        &self,
+        (authenticator, principal): (&Name, &str),
+        (reason, by): (&str, &str),
+        now: SystemTime,
+    ) -> Result<usize, StoreError> {
+        let query = format!(
+            "SELECT {COLUMNS} FROM session WHERE authenticator = ?1 AND principal = ?2 AND until > ?3
+             AND NOT EXISTS (SELECT 1 FROM revocation WHERE of = 'session:' || session.id AND lifted_by IS NULL)"
+        );
+        let mut all = Vec::new();
+        let mut query = self.connection.prepare_cached(&query).map_err(|error| self.fault(&error))?;
+        let values = params![authenticator.as_str(), principal, millis(now)];
+        let mut rows = query.query(values).map_err(|error| self.fault(&error))?;
+        while let Some(row) = rows.next().map_err(|error| self.fault(&error))? {
+            let one = session(row).map_err(|error| self.unreadable(&error))?;
+            let (of, lasts) = (Revoked::Session(one.stay.id), one.until.duration_since(now).unwrap_or_default());
+            all.push(Revocation::new(of, reason.to_owned(), by.to_owned(), now, Some(lasts)));
+        }
+        if !all.is_empty() {
+            self.add(&all)?;
+        }
+        Ok(all.len())
     }
 
     /// Says when sessions were last used.
