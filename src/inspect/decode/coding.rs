@@ -70,15 +70,30 @@ const STEP: usize = 32 << 10;
 /// The largest window of zstd, as a power of two (RFC 8878 3.1.1.1.2 recommends 8 MiB).
 const ZSTD_WINDOW: u32 = 23;
 
-/// The largest window of Brotli, as a power of two: encoders take no larger one unless told to. Its decoder fills a buffer of this size before it
-/// gives anything, so that this is what a bomb takes before it is seen to be one.
-const BROTLI_WINDOW: u8 = 22;
+/// The window of Brotli that is tried first, as a power of two, and what comes out with it at most.
+const BROTLI_WINDOW: u8 = 20;
+const BROTLI_NARROW: usize = (1 << BROTLI_WINDOW) - 16;
 
 /// Takes off one coding.
 ///
 /// # Errors
 /// The body is not in it, or not to its end, or what comes out is too large.
 pub(super) fn inflate(coding: Coding, body: &[u8], limits: &Limits) -> Result<Vec<u8>, FaultKind> {
+    // Brotli's decoder fills a buffer as large as the window (16 MiB) before it gives anything. With a smaller one it gives the same as long as
+    // nothing is beyond it, and a bomb is known by then.
+    if coding == Coding::Brotli
+        && let Some(narrow) = with_narrow_window(body)
+    {
+        match run(coding, &narrow, limits) {
+            Ok(out) if out.len() <= BROTLI_NARROW => return Ok(out),
+            Err(FaultKind::Bomb) => return Err(FaultKind::Bomb),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    run(coding, body, limits)
+}
+
+fn run(coding: Coding, body: &[u8], limits: &Limits) -> Result<Vec<u8>, FaultKind> {
     let mut inflater = Inflater::new(coding, body)?;
     let mut out = Vec::new();
     let mut rest = body;
@@ -124,7 +139,6 @@ impl Inflater {
         Ok(match coding {
             Coding::Gzip => Self::Flate(Decompress::new_gzip(15)),
             Coding::Deflate => Self::Flate(Decompress::new(is_zlib(body))),
-            Coding::Brotli if brotli_window(body) > BROTLI_WINDOW => return Err(FaultKind::Bomb),
             Coding::Brotli => Self::Brotli(Box::new(BrotliState::new_strict(
                 brotli::HeapAlloc::new(0),
                 brotli::HeapAlloc::new(0),
@@ -187,15 +201,14 @@ fn is_zlib(body: &[u8]) -> bool {
     matches!(body, [method, flags, ..] if method & 15 == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31))
 }
 
-/// The window that a body in Brotli asks for, as a power of two (RFC 7932 9.1).
-fn brotli_window(body: &[u8]) -> u8 {
-    let first = body.first().copied().unwrap_or_default();
-    match (first & 1, first >> 1 & 7, first >> 4 & 7) {
-        (0, _, _) => 16,
-        (_, 0, 0) => 17,
-        // What is reserved for windows beyond the format.
-        (_, 0, 1) => u8::MAX,
-        (_, 0, n) => 8 + n,
-        (_, n, _) => 17 + n,
+/// The same body with a smaller window, where it asks for one that is larger (RFC 7932 9.1): both are written in the same four bits.
+fn with_narrow_window(body: &[u8]) -> Option<Vec<u8>> {
+    let first = body.first()?;
+    let bits = first >> 1 & 7;
+    if first & 1 == 0 || 17 + bits <= BROTLI_WINDOW {
+        return None;
     }
+    let mut narrow = body.to_vec();
+    *narrow.first_mut()? = first & !0b1110 | (BROTLI_WINDOW - 17) << 1;
+    Some(narrow)
 }

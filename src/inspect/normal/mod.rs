@@ -1,5 +1,5 @@
 //! A value as it may be read further on: percent-encoding, character references and escapes taken off until none is left, within bounds; overlong
-//! and full-width forms folded, NULs dropped. Each of these makes a text shorter or leaves its length, so that all is done in one buffer.
+//! and full-width forms folded, NULs within words dropped. Each of these makes a text shorter or leaves its length, so that all is done in one buffer.
 
 mod entity;
 #[cfg(test)]
@@ -49,7 +49,8 @@ enum Decoded {
 fn first_token(value: &[u8]) -> Option<usize> {
     if value.is_ascii() {
         let written = memchr::memchr3_iter(b'%', b'&', b'\\', value).find(|at| token(value, *at).is_some());
-        return memchr::memchr(0, value).map_or(written, |nul| Some(written.map_or(nul, |at| at.min(nul))));
+        let nul = memchr::memchr_iter(0, value).find(|at| is_within_word(value, *at));
+        return written.into_iter().chain(nul).min();
     }
     let starts = value.iter().enumerate().filter(|(_, byte)| STARTS.has(**byte));
     starts.map(|(at, _)| at).find(|at| token(value, *at).is_some())
@@ -99,14 +100,20 @@ fn round(text: &mut Vec<u8>, from: usize, is_form: bool) -> Option<usize> {
 fn token(text: &[u8], at: usize) -> Option<Token> {
     let rest = text.get(at..)?;
     match rest.first()? {
-        // Passed over by some readers of markup, and where strings are C's, never seen by what comes behind.
-        0 => Some(Token { length: 1, char: Decoded::Nothing }),
+        // Within a word it is passed over by readers of markup; elsewhere it is what cuts off the name of a file, and stays to be seen.
+        0 if is_within_word(text, at) => Some(Token { length: 1, char: Decoded::Nothing }),
         b'%' => percent(rest),
         b'&' => entity::read(rest).map(|(length, char)| Token { length, char: Decoded::Char(char) }),
         b'\\' => escape(rest),
         0xc0 | 0xc1 | 0xe0 | 0xef | 0xf0 => folded(rest),
         _ => None,
     }
+}
+
+/// Whether letters stand on both sides.
+fn is_within_word(text: &[u8], at: usize) -> bool {
+    let is_letter = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphabetic);
+    is_letter(at.checked_sub(1)) && is_letter(at.checked_add(1))
 }
 
 /// `%XX`, and `%uXXXX`, which IIS reads.

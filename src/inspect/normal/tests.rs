@@ -11,7 +11,7 @@ fn decoded(text: &[u8]) -> Option<String> {
 
 #[test]
 fn encodings_are_taken_off() {
-    let cases: [(&[u8], &str); 35] = [
+    let cases: [(&[u8], &str); 36] = [
         (b"%27 or 1=1", "' or 1=1"),
         (b"%2527", "'"),
         (b"%252527", "'"),
@@ -47,6 +47,7 @@ fn encodings_are_taken_off() {
         (b"\\u{1F600}", "\u{1f600}"),
         (b"a%00b", "ab"),
         (b"<scr\0ipt>", "<script>"),
+        (b"x.php%00.png", "x.php\0.png"),
     ];
     for (text, want) in cases {
         assert_eq!(decoded(text).as_deref(), Some(want), "{}", text.escape_ascii());
