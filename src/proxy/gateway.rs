@@ -322,6 +322,10 @@ impl ProxyHttp for Gateway {
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
         let cut = exchange.admitted().and_then(|(_, admission)| admission.was_cut());
         let denial = cut.map(|cut| Denial::Unauthenticated(cut.fault)).or_else(|| failure::denial(error));
+        if let Some(withholding) = exchange.admitted().and_then(|(_, admission)| admission.withholding.take()) {
+            // The head that waited is forgotten; the client is told that the connection ends.
+            withholding.end(&mut session.downstream_session);
+        }
         let mut answer = FailToProxy { error_code: 0, can_reuse_downstream: false };
         let Some(draft) = exchange.draft() else { return answer };
         let Some(denial) = denial else { return answer };

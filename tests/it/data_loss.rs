@@ -281,6 +281,7 @@ fn what_is_blocked_is_refused_and_its_connection_lives_on_where_nothing_was() {
         assert_eq!((answer.status(), code(&answer)), (502, "response_withheld".to_owned()), "{how}");
         let shown = format!("{}{}", String::from_utf8_lossy(&answer.head), answer.text());
         assert!(!shown.contains(&TOKEN[4..]) && !shown.contains("@example.com"), "{how}: {shown}");
+        assert!(answer.closes(), "{how}");
         let record = scene.record_of(&answer);
         let told = (&record["outcome"], &record["code"], &record["detail"]);
         assert_eq!(told, (&json!("denied"), &json!("response_withheld"), &json!("leak")), "{how}: {record}");
