@@ -224,12 +224,7 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let (draft, admission) = exchange.admitted().ok_or_else(out_of_order)?;
         admission.reflected += upstream::strip_response(head, admission.injection.as_ref())?;
-        for (name, values) in sieve::masked_fields(admission, &head.headers).map_err(failure::carry)? {
-            head.remove_header(&name);
-            for value in values {
-                head.append_header(name.clone(), value)?;
-            }
-        }
+        sieve::mask_fields(admission, head)?;
         admission.scrubbing = scrub::begin(admission, session.req_header(), head).map_err(failure::carry)?;
         if head.get_reason_phrase() != head.status.canonical_reason() {
             // It is a text like any other, and nobody needs it (RFC 9112 §4).
@@ -277,12 +272,7 @@ impl ProxyHttp for Gateway {
     ) -> Result<Option<Bytes>> {
         let (_, admission) = exchange.admitted().ok_or_else(out_of_order)?;
         admission.reflected += scrub::strip_trailers(admission, trailers);
-        for (name, values) in sieve::masked_fields(admission, trailers).map_err(failure::carry)? {
-            trailers.remove(&name);
-            for value in values {
-                trailers.append(name.clone(), value);
-            }
-        }
+        sieve::mask_trailers(admission, trailers)?;
         // In place of the trailers, which whoever is sent them may do without (RFC 9110 §6.5.1); nothing is kept back behind gRPC's messages.
         let rest = admission.scrubbing.as_mut().map(|scrubbing| scrubbing.rest()).transpose()?;
         let mut rest = rest.or_else(|| admission.withholding.is_some().then(Bytes::new));
@@ -322,6 +312,10 @@ impl ProxyHttp for Gateway {
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
         let cut = exchange.admitted().and_then(|(_, admission)| admission.was_cut());
         let denial = cut.map(|cut| Denial::Unauthenticated(cut.fault)).or_else(|| failure::denial(error));
+        if let Some(withholding) = exchange.admitted().and_then(|(_, admission)| admission.withholding.take()) {
+            // The head that waited is forgotten; the client is told that the connection ends.
+            withholding.end(&mut session.downstream_session);
+        }
         let mut answer = FailToProxy { error_code: 0, can_reuse_downstream: false };
         let Some(draft) = exchange.draft() else { return answer };
         let Some(denial) = denial else { return answer };

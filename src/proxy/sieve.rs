@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use pingora::http::ResponseHeader;
 
 use super::admission::Admission;
+use super::failure;
 use crate::domain::{Denial, Withheld};
 use crate::inject::needles::{Needles, Scrubber};
 use crate::inspect::{LeakCounts, LeakField, LeakProfile, LeakScanner};
@@ -85,14 +87,39 @@ impl Findings {
     }
 }
 
+/// Masks the secrets in the fields of a response.
+///
+/// # Errors
+/// [`Withheld::Leak`], where the response is refused for one.
+pub(super) fn mask_fields(admission: &mut Admission, head: &mut ResponseHeader) -> pingora::Result<()> {
+    for (name, values) in masked_fields(admission, &head.headers).map_err(failure::carry)? {
+        head.remove_header(&name);
+        for value in values {
+            head.append_header(name.clone(), value)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same for trailers.
+///
+/// # Errors
+/// The same.
+pub(super) fn mask_trailers(admission: &mut Admission, trailers: &mut HeaderMap) -> pingora::Result<()> {
+    for (name, values) in masked_fields(admission, trailers).map_err(failure::carry)? {
+        trailers.remove(&name);
+        for value in values {
+            trailers.append(name.clone(), value);
+        }
+    }
+    Ok(())
+}
+
 /// What is to become of the fields of a response or of its trailers in which a secret was found: the value that each is to have instead.
 ///
 /// # Errors
 /// [`Withheld::Leak`], where the response is refused for it.
-pub(super) fn masked_fields(
-    admission: &mut Admission,
-    fields: &HeaderMap,
-) -> Result<Vec<(HeaderName, Vec<HeaderValue>)>, Denial> {
+fn masked_fields(admission: &mut Admission, fields: &HeaderMap) -> Result<Vec<(HeaderName, Vec<HeaderValue>)>, Denial> {
     let Some(profile) = &admission.route.leak else { return Ok(Vec::new()) };
     let mut changed = Vec::new();
     for name in fields.keys() {

@@ -12,6 +12,7 @@ use crate::support::{
     http1::Message,
     raw::{Client, request},
     scene::{Extra, Scene, code},
+    streams::Streams,
     upstream::{Then, Upstream, Wire},
     websocket,
 };
@@ -281,6 +282,7 @@ fn what_is_blocked_is_refused_and_its_connection_lives_on_where_nothing_was() {
         assert_eq!((answer.status(), code(&answer)), (502, "response_withheld".to_owned()), "{how}");
         let shown = format!("{}{}", String::from_utf8_lossy(&answer.head), answer.text());
         assert!(!shown.contains(&TOKEN[4..]) && !shown.contains("@example.com"), "{how}: {shown}");
+        assert!(answer.closes(), "{how}");
         let record = scene.record_of(&answer);
         let told = (&record["outcome"], &record["code"], &record["detail"]);
         assert_eq!(told, (&json!("denied"), &json!("response_withheld"), &json!("leak")), "{how}: {record}");
@@ -364,5 +366,34 @@ fn a_websocket_carries_no_secret() {
         let want = if said == TOKEN { "*".repeat(TOKEN.len()) } else { said.to_owned() };
         socket.send(Frame::text(said)).expect("sent");
         assert_eq!(socket.read().expect("an echo").into_text().expect("text").as_str(), want);
+    }
+}
+
+#[test]
+fn http2_upstreams_are_looked_through_too() {
+    let streams = Streams::echo();
+    let target = format!("[target.modern]\nurl = \"{}\"\nhttp = \"2\"\n", streams.url());
+    let route = |name: &str, action: &str| {
+        format!(
+            "[leak.{name}]\ntoken = \"{action}\"\n[route.{name}]\npath = \"/{name}/**\"\ntarget = \"modern\"\n\
+             authn = [\"corp\"]\nleak = \"{name}\"\nallow = [{{ role = \"reader\" }}]\n"
+        )
+    };
+    let tables = [target, route("masked", "redact"), route("blocked", "block")].concat();
+    let scene = Scene::new(&Extra { tables: &tables, ..Extra::default() });
+    let bearer = scene.bearer();
+    let headers = [("Host", "api.test"), ("Authorization", &*bearer)];
+    let said = document();
+    for (path, text, want) in [
+        ("/masked/x", &*said, Some(masked())),
+        ("/masked/x", "nothing", Some("nothing".to_owned())),
+        ("/blocked/x", "nothing", Some("nothing".to_owned())),
+        ("/blocked/x", &said, None),
+    ] {
+        let answer = scene.gateway.send(&request("POST", path, &headers, text.as_bytes()));
+        match want {
+            Some(want) => assert_eq!((answer.status(), answer.text()), (200, want), "{path}"),
+            None => assert_eq!((answer.status(), code(&answer)), (502, "response_withheld".to_owned()), "{path}"),
+        }
     }
 }

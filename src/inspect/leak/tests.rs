@@ -55,13 +55,12 @@ fn summed(prefix: &str) -> String {
 
 const B64: &str = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
 
-fn secrets() -> Vec<(LeakKind, String)> {
+fn tokens() -> Vec<(LeakKind, String)> {
     let hex = "0123456789abcdef".repeat(4);
     let url =
         "aB3dE6fG9-hJ2kL5_mN8pQ1rS4tU7vW0xY3zA6bC9dE2fG5hJ8kL1mN4pQ7rS0tU3vW6xY9zA2bC5dE8fG1hJ4kL7mN0pQ3rS6tU9vW2";
     let alnum = url.replace(['-', '_'], "x");
     let token = |text: String| (LeakKind::Token, text);
-    let (one, other) = (B64, &B64[..40]);
     vec![
         token("AKIAQ3EGRM5X7ZPLD2WN".into()),
         token("ASIAQ3EGRM5X7ZPLD2WN".into()),
@@ -97,6 +96,12 @@ fn secrets() -> Vec<(LeakKind, String)> {
         token(format!("hf_{}", &alnum[..34])),
         token(format!("AccountKey={}", B64.repeat(2).get(..86).expect("long"))),
         (LeakKind::Jwt, format!("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.{}", &url[..60])),
+    ]
+}
+
+fn keys() -> Vec<(LeakKind, String)> {
+    let (one, other) = (B64, &B64[..40]);
+    vec![
         (LeakKind::PrivateKey, format!("-----BEGIN PRIVATE KEY-----\n{one}\n{other}==\n-----END PRIVATE KEY-----")),
         (
             LeakKind::PrivateKey,
@@ -119,27 +124,37 @@ fn secrets() -> Vec<(LeakKind, String)> {
             ),
         ),
         (LeakKind::PrivateKey, format!("Private-Lines: 2\r\n{one}\r\n{other}\r\nPrivate-MAC: 00")),
-        (LeakKind::Card, "4111111111111111".into()),
-        (LeakKind::Card, "4111 1111 1111 1111".into()),
-        (LeakKind::Card, "5500-0000-0000-0004".into()),
-        (LeakKind::Card, "378282246310005".into()),
-        (LeakKind::Card, "3782 822463 10005".into()),
-        (LeakKind::Card, "6759649826438453".into()),
-        (LeakKind::Card, "6304000000000000".into()),
-        (LeakKind::Card, "6200000000000000000".into()),
-        (LeakKind::Card, "3056 930902 5904".into()),
-        (LeakKind::UsSsn, "078-05-1120".into()),
-        (LeakKind::BrCpf, "529.982.247-25".into()),
-        (LeakKind::FrNir, "255081416802538".into()),
-        (LeakKind::FrNir, "2 55 08 14 168 025 38".into()),
-        (LeakKind::Iban, "DE89370400440532013000".into()),
-        (LeakKind::Iban, "GB82 WEST 1234 5698 7654 32".into()),
-        (LeakKind::UkNino, "AB123456C".into()),
-        (LeakKind::UkNino, "AB 12 34 56 C".into()),
-        (LeakKind::EsDni, "12345678Z".into()),
-        (LeakKind::EsDni, "X1234567L".into()),
-        (LeakKind::ItCf, "RSSMRA85T10A562S".into()),
     ]
+}
+
+fn numbers() -> Vec<(LeakKind, String)> {
+    let numbers = [
+        (LeakKind::Card, "4111111111111111"),
+        (LeakKind::Card, "4111 1111 1111 1111"),
+        (LeakKind::Card, "5500-0000-0000-0004"),
+        (LeakKind::Card, "378282246310005"),
+        (LeakKind::Card, "3782 822463 10005"),
+        (LeakKind::Card, "6759649826438453"),
+        (LeakKind::Card, "6304000000000000"),
+        (LeakKind::Card, "6200000000000000000"),
+        (LeakKind::Card, "3056 930902 5904"),
+        (LeakKind::UsSsn, "078-05-1120"),
+        (LeakKind::BrCpf, "529.982.247-25"),
+        (LeakKind::FrNir, "255081416802538"),
+        (LeakKind::FrNir, "2 55 08 14 168 025 38"),
+        (LeakKind::Iban, "DE89370400440532013000"),
+        (LeakKind::Iban, "GB82 WEST 1234 5698 7654 32"),
+        (LeakKind::UkNino, "AB123456C"),
+        (LeakKind::UkNino, "AB 12 34 56 C"),
+        (LeakKind::EsDni, "12345678Z"),
+        (LeakKind::EsDni, "X1234567L"),
+        (LeakKind::ItCf, "RSSMRA85T10A562S"),
+    ];
+    numbers.map(|(kind, text)| (kind, text.to_owned())).into()
+}
+
+fn secrets() -> Vec<(LeakKind, String)> {
+    [tokens(), keys(), numbers()].concat()
 }
 
 /// How a text may stand in a response.
@@ -326,6 +341,5 @@ fn details_of_errors_are_found_by_their_classes() {
             wrong.push(format!("{is_match} {}: {body}", case["rule"]));
         }
     }
-    println!("found {} of {}, left alone {} of {}\n{}", right[1], all[1], right[0], all[0], wrong.join("\n"));
-    assert!(right[1] * 100 >= all[1] * 75, "{right:?} of {all:?}");
+    assert!(right[1] * 100 >= all[1] * 75, "{right:?} of {all:?}: {}", wrong.join("\n"));
 }
