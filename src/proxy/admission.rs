@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
 use pingora::upstreams::peer::HttpPeer;
+use pingora_proxy::Session;
 
 pub(super) use super::body::Body;
 use super::inspect::Look;
@@ -145,6 +146,17 @@ impl Admission {
         let leaked = self.scrubbing.as_ref().map(|scrubbing| scrubbing.findings().leaked);
         let has_details = leaked.is_some_and(|leaked| leaked.of(LeakKind::ErrorDetails) > 0);
         withholding.pass(body, end, has_details)
+    }
+
+    /// Takes the session out of all that it was wrapped in and can be taken out of, so that its connection can serve the next request.
+    pub(super) fn unwrap(&mut self, session: &mut Session) {
+        // The outermost first.
+        if let Some(withholding) = self.withholding.take() {
+            withholding.end(&mut session.downstream_session);
+        }
+        if let Some(back) = self.back.take() {
+            back.unwrap(session);
+        }
     }
 
     /// The header fields that tell the client where it stands with its limits.

@@ -337,13 +337,7 @@ impl ProxyHttp for Gateway {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
         if let Some((_, admission)) = exchange.admitted() {
-            // The outermost first.
-            if let Some(withholding) = admission.withholding.take() {
-                withholding.end(&mut session.downstream_session);
-            }
-            if let Some(back) = admission.back.take() {
-                back.unwrap(session);
-            }
+            admission.unwrap(session);
         }
         if let Some(connection) = ingress::connection(session.digest()) {
             connection.exchange_done();
@@ -358,11 +352,7 @@ impl ProxyHttp for Gateway {
             self.services.engines.metrics.cut_seconds.observe(took.as_secs_f64());
         }
         if let Some((draft, admission)) = exchange.admitted() {
-            draft.reflected(admission);
-            draft.leaked(admission);
-            if let Some((windows, report)) = admission.body.windows.as_ref().and_then(|own| Some((own, own.found()?))) {
-                draft.inspected(windows.inspecting(), report);
-            }
+            draft.found(admission);
         }
         if let Some(draft) = exchange.draft() {
             let outcome = outcome(refused, error, draft.denial());

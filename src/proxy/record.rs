@@ -1,5 +1,7 @@
 //! The record of an exchange while it is made. Dropping it writes it: a refused, aborted or panicked exchange has its record like any other.
 
+mod found;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -14,10 +16,9 @@ use crate::audit::{Outcome, Protocol, Record, Timings};
 use crate::authz::{Grantee, Permit};
 use crate::domain::{Denial, HttpFault, Methods, Principal, RequestId};
 use crate::inject::Injection;
-use crate::inspect::{Finding, Report};
-use crate::state::{Inspecting, Route, Services, Snapshot};
+use crate::state::{Route, Services, Snapshot};
 use crate::target::Selected;
-use crate::telemetry::{self, InspectionVerdict, Phase};
+use crate::telemetry::{self, Phase};
 
 /// The record of one exchange under way.
 pub(super) struct Draft {
@@ -192,76 +193,6 @@ impl Draft {
         }
     }
 
-    /// Tells what was found in the request.
-    pub(super) fn inspected(&mut self, inspecting: &Inspecting, report: &Report) {
-        let metrics = &self.services.engines.metrics;
-        let (verdict, text) = match (report.is_attack, inspecting.enforces()) {
-            (false, _) => (InspectionVerdict::Passed, "passed"),
-            (true, false) => (InspectionVerdict::Shadowed, "shadowed"),
-            (true, true) => (InspectionVerdict::Denied, "denied"),
-        };
-        metrics.inspections.of(verdict).inc();
-        if report.findings.is_empty() && report.fault.is_none() {
-            return;
-        }
-        for class in report.classes() {
-            metrics.found(class.as_str());
-        }
-        if let Some(record) = &mut self.record {
-            let told = Told {
-                profile: inspecting.name.as_str(),
-                verdict: text,
-                score: report.score,
-                fault: report.fault.as_ref().map(ToString::to_string),
-                findings: &report.findings,
-            };
-            record.inspection = serde_json::to_string(&told).ok().map(Into::into);
-        }
-    }
-
-    /// Tells of secrets that came back: in the record, a metric, and once in a while the log.
-    pub(super) fn reflected(&mut self, admission: &Admission) {
-        let body = admission.scrubbing.as_ref().map_or(0, |scrubbing| scrubbing.findings().reflected);
-        let found = admission.reflected + body;
-        if found == 0 {
-            return;
-        }
-        if let Some(record) = &mut self.record {
-            record.reflected = found;
-        }
-        self.services.engines.metrics.reflections.inc();
-        let own = admission.route.credential.as_ref().filter(|credential| credential.may_warn(self.lapped));
-        if let Some(credential) = own {
-            log::warn!(
-                credential = credential.name().as_str(), target_name = credential.target().as_str(), route = admission.route.name.as_str();
-                "a target answered with a secret that it was sent; it was masked"
-            );
-        }
-    }
-
-    /// Tells of what the response held that must not leave: in the record, a metric, and once in a while the log.
-    pub(super) fn leaked(&mut self, admission: &Admission) {
-        let Some(profile) = &admission.route.leak else { return };
-        let mut found = admission.leaked;
-        if let Some(scrubbing) = &admission.scrubbing {
-            found.add(&scrubbing.findings().leaked);
-        }
-        let found: Vec<_> = found.iter().map(|(kind, count)| (kind, profile.action(kind), count)).collect();
-        let Some((first, _, _)) = found.first() else { return };
-        if profile.may_warn(self.lapped) {
-            log::warn!(
-                kind = first.as_str(), target_name = admission.route.target.settings().name.as_str(), route = admission.route.name.as_str();
-                "a target answered with what must not leave"
-            );
-        }
-        for (kind, action, count) in &found {
-            self.services.engines.metrics.leaked(kind.as_str(), action.as_str(), *count);
-        }
-        if let Some(record) = &mut self.record {
-            record.leaks = found.iter().map(|(kind, _, count)| (kind.as_str(), *count)).collect();
-        }
-    }
-
     /// Why it was refused or failed; the first reason stays.
     pub(super) fn denied(&mut self, denial: Denial) {
         if let Some(record) = &mut self.record {
@@ -319,17 +250,6 @@ impl Draft {
             route.metrics.seconds.observe(timings.total.as_secs_f64());
         }
     }
-}
-
-/// What a record says of what was found.
-#[derive(serde::Serialize)]
-struct Told<'a> {
-    profile: &'a str,
-    verdict: &'static str,
-    score: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fault: Option<String>,
-    findings: &'a [Finding],
 }
 
 /// How an exchange ended, as seen on the wire.
