@@ -88,6 +88,19 @@ fn percent(text: &str) -> String {
     })
 }
 
+/// As browsers' scripts write cookies: what may not stand in one is percent-encoded.
+fn in_cookie(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&'()*+-./:<=>?@[]^_`{|}~".contains(&byte);
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if is_plain(byte) {
+            out.push(char::from(byte))
+        } else {
+            write!(out, "%{byte:02X}").expect("written")
+        };
+        out
+    })
+}
+
 struct Request {
     path: String,
     query: Option<String>,
@@ -119,7 +132,7 @@ const PLACES: [(&str, fn(&str) -> Request); 16] = [
     ("name in a query", |value| with_head("/x".to_owned(), Some(format!("{}=1", percent(value))), Vec::new())),
     ("header", |value| with_head("/x".to_owned(), None, vec![("x-note", value.to_owned())])),
     ("user agent", |value| with_head("/x".to_owned(), None, vec![("user-agent", value.to_owned())])),
-    ("cookie", |value| with_head("/x".to_owned(), None, vec![("cookie", format!("a={}", percent(value)))])),
+    ("cookie", |value| with_head("/x".to_owned(), None, vec![("cookie", format!("a={}", in_cookie(value)))])),
     ("form", |value| with_body("application/x-www-form-urlencoded", format!("a={}", percent(value)))),
     ("JSON", |value| with_body("application/json", serde_json::json!({ "a": { "b": [1, value] } }).to_string())),
     ("key in JSON", |value| with_body("application/json", serde_json::json!({ "a": { value: 1 } }).to_string())),
@@ -169,13 +182,28 @@ const CODED: [(&str, &str, fn(&[u8]) -> Vec<u8>); 7] = [
     }),
 ];
 
-/// What is not seen, and why that is so; each line has to be true.
-const UNSEEN: [(&str, &str, &str, &str); 0] = [];
-
-fn unseen(class: &str, written: &str, place: &str) -> bool {
-    UNSEEN
-        .iter()
-        .any(|(a, b, c, _)| (*a == class || *a == "*") && (*b == written || *b == "*") && (*c == place || *c == "*"))
+/// Why something is not seen; each line has to be true of all that it covers.
+fn unseen(class: &str, written: &str, place: &str) -> Option<&'static str> {
+    let is_address = matches!(class, "ssrf" | "rfi");
+    let is_base64 = written.starts_with("base64");
+    match place {
+        "name in a query" | "key in JSON" if is_base64 && class != "node" => Some("nobody decodes names"),
+        "name in a query" | "key in JSON" | "path"
+            if class == "ssrf" && (is_base64 || written == "JSON in a string") =>
+        {
+            Some("an address counts where it is a whole value")
+        }
+        "cookie" if is_address && written == "JSON in a string" => {
+            Some("percent-encoded JSON is a text, and the address a part of it")
+        }
+        "user agent" if is_address && !is_base64 && written != "JSON in a string" => {
+            Some("honest programs tell there where they live")
+        }
+        "cookie" if written.ends_with("references") && written != "named references" => {
+            Some("the semicolon of a reference cannot stand in a cookie, and is percent-encoded alone")
+        }
+        _ => None,
+    }
 }
 
 fn is_seen(profile: &Profile, request: &Request) -> Option<bool> {
@@ -214,7 +242,7 @@ fn every_encoding_in_every_place_is_seen_through() {
                     // What no header field can hold cannot come.
                     let Some(seen) = is_seen(&profile, &coded_request) else { continue };
                     all += 1;
-                    if seen == unseen(class, written, place) {
+                    if seen == unseen(class, written, place).is_some() {
                         wrong.push(format!("{class}, {written}, {place}, {coded}"));
                         *missed.entry(format!("{class}, {written}, {place}")).or_default() += 1;
                     }

@@ -64,8 +64,8 @@ pub(super) fn tables(generator: &mut SchemaGenerator) -> [(&'static str, Shape, 
         ("credential", Shape::Named, generator.subschema_for::<CredentialTable>()),
         ("rotation", Shape::Named, generator.subschema_for::<RotationTable>()),
         ("limit", Shape::Named, generator.subschema_for::<LimitTable>()),
-        ("leak", Shape::Named, generator.subschema_for::<LeakTable>()),
         ("inspect", Shape::Named, generator.subschema_for::<InspectTable>()),
+        ("leak", Shape::Named, generator.subschema_for::<LeakTable>()),
         ("route", Shape::Named, generator.subschema_for::<RouteTable>()),
     ]
 }

@@ -35,7 +35,7 @@ const PLACES: [(&str, &str); 5] = [
     ("basic", "username = \"user\""),
     ("query", "parameter = \"key\""),
     ("path", "template = \"/bot{secret}\""),
-    ("body", "placeholder = \"__API_KEY__\""),
+    ("body", "placeholder = \"__API_KEY__\"\nfield = \"key\""),
 ];
 
 fn tables() -> String {
