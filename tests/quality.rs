@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -111,47 +111,102 @@ impl Count {
     }
 }
 
-#[test]
-fn what_is_caught_and_what_is_stopped() {
-    let Some(corpus) = corpus() else { return };
-    let profile = profile(1, None);
-    let (misses, stops) = (std::env::var("MISSES").unwrap_or_default(), std::env::var("STOPS").unwrap_or_default());
-    let mut table: BTreeMap<(String, String, String), Count> = BTreeMap::new();
-    let mut rules: BTreeMap<String, [usize; 2]> = BTreeMap::new();
+/// What came of the whole corpus with a profile: attacks and honest requests by tier, category and source.
+fn judge(corpus: &Path, profile: &Profile, each: &mut dyn FnMut(&Case, &Report)) -> BTreeMap<[String; 4], Count> {
+    let mut table: BTreeMap<[String; 4], Count> = BTreeMap::new();
     for file in ["dev_attacks.jsonl.gz", "dev_benign.jsonl.gz"] {
         for case in read(corpus.join(file)) {
-            let report = case.judge(&profile);
-            let name = format!("{}/{}", case.tier, case.category);
-            let is_bad = case.expect == "block";
-            let wanted = if is_bad { &misses } else { &stops };
-            if report.is_attack != is_bad && !wanted.is_empty() && name.starts_with(wanted.as_str()) {
-                show(&case, &report);
-            }
-            for finding in &report.findings {
-                rules.entry(finding.rule.clone()).or_default()[usize::from(!is_bad)] += 1;
-            }
-            if let Some(fault) = &report.fault {
-                rules.entry(fault.kind.id().to_owned()).or_default()[usize::from(!is_bad)] += 1;
-            }
+            let report = case.judge(profile);
+            each(&case, &report);
             for (category, source) in [("", ""), (&*case.category, ""), ("", &*case.source)] {
-                let key = (format!("{} {}", case.expect, case.tier), category.to_owned(), source.to_owned());
+                let key = [&case.expect, &case.tier, category, source].map(str::to_owned);
                 table.entry(key).or_default().add(report.is_attack);
             }
         }
     }
-    println!("{:<22} {:<24} {:<22} {:>6} {:>8} {:>7}", "tier", "category", "source", "n", "stopped", "percent");
-    for ((tier, category, source), count) in &table {
-        println!(
-            "{tier:<22} {category:<24} {source:<22} {:>6} {:>8} {:>6.1}%",
-            count.all,
-            count.stopped,
-            count.percent()
-        );
+    table
+}
+
+/// The share of a tier, or of a category in it, that is stopped, in percent.
+fn share(table: &BTreeMap<[String; 4], Count>, expect: &str, tier: &str, category: &str) -> f64 {
+    table.get(&[expect, tier, category, ""].map(str::to_owned)).copied().unwrap_or_default().percent()
+}
+
+fn print(table: &BTreeMap<[String; 4], Count>) {
+    println!("{:<7} {:<12} {:<22} {:<20} {:>6} {:>8} {:>7}", "", "tier", "category", "source", "n", "stopped", "");
+    for ([expect, tier, category, source], count) in table {
+        let expect = if expect == "block" { "attack" } else { "honest" };
+        let (n, stopped, percent) = (count.all, count.stopped, count.percent());
+        println!("{expect:<7} {tier:<12} {category:<22} {source:<20} {n:>6} {stopped:>8} {percent:>6.1}%");
     }
+}
+
+#[test]
+fn what_is_caught_and_what_is_stopped() {
+    let Some(corpus) = corpus() else { return };
+    let (misses, stops) = (std::env::var("MISSES").unwrap_or_default(), std::env::var("STOPS").unwrap_or_default());
+    let mut rules: BTreeMap<String, [usize; 2]> = BTreeMap::new();
+    let table = judge(&corpus, &profile(1, None), &mut |case, report| {
+        let is_bad = case.expect == "block";
+        let wanted = if is_bad { &misses } else { &stops };
+        let name = format!("{}/{}", case.tier, case.category);
+        if report.is_attack != is_bad && !wanted.is_empty() && name.starts_with(wanted.as_str()) {
+            show(case, report);
+        }
+        let fault = report.fault.as_ref().map(|fault| fault.kind.id());
+        for rule in report.findings.iter().map(|finding| &*finding.rule).chain(fault) {
+            rules.entry(rule.to_owned()).or_default()[usize::from(!is_bad)] += 1;
+        }
+    });
+    print(&table);
     if std::env::var_os("RULES").is_some() {
         println!("{:<44} {:>8} {:>8}", "rule", "attacks", "honest");
         for (rule, [attacks, honest]) in rules {
             println!("{rule:<44} {attacks:>8} {honest:>8}");
         }
+    }
+    let (caught, stopped) = (share(&table, "block", "core", ""), share(&table, "pass", "core", ""));
+    println!("balanced accuracy, core: {:.1}%", f64::midpoint(caught, 100.0 - stopped));
+    for paranoia in [2, 3] {
+        let table = judge(&corpus, &profile(paranoia, None), &mut |_, _| {});
+        let (caught, stopped) = (share(&table, "block", "core", ""), share(&table, "pass", "core", ""));
+        println!("paranoia {paranoia}, core: {caught:.1}% caught, {stopped:.1}% stopped");
+    }
+    // Not aims: what was reached, so that it is not lost unseen.
+    for (expect, tier, category, floor) in [
+        ("block", "core", "", 92.5),
+        ("block", "core", "rce", 95.0),
+        ("block", "core", "nosql", 95.0),
+        ("block", "core", "xxe", 95.0),
+        ("block", "encoded", "", 95.0),
+        ("block", "structural", "", 95.0),
+    ] {
+        let reached = share(&table, expect, tier, category);
+        assert!(reached >= floor, "{tier} {category}: {reached:.1}% are caught, not {floor}%");
+    }
+    for (tier, category, ceiling) in [
+        ("core", "", 0.5),
+        ("core", "benign-webhook", 1.0),
+        ("encoded", "", 1.0),
+        ("structural", "", 3.0),
+        ("hard-code", "", 5.0),
+        ("hard-query", "", 5.0),
+    ] {
+        let stopped = share(&table, "pass", tier, category);
+        assert!(
+            stopped <= ceiling,
+            "{tier} {category}: {stopped:.1}% of what is honest is stopped, more than {ceiling}%"
+        );
+    }
+}
+
+#[test]
+fn code_and_queries_pass_where_fields_are_declared_to_hold_them() {
+    let Some(corpus) = corpus() else { return };
+    for (kind, tier) in [(FieldKind::Code, "hard-code"), (FieldKind::Query, "hard-query")] {
+        let table = judge(&corpus, &profile(1, Some(kind)), &mut |_, _| {});
+        let stopped = share(&table, "pass", tier, "");
+        println!("{tier} in declared fields: {stopped:.1}% stopped");
+        assert!(stopped <= 2.0, "{tier}: {stopped:.1}%");
     }
 }
