@@ -1,8 +1,10 @@
 //! What one route asks for: which rules, how strict, and what fields are known to hold.
 
+use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ahash::AHashMap;
 use http::{HeaderMap, Method};
@@ -10,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::detect::{DETECTORS, Found, Input};
 use super::finding::MAX_EXCERPT;
-use super::gate::{Bytes, Woken};
+use super::gate::Woken;
 use super::rules::{Tuning, trail_matches};
 use super::{Class, Engine, Finding, Limits, Location, Part, Report, Rule, Sink, decode, normal};
 
@@ -110,6 +112,8 @@ pub struct Head<'a> {
 
 /// A compiled profile. Judges requests; shared by all that have it.
 pub struct Profile {
+    /// Tells it from all others of this process.
+    id: u64,
     engine: Arc<Engine>,
     settings: Settings,
     /// For each rule of the engine, what it is worth here; `None` when it is off, 0 when it is only told.
@@ -117,6 +121,9 @@ pub struct Profile {
     /// Detectors of which no class is on, as bits.
     asleep: u32,
 }
+
+/// What the next profile is told apart by; 0 is none.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// The most findings that a report keeps.
 const MAX_FINDINGS: usize = 32;
@@ -146,7 +153,8 @@ impl Profile {
         let is_off = |class: &Class| classes.get(class.as_str()) == Some(&Tuning::Off);
         let asleep = (0..).zip(DETECTORS).filter(|(_, detector)| detector.classes.iter().all(is_off));
         let asleep = asleep.fold(0, |bits, (n, _): (u32, _)| bits | 1 << n);
-        Ok(Self { engine, settings, worth, asleep })
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { id, engine, settings, worth, asleep })
     }
 
     /// The rule of this id.
@@ -161,21 +169,17 @@ impl Profile {
 
     /// Judges a request; `body` is all of it, or nothing where there is none or it is not looked at.
     pub fn judge(&self, head: &Head<'_>, body: Option<&[u8]>) -> Report {
-        let mut judge =
-            Judge { profile: self, report: Report::default(), at_place: 0, rules: Vec::new(), room: Room::default() };
+        let mut judge = Judge::new(self);
         let walked = decode::head(head, &self.settings.limits, &mut judge).and_then(|()| {
             body.map_or(Ok(()), |body| decode::body(head.headers, body, &self.settings.limits, &mut judge))
         });
         judge.report.fault = walked.err();
         judge.finish()
     }
-}
 
-impl Profile {
     /// Judges a piece of a body that cannot be read whole, as text.
     pub fn judge_window(&self, window: &[u8]) -> Report {
-        let mut judge =
-            Judge { profile: self, report: Report::default(), at_place: 0, rules: Vec::new(), room: Room::default() };
+        let mut judge = Judge::new(self);
         judge.value(Location { part: Part::Body, trail: b"", is_name: false }, window);
         judge.finish()
     }
@@ -187,14 +191,57 @@ impl fmt::Debug for Profile {
     }
 }
 
-/// Room that is used again for each value.
+/// Room that is used again for each value, and by each request that a thread judges.
 #[derive(Default)]
 struct Room {
     woken: Woken,
     found: Found,
     lower: Vec<u8>,
     decoded: Vec<u8>,
+    clients: Clients,
 }
+
+thread_local! {
+    static ROOM: Cell<Option<Box<Room>>> = const { Cell::new(None) };
+}
+
+/// How many bytes of room are kept from one request to the next.
+const MAX_KEPT: usize = 64 << 10;
+
+/// What clients call themselves, where a profile found nothing in it: the same few texts come with each request. No other field is kept, as it
+/// may hold a secret.
+#[derive(Default)]
+struct Clients {
+    known: [(u64, Vec<u8>); 4],
+    next: usize,
+}
+
+/// The longest name of a client that is kept.
+const MAX_CLIENT: usize = 256;
+
+impl Clients {
+    fn knows(&self, profile: u64, name: &[u8]) -> bool {
+        self.known.iter().any(|(by, known)| *by == profile && known == name)
+    }
+
+    fn learn(&mut self, profile: u64, name: &[u8]) {
+        if let Some((by, known)) = self.known.get_mut(self.next)
+            && name.len() <= MAX_CLIENT
+        {
+            *by = profile;
+            known.clear();
+            known.extend_from_slice(name);
+            self.next = (self.next + 1) % 4;
+        }
+    }
+}
+
+/// The most work that detectors do for one request: bytes, once for each detector that looks at them. Honest requests of the largest size that is
+/// read take a tenth of it.
+const MAX_WORK: usize = 128 << 20;
+
+/// The rule that is met where that is spent.
+const TOO_COSTLY: &str = "structure.too-costly";
 
 /// Judges one request, value by value.
 struct Judge<'a> {
@@ -204,7 +251,9 @@ struct Judge<'a> {
     at_place: u32,
     /// Rules that were met, each once.
     rules: Vec<u32>,
-    room: Room,
+    /// What is left of [`MAX_WORK`].
+    work: usize,
+    room: Option<Box<Room>>,
 }
 
 impl Sink for Judge<'_> {
@@ -212,40 +261,69 @@ impl Sink for Judge<'_> {
         if bytes.len() < 2 {
             return;
         }
-        let before = self.report.findings.len();
-        let mut room = std::mem::take(&mut self.room);
-        let mut score = self.look(at, bytes, before, &mut room);
-        let mut decoded = std::mem::take(&mut room.decoded);
-        if normal::decode(bytes, &mut decoded) {
-            score += self.look(at, &decoded, before, &mut room);
+        let is_client = at.part == Part::Header && at.trail == b"user-agent";
+        let mut room = self.room.take().unwrap_or_default();
+        if !is_client || !room.clients.knows(self.profile.id, bytes) {
+            self.forms(at, bytes, &mut room);
+            if is_client && self.report.findings.is_empty() {
+                room.clients.learn(self.profile.id, bytes);
+            }
         }
-        room.decoded = decoded;
-        self.room = room;
-        self.at_place = self.at_place.max(score);
+        self.room = Some(room);
     }
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
+    fn new(profile: &'a Profile) -> Self {
+        let room = ROOM.take();
+        Self { profile, report: Report::default(), at_place: 0, rules: Vec::new(), work: MAX_WORK, room }
+    }
+
+    /// Looks at a value as it is and as it may be read further on.
+    fn forms(&mut self, at: Location<'_>, bytes: &[u8], room: &mut Room) {
+        let before = self.report.findings.len();
+        let mut score = self.look(at, bytes, before, room);
+        if normal::may_decode(&room.woken.occurs) {
+            let mut decoded = std::mem::take(&mut room.decoded);
+            if normal::decode(bytes, &mut decoded) {
+                score += self.look(at, &decoded, before, room);
+            }
+            room.decoded = decoded;
+        }
+        self.at_place = self.at_place.max(score);
+    }
+
     /// Looks at one form of a value; what was found in another form of it (from `known` on) is not counted again.
     fn look(&mut self, at: Location<'_>, bytes: &[u8], known: usize, room: &mut Room) -> u32 {
         let engine = &*self.profile.engine;
-        let occurs = Bytes::of(bytes);
-        engine.gate.wake(bytes, &occurs, &mut room.woken);
+        engine.gate.wake(bytes, &mut room.woken);
         let awake = room.woken.detectors & !self.profile.asleep;
         if awake == 0 && room.woken.rules.is_empty() && engine.unfiltered.is_empty() {
             return 0;
         }
         let mut score = 0;
+        let watchers = awake.count_ones() as usize + room.woken.rules.len() + engine.unfiltered.len();
+        match self.work.checked_sub(bytes.len() * watchers) {
+            Some(left) => self.work = left,
+            None => {
+                // Where the operator turned this rule off, all is looked at, whatever it costs.
+                let costly = engine.by_id.get(TOO_COSTLY).filter(|n| self.profile.worth[**n as usize].is_some());
+                if let Some(n) = costly {
+                    return self.met(*n, at, b"", 0..0, known);
+                }
+            }
+        }
         if awake != 0 {
             room.lower.clear();
-            room.lower.extend(bytes.iter().map(u8::to_ascii_lowercase));
+            room.lower.extend_from_slice(bytes);
+            room.lower.make_ascii_lowercase();
             let input = Input {
                 bytes,
                 lower: &room.lower,
                 part: at.part,
                 trail: at.trail,
                 is_name: at.is_name,
-                occurs: &occurs,
+                occurs: &room.woken.occurs,
             };
             room.found.evidence.clear();
             for (n, detector) in DETECTORS.iter().enumerate() {
@@ -308,12 +386,19 @@ impl Judge<'_> {
         worth
     }
 
-    /// Adds up. Evidence at one place counts in full; spread over a request, each rule once and half.
+    /// Adds up, and leaves the room for the next request. Evidence at one place counts in full; spread over a request, each rule once and half.
     fn finish(mut self) -> Report {
         let all: u32 = self.rules.iter().filter_map(|n| self.profile.worth[*n as usize]).sum();
         self.report.score = self.at_place.max(all / 2);
         let settings = &self.profile.settings;
         self.report.is_attack = self.report.fault.is_some() || self.report.score >= settings.threshold;
+        if let Some(mut room) = self.room.take() {
+            room.lower.truncate(0);
+            room.lower.shrink_to(MAX_KEPT);
+            room.decoded.truncate(0);
+            room.decoded.shrink_to(MAX_KEPT);
+            ROOM.set(Some(room));
+        }
         self.report
     }
 }

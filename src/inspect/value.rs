@@ -83,6 +83,10 @@ impl Trail {
 
     /// Goes on to what a key stands for. Of a long key the beginning is kept.
     pub fn push_key(&mut self, key: &[u8]) {
+        // Once, and not by doubling.
+        if self.0.capacity() == 0 {
+            self.0.reserve(MAX_SHOWN + 2);
+        }
         if !self.0.is_empty() {
             self.0.push(b'.');
         }

@@ -12,12 +12,16 @@ use crate::inspect::{Fault, FaultKind, Limits, Part, Sink};
 /// # Errors
 /// What is wrong with its form.
 pub(super) fn walk(head: &Head<'_>, limits: &Limits, sink: &mut dyn Sink) -> Result<(), Fault> {
-    path::walk(&mut Walk::new(Part::Path, limits, sink), head.path)?;
+    let mut walk = Walk::new(Part::Path, limits, sink);
+    path::walk(&mut walk, head.path)?;
     if let Some(query) = head.query {
-        form::walk(&mut Walk::new(Part::Query, limits, sink), query.as_bytes())?;
+        walk.begin(Part::Query);
+        form::walk(&mut walk, query.as_bytes())?;
     }
-    fields(&mut Walk::new(Part::Header, limits, sink), head.headers)?;
-    cookies(&mut Walk::new(Part::Cookie, limits, sink), head.headers)
+    walk.begin(Part::Header);
+    fields(&mut walk, head.headers)?;
+    walk.begin(Part::Cookie);
+    cookies(&mut walk, head.headers)
 }
 
 fn fields(walk: &mut Walk<'_>, headers: &HeaderMap) -> Result<(), Fault> {

@@ -28,6 +28,12 @@ impl<'a> Walk<'a> {
         Self { limits, sink, part, trail, nested: 0, keys: 0, multiparts: 0, documents: 0, room }
     }
 
+    /// Goes on to another part, with what was spent of the limits forgotten, and the room kept.
+    pub(super) fn begin(&mut self, part: Part) {
+        (self.part, self.nested, self.keys, self.multiparts, self.documents) = (part, 0, 0, 0, 0);
+        self.trail.cut(0);
+    }
+
     /// What is wrong, here.
     pub(super) fn fault(&self, kind: FaultKind) -> Fault {
         let at = Location { part: self.part, trail: self.trail.as_bytes(), is_name: false };

@@ -11,6 +11,11 @@ use super::gate::Bytes;
 /// The most rounds of decoding.
 const ROUNDS: usize = 3;
 
+/// Whether a value with these bytes may have anything to decode.
+pub(super) fn may_decode(occurs: &Bytes) -> bool {
+    occurs.any(&STARTS)
+}
+
 /// Writes the decoded value, if it differs, and says whether it does. Does nothing at all where there is nothing to decode.
 pub(super) fn decode(value: &[u8], out: &mut Vec<u8>) -> bool {
     let Some(first) = first_token(value) else { return false };
