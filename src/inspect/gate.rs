@@ -119,10 +119,34 @@ pub(super) struct Woken {
     pub(super) detectors: u32,
     /// Rules, each once, with where the first of its literals ended; cleared between values.
     pub(super) rules: Vec<(u32, usize)>,
+    /// The same as bits, so that a value of many literals costs no more.
+    seen: Vec<u64>,
 }
 
-/// The most rules that one value wakes: a value with more literals than that has all of them looked for without the gate.
-const MAX_WOKEN: usize = 64;
+impl Woken {
+    fn clear(&mut self) {
+        self.detectors = 0;
+        for (rule, _) in self.rules.drain(..) {
+            if let Some(bits) = self.seen.get_mut(rule as usize / 64) {
+                *bits = 0;
+            }
+        }
+    }
+
+    /// Wakes a rule by a literal that ends here, if it sleeps.
+    fn rule(&mut self, rule: u32, end: usize) {
+        let (word, bit) = (rule as usize / 64, 1 << (rule % 64));
+        if self.seen.len() <= word {
+            self.seen.resize(word + 1, 0);
+        }
+        if let Some(bits) = self.seen.get_mut(word)
+            && *bits & bit == 0
+        {
+            *bits |= bit;
+            self.rules.push((rule, end));
+        }
+    }
+}
 
 impl Gate {
     /// Compiles the literals of all detectors and of these rules, by index.
@@ -165,8 +189,7 @@ impl Gate {
 
     /// Those that this value wakes.
     pub(super) fn wake(&self, value: &[u8], woken: &mut Woken) {
-        woken.detectors = 0;
-        woken.rules.clear();
+        woken.clear();
         match &self.literals {
             Literals::Few(literals) => self.pass(literals, value, woken),
             Literals::Many(literals) => self.pass(literals, value, woken),
@@ -202,12 +225,7 @@ impl Gate {
         let n = self.wakes[literal];
         match n.checked_sub(DETECTORS.len() as u32) {
             None => woken.detectors |= 1 << n,
-            Some(rule) if woken.rules.len() < MAX_WOKEN => {
-                if woken.rules.iter().all(|(known, _)| *known != rule) {
-                    woken.rules.push((rule, end));
-                }
-            }
-            Some(_) => {}
+            Some(rule) => woken.rule(rule, end),
         }
     }
 }

@@ -23,6 +23,9 @@ mod profile;
 mod rules;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 pub use class::Class;
 pub use engine::{Engine, EngineError};
 pub use fault::{Fault, FaultKind};

