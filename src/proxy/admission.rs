@@ -148,8 +148,10 @@ impl Admission {
         withholding.pass(body, end, has_details)
     }
 
-    /// Takes the session out of all that it was wrapped in and can be taken out of, so that its connection can serve the next request.
-    pub(super) fn unwrap(&mut self, session: &mut Session) {
+    /// Takes the session out of all that it was wrapped in and can be taken out of, so that its connection can serve the next request;
+    /// says whether it was.
+    pub(super) fn unwrap(&mut self, session: &mut Session) -> bool {
+        let is_wrapped = self.withholding.is_some() || self.back.is_some();
         // The outermost first.
         if let Some(withholding) = self.withholding.take() {
             withholding.end(&mut session.downstream_session);
@@ -157,6 +159,7 @@ impl Admission {
         if let Some(back) = self.back.take() {
             back.unwrap(session);
         }
+        is_wrapped
     }
 
     /// The header fields that tell the client where it stands with its limits.

@@ -55,6 +55,18 @@ pub(super) fn is_not_taken(error: &Error) -> bool {
     matches!(error.root_etype(), ErrorType::Custom(NOT_TAKEN))
 }
 
+/// Whether a denial of what was under way is for what was sent, and not for what failed.
+pub(super) fn is_refusal(denial: &Denial) -> bool {
+    matches!(
+        denial,
+        Denial::BodyTooLarge
+            | Denial::Inspection(_)
+            | Denial::TimedOut(_)
+            | Denial::Unauthenticated(_)
+            | Denial::Withheld(_)
+    )
+}
+
 /// What an error means for the client; nothing where the client itself is gone.
 pub(super) fn denial(error: &Error) -> Option<Denial> {
     match (error.root_etype(), error.esource()) {

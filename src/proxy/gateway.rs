@@ -337,7 +337,10 @@ impl ProxyHttp for Gateway {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
         if let Some((_, admission)) = exchange.admitted() {
-            admission.unwrap(session);
+            if admission.unwrap(session) && self.services.is_draining() {
+                // While it was wrapped, nothing of that came through.
+                session.set_keepalive(None);
+            }
         }
         if let Some(connection) = ingress::connection(session.digest()) {
             connection.exchange_done();
@@ -378,11 +381,7 @@ fn outcome(refused: bool, error: Option<&Error>, denial: Option<Denial>) -> Outc
         (true, ..) => Outcome::Denied,
         (false, None, None) => Outcome::Completed,
         (false, Some(error), None) if *error.esource() == ErrorSource::Downstream => Outcome::Aborted,
-        (
-            false,
-            _,
-            Some(Denial::BodyTooLarge | Denial::TimedOut(_) | Denial::Unauthenticated(_) | Denial::Withheld(_)),
-        ) => Outcome::Denied,
+        (false, _, Some(denial)) if failure::is_refusal(&denial) => Outcome::Denied,
         (false, ..) => Outcome::Failed,
     }
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// A body, or its beginning.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) struct Held {
     rest: BytesMut,
     /// How much of it may lie in memory while it comes.
     memory: usize,
+    /// Its share of what all bodies may take.
+    _room: OwnedSemaphorePermit,
 }
 
 /// How much is read back at once, in bytes.
@@ -24,8 +27,8 @@ const PIECE: usize = 64 * 1024;
 
 impl Held {
     /// Nothing yet.
-    pub(super) fn new(memory: usize) -> Self {
-        Self { spilled: 0, file: None, rest: BytesMut::new(), memory }
+    pub(super) fn new(memory: usize, room: OwnedSemaphorePermit) -> Self {
+        Self { spilled: 0, file: None, rest: BytesMut::new(), memory, _room: room }
     }
 
     /// How much there is, in bytes.
@@ -92,7 +95,8 @@ mod tests {
     #[tokio::test]
     async fn what_was_kept_comes_back_from_memory_and_from_the_file() {
         for (memory, chunk, count) in [(1 << 20, 1000, 10), (100, 1000, 10), (4096, 1000, 200), (0, 1, 3), (10, 0, 1)] {
-            let mut held = Held::new(memory);
+            let room = crate::state::Bodies::default().room(memory).expect("room");
+            let mut held = Held::new(memory, room);
             let mut want = Vec::new();
             for n in 0..count {
                 let chunk = vec![n as u8; chunk];

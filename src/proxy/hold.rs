@@ -31,7 +31,7 @@ pub(super) async fn hold(
 ) -> Result<Decision, Refusal> {
     let deadline = Instant::now() + proven.route.body_timeout;
     session.enable_retry_buffering();
-    let (held, is_whole) = keep(session, &proven.route, deadline).await?;
+    let (held, is_whole) = keep(services, session, &proven.route, deadline).await?;
     let is_needed = needs_body(&proven.route);
     if is_needed && (!is_whole || held.len() > MAX_HELD) {
         return Err(Denial::BodyTooLarge.into());
@@ -39,6 +39,9 @@ pub(super) async fn hold(
     if let Some(inspecting) = proven.route.inspecting.as_ref().filter(|_| !is_whole) {
         proven.look = beyond(inspecting)?;
     }
+    // All of it is in memory once more while it is judged.
+    let size = if is_whole { held.len() } else { 0 };
+    let _room = services.engines.bodies.room(size).ok_or(Denial::TooManyInFlight)?;
     let body = if is_whole { Some(ReadBody::new(held.bytes().await.map_err(|error| lost(&error))?)) } else { None };
     let Some(connection) = ingress::connection(session.digest()) else { return Err(Denial::Internal.into()) };
     let arrival = Arrival::of(session.req_header(), true);
@@ -59,16 +62,23 @@ pub(super) fn needs_body(route: &Route) -> bool {
 }
 
 /// Reads the body as far as it may be kept; and says whether that is all of it.
-async fn keep(session: &mut Session, route: &Route, deadline: Instant) -> Result<(Held, bool), Denial> {
+async fn keep(
+    services: &Services,
+    session: &mut Session,
+    route: &Route,
+    deadline: Instant,
+) -> Result<(Held, bool), Denial> {
     let inspecting = route.inspecting.as_ref();
-    let (most, memory) = inspecting.map_or((MAX_HELD, MAX_HELD), |own| (own.body.max(MAX_HELD), own.memory));
+    let (most, memory) = inspecting.map_or((MAX_HELD, MAX_HELD), |own| (own.body, own.memory));
     let largest = usize::try_from(route.max_body).unwrap_or(usize::MAX);
     let late = Denial::TimedOut(TimedOut::Body);
+    // Before anything is asked for: what cannot be kept need not be sent.
+    let room = services.engines.bodies.room(memory.min(most)).ok_or(Denial::TooManyInFlight)?;
     if session.req_header().headers.contains_key(header::EXPECT) {
         session.write_continue_response().await.map_err(|_| late)?;
     }
     let began = Instant::now();
-    let mut held = Held::new(memory);
+    let mut held = Held::new(memory, room);
     loop {
         let patience = deadline.min(Instant::now() + PATIENCE);
         match timeout_at(patience, session.read_request_body()).await.map_err(|_| late)? {

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use crate::domain::{Denial, Inspection, RequestView};
 use crate::inject::ReadBody;
 use crate::inspect::{FaultKind, Head, Report};
-use crate::state::{Beyond, Inspecting, Route};
+use crate::state::{Beyond, Inspecting, Route, Services};
 
 use super::record::Draft;
 use super::windows::Windows;
@@ -32,7 +32,7 @@ const LARGE: usize = 64 * 1024;
 /// [`Inspection::TooLarge`] for one that says that it is larger than may be.
 pub(super) fn look(route: &Route, headers: &HeaderMap, has_body: bool, length: Option<u64>) -> Result<Look, Denial> {
     let Some(inspecting) = route.inspecting.as_ref().filter(|_| has_body) else { return Ok(Look::None) };
-    if is_grpc(headers) {
+    if inspecting.streams_grpc && is_grpc(headers) {
         // Whoever calls may wait for an answer before the end of the body.
         return Ok(Look::Passing);
     }
@@ -54,7 +54,11 @@ pub(super) fn beyond(inspecting: &Inspecting) -> Result<Look, Denial> {
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(http::header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+    headers.get(http::header::CONTENT_TYPE).is_some_and(|kind| {
+        let kind = kind.as_bytes().to_ascii_lowercase();
+        kind.strip_prefix(b"application/grpc")
+            .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b'-' | b';' | b' ')))
+    })
 }
 
 /// Judges a request, and its body where that was read.
@@ -62,14 +66,20 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 /// # Errors
 /// [`Denial::Inspection`], where what was found stops it.
 pub(super) async fn inspect(
+    services: &Services,
     route: &Route,
     view: &RequestView<'_>,
     body: Option<&ReadBody>,
     draft: &mut Draft,
 ) -> Result<(), Denial> {
     let Some(inspecting) = &route.inspecting else { return Ok(()) };
-    let report = match body.filter(|body| body.bytes().len() >= LARGE) {
-        Some(body) => elsewhere(inspecting, view, body.clone()).await?,
+    // One in a coding is larger than it looks.
+    let is_large = |body: &&ReadBody| body.bytes().len() >= LARGE || is_coded(view.headers);
+    let report = match body.filter(is_large) {
+        Some(body) => {
+            let _turn = services.engines.bodies.turn().await;
+            elsewhere(inspecting, view, body.clone()).await?
+        }
         None => {
             let (path, query) = (view.path.as_str(), view.query);
             let head = Head { method: view.method, path, query, headers: view.headers };
@@ -111,10 +121,17 @@ pub(super) fn kind(report: &Report) -> Inspection {
     }
 }
 
+/// Whether a body is in a coding in which nothing can be seen as it passes.
+fn is_coded(headers: &HeaderMap) -> bool {
+    let is_plain = |coding: &http::HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    let is_coded = |name| headers.get_all(name).iter().any(|coding| !is_plain(coding));
+    let is_text =
+        |kind: &http::HeaderValue| kind.as_bytes().to_ascii_lowercase().starts_with(b"application/grpc-web-text");
+    is_coded("content-encoding") || is_coded("grpc-encoding") || headers.get("content-type").is_some_and(is_text)
+}
+
 /// By what a body is looked through that passes.
 pub(super) fn windows(route: &Route, look: Look, headers: &HeaderMap) -> Option<Windows> {
     let inspecting = route.inspecting.as_ref().filter(|_| look == Look::Passing)?;
-    let is_plain = |coding: &http::HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
-    let is_coded = headers.get_all(http::header::CONTENT_ENCODING).iter().any(|coding| !is_plain(coding));
-    Some(Windows::new(Arc::clone(inspecting), is_coded))
+    Some(Windows::new(Arc::clone(inspecting), is_coded(headers), is_grpc(headers)))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::inspect::kind;
 use crate::domain::{Denial, Inspection};
@@ -22,12 +22,14 @@ pub(super) struct Windows {
     found: Option<Report>,
     /// Whether it is in a coding, so that nothing can be seen.
     is_coded: bool,
+    /// Whether nothing may wait for what follows it: whoever sends it may wait for an answer.
+    flows: bool,
 }
 
 impl Windows {
     /// A body of which nothing has come.
-    pub(super) fn new(inspecting: Arc<Inspecting>, is_coded: bool) -> Self {
-        Self { inspecting, held: BytesMut::new(), found: None, is_coded }
+    pub(super) fn new(inspecting: Arc<Inspecting>, is_coded: bool, flows: bool) -> Self {
+        Self { inspecting, held: BytesMut::new(), found: None, is_coded, flows }
     }
 
     pub(super) fn inspecting(&self) -> &Arc<Inspecting> {
@@ -54,11 +56,25 @@ impl Windows {
             return if enforces { Err(Denial::Inspection(Inspection::Unsupported)) } else { Ok(()) };
         }
         self.held.extend_from_slice(chunk.as_deref().unwrap_or_default());
+        if self.flows {
+            self.judge()?;
+            // What has gone on is looked at once more with what follows it.
+            let over = self.held.len().saturating_sub(OVERLAP);
+            self.held.advance(over);
+            return Ok(());
+        }
         if !is_end && self.held.len() < WINDOW {
             // Never none, which would end the body.
             *chunk = Some(Bytes::new());
             return Ok(());
         }
+        self.judge()?;
+        let kept = if is_end { 0 } else { OVERLAP };
+        *chunk = Some(self.held.split_to(self.held.len().saturating_sub(kept)).freeze());
+        Ok(())
+    }
+
+    fn judge(&mut self) -> Result<(), Denial> {
         let report = self.inspecting.profile.judge_window(&self.held);
         if report.is_attack {
             let kind = kind(&report);
@@ -67,8 +83,6 @@ impl Windows {
                 return Err(Denial::Inspection(kind));
             }
         }
-        let kept = if is_end { 0 } else { OVERLAP };
-        *chunk = Some(self.held.split_to(self.held.len().saturating_sub(kept)).freeze());
         Ok(())
     }
 }

@@ -18,6 +18,8 @@ pub struct Inspecting {
     pub memory: usize,
     /// What becomes of a larger one.
     pub beyond: Beyond,
+    /// Whether bodies of gRPC are looked through as they pass, since a stream may wait for answers.
+    pub streams_grpc: bool,
 }
 
 /// What becomes of a body that is too large to be judged whole.

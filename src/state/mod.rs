@@ -2,6 +2,7 @@
 //! that outlive every snapshot.
 
 mod access;
+mod bodies;
 mod canaries;
 mod inspecting;
 mod rotating;
@@ -12,6 +13,7 @@ mod snapshot;
 mod tokens;
 
 pub use access::{AccessCall, AccessService, AccessVerb, Approval, Webhook};
+pub use bodies::Bodies;
 pub use canaries::{Canaries, Ending};
 pub use inspecting::{Beyond, Inspecting};
 pub use rotating::{Probe, Rotating};

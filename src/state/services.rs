@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 
-use super::{Canaries, Snapshot};
+use super::{Bodies, Canaries, Snapshot};
 use crate::audit::Log;
 use crate::authn::Authenticators;
 use crate::inspect::Library;
@@ -30,6 +30,8 @@ pub struct Engines {
     pub lockouts: Lockouts,
     /// Compiled rules for traffic.
     pub rules: Library,
+    /// Room for bodies that are judged.
+    pub bodies: Bodies,
     /// Metrics.
     pub metrics: Metrics,
 }
@@ -47,6 +49,7 @@ impl Engines {
             limits: Arc::default(),
             lockouts: Lockouts::default(),
             rules: Library::default(),
+            bodies: Bodies::default(),
             metrics: Metrics::new()?,
         })
     }

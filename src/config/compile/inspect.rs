@@ -48,9 +48,10 @@ impl Compiler<'_, '_> {
             self.report.add(place, format!("there is no rule or class `{unknown}`"), "see `claviger inspect --rules`");
         });
         self.engines.metrics.classes(&Class::ALL.map(Class::as_str));
+        let streams_grpc = table.grpc_streams;
         let memory = table.memory.map_or(256 << 10, |size| usize::try_from(size.0).unwrap_or(usize::MAX));
         let (name, profile) = (name.clone(), Arc::new(profile.ok()?));
-        Some(Arc::new(Inspecting { name, profile, body: body?, memory, beyond: beyond? }))
+        Some(Arc::new(Inspecting { name, profile, body: body?, memory, beyond: beyond?, streams_grpc }))
     }
 
     /// How the requests of a route are looked through. The outer `None` stands for an error.

@@ -24,8 +24,11 @@ pub(in crate::config) struct InspectTable {
     /// The largest body that is judged whole before anything is sent, 1KiB to 64MiB. Default `1MiB`.
     pub(in crate::config) body: Option<Spanned<Size>>,
     /// What becomes of a larger body: `reject`, it is refused with 413; or `stream`, it is looked through as it passes, which is weaker: the target
-    /// has the head and what came before a finding. Bodies of gRPC are always looked through as they pass. Default `reject`.
+    /// has the head and what came before a finding. Default `reject`.
     pub(in crate::config) beyond: Option<Text>,
+    /// Whether bodies of gRPC are looked through as they pass, as with `stream`: needed for streams in which the client waits for answers; compressed
+    /// ones are refused. Default `false`.
+    pub(in crate::config) grpc_streams: bool,
     /// How much of one body lies in memory while it comes; more lies in a file without a name. Default `256KiB`.
     pub(in crate::config) memory: Option<Size>,
     /// Files of further rules, in the form of the ready-made ones. Default: none.

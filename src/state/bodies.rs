@@ -1,0 +1,51 @@
+//! Room for bodies that are kept until they were judged, shared by all that come at once.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// What all bodies together may take.
+#[derive(Debug)]
+pub struct Bodies {
+    /// In KiB.
+    room: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+}
+
+/// The most of all bodies that lies in memory at once, in KiB.
+const ROOM: usize = 512 << 10;
+
+impl Default for Bodies {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { room: Arc::new(Semaphore::new(ROOM)), turns: Arc::new(Semaphore::new(cores)) }
+    }
+}
+
+impl Bodies {
+    /// Room for a body of so many bytes, until it is dropped; none where there is none now.
+    pub fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let wanted = u32::try_from(bytes.div_ceil(1024)).ok()?;
+        Arc::clone(&self.room).try_acquire_many_owned(wanted).ok()
+    }
+
+    /// A turn to judge a large body, which keeps a core busy: as many have one as there are cores.
+    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.turns).acquire_owned().await.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_bounded_and_comes_back() {
+        let bodies = Bodies::default();
+        let half = bodies.room(ROOM / 2 * 1024).expect("half of it");
+        assert!(bodies.room((ROOM / 2 + 1) * 1024).is_none());
+        drop(half);
+        assert!(bodies.room(ROOM * 1024).is_some());
+        assert!(bodies.room(usize::MAX).is_none());
+    }
+}
