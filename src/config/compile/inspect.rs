@@ -111,8 +111,10 @@ impl Compiler<'_, '_> {
         let unknown = self.one_of(table.unknown.as_ref(), &UNKNOWN);
         let (mut contract, mut is_right) = (Contract::default(), true);
         if let Some(file) = &table.openapi {
-            let Some(text) = self.file_of(file, MAX_DOCUMENT) else { return None };
-            for error in contract.openapi(&text, unknown.unwrap_or(Unknown::Reject)).err().into_iter().flatten() {
+            let text = self.file_of(file, MAX_DOCUMENT);
+            is_right = text.is_some();
+            let read = text.map(|text| contract.openapi(&text, unknown.unwrap_or(Unknown::Reject)));
+            for error in read.and_then(Result::err).into_iter().flatten() {
                 is_right = false;
                 let cure = "correct the document there; docs/inspection.md tells what is supported";
                 self.report.add(file.span(), error.to_string(), cure);
@@ -126,7 +128,7 @@ impl Compiler<'_, '_> {
             if let Err(error) = contract.schema(place.get_ref(), &text) {
                 is_right = false;
                 let (span, cure) = match error.at == *place.get_ref() {
-                    true => (place.span(), "`*` stands for one segment"),
+                    true => (place.span(), "write one such as `POST /v1/charges/*`, where `*` stands for one segment"),
                     false => (file.span(), "correct the schema there; what it refers to is in the same file"),
                 };
                 self.report.add(span, error.to_string(), cure);

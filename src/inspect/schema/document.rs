@@ -139,7 +139,8 @@ impl<'d> Reader<'d> {
             let at = told::place(path, &self.translator.pointers(), &self.places);
             vec![ContractError { at, why: told::why(&error) }]
         })?;
-        Ok(Document { unknown, templates: self.templates, operations: self.operations, validator })
+        let origin = servers::origin(self.translator.document().get("servers"));
+        Ok(Document { unknown, templates: self.templates, operations: self.operations, origin, validator })
     }
 
     fn path(&mut self, path: &str, item: &'d Value) {

@@ -74,6 +74,8 @@ struct Document {
     unknown: Unknown,
     templates: Templates,
     operations: Vec<Operation>,
+    /// Scheme and host of its first server.
+    origin: Option<String>,
     /// Of all operations: a member for the parameters of each, and for each type of body.
     validator: Validator,
 }
@@ -115,6 +117,11 @@ impl Contract {
     pub fn schema(&mut self, place: &str, text: &[u8]) -> Result<(), ContractError> {
         self.plain.push(plain::Plain::compile(place, text)?);
         Ok(())
+    }
+
+    /// Scheme and host of the document's first server, if it tells.
+    pub fn origin(&self) -> Option<&str> {
+        self.document.as_ref()?.origin.as_deref()
     }
 
     /// The operations of the document, in its order.

@@ -26,7 +26,7 @@ impl Plain {
     /// The place is none, or the schema is wrong or refers to what is not in it.
     pub(super) fn compile(place: &str, text: &[u8]) -> Result<Self, ContractError> {
         let wrong = |at: &str, why: String| ContractError { at: at.to_owned(), why };
-        let no_place = || wrong(place, "write a method and a path pattern, such as `POST /v1/charges/*`".to_owned());
+        let no_place = || wrong(place, "not a method and a path pattern".to_owned());
         let (method, path) = place.split_once(' ').ok_or_else(no_place)?;
         let method: Method = method.parse().map_err(|_| no_place())?;
         if path.contains(['{', '}', '?']) || !method.as_str().bytes().all(|byte| byte.is_ascii_uppercase()) {

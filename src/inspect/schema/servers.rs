@@ -24,6 +24,19 @@ pub(super) fn base_paths(servers: Option<&Value>) -> Result<Vec<String>, &'stati
     Ok(paths)
 }
 
+/// The scheme and host of the first server that has them.
+pub(super) fn origin(servers: Option<&Value>) -> Option<String> {
+    let urls = servers?.as_array()?.iter().filter_map(|server| with_variables(server).ok());
+    let mut origins = urls.filter_map(|url| {
+        let (scheme, rest) = url.split_once("://")?;
+        let host = rest.split('/').next().unwrap_or_default();
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]_".contains(&byte);
+        let is_host = !host.is_empty() && ["http", "https"].contains(&scheme) && host.bytes().all(is_plain);
+        is_host.then(|| format!("{scheme}://{host}"))
+    });
+    origins.next()
+}
+
 /// The address of a server, with the default of each of its variables.
 ///
 /// # Errors
