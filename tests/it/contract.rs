@@ -176,6 +176,13 @@ fn what_nobody_reads_is_not_taken_on_trust() {
     assert_eq!((answer.status(), code(&answer)), (400, "contract".into()));
     assert_eq!(scene.record_of(&answer)["inspection"]["fault"], "structure.contract at body: unseen");
     assert_eq!(scene.upstream.connection_count(), 0);
+    let bearer = scene.bearer();
+    let mut chunked = format!("POST /api/v1/orders HTTP/1.1\r\nHost: api.test\r\nAuthorization: {bearer}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n", body.len()).into_bytes();
+    chunked.extend_from_slice(&body);
+    chunked.extend_from_slice(b"\r\n0\r\n\r\n");
+    let answer = scene.gateway.send(&chunked);
+    assert_eq!((answer.status(), code(&answer)), (400, "contract".into()));
+    assert_eq!(scene.upstream.connection_count(), 0);
     let raw = [("Content-Type", "application/octet-stream")];
     assert_eq!(send(&scene, "POST /v1/orders/x/raw", &raw, &body).status(), 200, "its type is all that is promised");
 }

@@ -397,6 +397,20 @@ fn large_documents_compile_and_check_fast() {
 }
 
 #[test]
+fn long_lists_of_different_things_are_checked_fast() {
+    let contract = contract(&of_body("3.1.0", &json!({"uniqueItems": true})), Unknown::Reject).expect("a contract");
+    for item in [|n: u32| json!({"a": [n, "b"]}), |n| json!(n), |n| json!(format!("x{n}")), |n| json!([n])] {
+        let body = Value::Array((0..50_000).map(item).collect()).to_string();
+        let start = Instant::now();
+        assert_eq!(check(&contract, "POST /", &[JSON], &body), "");
+        let text = format!("{} bytes of different things: {:?}", body.len(), start.elapsed());
+        println!("{text}");
+        assert!(start.elapsed().as_secs() < 5, "{text}");
+    }
+    assert_eq!(check(&contract, "POST /", &[JSON], "[1,2,1]"), "body: uniqueItems");
+}
+
+#[test]
 fn a_choice_within_a_choice_costs_no_more_than_the_body() {
     let node = json!({"$ref": "#/components/schemas/N"});
     let branch = |key: &str| json!({"type": "object", "required": [key], "properties": {"a": node.clone(), "b": node.clone(), "x": {"type": "integer"}, "y": {}}});

@@ -110,21 +110,19 @@ pub(super) fn place(path: &str, pointers: &[String], members: &[(String, String)
     known.map_or_else(|| path.to_owned(), |at| format!("{at}{rest}"))
 }
 
+/// What is told of a pattern that is not taken.
+const NO_PATTERN: &str =
+    "a pattern that no automaton of at most 1 MiB can match; look-around and references back are not supported";
+
 /// A schema's own error, shortened.
 pub(super) fn why(error: &ValidationError<'_>) -> String {
-    let text = match error.kind() {
-        ValidationErrorKind::Format { format } if format == "regex" => {
-            "a pattern that no automaton of at most 1 MiB can match; look-around and references back are not supported"
-                .to_owned()
-        }
-        _ => error.to_string(),
-    };
-    let mut text = text;
+    let is_pattern = matches!(error.kind(), ValidationErrorKind::Format { format } if format == "regex");
+    let mut text = if is_pattern { NO_PATTERN.to_owned() } else { error.to_string() };
     text.truncate(text.floor_char_boundary(200));
     text
 }
 
-/// A value that is no JSON for a schema.
+/// Whether a value can be a schema.
 pub(super) fn is_schema(value: &Value) -> bool {
     value.is_object() || value.is_boolean()
 }

@@ -210,7 +210,8 @@ impl<'d> Translator<'d> {
     fn closing(&self, schema: &Value) -> Option<Value> {
         let mut named = Named::default();
         self.members(schema, &mut named, 0);
-        let closes = !named.is_open && !(named.properties.is_empty() && named.patterns.is_empty());
+        let names_none = named.properties.is_empty() && named.patterns.is_empty();
+        let closes = !named.is_open && !names_none;
         let (properties, patterns) = (named.properties, named.patterns);
         closes.then(|| json!({"properties": properties, "patternProperties": patterns, "additionalProperties": false}))
     }
