@@ -1,15 +1,14 @@
 //! Requests against documents: what passes, and what fails where and by which keyword.
 
-use std::fmt::Write as _;
-use std::time::Instant;
-
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use proptest::prelude::{any, proptest};
 use serde_json::{Value, json};
 
 use super::{Contract, ContractError, Seen, Unknown};
 use crate::inspect::profile::Head;
 use crate::inspect::{FaultKind, Limits};
+
+mod cost;
+mod wrong;
 
 fn document(version: &str) -> Value {
     json!({
@@ -102,11 +101,14 @@ fn check(contract: &Contract, line: &str, fields: &[(&str, &str)], body: &str) -
 const JSON: (&str, &str) = ("content-type", "application/json; charset=utf-8");
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
+/// A request line, header fields, and what fails.
+type Case<'c> = (&'c str, &'c [(&'c str, &'c str)], &'c str);
+
 #[test]
 fn heads_are_held_to_their_operations() {
     for version in ["3.0.3", "3.1.0"] {
         let contract = contract(&document(version), Unknown::Reject).expect("a contract");
-        let cases: [(&str, &[(&str, &str)], &str); 36] = [
+        let cases: [Case<'_>; 36] = [
             ("GET /v1/orders", &[], ""),
             ("HEAD /v1/orders?limit=5", &[], ""),
             ("GET /v1/orders?limit=5&state=open&deep=true&flag=", &[], ""),
@@ -147,7 +149,7 @@ fn heads_are_held_to_their_operations() {
         for (line, fields, want) in cases {
             assert_eq!(check(&contract, line, fields, ""), want, "{version} {line} {fields:?}");
         }
-        let allowing = super::tests::contract(&document(version), Unknown::Allow).expect("a contract");
+        let allowing = self::contract(&document(version), Unknown::Allow).expect("a contract");
         assert_eq!(check(&allowing, "GET /v1/orders?debug=1", &[], ""), "");
     }
 }
@@ -196,7 +198,7 @@ fn bodies_are_held_to_their_schemas() {
             assert_eq!(check(&contract, "POST /v1/orders", &[kind], body), want, "{version} {body}");
         }
         assert_eq!(check(&contract, "GET /v1/orders", &[JSON], "{}"), "body: requestBody");
-        let closed = super::tests::contract(&document(version), Unknown::Closed).expect("a contract");
+        let closed = self::contract(&document(version), Unknown::Closed).expect("a contract");
         for (body, want) in [
             (r#"{"items":[{"amount":5}],"more":1}"#, "body.more: additionalProperties"),
             (
@@ -246,63 +248,6 @@ fn schemas_of_3_0_are_of_a_dialect_of_their_own() {
 }
 
 #[test]
-fn what_is_not_supported_is_told_with_its_place() {
-    let with_parameter =
-        |parameter: Value| json!({"openapi": "3.1.0", "paths": {"/a/{b}": {"get": {"parameters": [parameter]}}}});
-    let query = |key: &str, value: Value| {
-        let mut parameter = json!({"name": "q", "in": "query", "schema": {"type": "string"}});
-        parameter[key] = value;
-        with_parameter(parameter)
-    };
-    let cases = [
-        (json!({"swagger": "2.0"}), "#/openapi: OpenAPI 3.0 and 3.1"),
-        (json!({"openapi": "3.1.0"}), "#/paths: there are none"),
-        (json!({"openapi": "3.1.0", "paths": {}}), "#/paths: there is no operation"),
-        (
-            json!({"openapi": "3.1.0", "jsonSchemaDialect": "http://json-schema.org/draft-07/schema#", "paths": {}}),
-            "#/jsonSchemaDialect",
-        ),
-        (query("style", json!("deepObject")), "#/paths/~1a~1{b}/get/parameters/0: style `deepObject` of `q`"),
-        (query("schema", json!({"type": "object"})), "#/paths/~1a~1{b}/get/parameters/0: `q` is an object"),
-        (query("schema", Value::Null), "#/paths/~1a~1{b}/get/parameters/0: `q` has no `schema`"),
-        (query("in", json!("path")), "the path has no `{q}`"),
-        (query("in", json!("body")), "a parameter is `in`"),
-        (query("$ref", json!("other.json#/a")), "`other.json#/a` leads out of the document"),
-        (query("$ref", json!("#/components/parameters/None")), "there is no `#/components/parameters/None`"),
-        (of_body("3.1.0", &json!({"$ref": "https://evil.test/a.json"})), "`https://evil.test/a.json` leads out"),
-        (
-            of_body("3.1.0", &json!({"properties": {"a/b": {"$ref": "#/nowhere"}}})),
-            "schema/properties/a~1b: there is no `#/nowhere`",
-        ),
-        (of_body("3.1.0", &json!({"$dynamicRef": "#node"})), "`$dynamicRef` is not supported"),
-        (
-            of_body("3.1.0", &json!({"type": "strin"})),
-            "#/paths/~1/post/requestBody/content/application~1json/schema/type",
-        ),
-        (
-            of_body("3.1.0", &json!({"properties": {"a": {"pattern": "(?=x)y"}}})),
-            "schema/properties/a/pattern: a pattern that no automaton",
-        ),
-        (of_body("3.1.0", &json!({"pattern": "(a)\\1"})), "schema/pattern: a pattern that no automaton"),
-        (
-            of_body("3.1.0", &json!({"pattern": "((a{1000}){1000}){1000}"})),
-            "schema/pattern: a pattern that no automaton",
-        ),
-        (json!({"openapi": "3.1.0", "paths": {"/{a}": {"get": {}}, "/{b}": {"get": {}}}}), "another path"),
-    ];
-    for (document, want) in cases {
-        let errors = contract(&document, Unknown::Reject).expect_err("an error");
-        let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
-        assert!(told[0].contains(want), "{want}: {told:?}");
-    }
-    let mut referred = of_body("3.0.1", &json!({"$ref": "#/components/schemas/A"}));
-    referred["components"] = json!({"schemas": {"A": {"properties": {"x": {"pattern": "(?!x)"}}}}});
-    let errors = contract(&referred, Unknown::Reject).expect_err("an error");
-    assert_eq!(errors[0].at, "#/components/schemas/A/properties/x/pattern", "{errors:?}");
-    assert!(Contract::default().openapi(b"openapi: 3.1.0", Unknown::Reject).expect_err("YAML")[0].why.contains("yq"));
-}
-
-#[test]
 fn a_plain_schema_holds_the_bodies_of_its_requests() {
     let schema = br##"{"$schema": "http://json-schema.org/draft-07/schema#", "required": ["amount"],
         "properties": {"amount": {"$ref": "#/definitions/cents"}}, "definitions": {"cents": {"type": "integer", "minimum": 1}}}"##;
@@ -345,123 +290,4 @@ fn names_that_a_client_chose_are_told_shortened() {
     let body = json!({"items": [{"amount": 5, long: 1}]}).to_string();
     let told = check(&contract, "POST /v1/orders", &[JSON], &body);
     assert!(told.starts_with("body.items[0].\\x01") && told.ends_with(": additionalProperties"), "{told}");
-}
-
-/// Operations that share schemas, as large documents have them.
-fn large(operations: usize) -> Value {
-    let (mut paths, mut schemas) = (json!({}), json!({}));
-    for n in 0..operations {
-        let next = |step: usize| json!({"$ref": format!("#/components/schemas/S{}", (n + step) % operations)});
-        schemas[format!("S{n}")] = json!({"type": "object", "required": ["id"], "properties": {
-            "id": {"type": "string", "pattern": format!("^s{n}-[A-Za-z0-9]{{8,24}}$")}, "state": {"type": "string", "enum": ["a", "b", "c"]},
-            "amount": {"type": "integer", "format": "int64"}, "when": {"type": "string", "format": "date-time", "nullable": true},
-            "near": next(1), "far": {"type": "array", "items": next(7)}, "some": {"anyOf": [next(3), {"type": "string"}]},
-            "tags": {"type": "object", "additionalProperties": {"type": "string", "maxLength": 100}}}});
-        paths[format!("/r{}/{{id}}/s{n}", n % 20)] = json!({
-            "parameters": [{"name": "id", "in": "path", "required": true, "schema": {"type": "string", "maxLength": 40}}],
-            "get": {"parameters": [{"name": "limit", "in": "query", "schema": {"type": "integer"}}, {"name": "q", "in": "query", "schema": {"type": "string"}}]},
-            "post": {"requestBody": {"required": true, "content": {"application/json": {"schema": next(0)}}}}});
-    }
-    json!({"openapi": "3.0.3", "paths": paths, "components": {"schemas": schemas}})
-}
-
-#[test]
-fn large_documents_compile_and_check_fast() {
-    let document = large(200);
-    for unknown in [Unknown::Reject, Unknown::Closed] {
-        let start = Instant::now();
-        let contract = contract(&document, unknown).expect("a contract");
-        let compiled = start.elapsed();
-        let item = |n: usize| json!({"id": format!("s{n}-abcdefgh"), "state": "a", "amount": 5, "when": "2026-01-01T00:00:00Z"});
-        let mut body = item(5);
-        body["far"] = Value::Array((0..8).map(|_| item(12)).collect());
-        let (body, start) = (body.to_string(), Instant::now());
-        for _ in 0..1000 {
-            assert_eq!(check(&contract, "POST /r5/x/s5", &[JSON], &body), "");
-        }
-        let posted = start.elapsed() / 1000;
-        let start = Instant::now();
-        for _ in 0..1000 {
-            assert_eq!(check(&contract, "GET /r5/x/s5?limit=5&q=a", &[], ""), "");
-        }
-        let text = format!(
-            "{unknown:?}: {:?} for {} operations, POST of {} bytes {posted:?}, GET {:?}",
-            compiled,
-            contract.promises().len(),
-            body.len(),
-            start.elapsed() / 1000
-        );
-        println!("{text}");
-        assert!(compiled.as_secs() < 20, "{text}");
-    }
-}
-
-#[test]
-fn long_lists_of_different_things_are_checked_fast() {
-    let contract = contract(&of_body("3.1.0", &json!({"uniqueItems": true})), Unknown::Reject).expect("a contract");
-    for item in [|n: u32| json!({"a": [n, "b"]}), |n| json!(n), |n| json!(format!("x{n}")), |n| json!([n])] {
-        let body = Value::Array((0..50_000).map(item).collect()).to_string();
-        let start = Instant::now();
-        assert_eq!(check(&contract, "POST /", &[JSON], &body), "");
-        let text = format!("{} bytes of different things: {:?}", body.len(), start.elapsed());
-        println!("{text}");
-        assert!(start.elapsed().as_secs() < 5, "{text}");
-    }
-    assert_eq!(check(&contract, "POST /", &[JSON], "[1,2,1]"), "body: uniqueItems");
-}
-
-#[test]
-fn a_choice_within_a_choice_costs_no_more_than_the_body() {
-    let node = json!({"$ref": "#/components/schemas/N"});
-    let branch = |key: &str| json!({"type": "object", "required": [key], "properties": {"a": node.clone(), "b": node.clone(), "x": {"type": "integer"}, "y": {}}});
-    let mut body = String::from("\"leaf\"");
-    for _ in 0..30 {
-        let mut outer = String::new();
-        write!(outer, "{{\"a\":{body},\"x\":1,\"y\":1}}").expect("written");
-        body = outer;
-    }
-    for (choice, more) in [
-        ("anyOf", "title"),
-        ("oneOf", "title"),
-        ("allOf", "title"),
-        ("anyOf", "unevaluatedProperties"),
-        ("allOf", "unevaluatedProperties"),
-    ] {
-        let mut document = of_body("3.1.0", &json!({"$ref": "#/components/schemas/N"}));
-        let schema = json!({choice: [branch("x"), branch("y")], more: false});
-        document["components"] = json!({"schemas": {"N": schema}});
-        let mut plain = Contract::default();
-        let schema = json!({"$ref": "#/components/schemas/N", "components": document["components"]});
-        plain.schema("POST /", schema.to_string().as_bytes()).expect("a schema");
-        let open = contract(&document, Unknown::Reject).expect("a contract");
-        let closed = contract(&document, Unknown::Closed).expect("a contract");
-        for (name, contract) in [("open", open), ("closed", closed), ("plain", plain)] {
-            for body in
-                [body.clone(), body.replace("\"leaf\"", "{\"x\":1}"), body.replace("\"leaf\"", "{\"x\":1,\"y\":1}")]
-            {
-                let start = Instant::now();
-                let told = check(&contract, "POST /", &[JSON], &body);
-                let text = format!("{choice} {more} {name}: {:?} {told}", start.elapsed());
-                println!("{text}");
-                assert!(start.elapsed().as_secs() < 2, "{text}");
-            }
-        }
-    }
-}
-
-proptest! {
-    #[test]
-    fn whatever_a_client_sends_is_checked_without_a_panic(path in "/v1/orders.{0,20}", query in any::<Vec<u8>>(), cookie in "[ -~]{0,40}", body in any::<Vec<u8>>()) {
-        let contract = contract(&document("3.1.0"), Unknown::Closed).expect("a contract");
-        let mut headers = HeaderMap::new();
-        headers.insert("cookie", HeaderValue::from_str(&cookie).expect("a value"));
-        let query = String::from_utf8_lossy(&query);
-        for kind in ["application/json", "application/x-www-form-urlencoded"] {
-            headers.insert("content-type", HeaderValue::from_static(kind));
-            for method in [Method::GET, Method::POST] {
-                let head = Head { method: &method, path: &path, query: Some(&query), headers: &headers };
-                let _ = contract.check(&head, Seen::Whole(&body), &Limits::default());
-            }
-        }
-    }
 }
