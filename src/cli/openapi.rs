@@ -44,12 +44,14 @@ Examples:
   claviger openapi import api.json >> claviger.toml
   claviger openapi import api.json --target orders --role clerk --prefix /shop --authn corp
 
-What is printed begins in shadow mode: requests that the document does not describe pass, and audit records tell
-where and what (`inspection.fault`). Once none do, write `mode = \"enforce\"`: they are refused with 400 `contract`.
-`*` in a rule stands for a parameter of the path. Delete the rules of operations that nobody needs; narrow the others.
-`claviger check` tells what is wrong or missing, such as the `credential` of the target.
+What is printed begins in shadow mode: what the document does not describe passes, and audit
+records tell where and what (`inspection.fault`). Once none do, write `mode = \"enforce\"`: such
+requests are refused with 400 `contract`.
 
-Exit codes: 0 printed, 2 the document cannot be read or asks for what is not supported; each such place is told.";
+`*` in a rule stands for a parameter of the path. Delete the rules of operations that nobody
+needs, give the others roles of their own, name the `credential`, and run `claviger check`.
+
+Exit codes: 0 printed, 2 the document cannot be read or asks for what is not supported.";
 
 fn prefix(text: &str) -> Result<String, String> {
     let text = text.trim_end_matches('/');

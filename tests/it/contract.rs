@@ -171,7 +171,7 @@ fn paths_are_those_that_the_target_is_asked_for() {
 #[test]
 fn what_nobody_reads_is_not_taken_on_trust() {
     let scene = scene("openapi = \"api.json\"\nbody = \"10KiB\"\nbeyond = \"stream\"", "");
-    let body = [&br#"{"items":[]"#[..], &[b' '; 20_000], b"}"].concat();
+    let body = [&br#"{"items":[]"#[..], &[b' '; 100_000], b"}"].concat();
     let answer = send(&scene, "POST /v1/orders", &[JSON], &body);
     assert_eq!((answer.status(), code(&answer)), (400, "contract".into()));
     assert_eq!(scene.record_of(&answer)["inspection"]["fault"], "structure.contract at body: unseen");
