@@ -4,6 +4,7 @@ mod access;
 mod demo;
 mod inspect;
 mod key;
+mod openapi;
 mod password;
 mod revocation;
 mod rotation;
@@ -25,6 +26,7 @@ pub use access::AccessCommand;
 pub use demo::DemoArgs;
 pub use inspect::InspectArgs;
 pub use key::{KeyCommand, NewKey};
+pub use openapi::OpenapiCommand;
 pub use password::NewPassword;
 pub use revocation::RevocationCommand;
 pub use rotation::{RotateArgs, StatusArgs};
@@ -53,6 +55,7 @@ Examples:
   claviger access request finance --reason incident --gateway https://gateway.example.com
   claviger revocation add principal:corp:ada --reason stolen
   claviger inspect request.txt                    why a request is stopped, or not
+  claviger openapi import api.json                a route that takes what an API describes
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments or a wrong configuration.";
 
@@ -80,6 +83,9 @@ pub enum Command {
     Session(SessionCommand),
     /// Judge a captured request by the rules for traffic, and tell what led to the verdict.
     Inspect(InspectArgs),
+    /// Make configuration out of an API's OpenAPI document.
+    #[command(subcommand)]
+    Openapi(OpenapiCommand),
     /// Print what may stand in a configuration: a JSON Schema for editors, or the reference.
     Schema(SchemaArgs),
     /// Show the whole job on loopback: an upstream, an issuer, a vault and a gateway, and a short story.
@@ -103,6 +109,7 @@ impl Cli {
             Command::Access(command) => command.run(out),
             Command::Session(command) => command.run(out),
             Command::Inspect(args) => args.run(out),
+            Command::Openapi(command) => command.run(out),
             Command::Schema(args) => args.run(out),
             Command::Demo(args) => args.run(out),
             Command::Completions { shell } => {

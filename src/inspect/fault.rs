@@ -9,11 +9,14 @@ pub struct Fault {
     pub kind: FaultKind,
     /// Where, as [`Location`](super::Location) shows it; never what stands there.
     pub at: String,
+    /// Of what an API does not promise to take, the keyword of the schema that failed.
+    pub keyword: Option<String>,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}", self.kind.id(), self.at)
+        write!(f, "{} at {}", self.kind.id(), self.at)?;
+        self.keyword.as_ref().map_or(Ok(()), |keyword| write!(f, ": {keyword}"))
     }
 }
 
@@ -48,11 +51,13 @@ pub enum FaultKind {
     FileName,
     /// A path that can be read in more than one way.
     AmbiguousPath,
+    /// Not what the API promises to take: no such operation, or a parameter or a body that its schema does not allow.
+    Contract,
 }
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Malformed,
         Self::DuplicateKey,
         Self::BadText,
@@ -67,6 +72,7 @@ impl FaultKind {
         Self::BadHead,
         Self::FileName,
         Self::AmbiguousPath,
+        Self::Contract,
     ];
 
     /// The status of HTTP that tells it to the client (RFC 9110 15.5).
@@ -84,7 +90,8 @@ impl FaultKind {
             | Self::Doctype
             | Self::BadHead
             | Self::FileName
-            | Self::AmbiguousPath => 400,
+            | Self::AmbiguousPath
+            | Self::Contract => 400,
         }
     }
 
@@ -105,6 +112,7 @@ impl FaultKind {
             Self::BadHead => "structure.bad-head",
             Self::FileName => "structure.file-name",
             Self::AmbiguousPath => "structure.ambiguous-path",
+            Self::Contract => "structure.contract",
         }
     }
 }

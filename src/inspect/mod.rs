@@ -5,6 +5,7 @@
 //! wake      gate       one pass over each value: which detectors have to look at it, most often none
 //! detect    detect     lexers for one class of attack each give evidence, by the id of a rule
 //!           rules      rules in TOML: what each piece of evidence is worth, and further literals and patterns
+//! hold      schema     what an API promises to take, where that is known: anything else is a fault
 //! judge     profile    evidence is added up for each place and for the request: findings and a verdict
 //! ```
 
@@ -21,6 +22,7 @@ mod limits;
 mod normal;
 mod profile;
 mod rules;
+mod schema;
 mod value;
 
 #[cfg(test)]
@@ -38,4 +40,5 @@ pub use library::Library;
 pub use limits::Limits;
 pub use profile::{FieldKind, FieldRule, Head, Mode, Profile, Settings};
 pub use rules::{Rule, RuleError, RuleFile, Tuning, Where};
+pub use schema::{Contract, ContractError, Promise, Unknown};
 pub use value::{Location, Part, Sink, Trail};

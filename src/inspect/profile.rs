@@ -15,7 +15,8 @@ use super::detect::{DETECTORS, Found, Input};
 use super::finding::MAX_EXCERPT;
 use super::gate::Woken;
 use super::rules::{Tuning, trail_matches};
-use super::{Class, Engine, Fault, Finding, Limits, Location, Part, Report, Rule, Sink, decode, normal};
+use super::schema::Seen;
+use super::{Class, Contract, Engine, Fault, Finding, Limits, Location, Part, Report, Rule, Sink, decode, normal};
 
 /// What is done about an attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +122,8 @@ pub struct Profile {
     worth: Vec<Option<u32>>,
     /// Detectors of which no class is on, as bits.
     asleep: u32,
+    /// What requests are held to besides.
+    contract: Option<Contract>,
 }
 
 /// What the next profile is told apart by; 0 is none.
@@ -164,7 +167,18 @@ impl Profile {
         };
         settings.fields.sort_by_key(wild);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { id, engine, settings, worth, asleep })
+        Ok(Self { id, engine, settings, worth, asleep, contract: None })
+    }
+
+    /// The same, with what requests are held to.
+    #[must_use]
+    pub fn with_contract(self, contract: Contract) -> Self {
+        Self { contract: Some(contract).filter(|contract| !contract.is_empty()), ..self }
+    }
+
+    /// Whether requests are held to what an API promises.
+    pub fn has_contract(&self) -> bool {
+        self.contract.is_some()
     }
 
     /// The rule of this id.
@@ -179,11 +193,27 @@ impl Profile {
 
     /// Judges a request; `body` is all of it, or nothing where there is none or it is not looked at.
     pub fn judge(&self, head: &Head<'_>, body: Option<&[u8]>) -> Report {
+        self.judge_seen(head, Seen::Whole(body.unwrap_or_default()))
+    }
+
+    /// Judges the head of a request with a body that is looked at as it passes.
+    pub fn judge_head(&self, head: &Head<'_>) -> Report {
+        self.judge_seen(head, Seen::Passing)
+    }
+
+    fn judge_seen(&self, head: &Head<'_>, seen: Seen<'_>) -> Report {
         let mut judge = Judge::new(self);
-        let walked = decode::head(head, &self.settings.limits, &mut judge).and_then(|()| {
-            body.map_or(Ok(()), |body| decode::body(head.headers, body, &self.settings.limits, &mut judge))
+        let limits = &self.settings.limits;
+        let walked = decode::head(head, limits, &mut judge).and_then(|()| match seen {
+            Seen::Whole(body) => decode::body(head.headers, body, limits, &mut judge),
+            Seen::Passing => Ok(()),
         });
-        judge.report.fault = walked.err();
+        // Last: what it reads was found readable, in one way and within the limits.
+        let held = walked.and_then(|()| match &self.contract {
+            Some(contract) => contract.check(head, seen, limits),
+            None => Ok(()),
+        });
+        judge.report.fault = held.err();
         judge.finish()
     }
 

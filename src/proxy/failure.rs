@@ -9,11 +9,12 @@ use crate::telemetry::UpstreamFault;
 const CARRIED: &str = "Denial";
 
 /// The denials that callbacks carry; any other comes out as an internal one.
-const BY_PLACE: [Denial; 16] = [
+const BY_PLACE: [Denial; 17] = [
     Denial::Internal,
     Denial::BodyTooLarge,
     Denial::Inspection(Inspection::Attack),
     Denial::Inspection(Inspection::Unreadable),
+    Denial::Inspection(Inspection::Contract),
     Denial::Inspection(Inspection::TooLarge),
     Denial::Inspection(Inspection::Unsupported),
     Denial::TimedOut(TimedOut::Body),

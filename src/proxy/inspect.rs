@@ -1,5 +1,6 @@
 //! A request judged by what is in it, before anything is sent.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -78,24 +79,41 @@ pub(super) async fn inspect(
     let report = match body.filter(is_large) {
         Some(body) => {
             let _turn = services.engines.bodies.turn().await;
-            elsewhere(inspecting, view, body.clone()).await?
+            elsewhere(inspecting, asked(route, view).into_owned(), view, body.clone()).await?
         }
         None => {
-            let (path, query) = (view.path.as_str(), view.query);
-            let head = Head { method: view.method, path, query, headers: view.headers };
-            inspecting.profile.judge(&head, body.map(|body| &**body.bytes()))
+            let path = asked(route, view);
+            let head = Head { method: view.method, path: &path, query: view.query, headers: view.headers };
+            match body {
+                None if view.has_body => inspecting.profile.judge_head(&head),
+                body => inspecting.profile.judge(&head, body.map(|body| &**body.bytes())),
+            }
         }
     };
     draft.inspected(inspecting, &report);
     if report.is_attack && inspecting.enforces() { Err(Denial::Inspection(kind(&report))) } else { Ok(()) }
 }
 
-async fn elsewhere(inspecting: &Arc<Inspecting>, view: &RequestView<'_>, body: ReadBody) -> Result<Report, Denial> {
+/// The path that the upstream is asked for: where an API is described, its paths begin at its origin.
+fn asked<'v>(route: &Route, view: &'v RequestView<'_>) -> Cow<'v, str> {
+    let base = route.target.settings().base_path.as_str();
+    match route.inspecting.as_ref().is_some_and(|inspecting| inspecting.profile.has_contract()) {
+        true if !base.is_empty() => format!("{base}{}", view.path.as_str()).into(),
+        true | false => view.path.as_str().into(),
+    }
+}
+
+async fn elsewhere(
+    inspecting: &Arc<Inspecting>,
+    path: String,
+    view: &RequestView<'_>,
+    body: ReadBody,
+) -> Result<Report, Denial> {
     let profile = Arc::clone(&inspecting.profile);
-    let (method, path, query) = (view.method.clone(), view.path.clone(), view.query.map(str::to_owned));
+    let (method, query) = (view.method.clone(), view.query.map(str::to_owned));
     let headers = view.headers.clone();
     let judged = tokio::task::spawn_blocking(move || {
-        let head = Head { method: &method, path: path.as_str(), query: query.as_deref(), headers: &headers };
+        let head = Head { method: &method, path: &path, query: query.as_deref(), headers: &headers };
         profile.judge(&head, Some(body.bytes()))
     });
     judged.await.map_err(|_| Denial::Internal)
@@ -108,6 +126,8 @@ pub(super) fn kind(report: &Report) -> Inspection {
         Some(FaultKind::Doctype | FaultKind::FileName | FaultKind::AmbiguousPath) => Inspection::Attack,
         Some(FaultKind::UnknownCoding | FaultKind::UnknownCharset) => Inspection::Unsupported,
         Some(FaultKind::Bomb) => Inspection::TooLarge,
+        // Not 404 for what is no operation: that would be an answer about the resource, which caches keep (RFC 9110 15.5.5).
+        Some(FaultKind::Contract) => Inspection::Contract,
         Some(
             FaultKind::Malformed
             | FaultKind::DuplicateKey

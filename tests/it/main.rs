@@ -18,6 +18,7 @@ mod check;
 mod client_certificate;
 mod clock;
 mod cluster;
+mod contract;
 mod credential_body;
 mod credential_path;
 mod data_loss;

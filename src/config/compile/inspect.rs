@@ -8,7 +8,9 @@ use super::{Compiled, Compiler};
 use crate::config::file::{InspectLimitsTable, InspectTable, Text};
 use crate::config::values::{Size, Spanned};
 use crate::domain::Name;
-use crate::inspect::{Class, FieldKind, FieldRule, Limits, Mode, Part, Profile, Rule, RuleFile, Settings, Tuning};
+use crate::inspect::{
+    Class, Contract, FieldKind, FieldRule, Limits, Mode, Part, Profile, Rule, RuleFile, Settings, Tuning, Unknown,
+};
 use crate::state::{Beyond, Inspecting};
 
 impl Compiler<'_, '_> {
@@ -24,6 +26,7 @@ impl Compiler<'_, '_> {
         let body = self.inspected_body(table.body.as_ref());
         let (rules, fields) = (self.rule_files(&table.rules), self.fields(&table.fields));
         let tuning = self.tuning(&table.tune);
+        let contract = self.contract(&table);
         let rules = rules?;
         let engine = match self.engines.rules.get(&rules) {
             Ok(engine) => engine,
@@ -50,7 +53,7 @@ impl Compiler<'_, '_> {
         self.engines.metrics.classes(&Class::ALL.map(Class::as_str));
         let streams_grpc = table.grpc_streams;
         let memory = table.memory.map_or(256 << 10, |size| usize::try_from(size.0).unwrap_or(usize::MAX));
-        let (name, profile) = (name.clone(), Arc::new(profile.ok()?));
+        let (name, profile) = (name.clone(), Arc::new(profile.ok()?.with_contract(contract?)));
         Some(Arc::new(Inspecting { name, profile, body: body?, memory, beyond: beyond?, streams_grpc }))
     }
 
@@ -104,6 +107,37 @@ impl Compiler<'_, '_> {
         is_right.then_some(rules)
     }
 
+    /// What requests are held to.
+    fn contract(&mut self, table: &InspectTable) -> Option<Contract> {
+        let unknown = self.one_of(table.unknown.as_ref(), &UNKNOWN);
+        let (mut contract, mut is_right) = (Contract::default(), true);
+        if let Some(file) = &table.openapi {
+            let text = self.file_of(file, MAX_DOCUMENT);
+            is_right = text.is_some();
+            let read = text.map(|text| contract.openapi(&text, unknown.unwrap_or(Unknown::Reject)));
+            for error in read.and_then(Result::err).into_iter().flatten() {
+                is_right = false;
+                let cure = "correct the document there; docs/inspection.md tells what is supported";
+                self.report.add(file.span(), error.to_string(), cure);
+            }
+        }
+        for (place, file) in &table.schemas {
+            let Some(text) = self.file(file) else {
+                is_right = false;
+                continue;
+            };
+            if let Err(error) = contract.schema(place.get_ref(), &text) {
+                is_right = false;
+                let (span, cure) = match error.at == *place.get_ref() {
+                    true => (place.span(), "write one such as `POST /v1/charges/*`, where `*` stands for one segment"),
+                    false => (file.span(), "correct the schema there; what it refers to is in the same file"),
+                };
+                self.report.add(span, error.to_string(), cure);
+            }
+        }
+        unknown.filter(|_| is_right).map(|_| contract)
+    }
+
     fn tuning(&mut self, table: &BTreeMap<Spanned<String>, Text>) -> Option<Vec<(String, Tuning)>> {
         let all = table.iter().map(|(key, text)| {
             let tuning = self.one_of(Some(text), &TUNINGS)?;
@@ -130,6 +164,10 @@ impl Compiler<'_, '_> {
 const MODES: [(&str, Mode); 3] = [("enforce", Mode::Enforce), ("shadow", Mode::Shadow), ("off", Mode::Off)];
 const BEYOND: [(&str, Beyond); 2] = [("reject", Beyond::Reject), ("stream", Beyond::Stream)];
 const TUNINGS: [(&str, Tuning); 3] = [("off", Tuning::Off), ("shadow", Tuning::Shadow), ("on", Tuning::On)];
+const UNKNOWN: [(&str, Unknown); 3] =
+    [("reject", Unknown::Reject), ("allow", Unknown::Allow), ("closed", Unknown::Closed)];
+/// The largest document of an API, in bytes.
+const MAX_DOCUMENT: u64 = 16 << 20;
 const KINDS: [(&str, FieldKind); 4] =
     [("text", FieldKind::Text), ("code", FieldKind::Code), ("query", FieldKind::Query), ("opaque", FieldKind::Opaque)];
 

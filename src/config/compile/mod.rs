@@ -240,9 +240,14 @@ impl Compiler<'_, '_> {
 
     /// The content of a file that belongs to the configuration. Watched from now on.
     fn file(&mut self, path: &Text) -> Option<Vec<u8>> {
+        self.file_of(path, MAX_FILE)
+    }
+
+    /// The same, of a file that may have as many bytes as this.
+    fn file_of(&mut self, path: &Text, most: u64) -> Option<Vec<u8>> {
         let full = self.path(path.get_ref());
         self.watched.file(&full);
-        let content = read_bounded(&full);
+        let content = read_bounded(&full, most);
         let content = content.map_err(|error| format!("cannot read {}: {error}", full.display()));
         self.report.take(
             path.span(),
@@ -255,12 +260,12 @@ impl Compiler<'_, '_> {
 /// The largest file that a configuration may name, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
 
-fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+fn read_bounded(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;
     let mut content = Vec::new();
-    std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut content)?;
-    if content.len() as u64 > MAX_FILE {
-        return Err(std::io::Error::other("it is larger than 1 MiB"));
+    std::fs::File::open(path)?.take(most + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > most {
+        return Err(std::io::Error::other(format!("it is larger than {} MiB", most >> 20)));
     }
     Ok(content)
 }

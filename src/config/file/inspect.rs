@@ -40,6 +40,15 @@ pub(in crate::config) struct InspectTable {
     /// attack; `query`, in which queries are none; or `opaque`, which nobody interprets. `*` stands for anything within one step of the way, `**`
     /// for any steps. Default: none.
     pub(in crate::config) fields: BTreeMap<Spanned<String>, Text>,
+    /// An OpenAPI document, 3.0 or 3.1, in JSON: what is asked for has to be one of its operations, with parameters and a body as it says. Its
+    /// paths, behind the base paths of its servers, are those that the target is asked for. What it refers to is in it. Default: none.
+    pub(in crate::config) openapi: Option<Text>,
+    /// JSON Schemas for the bodies of single requests, such as `{ "POST /v1/charges/*" = "charge.schema.json" }`: by method and path, as the target
+    /// is asked for it, in which `*` stands for one segment. Default: none.
+    pub(in crate::config) schemas: BTreeMap<Spanned<String>, Text>,
+    /// What becomes of what `openapi` does not name: `reject`, parameters of the query are refused, and members of bodies as their schemas
+    /// say; `allow`, such parameters pass; `closed`, as `reject`, and members of bodies that no schema names are refused. Default `reject`.
+    pub(in crate::config) unknown: Option<Text>,
     /// Bounds on what a request is made of.
     pub(in crate::config) limits: InspectLimitsTable,
 }

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use super::charset;
 use super::media::{self, Format, Media};
 use super::walk::Walk;
-use super::{coding, form, graphql, json, lines, multipart, protobuf, xml};
+use super::{Readable, coding, form, graphql, json, lines, multipart, protobuf, xml};
 use crate::inspect::{Fault, FaultKind, Limits, Part, Sink};
 
 /// Gives all values of a body.
@@ -29,6 +29,23 @@ pub(super) fn walk(headers: &HeaderMap, body: &[u8], limits: &Limits, sink: &mut
         return protobuf::frames(&mut walk, coding, &body);
     }
     by_type(&mut walk, &media, &body)
+}
+
+/// A body without its codings and its charset, where it is JSON or a form.
+///
+/// # Errors
+/// What is wrong with its form.
+pub(super) fn readable<'b>(headers: &HeaderMap, body: &'b [u8], limits: &Limits) -> Result<Readable<'b>, FaultKind> {
+    let media =
+        headers.get(http::header::CONTENT_TYPE).map_or(Ok(Media::UNKNOWN), |kind| media::parse(kind.as_bytes()))?;
+    if !matches!(media.format, Format::Json | Format::Form) {
+        return Ok(Readable::Other);
+    }
+    let text = match coding::decode(headers, body, limits)? {
+        Cow::Borrowed(body) => charset::decode(body, media.charset)?,
+        Cow::Owned(body) => Cow::Owned(charset::decode(&body, media.charset)?.into_owned()),
+    };
+    Ok(if media.format == Format::Json { Readable::Json(text) } else { Readable::Form(text) })
 }
 
 /// Reads what is of a type: a body, or a part of one.

@@ -43,7 +43,7 @@ pub(super) fn walk(walk: &mut Walk<'_>, text: &[u8]) -> Result<(), Fault> {
 }
 
 /// What stands before and behind a byte.
-pub(super) fn split(text: &[u8], byte: u8) -> (&[u8], Option<&[u8]>) {
+pub(in crate::inspect) fn split(text: &[u8], byte: u8) -> (&[u8], Option<&[u8]>) {
     match memchr::memchr(byte, text) {
         Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
         None => (text, None),

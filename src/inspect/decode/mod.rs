@@ -6,10 +6,12 @@
 //! embedded     within any text: JSON, base64, the head of a JWT
 //! ```
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 
 use super::profile::Head;
-use super::{Fault, Limits, Sink};
+use super::{Fault, FaultKind, Limits, Sink};
 
 mod body;
 mod charset;
@@ -43,4 +45,27 @@ pub(super) fn head(head: &Head<'_>, limits: &Limits, sink: &mut dyn Sink) -> Res
 /// What is wrong with its form.
 pub(super) fn body(headers: &HeaderMap, body: &[u8], limits: &Limits, sink: &mut dyn Sink) -> Result<(), Fault> {
     body::walk(headers, body, limits, sink)
+}
+
+/// A body in a format that schemas speak of.
+pub(super) enum Readable<'b> {
+    /// JSON, in UTF-8.
+    Json(Cow<'b, [u8]>),
+    /// A form (`application/x-www-form-urlencoded`).
+    Form(Cow<'b, [u8]>),
+    /// Any other.
+    Other,
+}
+
+/// A body without its codings and its charset, where it is JSON or a form by what its head says.
+///
+/// # Errors
+/// What is wrong with its form.
+pub(super) fn readable<'b>(headers: &HeaderMap, body: &'b [u8], limits: &Limits) -> Result<Readable<'b>, FaultKind> {
+    body::readable(headers, body, limits)
+}
+
+/// Whether bodies of a type are read as JSON.
+pub(super) fn is_json(kind: &str) -> bool {
+    media::parse(kind.as_bytes()).is_ok_and(|media| media.format == media::Format::Json)
 }

@@ -37,7 +37,7 @@ impl<'a> Walk<'a> {
     /// What is wrong, here.
     pub(super) fn fault(&self, kind: FaultKind) -> Fault {
         let at = Location { part: self.part, trail: self.trail.as_bytes(), is_name: false };
-        Fault { kind, at: at.to_string() }
+        Fault { kind, at: at.to_string(), keyword: None }
     }
 
     /// Gives the name of what stands here.

@@ -1,0 +1,132 @@
+//! What checks cost, whatever a client sends.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use http::{HeaderMap, HeaderValue, Method};
+use proptest::prelude::{any, proptest};
+use serde_json::{Value, json};
+
+use super::{JSON, check, contract, document, of_body};
+use crate::inspect::Limits;
+use crate::inspect::profile::Head;
+use crate::inspect::schema::{Contract, Seen, Unknown};
+
+/// Operations that share schemas, as large documents have them.
+fn large(operations: usize) -> Value {
+    let (mut paths, mut schemas) = (json!({}), json!({}));
+    for n in 0..operations {
+        let next = |step: usize| json!({"$ref": format!("#/components/schemas/S{}", (n + step) % operations)});
+        schemas[format!("S{n}")] = json!({"type": "object", "required": ["id"], "properties": {
+            "id": {"type": "string", "pattern": format!("^s{n}-[A-Za-z0-9]{{8,24}}$")}, "state": {"type": "string", "enum": ["a", "b", "c"]},
+            "amount": {"type": "integer", "format": "int64"}, "when": {"type": "string", "format": "date-time", "nullable": true},
+            "near": next(1), "far": {"type": "array", "items": next(7)}, "some": {"anyOf": [next(3), {"type": "string"}]},
+            "tags": {"type": "object", "additionalProperties": {"type": "string", "maxLength": 100}}}});
+        paths[format!("/r{}/{{id}}/s{n}", n % 20)] = json!({
+            "parameters": [{"name": "id", "in": "path", "required": true, "schema": {"type": "string", "maxLength": 40}}],
+            "get": {"parameters": [{"name": "limit", "in": "query", "schema": {"type": "integer"}}, {"name": "q", "in": "query", "schema": {"type": "string"}}]},
+            "post": {"requestBody": {"required": true, "content": {"application/json": {"schema": next(0)}}}}});
+    }
+    json!({"openapi": "3.0.3", "paths": paths, "components": {"schemas": schemas}})
+}
+
+#[test]
+fn large_documents_compile_and_check_fast() {
+    let document = large(200);
+    for unknown in [Unknown::Reject, Unknown::Closed] {
+        let start = Instant::now();
+        let contract = contract(&document, unknown).expect("a contract");
+        let compiled = start.elapsed();
+        let item = |n: usize| json!({"id": format!("s{n}-abcdefgh"), "state": "a", "amount": 5, "when": "2026-01-01T00:00:00Z"});
+        let mut body = item(5);
+        body["far"] = Value::Array((0..8).map(|_| item(12)).collect());
+        let (body, start) = (body.to_string(), Instant::now());
+        for _ in 0..1000 {
+            assert_eq!(check(&contract, "POST /r5/x/s5", &[JSON], &body), "");
+        }
+        let posted = start.elapsed() / 1000;
+        let start = Instant::now();
+        for _ in 0..1000 {
+            assert_eq!(check(&contract, "GET /r5/x/s5?limit=5&q=a", &[], ""), "");
+        }
+        let text = format!(
+            "{unknown:?}: {:?} for {} operations, POST of {} bytes {posted:?}, GET {:?}",
+            compiled,
+            contract.promises().len(),
+            body.len(),
+            start.elapsed() / 1000
+        );
+        assert!(compiled.as_secs() < 5, "{text}");
+    }
+}
+
+#[test]
+fn long_lists_of_different_things_are_checked_fast() {
+    let contract = contract(&of_body("3.1.0", &json!({"uniqueItems": true})), Unknown::Reject).expect("a contract");
+    for item in [|n: u32| json!({"a": [n, "b"]}), |n| json!(n), |n| json!(format!("x{n}")), |n| json!([n])] {
+        let body = Value::Array((0..50_000).map(item).collect()).to_string();
+        let start = Instant::now();
+        assert_eq!(check(&contract, "POST /", &[JSON], &body), "");
+        let text = format!("{} bytes of different things: {:?}", body.len(), start.elapsed());
+        assert!(start.elapsed().as_secs() < 5, "{text}");
+    }
+    assert_eq!(check(&contract, "POST /", &[JSON], "[1,2,1]"), "body: uniqueItems");
+}
+
+#[test]
+fn a_choice_within_a_choice_costs_no_more_than_the_body() {
+    let node = json!({"$ref": "#/components/schemas/N"});
+    let branch = |key: &str| json!({"type": "object", "required": [key], "properties": {"a": node.clone(), "b": node.clone(), "x": {"type": "integer"}, "y": {}}});
+    let mut body = String::from("\"leaf\"");
+    for _ in 0..30 {
+        let mut outer = String::new();
+        write!(outer, "{{\"a\":{body},\"x\":1,\"y\":1}}").expect("written");
+        body = outer;
+    }
+    for (choice, more) in [
+        ("anyOf", "title"),
+        ("oneOf", "title"),
+        ("allOf", "title"),
+        ("anyOf", "unevaluatedProperties"),
+        ("allOf", "unevaluatedProperties"),
+    ] {
+        let mut document = of_body("3.1.0", &json!({"$ref": "#/components/schemas/N"}));
+        let schema = json!({choice: [branch("x"), branch("y")], more: false});
+        document["components"] = json!({"schemas": {"N": schema}});
+        let mut plain = Contract::default();
+        let schema = json!({"$ref": "#/components/schemas/N", "components": document["components"]});
+        plain.schema("POST /", schema.to_string().as_bytes()).expect("a schema");
+        let open = contract(&document, Unknown::Reject).expect("a contract");
+        let closed = contract(&document, Unknown::Closed).expect("a contract");
+        for (name, contract) in [("open", open), ("closed", closed), ("plain", plain)] {
+            for body in
+                [body.clone(), body.replace("\"leaf\"", "{\"x\":1}"), body.replace("\"leaf\"", "{\"x\":1,\"y\":1}")]
+            {
+                let start = Instant::now();
+                let told = check(&contract, "POST /", &[JSON], &body);
+                let text = format!("{choice} {more} {name}: {:?} {told}", start.elapsed());
+                assert!(start.elapsed().as_secs() < 2, "{text}");
+            }
+        }
+    }
+}
+
+static CONTRACT: LazyLock<Contract> =
+    LazyLock::new(|| contract(&document("3.1.0"), Unknown::Closed).expect("a contract"));
+
+proptest! {
+    #[test]
+    fn whatever_a_client_sends_is_checked_without_a_panic(path in "/v1/orders.{0,20}", query in any::<Vec<u8>>(), cookie in "[ -~]{0,40}", body in any::<Vec<u8>>()) {
+        let mut headers = HeaderMap::new();
+        headers.insert("cookie", HeaderValue::from_str(&cookie).expect("a value"));
+        let query = String::from_utf8_lossy(&query);
+        for kind in ["application/json", "application/x-www-form-urlencoded"] {
+            headers.insert("content-type", HeaderValue::from_static(kind));
+            for method in [Method::GET, Method::POST] {
+                let head = Head { method: &method, path: &path, query: Some(&query), headers: &headers };
+                let _ = CONTRACT.check(&head, Seen::Whole(&body), &Limits::default());
+            }
+        }
+    }
+}
