@@ -238,7 +238,7 @@ fn what_has_no_format_is_one_text_or_none() {
         ("application/pdf", b"\x89PNG\r\n\x1a\n\0\0\0\0\0 words that are found", &["body= words that are found"]),
         ("image/png", b"'<script>", &["body='<script>"]),
         ("image/gif", b"GIF89a<script>", &["body=GIF89a<script>"]),
-        ("", b"ID3=' or 1=1", &["body=ID3=' or 1=1"]),
+        ("", b"ID3=' or 1=1", &["body.ID3 (name)=ID3", "body.ID3=' or 1=1", "body=ID3=' or 1=1"]),
         ("application/json", b"", &[]),
         ("multipart/form-data; boundary=x", b"", &[]),
     ] {
