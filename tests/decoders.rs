@@ -196,6 +196,9 @@ fn no_type_hides_a_body() {
             ("application/x-foo", del("{\"aaftyp\":\"DEL\",\"q\":\"A\"}")),
             ("image/jpeg", [&b"\0\x01\x02\x03"[..], &[0xff; 400], A.as_bytes(), &[0; 90]].concat()),
             ("application/x-protobuf", [&b"\x0a\x2d\x7f"[..], A.as_bytes(), b"abcdefg"].concat()),
+            ("application/x-protobuf", [&b"\x0a\x2d\x01\x02\x03\x04\x05\x06\x07\x08"[..], A.as_bytes()].concat()),
+            ("application/octet-stream", b"' or 1=1-- \x01\x01\x01\x01\x01\x01".to_vec()),
+            ("application/x-protobuf", b"1' OR 1=1\x08\x01\x08\x01\x08\x01\x08\x01".to_vec()),
             // Numbers of eight bytes, their tags and numbers of varying length, that are a text in whole.
             ("application/x-protobuf", b"1' OR 1=1(-(-".to_vec()),
             (MULTIPART, part("; filename=\"\"\r\nContent-Type: image/png", &del("DELA"))),
@@ -337,6 +340,7 @@ fn no_type_hides_a_document_type() {
         "<!DOCTYPE html [<!ENTITY b SYSTEM \"http://evil/x\">]><html/>",
         "<!DOCTYPE html SYSTEM \"http://evil/x.dtd\"><html/>",
         "<!DOCTYPE html PUBLIC \"x\" \"http://evil/x.dtd\"><html/>",
+        "<!DOCTYPE html PUBLIC \"-//x>\" \"http://evil/x.dtd\"><html/>",
         "\u{feff}<!DOCTYPE a><a/>",
     ];
     let body = |kind: &str, body: &str| if kind == MULTIPART { part("", body.as_bytes()) } else { body.into() };

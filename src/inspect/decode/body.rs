@@ -48,7 +48,7 @@ pub(super) fn by_type(walk: &mut Walk<'_>, media: &Media<'_>, body: &[u8]) -> Re
         }
         Format::Form => {
             let text = narrow(walk, media, body)?;
-            as_form(walk, media, &text)
+            as_form(walk, media, text)
         }
         Format::Multipart { is_form } => multipart::walk(walk, media.boundary, is_form, body),
         Format::Xml => xml::walk(walk, media.charset, body),
@@ -62,16 +62,13 @@ pub(super) fn by_type(walk: &mut Walk<'_>, media: &Media<'_>, body: &[u8]) -> Re
     }
 }
 
-/// The text of a form, which is of one byte a sign to most of its readers, whatever its charset.
-fn narrow<'b>(walk: &Walk<'_>, media: &Media<'_>, body: &'b [u8]) -> Result<Cow<'b, [u8]>, Fault> {
+/// The text of a form, which is that to its readers whatever its charset is said to be: in all that are let through, ASCII is ASCII.
+fn narrow<'b>(walk: &Walk<'_>, media: &Media<'_>, body: &'b [u8]) -> Result<&'b [u8], Fault> {
     if charset::is_wide(body, media.charset) {
         return Err(walk.fault(FaultKind::UnknownCharset));
     }
-    let text = charset::decode(body, media.charset).map_err(|kind| walk.fault(kind))?;
-    Ok(match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)),
-        Cow::Owned(text) => Cow::Owned(text),
-    })
+    charset::decode(body, media.charset).map_err(|kind| walk.fault(kind))?;
+    Ok(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
 }
 
 /// The text by its charset, and surely UTF-8. A mark of UTF-8 stays, as it must not be there (RFC 8259 8.1).

@@ -43,7 +43,7 @@ pub(super) fn bytes(
     }
     // Bytes may start as a text in some charset does and be none.
     let text = charset::decode(body, declared).unwrap_or(Cow::Borrowed(body));
-    if embedded::is_printable(&text, text.len()) {
+    if is_textual(&text) {
         return by_look(walk, declared, body, &text, false);
     }
     looks(walk, declared, body, &text)?;
@@ -55,7 +55,12 @@ pub(super) fn bytes(
 
 /// Whether a body is surely what it is said to be, and nothing that a reader of texts would take.
 fn is_hidden(content: Content, body: &[u8]) -> bool {
-    magic::is_of(content, body) && !embedded::is_printable(body, body.len())
+    magic::is_of(content, body) && !is_textual(body)
+}
+
+/// Whether bytes may be a text to somebody: all of UTF-8, whatever control characters are among them, or nearly all of it.
+pub(super) fn is_textual(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok() || embedded::is_printable(bytes, bytes.len())
 }
 
 fn by_look(
@@ -79,10 +84,9 @@ fn by_look(
     } else {
         walk.text(plain);
     }
-    // What is of one byte a sign to a reader that passes over the charset.
-    if let Cow::Owned(_) = text
-        && magic::runs(body, MIN_NARROW).next().is_some()
-    {
+    // What it is to a reader that passes over the charset.
+    let is_wide = charset::is_wide(body, declared);
+    if matches!(text, Cow::Owned(_)) && (!is_wide || magic::runs(body, MIN_NARROW).next().is_some()) {
         walk.plain(body);
     }
     Ok(())
@@ -165,9 +169,11 @@ fn is_of_html(rest: &[u8]) -> bool {
         return false;
     }
     let is_known = |id: &[u8]| id == b"about:legacy-compat" || id.starts_with(b"http://www.w3.org/TR/");
+    let quotes = ids.iter().filter(|byte| matches!(byte, b'"' | b'\'')).count();
     // What stands in quotes is a public name, which is no address, or an address.
     let mut quoted = ids.split(|byte| matches!(byte, b'"' | b'\'')).skip(1).step_by(2);
-    quoted.all(|id| is_known(id) || id.starts_with(b"-//"))
+    quotes % 2 == 0
+        && quoted.all(|id| is_known(id) || id.starts_with(b"-//"))
         && ids.first().is_none_or(u8::is_ascii_whitespace)
 }
 

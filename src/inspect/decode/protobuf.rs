@@ -10,6 +10,9 @@ use crate::inspect::{Fault, FaultKind};
 /// How deep messages within messages are read: deeper ones are read as texts only.
 const MAX_DEPTH: usize = 12;
 
+/// The shortest stretch of text that is given of a message besides its fields.
+const MIN_RUN: usize = 8;
+
 /// The most frames that a coding is taken off: each has a decoder of its own to be made.
 const MAX_INFLATED: usize = 4_000;
 
@@ -69,6 +72,10 @@ fn message_or_text(walk: &mut Walk<'_>, bytes: &[u8]) -> Result<(), Fault> {
     // Readers that go by no type may take a message for a text: all of it, or what stands in tags and numbers.
     if embedded::is_printable(bytes, bytes.len()) {
         walk.plain(bytes);
+    } else {
+        for run in magic::runs(bytes, MIN_RUN) {
+            walk.plain(run);
+        }
     }
     let first = bytes.trim_ascii_start().first();
     if matches!(first, Some(b'{' | b'[' | b'"' | b'<')) {
@@ -86,15 +93,16 @@ fn fields(walk: &mut Walk<'_>, message: &[u8], depth: usize) -> Result<(), Fault
             if bytes.len() > walk.limits.string {
                 return Err(walk.fault(FaultKind::TooLong));
             }
+            let is_message = is_message(bytes);
             // A text may have any character in it; what is hardly one may have one in it.
-            if embedded::is_printable(bytes, bytes.len()) {
+            if if is_message { embedded::is_printable(bytes, bytes.len()) } else { guess::is_textual(bytes) } {
                 walk.text(bytes);
             } else {
-                for run in magic::runs(bytes, guess::MIN_RUN) {
+                for run in magic::runs(bytes, if is_message { MIN_RUN } else { guess::MIN_RUN }) {
                     walk.plain(run);
                 }
             }
-            if depth < MAX_DEPTH && is_message(bytes) {
+            if depth < MAX_DEPTH && is_message {
                 fields(walk, bytes, depth + 1)?;
             }
         }

@@ -25,8 +25,8 @@ fn parts_give_names_and_contents_by_their_types() {
         ("; filename=\"\"\r\nContent-Type: image/png", "a\x01", &["body.n.(filename) (name)=", "body.n=a\x01"]),
         (
             "; filename=\"x.bin\"\r\nContent-Type: application/octet-stream",
-            "a\x01",
-            &["body.n.(filename) (name)=x.bin"],
+            "\u{1}\u{2}",
+            &["body.n.(filename) (name)=x.bin", "body.n=\x01\x02"],
         ),
         ("; filename=\"x'.txt\"", "text", &["body.n.(filename) (name)=x'.txt", "body.n=text"]),
         ("\r\nContent-Transfer-Encoding: base64", "PHNjcmlwdD4=", &["body.n.script (name)=script", "body.n=<script>"]),
