@@ -128,9 +128,7 @@ fn is_narrow(text: &[u8]) -> bool {
     let is_json = matches!(text.trim_ascii_start(), [b'{' | b'[' | b'"' | b'<', next, ..] if is_plain(next));
     let plain = text.iter().filter(|byte| is_plain(byte)).count();
     // A wide text in ASCII has it in half of its bytes.
-    is_json
-        || plain * 4 > text.len() * 3
-        || text.split(|byte| !is_plain(byte)).any(|run| run.len() > MAX_NARROW)
+    is_json || plain * 4 > text.len() * 3 || text.split(|byte| !is_plain(byte)).any(|run| run.len() > MAX_NARROW)
 }
 
 fn utf_16(text: &[u8], unit: fn([u8; 2]) -> u16) -> Option<String> {

@@ -67,7 +67,7 @@ fn by_look(
     walk: &mut Walk<'_>,
     declared: Option<Charset>,
     body: &[u8],
-    text: &Cow<'_, [u8]>,
+    text: &[u8],
     may_be_form: bool,
 ) -> Result<(), Fault> {
     let is_read = looks(walk, declared, body, text)?;
@@ -86,7 +86,7 @@ fn by_look(
     }
     // What it is to a reader that passes over the charset.
     let is_wide = charset::is_wide(body, declared);
-    if matches!(text, Cow::Owned(_)) && (!is_wide || magic::runs(body, MIN_NARROW).next().is_some()) {
+    if text != body && (!is_wide || magic::runs(body, MIN_NARROW).next().is_some()) {
         walk.plain(body);
     }
     Ok(())
@@ -96,12 +96,7 @@ fn by_look(
 ///
 /// # Errors
 /// JSON with what is refused in JSON (in a part, which may be any file, nothing is), a document type.
-pub(super) fn looks(
-    walk: &mut Walk<'_>,
-    declared: Option<Charset>,
-    body: &[u8],
-    text: &[u8],
-) -> Result<bool, Fault> {
+pub(super) fn looks(walk: &mut Walk<'_>, declared: Option<Charset>, body: &[u8], text: &[u8]) -> Result<bool, Fault> {
     // Readers of JSON know the width by the first bytes (RFC 4627 3), those of XML too (XML 1.0 F.1).
     let wide = charset::by_width(text).and_then(|charset| charset::decode(text, Some(charset)).ok());
     let text = wide.as_deref().unwrap_or(text);
@@ -168,7 +163,7 @@ fn is_of_html(rest: &[u8]) -> bool {
     if !root.eq_ignore_ascii_case(b"html") || memchr::memchr(b'[', ids).is_some() {
         return false;
     }
-    let is_known = |id: &[u8]| id == b"about:legacy-compat" || id.starts_with(b"http://www.w3.org/TR/");
+    let is_known = |id: &[u8]| id == b"about:legacy-compat" || id.starts_with(b"http://www.w3.org/");
     let quotes = ids.iter().filter(|byte| matches!(byte, b'"' | b'\'')).count();
     // What stands in quotes is a public name, which is no address, or an address.
     let mut quoted = ids.split(|byte| matches!(byte, b'"' | b'\'')).skip(1).step_by(2);

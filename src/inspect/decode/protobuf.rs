@@ -94,8 +94,10 @@ fn fields(walk: &mut Walk<'_>, message: &[u8], depth: usize) -> Result<(), Fault
                 return Err(walk.fault(FaultKind::TooLong));
             }
             let is_message = is_message(bytes);
-            // A text may have any character in it; what is hardly one may have one in it.
-            if if is_message { embedded::is_printable(bytes, bytes.len()) } else { guess::is_textual(bytes) } {
+            // A text may have any character in it, and a message may be one; what is none may have one in it.
+            let is_text =
+                if is_message { embedded::is_printable(bytes, bytes.len()) } else { guess::is_textual(bytes) };
+            if is_text {
                 walk.text(bytes);
             } else {
                 for run in magic::runs(bytes, if is_message { MIN_RUN } else { guess::MIN_RUN }) {

@@ -12,12 +12,18 @@ fn queries_give_names_and_values() {
         ("<script>", &["query.<script> (name)=<script>", "query.<script>="]),
         ("a=1&&a=2=3", &["query.a (name)=a", "query.a=1", "query.a=2=3"]),
         ("q=100%&r=%zz", &["query.q (name)=q", "query.q=100%", "query.r (name)=r", "query.r=%zz"]),
-        ("f={\"a\":[\"x\"]}", &["query.f (name)=f", "query.f.(json).a (name)=a", "query.f.(json).a[0]=x", "query.f={\"a\":[\"x\"]}"]),
+        (
+            "f={\"a\":[\"x\"]}",
+            &["query.f (name)=f", "query.f.(json).a (name)=a", "query.f.(json).a[0]=x", "query.f={\"a\":[\"x\"]}"],
+        ),
         (
             "f=JyBvciAxPTEgLS0gLQ==",
             &["query.f (name)=f", "query.f.(base64)=' or 1=1 -- -", "query.f=JyBvciAxPTEgLS0gLQ=="],
         ),
-        ("query={user(id:\"x'\"){n}}", &["query.query (name)=query", "query.query.(graphql).id=x'", "query.query={user(id:\"x'\"){n}}"]),
+        (
+            "query={user(id:\"x'\"){n}}",
+            &["query.query (name)=query", "query.query.(graphql).id=x'", "query.query={user(id:\"x'\"){n}}"],
+        ),
     ] {
         assert_values(&head_values(Some(query), &[]), want, query);
     }

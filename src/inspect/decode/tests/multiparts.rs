@@ -30,7 +30,11 @@ fn parts_give_names_and_contents_by_their_types() {
         ),
         ("; filename=\"x'.txt\"", "text", &["body.n.(filename) (name)=x'.txt", "body.n=text"]),
         ("\r\nContent-Transfer-Encoding: base64", "PHNjcmlwdD4=", &["body.n.script (name)=script", "body.n=<script>"]),
-        ("\r\nContent-Transfer-Encoding: quoted-printable", "=3Cb=3E", &["body.n.b (name)=b", "body.n=<b>", "body.n==3Cb=3E"]),
+        (
+            "\r\nContent-Transfer-Encoding: quoted-printable",
+            "=3Cb=3E",
+            &["body.n.b (name)=b", "body.n=<b>", "body.n==3Cb=3E"],
+        ),
         ("\r\nContent-Transfer-Encoding: binary", "<b>", &["body.n.b (name)=b", "body.n=<b>"]),
         ("\r\nX-Other: y", "z", &["body.n.X-Other=y", "body.n=z"]),
         ("", "x--b y", &["body.n=x--b y"]),
