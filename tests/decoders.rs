@@ -9,6 +9,9 @@ use base64::Engine as _;
 use claviger::inspect::{Engine, FaultKind, Head, Limits, Profile, Report, RuleFile, Settings};
 use http::{HeaderMap, HeaderValue, Method};
 
+#[path = "decoders/hidden.rs"]
+mod hidden;
+
 fn vectors(name: &str) -> Option<PathBuf> {
     let data = std::env::var_os("CLAVIGER_TEST_DATA").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
     let vectors = data.join("vectors").join(name);

@@ -54,6 +54,14 @@ impl Charset {
         }
     }
 
+    /// Whether a sign takes two bytes or more.
+    pub(super) fn is_wide(self) -> bool {
+        match self {
+            Self::Utf8 | Self::Latin1 => false,
+            Self::Utf16 | Self::Utf16Le | Self::Utf16Be | Self::Utf32Le | Self::Utf32Be => true,
+        }
+    }
+
     /// Whether a mark of `other` may stand at the start of a text in this one.
     fn admits(self, other: Self) -> bool {
         self == other || (self == Self::Utf16 && matches!(other, Self::Utf16Le | Self::Utf16Be))
@@ -67,6 +75,8 @@ impl Charset {
 pub(super) fn decode(text: &[u8], declared: Option<Charset>) -> Result<Cow<'_, [u8]>, FaultKind> {
     let (charset, mark) = match (declared, Charset::by_mark(text)) {
         (None, None) => return Ok(Cow::Borrowed(text)),
+        // Readers differ in which of the two they go by.
+        (Some(Charset::Latin1), Some((marked, _))) if marked.is_wide() => return Err(FaultKind::UnknownCharset),
         (Some(Charset::Latin1), _) => (Charset::Latin1, 0),
         (Some(Charset::Utf16), None) => return Err(FaultKind::UnknownCharset),
         (Some(declared), None) => (declared, 0),
@@ -74,6 +84,9 @@ pub(super) fn decode(text: &[u8], declared: Option<Charset>) -> Result<Cow<'_, [
         (_, Some(marked)) => marked,
     };
     let rest = text.get(mark..).unwrap_or_default();
+    if charset.is_wide() && is_narrow(rest) {
+        return Err(FaultKind::BadText);
+    }
     let decoded = match charset {
         Charset::Utf8 => {
             return if std::str::from_utf8(text).is_ok() { Ok(Cow::Borrowed(text)) } else { Err(FaultKind::BadText) };
@@ -86,6 +99,36 @@ pub(super) fn decode(text: &[u8], declared: Option<Charset>) -> Result<Cow<'_, [
         Charset::Utf32Be => utf_32(rest, u32::from_be_bytes),
     };
     decoded.map(|text| Cow::Owned(text.into_bytes())).ok_or(FaultKind::BadText)
+}
+
+/// Whether a text is wide by what was declared or by its mark.
+pub(super) fn is_wide(text: &[u8], declared: Option<Charset>) -> bool {
+    declared.is_some_and(Charset::is_wide) || Charset::by_mark(text).is_some_and(|(charset, _)| charset.is_wide())
+}
+
+/// The charset of JSON or XML without a mark by where NULs stand around its first sign, as its readers find it (RFC 4627 3, XML 1.0 F.1).
+pub(super) fn by_width(text: &[u8]) -> Option<Charset> {
+    let is_first = |byte: &u8| b"{[\"< \t\r\n".contains(byte);
+    match text {
+        [sign, 0, 0, 0, ..] if is_first(sign) => Some(Charset::Utf32Le),
+        [0, 0, 0, sign, ..] if is_first(sign) => Some(Charset::Utf32Be),
+        [sign, 0, ..] if is_first(sign) => Some(Charset::Utf16Le),
+        [0, sign, ..] if is_first(sign) => Some(Charset::Utf16Be),
+        _ => None,
+    }
+}
+
+/// The longest stretch of ASCII that a wide text may have: by chance there is one in ten thousand pages of Chinese.
+const MAX_NARROW: usize = 24;
+
+/// Whether what is said to be wide is a text of one byte a sign to a reader that passes over the charset: any ASCII of even length is UTF-16
+/// (CWE-838). Of a text that is wide, every second byte is NUL, or of signs beyond ASCII.
+fn is_narrow(text: &[u8]) -> bool {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n');
+    let is_json = matches!(text.trim_ascii_start(), [b'{' | b'[' | b'"' | b'<', next, ..] if is_plain(next));
+    let plain = text.iter().filter(|byte| is_plain(byte)).count();
+    // A wide text in ASCII has it in half of its bytes.
+    is_json || plain * 4 > text.len() * 3 || text.split(|byte| !is_plain(byte)).any(|run| run.len() > MAX_NARROW)
 }
 
 fn utf_16(text: &[u8], unit: fn([u8; 2]) -> u16) -> Option<String> {
@@ -127,6 +170,10 @@ mod tests {
             (b"\xff\xfea", None, Err(FaultKind::BadText)),
             (b"\xff\xfe\0\xd8", None, Err(FaultKind::BadText)),
             (b"\xff\xfe\0\0a\0\0\0", None, Ok("a")),
+            (b"some words", Some("utf-16le"), Err(FaultKind::BadText)),
+            (b"\xff\xfesome words", None, Err(FaultKind::BadText)),
+            (b"{\"\xe9\xe9\xe9\xe9\xe9\xe9\xe9\xe9", Some("utf-16le"), Err(FaultKind::BadText)),
+            (b"\xff\xfea\0", Some("latin1"), Err(FaultKind::UnknownCharset)),
             (b"\0\0\xfe\xff\0\0\0a", None, Ok("a")),
         ];
         for (text, declared, want) in cases {

@@ -2,7 +2,6 @@
 
 use super::walk::Walk;
 use super::{form, json};
-use crate::inspect::Fault;
 
 /// How deep texts within texts are looked into.
 const MAX_NESTED: u8 = 2;
@@ -13,14 +12,14 @@ const MIN_BASE64: usize = 16;
 /// The most of a JWT's head that is read (RFC 7515 bounds it by nothing).
 const MAX_JWT_HEAD: usize = 8 << 10;
 
-/// Gives what is packed in a text, and says whether that stands for all of it, so that it need not be given itself.
-pub(super) fn walk(walk: &mut Walk<'_>, text: &[u8]) -> bool {
+/// Gives what is packed in a text.
+pub(super) fn walk(walk: &mut Walk<'_>, text: &[u8]) {
     if walk.nested >= MAX_NESTED {
-        return false;
+        return;
     }
     let trimmed = text.trim_ascii();
     match trimmed {
-        [b'{', .., b'}'] | [b'[', .., b']'] => return json(walk, trimmed),
+        [b'{', .., b'}'] | [b'[', .., b']'] => json(walk, trimmed),
         [b'e', b'y', b'J', ..] if memchr::memchr(b'.', trimmed).is_some() => jwt(walk, trimmed),
         [b'd', b'a', b't', b'a', b':', ..] => {
             let head = trimmed.get(..trimmed.len().min(128)).unwrap_or_default();
@@ -30,7 +29,6 @@ pub(super) fn walk(walk: &mut Walk<'_>, text: &[u8]) -> bool {
         }
         _ => base64(walk, trimmed),
     }
-    false
 }
 
 /// Goes one text deeper, by the name of what was taken off.
@@ -45,9 +43,10 @@ fn within<T>(walk: &mut Walk<'_>, what: &[u8], run: impl FnOnce(&mut Walk<'_>) -
 }
 
 /// Walks through JSON. What is none, or is at fault, is for its reader a text: no fault of the request.
-fn json(walk: &mut Walk<'_>, text: &[u8]) -> bool {
-    std::str::from_utf8(text).is_ok()
-        && within(walk, b"(json)", |walk| -> Result<(), Fault> { json::walk(walk, text) }).is_ok()
+fn json(walk: &mut Walk<'_>, text: &[u8]) {
+    if std::str::from_utf8(text).is_ok() {
+        let _ = within(walk, b"(json)", |walk| json::walk(walk, text));
+    }
 }
 
 /// Gives what the head of a JWT says (RFC 7515 4.1): `alg`, and `kid`, `jku`, `x5u`, which its readers look up.
@@ -144,7 +143,7 @@ fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> bool {
 }
 
 /// Whether so much of these bytes is text (UTF-8 without control characters) that at least 85% of all can be.
-fn is_printable(bytes: &[u8], whole: usize) -> bool {
+pub(super) fn is_printable(bytes: &[u8], whole: usize) -> bool {
     let mut bad = 0;
     for chunk in bytes.utf8_chunks() {
         bad += chunk.invalid().len();

@@ -34,9 +34,10 @@ pub(super) fn walk(walk: &mut Walk<'_>, text: &[u8]) -> Result<(), Fault> {
         if name.len().max(value.len()) > walk.limits.string {
             return Err(walk.fault(FaultKind::TooLong));
         }
-        if name != b"query" || !graphql::walk(walk, value)? {
-            walk.text(value);
+        if name == b"query" {
+            graphql::walk(walk, value)?;
         }
+        walk.text(value);
         walk.trail.cut(mark);
     }
     Ok(())

@@ -28,11 +28,12 @@ fn fields(walk: &mut Walk<'_>, headers: &HeaderMap) -> Result<(), Fault> {
     framing(walk, headers)?;
     for (name, value) in headers {
         let value = value.as_bytes();
-        if name == http::header::COOKIE || (has_own_grammar(name.as_str()) && value.iter().all(|byte| is_plain(*byte)))
-        {
-            if name == http::header::AUTHORIZATION {
-                authorization(walk, value);
-            }
+        if name == http::header::AUTHORIZATION {
+            authorization(walk, value);
+            continue;
+        }
+        let is_passed_over = name == http::header::COOKIE || name == http::header::PROXY_AUTHORIZATION;
+        if is_passed_over || (has_own_grammar(name.as_str()) && value.iter().all(|byte| is_plain(*byte))) {
             continue;
         }
         let mark = walk.trail.mark();
@@ -88,7 +89,6 @@ fn has_own_grammar(name: &str) -> bool {
         | "accept-charset"
         | "accept-encoding"
         | "accept-language"
-        | "authorization"
         | "cache-control"
         | "connection"
         | "content-encoding"
@@ -105,7 +105,6 @@ fn has_own_grammar(name: &str) -> bool {
         | "max-forwards"
         | "pragma"
         | "priority"
-        | "proxy-authorization"
         | "proxy-connection"
         | "range"
         | "te"
@@ -142,6 +141,10 @@ fn cookies(walk: &mut Walk<'_>, headers: &HeaderMap) -> Result<(), Fault> {
                 return Err(walk.fault(FaultKind::TooMany));
             }
             let (name, value) = form::split(cookie, b'=');
+            // Makes some readers take quoted values with signs that end a cookie for others (RFC 2965 3.3.4).
+            if name.trim_ascii_end().eq_ignore_ascii_case(b"$version") {
+                return Err(walk.fault(FaultKind::BadHead));
+            }
             walk.trail.push_key(name);
             walk.name(name);
             let value = value.unwrap_or_default();

@@ -1,6 +1,7 @@
 //! What a body is said to be: `Content-Type` (RFC 9110 8.3), read strictly, since readers that repair it differ.
 
 use super::charset::Charset;
+use super::magic::Content;
 use crate::inspect::FaultKind;
 
 /// A media type, as far as it matters.
@@ -31,7 +32,7 @@ pub(super) enum Format {
     /// Any text, of whatever language.
     Text,
     /// What is no text: images, archives, and `application/octet-stream`.
-    Binary,
+    Binary(Content),
     /// Of a type that says nothing, or of none.
     Unknown,
 }
@@ -65,6 +66,10 @@ pub(super) fn parse(text: &[u8]) -> Result<Media<'_>, FaultKind> {
     let mut media = Media { format: format(kind, sub), charset: None, boundary: None };
     for parameter in Parameters::new(rest) {
         let Parameter { name, value } = parameter?;
+        if memchr::memchr(b'*', name).is_some() {
+            // In pieces or in a charset of its own (RFC 2231): one reader puts them together, another takes the plain one.
+            return Err(FaultKind::BadHead);
+        }
         if name.eq_ignore_ascii_case(b"charset") {
             let charset = Charset::named(value).ok_or(FaultKind::UnknownCharset)?;
             if media.charset.replace(charset).is_some() {
@@ -101,19 +106,19 @@ fn format(kind: &[u8], sub: &[u8]) -> Format {
             Format::Grpc
         }
         "application/x-protobuf" | "application/protobuf" | "application/x-google-protobuf" => Format::Protobuf,
-        "application/octet-stream"
-        | "application/zip"
-        | "application/gzip"
-        | "application/pdf"
-        | "application/wasm"
-        | "application/x-tar" => Format::Binary,
+        "application/octet-stream" | "application/x-tar" => Format::Binary(Content::Any),
+        "application/zip" | "application/gzip" => Format::Binary(Content::Archive),
+        "application/pdf" => Format::Binary(Content::Pdf),
+        "application/wasm" => Format::Binary(Content::Program),
         _ if essence.ends_with("+json") => Format::Json,
         _ if essence.ends_with("+json-seq") => Format::JsonSequence,
         _ if essence.ends_with("+xml") => Format::Xml,
         // Some servers read any of them as forms.
         _ if essence.starts_with("multipart/") => Format::Multipart { is_form: false },
         _ if essence.starts_with("text/") => Format::Text,
-        _ if ["image/", "audio/", "video/", "font/"].iter().any(|kind| essence.starts_with(kind)) => Format::Binary,
+        _ if essence.starts_with("image/") => Format::Binary(Content::Image),
+        _ if essence.starts_with("audio/") || essence.starts_with("video/") => Format::Binary(Content::Stream),
+        _ if essence.starts_with("font/") => Format::Binary(Content::Font),
         _ => Format::Unknown,
     }
 }
@@ -195,7 +200,7 @@ mod tests {
             ("text/plain;charset=\"utf-8\"", Format::Text, Some(Charset::Utf8)),
             ("multipart/form-data; boundary=----b1", Format::Multipart { is_form: true }, None),
             ("application/soap+xml; action=\"urn:x;y\"", Format::Xml, None),
-            ("image/png", Format::Binary, None),
+            ("image/png", Format::Binary(Content::Image), None),
             ("multipart/foo; boundary=x", Format::Multipart { is_form: false }, None),
             ("application/x-mine", Format::Unknown, None),
         ] {
@@ -213,6 +218,8 @@ mod tests {
             ("multipart/form-data; boundary=\"a\\b\"", FaultKind::BadHead),
             ("text/plain; charset=utf-7", FaultKind::UnknownCharset),
             ("text/plain; charset=utf-8; charset=utf-8", FaultKind::UnknownCharset),
+            ("multipart/form-data; boundary=a; boundary*0=b; boundary*1=c", FaultKind::BadHead),
+            ("application/json; charset*=utf-8''utf-7", FaultKind::BadHead),
             ("%{(#a='multipart/form-data')}", FaultKind::BadHead),
         ] {
             assert_eq!(parse(text.as_bytes()).err(), Some(kind), "{text}");

@@ -2,18 +2,28 @@
 //! that could be a message is read as one too.
 
 use super::coding::{self, Coding};
+use super::magic::{self, Content};
 use super::walk::Walk;
+use super::{embedded, guess};
 use crate::inspect::{Fault, FaultKind};
 
 /// How deep messages within messages are read: deeper ones are read as texts only.
 const MAX_DEPTH: usize = 12;
+
+/// The shortest stretch of text that is given of a message besides its fields.
+const MIN_RUN: usize = 8;
+
+/// The most frames that a coding is taken off: each has a decoder of its own to be made.
+const MAX_INFLATED: usize = 4_000;
 
 /// Reads frames: a flag, four bytes of length, a message.
 ///
 /// # Errors
 /// Lengths that do not add up, flags that are none, codings that are not those declared, and what is beyond a limit.
 pub(super) fn frames(walk: &mut Walk<'_>, coding: Option<Coding>, mut body: &[u8]) -> Result<(), Fault> {
-    let mut count = 0;
+    let (mut count, mut inflated) = (0, 0);
+    // What comes out of all frames is bounded as one body.
+    let mut limits = walk.limits.clone();
     while !body.is_empty() {
         let mark = walk.trail.mark();
         walk.trail.push_index(count);
@@ -30,7 +40,12 @@ pub(super) fn frames(walk: &mut Walk<'_>, coding: Option<Coding>, mut body: &[u8
         match (flag, coding) {
             (0, _) => message_or_text(walk, message)?,
             (1, Some(coding)) => {
-                let message = coding::inflate(coding, message, walk.limits).map_err(|kind| walk.fault(kind))?;
+                inflated += 1;
+                if inflated > MAX_INFLATED {
+                    return Err(walk.fault(FaultKind::TooMany));
+                }
+                let message = coding::inflate(coding, message, &limits).map_err(|kind| walk.fault(kind))?;
+                limits.decoded -= message.len().min(limits.decoded);
                 message_or_text(walk, &message)?;
             }
             (1, None) => return Err(walk.fault(FaultKind::BrokenCoding)),
@@ -41,20 +56,30 @@ pub(super) fn frames(walk: &mut Walk<'_>, coding: Option<Coding>, mut body: &[u8
     Ok(())
 }
 
-/// Reads a message that is a body. What is none has no text for anybody, unless all of it is one.
+/// Reads a message that is a body.
 ///
 /// # Errors
-/// Too many fields.
+/// Too many fields, and what is wrong with what else it looks like.
 pub(super) fn walk(walk: &mut Walk<'_>, body: &[u8]) -> Result<(), Fault> {
     message_or_text(walk, body)
 }
 
 fn message_or_text(walk: &mut Walk<'_>, bytes: &[u8]) -> Result<(), Fault> {
-    if is_message(bytes) {
-        return fields(walk, bytes, 0);
+    if !is_message(bytes) {
+        return guess::bytes(walk, Content::Program, None, bytes);
     }
-    if is_text(bytes) {
-        walk.text(bytes);
+    fields(walk, bytes, 0)?;
+    // Readers that go by no type may take a message for a text: all of it, or what stands in tags and numbers.
+    if embedded::is_printable(bytes, bytes.len()) {
+        walk.plain(bytes);
+    } else {
+        for run in magic::runs(bytes, MIN_RUN) {
+            walk.plain(run);
+        }
+    }
+    let first = bytes.trim_ascii_start().first();
+    if matches!(first, Some(b'{' | b'[' | b'"' | b'<')) {
+        guess::looks(walk, None, bytes, bytes)?;
     }
     Ok(())
 }
@@ -68,10 +93,18 @@ fn fields(walk: &mut Walk<'_>, message: &[u8], depth: usize) -> Result<(), Fault
             if bytes.len() > walk.limits.string {
                 return Err(walk.fault(FaultKind::TooLong));
             }
-            if is_text(bytes) {
+            let is_message = is_message(bytes);
+            // A text may have any character in it, and a message may be one; what is none may have one in it.
+            let is_text =
+                if is_message { embedded::is_printable(bytes, bytes.len()) } else { guess::is_textual(bytes) };
+            if is_text {
                 walk.text(bytes);
+            } else {
+                for run in magic::runs(bytes, if is_message { MIN_RUN } else { guess::MIN_RUN }) {
+                    walk.plain(run);
+                }
             }
-            if depth < MAX_DEPTH && is_message(bytes) {
+            if depth < MAX_DEPTH && is_message {
                 fields(walk, bytes, depth + 1)?;
             }
         }
@@ -83,11 +116,6 @@ fn fields(walk: &mut Walk<'_>, message: &[u8], depth: usize) -> Result<(), Fault
 /// Whether these bytes are fields to their end.
 fn is_message(bytes: &[u8]) -> bool {
     !bytes.is_empty() && Fields { rest: bytes }.all(|field| field.is_some())
-}
-
-/// Whether these bytes could be a `string`.
-fn is_text(bytes: &[u8]) -> bool {
-    !bytes.iter().any(|byte| matches!(byte, 0..=8 | 11 | 12 | 14..=31 | 127)) && std::str::from_utf8(bytes).is_ok()
 }
 
 /// The fields of a message: the number and, of those with a length, the bytes. The last one is `None` where it is no field.

@@ -50,11 +50,10 @@ impl<'a> Walk<'a> {
         self.sink.value(Location { part: self.part, trail: self.trail.as_bytes(), is_name: false }, bytes);
     }
 
-    /// Gives a text, and what is packed in it: JSON in place of it, base64 and the head of a JWT besides it.
+    /// Gives a text, and what is packed in it: JSON, base64, the head of a JWT. Its reader may take it as it stands, so that nothing replaces it.
     pub(super) fn text(&mut self, bytes: &[u8]) {
-        if !embedded::walk(self, bytes) {
-            self.plain(bytes);
-        }
+        embedded::walk(self, bytes);
+        self.plain(bytes);
     }
 
     /// Spends one key.

@@ -202,8 +202,10 @@ impl Json<'_, '_, '_> {
         let text = text.read(unescaped).map_err(|kind| self.walk.fault(kind))?;
         // Where GraphQL has its document: {"query": ...}, alone or in a batch.
         let may_be_document = self.walk.part == Part::Body && self.walk.nested == 0 && self.room.frames.len() <= 2;
-        if may_be_document && self.walk.trail.as_bytes().ends_with(b"query") && graphql::walk(self.walk, text)? {
-            return Ok(());
+        let trail = self.walk.trail.as_bytes();
+        if may_be_document && (trail == b"query" || trail.ends_with(b"].query")) {
+            // What is a document in form may be a query of another language.
+            graphql::walk(self.walk, text)?;
         }
         self.walk.text(text);
         Ok(())

@@ -1,7 +1,7 @@
 //! Multipart bodies, strictly (RFC 2046 5.1, RFC 7578): readers that repair them differ in where a part ends and what its name is (CWE-436).
 
 use super::body;
-use super::charset::Charset;
+use super::charset::{self, Charset};
 use super::media::{Format, Media};
 use super::walk::Walk;
 use crate::inspect::{Fault, FaultKind};
@@ -10,6 +10,7 @@ mod part;
 mod transfer;
 
 use part::Head;
+use transfer::Transfer;
 
 /// How deep multipart bodies are within others.
 const MAX_DEPTH: u8 = 2;
@@ -122,22 +123,33 @@ impl Reader {
             None => walk.trail.push_index(index),
         }
         head.give(walk)?;
-        if head.file_name.is_some() {
+        let is_file = head.is_file();
+        if is_file {
             self.files += 1;
             if self.files > walk.limits.files {
                 return Err(walk.fault(FaultKind::TooMany));
             }
         }
+        let written = content;
         let content = transfer::decode(head.transfer, content).map_err(|kind| walk.fault(kind))?;
         if self.is_form && head.name.is_some_and(|name| name == b"_charset_") {
             let charset = Charset::named(content.trim_ascii());
+            let charset = charset.filter(|charset| !charset.is_wide());
             self.charset = Some(charset.ok_or_else(|| walk.fault(FaultKind::UnknownCharset))?);
         }
         if content.is_empty() {
             return Ok(());
         }
+        if head.transfer == Transfer::QuotedPrintable {
+            // Most readers of forms do not take it off.
+            walk.plain(written);
+        }
         let mut media = head.media.unwrap_or(Media::UNKNOWN);
-        if head.file_name.is_none() && matches!(media.format, Format::Binary | Format::Unknown) {
+        if !is_file && charset::is_wide(&content, media.charset) {
+            // Readers of forms pass over charsets and marks. A file may be a text of any.
+            return Err(walk.fault(FaultKind::UnknownCharset));
+        }
+        if !is_file && matches!(media.format, Format::Binary(_) | Format::Unknown) {
             // A field is text, whatever it is said to be.
             media.format = Format::Text;
         }

@@ -98,6 +98,10 @@ impl<'p> Head<'p> {
         }
         for parameter in Parameters::new(rest) {
             let Parameter { name, value } = parameter?;
+            // In pieces (RFC 2231 3): put together by some readers only.
+            if memchr::memchr(b'*', name).is_some() && !name.eq_ignore_ascii_case(b"filename*") {
+                return Err(FaultKind::BadHead);
+            }
             let place = if name.eq_ignore_ascii_case(b"name") {
                 &mut self.name
             } else if name.eq_ignore_ascii_case(b"filename") || name.eq_ignore_ascii_case(b"filename*") {
@@ -111,6 +115,11 @@ impl<'p> Head<'p> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the part is a file: with an empty name it is a field to its readers.
+    pub(super) fn is_file(&self) -> bool {
+        self.file_name.is_some_and(|name| !name.is_empty() && !name.ends_with(b"''"))
     }
 
     /// Gives the name of the file and all fields that are not known.

@@ -27,7 +27,10 @@ fn json_gives_keys_and_strings() {
             "[\"0123456789 long enough \\\\ for words of eight\"]",
             &["body[0]=0123456789 long enough \\ for words of eight"],
         ),
-        ("{\"n\":\"{\\\"x\\\":\\\"y\\\"}\"}", &["body.n (name)=n", "body.n.(json).x (name)=x", "body.n.(json).x=y"]),
+        (
+            "{\"n\":\"{\\\"x\\\":\\\"y\\\"}\"}",
+            &["body.n (name)=n", "body.n.(json).x (name)=x", "body.n.(json).x=y", "body.n={\"x\":\"y\"}"],
+        ),
         ("{\"n\":\"{x}\"}", &["body.n (name)=n", "body.n={x}"]),
         (
             "{\"n\":\"PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==\"}",
@@ -45,6 +48,7 @@ fn json_gives_keys_and_strings() {
                 "body.n=eyJhIjoiPHNjcmlwdD4ifQ==",
                 "body.n.(base64).(json).a (name)=a",
                 "body.n.(base64).(json).a=<script>",
+                "body.n.(base64)={\"a\":\"<script>\"}",
             ],
         ),
     ] {
@@ -143,7 +147,21 @@ fn streams_of_json_are_read_text_by_text() {
 fn forms_give_pairs_and_json_sent_as_one_is_json() {
     let form = "application/x-www-form-urlencoded";
     assert_values(&values(form, "a=%3C+b&c"), &["body.a (name)=a", "body.a=< b", "body.c (name)=c", "body.c="], "form");
-    assert_values(&values(form, "{\"a\":\"b&c=d\"}"), &["body.a (name)=a", "body.a=b&c=d"], "json");
+    assert_values(
+        &values(form, "{\"a\":\"b&c=d\"}"),
+        &[
+            "body.a (name)=a",
+            "body.a=b&c=d",
+            "body.c (name)=c",
+            "body.c=d\"}",
+            "body.{\\\"a\\\":\\\"b (name)={\"a\":\"b",
+            "body.{\\\"a\\\":\\\"b=",
+        ],
+        "json",
+    );
+    assert_eq!(values(form, "{\"a\":1,\"a\":2}"), Err(FaultKind::DuplicateKey));
+    assert_eq!(values("application/x-www-form-urlencoded; charset=utf-16le", "a=1 "), Err(FaultKind::UnknownCharset));
+    assert_eq!(values(form, b"\xff\xfe=1&a=1"), Err(FaultKind::UnknownCharset));
     assert_eq!(values(form, "a=%00"), Err(FaultKind::BadText));
     let limits = Limits { string: 3, parameters: 2, ..Limits::default() };
     assert_eq!(values_within(form, "a=1234", &limits), Err(FaultKind::TooLong));
@@ -170,7 +188,8 @@ fn documents_of_graphql_give_their_strings() {
         ("{a} ' or 1=1", &["body.query={a} ' or 1=1", name]),
         ("status = open", &["body.query=status = open", name]),
     ] {
-        assert_values(&given(text), want, text);
+        let raw = format!("body.query={text}");
+        assert_values(&given(text), &[want, &[&raw]].concat(), text);
     }
     let aliases: String = (0..101).map(|n| format!("a{n}:b ")).collect();
     assert_eq!(given(&format!("{{{aliases}}}")), Err(FaultKind::TooMany));
@@ -202,21 +221,32 @@ fn what_has_no_format_is_one_text_or_none() {
         ("text/plain; charset=utf-16", b"\xff\xfea\0", &["body=a"]),
         ("", b"some text", &["body=some text"]),
         ("", b"\xef\xbb\xbfsome text", &["body=some text"]),
-        ("", b"{\"a\":\"b\"}", &["body.(json).a (name)=a", "body.(json).a=b"]),
-        ("", b"{\"a\":", &["body={\"a\":"]),
-        ("", b"<?xml version=\"1.0\"?><a>b</a>", &["body.a (name)=a", "body.a=b"]),
+        ("", b"{\"a\":\"b\"}", &["body.a (name)=a", "body.a=b", "body={\"a\":\"b\"}"]),
+        ("text/plain", b" [\"b\"] more", &["body[0]=b", "body= [\"b\"] more"]),
+        ("", b"a=%3C&b", &["body.a (name)=a", "body.a=<", "body.b (name)=b", "body.b=", "body=a=%3C&b"]),
+        ("text/plain", b"a=%3C&b", &["body=a=%3C&b"]),
+        ("", b"{\"a\":", &["body.a (name)=a", "body={\"a\":"]),
+        (
+            "",
+            b"<?xml version=\"1.0\"?><a>b</a>",
+            &["body.a (name)=a", "body.a=b", "body=<?xml version=\"1.0\"?><a>b</a>"],
+        ),
         ("application/x-mine", b"text", &["body=text"]),
-        ("application/octet-stream", b"\x00\x01\x02", &[]),
+        ("application/octet-stream", b"\xff\x01\x02", &[]),
+        ("application/octet-stream", b"\x01\x02' or 1=1", &["body=\x01\x02' or 1=1"]),
         ("application/octet-stream", b"text", &["body=text"]),
-        ("image/png", b"\x89PNG\r\n\x1a\n<script>", &[]),
-        ("image/png", b"<script>", &["body=<script>"]),
+        ("image/png", b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x01 words that are found", &[]),
+        ("application/pdf", b"\x89PNG\r\n\x1a\n\0\0\0\0\0 words that are found", &["body= words that are found"]),
+        ("image/png", b"'<script>", &["body='<script>"]),
         ("image/gif", b"GIF89a<script>", &["body=GIF89a<script>"]),
-        ("", b"ID3=' or 1=1", &["body=ID3=' or 1=1"]),
+        ("", b"ID3=' or 1=1", &["body.ID3 (name)=ID3", "body.ID3=' or 1=1", "body=ID3=' or 1=1"]),
         ("application/json", b"", &[]),
         ("multipart/form-data; boundary=x", b"", &[]),
     ] {
         assert_values(&values(kind, text), want, kind);
     }
+    assert_eq!(values("text/plain", "{\"a\":1,\"a\":2}"), Err(FaultKind::DuplicateKey));
+    assert_eq!(values("text/plain", "<!DOCTYPE a SYSTEM \"x\">"), Err(FaultKind::Doctype));
     assert_eq!(values("text/plain; charset=utf-8", b"\xff"), Err(FaultKind::BadText));
     assert_eq!(values("", b"<?xml version=\"1.0\"?><!DOCTYPE a>"), Err(FaultKind::Doctype));
     assert_eq!(values("plain", b"x"), Err(FaultKind::BadHead));

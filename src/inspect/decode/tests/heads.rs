@@ -12,12 +12,18 @@ fn queries_give_names_and_values() {
         ("<script>", &["query.<script> (name)=<script>", "query.<script>="]),
         ("a=1&&a=2=3", &["query.a (name)=a", "query.a=1", "query.a=2=3"]),
         ("q=100%&r=%zz", &["query.q (name)=q", "query.q=100%", "query.r (name)=r", "query.r=%zz"]),
-        ("f={\"a\":[\"x\"]}", &["query.f (name)=f", "query.f.(json).a (name)=a", "query.f.(json).a[0]=x"]),
+        (
+            "f={\"a\":[\"x\"]}",
+            &["query.f (name)=f", "query.f.(json).a (name)=a", "query.f.(json).a[0]=x", "query.f={\"a\":[\"x\"]}"],
+        ),
         (
             "f=JyBvciAxPTEgLS0gLQ==",
             &["query.f (name)=f", "query.f.(base64)=' or 1=1 -- -", "query.f=JyBvciAxPTEgLS0gLQ=="],
         ),
-        ("query={user(id:\"x'\"){n}}", &["query.query (name)=query", "query.query.(graphql).id=x'"]),
+        (
+            "query={user(id:\"x'\"){n}}",
+            &["query.query (name)=query", "query.query.(graphql).id=x'", "query.query={user(id:\"x'\"){n}}"],
+        ),
     ] {
         assert_values(&head_values(Some(query), &[]), want, query);
     }
@@ -39,8 +45,10 @@ fn cookies_are_given_one_by_one() {
         "cookie.d (name)=d",
         "cookie.d.(json).k (name)=k",
         "cookie.d.(json).k=v",
+        "cookie.d={\"k\":\"v\"}",
     ];
     assert_values(&found, &want, "cookies");
+    assert_eq!(head_values(None, &[("cookie", "$Version=1; a=\"b")]), Err(FaultKind::BadHead));
     let large = format!("a={}", "x".repeat(9_000));
     assert_eq!(head_values(None, &[("cookie", &large), ("cookie", &large)]), Err(FaultKind::TooLong));
 }
@@ -55,7 +63,8 @@ fn fields_with_a_grammar_are_passed_over_unless_they_break_it() {
         ("if-none-match", "W/\"abc--123\"", false),
         ("authorization", "Bearer abc.def", false),
         ("authorization", "Basic dXNlcjpwYXNz", false),
-        ("authorization", "Bearer ${jndi:ldap://x}", true),
+        ("authorization", "Bearer ${jndi:ldap://x}", false),
+        ("proxy-authorization", "Digest x=<y>", false),
         ("content-type", "application/json", false),
         ("sec-ch-ua", "\"Not A(Brand\";v=\"99\"", false),
         ("referer", "https://x/", true),

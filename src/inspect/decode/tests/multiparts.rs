@@ -22,15 +22,20 @@ fn parts_give_names_and_contents_by_their_types() {
         ("\r\nContent-Type: application/json", "{\"k\":\"v\"}", &["body.n.k (name)=k", "body.n.k=v"]),
         ("\r\nContent-Type: text/xml", "<a>b</a>", &["body.n.a (name)=a", "body.n.a=b"]),
         ("\r\nContent-Type: application/octet-stream", "a\x01", &["body.n=a\x01"]),
+        ("; filename=\"\"\r\nContent-Type: image/png", "a\x01", &["body.n.(filename) (name)=", "body.n=a\x01"]),
         (
             "; filename=\"x.bin\"\r\nContent-Type: application/octet-stream",
-            "a\x01",
-            &["body.n.(filename) (name)=x.bin"],
+            "\u{1}\u{2}",
+            &["body.n.(filename) (name)=x.bin", "body.n=\x01\x02"],
         ),
         ("; filename=\"x'.txt\"", "text", &["body.n.(filename) (name)=x'.txt", "body.n=text"]),
-        ("\r\nContent-Transfer-Encoding: base64", "PHNjcmlwdD4=", &["body.n=<script>"]),
-        ("\r\nContent-Transfer-Encoding: quoted-printable", "=3Cb=3E", &["body.n=<b>"]),
-        ("\r\nContent-Transfer-Encoding: binary", "<b>", &["body.n=<b>"]),
+        ("\r\nContent-Transfer-Encoding: base64", "PHNjcmlwdD4=", &["body.n.script (name)=script", "body.n=<script>"]),
+        (
+            "\r\nContent-Transfer-Encoding: quoted-printable",
+            "=3Cb=3E",
+            &["body.n.b (name)=b", "body.n=<b>", "body.n==3Cb=3E"],
+        ),
+        ("\r\nContent-Transfer-Encoding: binary", "<b>", &["body.n.b (name)=b", "body.n=<b>"]),
         ("\r\nX-Other: y", "z", &["body.n.X-Other=y", "body.n=z"]),
         ("", "x--b y", &["body.n=x--b y"]),
     ];
@@ -57,6 +62,10 @@ fn parts_of_two_meanings_are_refused() {
     use FaultKind::*;
     for (rest, content, kind) in [
         ("; name=\"m\"", "", BadHead),
+        ("; name*=utf-8''m", "", BadHead),
+        ("; filename*0=a; filename*1=b", "", BadHead),
+        ("\r\nContent-Type: text/plain; charset=utf-16le", "text", UnknownCharset),
+        ("; filename=x\r\nContent-Type: text/plain; charset=utf-16le", "text", BadText),
         ("; filename=\"a\"; filename*=utf-8''b", "", BadHead),
         ("; filename=\"a\\\"b\"", "", BadHead),
         ("; filename=\"../x.sh\"", "", FileName),
