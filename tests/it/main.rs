@@ -50,6 +50,7 @@ mod secrets_manager;
 mod sessions;
 mod shutdown;
 mod signatures;
+mod sqlmap;
 mod support;
 mod swap;
 mod tls;
