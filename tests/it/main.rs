@@ -54,6 +54,7 @@ mod secrets_manager;
 mod sessions;
 mod shutdown;
 mod signatures;
+mod sqlmap;
 mod support;
 mod swap;
 mod tls;

@@ -1,4 +1,4 @@
-//! The Python in which tests have AWS's own programs: the one that `CLAVIGER_PYTHON` names, or else where `scripts/test` installs them, or
+//! The Python in which tests have AWS's own programs, and sqlmap: the one that `CLAVIGER_PYTHON` names, or else where `scripts/test` installs them, or
 //! the system's.
 
 use std::{

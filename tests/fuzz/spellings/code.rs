@@ -1,0 +1,285 @@
+//! Other spellings of templates, expressions, PHP, JavaScript, operators and filters.
+
+use super::{Spelling, of};
+
+pub(crate) const SPELLINGS: &[Spelling] = &[
+    of(
+        "templates: blanks",
+        &["ssti"],
+        &[("{{", &["{{ ", "{{\n", "{{-", "{{~", "{{{", "{{\t"]), ("}}", &[" }}", "\n}}", "-}}", "}}}"])],
+    ),
+    of(
+        "templates: other sums",
+        &["ssti"],
+        &[(
+            "7*7",
+            &["7*'7'", "191*7", "(7)*(7)", "7 * 7", "7+7", "49|abs", "dump(app)", "settings.SECRET_KEY", "'7'*7"],
+        )],
+    ),
+    of(
+        "templates: attributes",
+        &["ssti"],
+        &[
+            (
+                ".__class__",
+                &[
+                    "['__class__']",
+                    "|attr('__class__')",
+                    "[\"__cl\"+\"ass__\"]",
+                    "|attr('\\x5f\\x5fclass\\x5f\\x5f')",
+                    "|attr(['__','class','__']|join)",
+                    "|attr(request.args.c)",
+                    "[request.args.c]",
+                    "['\\u005f\\u005fclass\\u005f\\u005f']",
+                    ".__getattribute__('__cla''ss__')",
+                ],
+            ),
+            (
+                ".__globals__",
+                &[
+                    "['__globals__']",
+                    "|attr('__globals__')",
+                    "|attr('\\x5f\\x5fglobals\\x5f\\x5f')",
+                    "['__glo'~'bals__']",
+                ],
+            ),
+            ("config", &["cycler", "lipsum", "joiner", "g", "url_for", "get_flashed_messages", "namespace"]),
+            ("request", &["self", "lipsum", "cycler"]),
+            ("'os'", &["'o'+'s'", "'o''s'", "\"os\"", "'subprocess'"]),
+            (
+                "system('id')",
+                &["`id`", "IO.popen('id').read", "exec('id')", "%x(id)", "File.open('/etc/passwd').read", "eval('1')"],
+            ),
+            ("${7*7}", &["${{7*7}}", "@(7*7)", "*{7*7}", "~{7*7}", "$!{7*7}", "#set($x=7*7)${x}", "[[${7*7}]]"]),
+        ],
+    ),
+    of(
+        "look-ups within look-ups",
+        &["jndi"],
+        &[
+            (
+                "jndi:",
+                &[
+                    "${lower:j}ndi:",
+                    "${::-j}${::-n}${::-d}${::-i}:",
+                    "${env:X:-j}ndi:",
+                    "jn${lower:d}i:",
+                    "${upper:j}${upper:n}di:",
+                    "jndi${sys:x:-:}",
+                    "${lower:${lower:jndi}}:",
+                    "j${date:'n'}di:",
+                    "${${env:X:-j}}ndi:",
+                    "j${k8s:k5:-ND}i:",
+                    "${a:b:-j}n${a:b:-d}i:",
+                    "${base64:am5kaQ==}:",
+                    "jnd${upper:\u{131}}:",
+                    "JnDi:",
+                    "jndi:${::-}",
+                ],
+            ),
+            (
+                "ldap://",
+                &[
+                    "${lower:l}dap://",
+                    "ldaps://",
+                    "rmi://",
+                    "dns://",
+                    "iiop://",
+                    "corba://",
+                    "nis://",
+                    "ldap:/",
+                    "${::-l}dap://",
+                    "LDAP://",
+                    "ldap:///",
+                    "ldap://127.0.0.1#",
+                    "http://",
+                ],
+            ),
+            ("${jndi", &["$${jndi", "${${::-}jndi"]),
+        ],
+    ),
+    of(
+        "expressions otherwise",
+        &["java"],
+        &[
+            (
+                "T(java.lang.Runtime)",
+                &[
+                    "T (java.lang.Runtime)",
+                    "T( java.lang.Runtime )",
+                    "T(Runtime)",
+                    "T(java.lang.ProcessBuilder)",
+                    "T\n(java.lang.Runtime)",
+                    "T(java.lang.%52untime)",
+                    "new java.lang.String('a').class.forName('java.lang.Runtime')",
+                ],
+            ),
+            (
+                "@java.lang.Runtime@",
+                &[
+                    "@java.lang. Runtime@",
+                    "@java.lang.System@exit(0)+@java.lang.Runtime@",
+                    "@java.lang.ProcessBuilder@",
+                ],
+            ),
+            (
+                "'java.lang.Runtime'",
+                &[
+                    "'java.la'+'ng.Runtime'",
+                    "\"java.lang.Runtime\"",
+                    "'java.lang.R'.concat('untime')",
+                    "'java.lang.ProcessBuilder'",
+                ],
+            ),
+            (
+                "java.lang.Runtime",
+                &[
+                    "java.lang.\\u0052untime",
+                    "java. lang. Runtime",
+                    "java.lang.Runtime/**/",
+                    "javax.script.ScriptEngineManager",
+                ],
+            ),
+            ("${", &["#{", "%{", "*{", "@{", "${{"]),
+            (".exec(", &[".exec (", "['exec'](", ".getMethod('ex'+'ec').invoke(", ".load("]),
+            ("class.module", &["Class.Module", "class['module']", "class[module]", "user.class.module"]),
+            ("@type", &["@\\u0074ype", "\\x40type", "\\u0040type", "@class"]),
+            (
+                "com.sun.rowset.JdbcRowSetImpl",
+                &[
+                    "Lcom.sun.rowset.JdbcRowSetImpl;",
+                    "LLcom.sun.rowset.JdbcRowSetImpl;;",
+                    "org.apache.xbean.propertyeditor.JndiConverter",
+                    "com.mchange.v2.c3p0.JndiRefForwardingDataSource",
+                    "[com.sun.rowset.JdbcRowSetImpl",
+                ],
+            ),
+        ],
+    ),
+    of(
+        "PHP otherwise",
+        &["php"],
+        &[
+            ("<?php ", &["<?= ", "<? ", "<?PHP ", "<?php\n", "<?php/**/", "<script language=php>"]),
+            (
+                "system(",
+                &[
+                    "system (",
+                    "system/**/(",
+                    "('sys'.'tem')(",
+                    "\"\\x73ystem\"(",
+                    "passthru(",
+                    "shell_exec(",
+                    "popen(",
+                    "\\system(",
+                    "exec(",
+                    "@system(",
+                    "call_user_func('system',",
+                ],
+            ),
+            ("eval(", &["eval (", "assert(", "eval/**/(", "create_function('',", "preg_replace('/a/e',", "@eval("]),
+            ("base64_decode(", &["gzinflate(base64_decode(", "str_rot13(", "hex2bin(", "base64_decode ("]),
+            ("php://", &["PHP://", "pHp://", "php:\\\\", "php://filter/read=string.rot13|php://"]),
+            (
+                "php://filter/convert.base64-encode/resource=",
+                &[
+                    "php://filter/read=convert.base64-encode/resource=",
+                    "php://filter/zlib.deflate/resource=",
+                    "php://input#",
+                    "php://filter/convert.iconv.UTF8.UTF16/resource=",
+                    "zip://x.zip#",
+                    "compress.zlib://",
+                    "expect://",
+                ],
+            ),
+            ("phar://", &["PHAR://", "compress.zlib://phar://", "phar:///", "php://filter/resource=phar://"]),
+            ("O:8:", &["O:+8:", "C:8:", "a:1:{i:0;O:8:"]),
+            ("data://", &["data:", "DATA://", "data:///"]),
+            ("phpinfo()", &["phpinfo ()", "system(id)", "PHPINFO()", "print(1)", "\\phpinfo()"]),
+            ("$_GET['c']", &["$_REQUEST[c]", "${_GET}[c]", "$_SERVER['HTTP_X']", "$_POST{0}", "getallheaders()['x']"]),
+        ],
+    ),
+    of(
+        "JavaScript otherwise",
+        &["node"],
+        &[
+            (
+                "require('child_process')",
+                &[
+                    "require(\"child_process\")",
+                    "require(`child_process`)",
+                    "require('child_'+'process')",
+                    "require ('child_process')",
+                    "require/**/('child_process')",
+                    "require('node:child_process')",
+                    "require('\\x63hild_process')",
+                    "module.require('child_process')",
+                    "await import('child_process')",
+                    "process.binding('spawn_sync')",
+                ],
+            ),
+            (
+                "process.mainModule",
+                &[
+                    "process['mainModule']",
+                    "process[\"main\"+\"Module\"]",
+                    "globalThis.process.mainModule",
+                    "process?.mainModule",
+                ],
+            ),
+            (
+                "constructor.constructor",
+                &[
+                    "constructor['constructor']",
+                    "constructor[`constructor`]",
+                    "__proto__.constructor.constructor",
+                    "constructor?.constructor",
+                ],
+            ),
+            (
+                "'return process'",
+                &["\"return process\"", "'return this.process'", "'return globalThis'", "`return process`"],
+            ),
+            ("__proto__", &["\\u005f_proto__", "__pro\\u0074o__", "\\u005f\\u005f\\u0070roto\\u005f\\u005f"]),
+            ("prototype", &["proto\\u0074ype"]),
+            (".exec(", &["['exec'](", ".execFile(", ".spawn(", ".fork(", ".exec ("]),
+        ],
+    ),
+    of(
+        "operators otherwise",
+        &["nosql"],
+        &[
+            (
+                "\"$ne\"",
+                &["\"\\u0024ne\"", "\"$nin\"", "\"$gt\"", "\"$gte\"", "\"$not\"", "\"$lt\"", "\"\\u0024\\u006ee\""],
+            ),
+            ("\"$gt\"", &["\"\\u0024gt\"", "\"$gte\"", "\"$ne\"", "\"$exists\"", "\"$type\""]),
+            ("\"$regex\"", &["\"\\u0024regex\"", "\"$options\":\"i\",\"$regex\""]),
+            (
+                "\"$where\"",
+                &["\"\\u0024where\"", "\"$expr\"", "\"$function\"", "\"$or\":[{\"a\":1},{\"a\":2}],\"$where\""],
+            ),
+            ("\"$in\"", &["\"\\u0024in\"", "\"$all\"", "\"$elemMatch\""]),
+            ("[$ne]", &["[%24ne]", "%5B$ne%5D", "[$nin][]", "[$not][$eq]", "[$gt]"]),
+            ("[$regex]", &["[%24regex]", "[$not][$regex]", "%5b%24regex%5d"]),
+            ("this.password", &["this['password']", "this[\"pass\"+\"word\"]", "this . password", "obj.password"]),
+            ("|| '1'=='1", &["|| 1==1 || '", "|| true || '", "||'1'==='1", "|| 'a'!='b", "|| !0 || '"]),
+            ("return ", &["return(", "return/**/", "return\n"]),
+            (
+                "sleep(5000)",
+                &["sleep (5000)", "while(1){}", "sleep(5e3)", "this.constructor.constructor('return 1')()"],
+            ),
+        ],
+    ),
+    of(
+        "filters otherwise",
+        &["ldap"],
+        &[
+            ("uid", &["cn", "mail", "sAMAccountName", "givenName", "memberOf", "UID"]),
+            ("(|(", &["(&(", "(| (", "(|\n(", "(!("]),
+            ("objectClass", &["objectclass", "OBJECTCLASS", "cn", "userPassword"]),
+            (")(", &[") (", ")\n(", ")\0("]),
+            ("*", &["a*", "**"]),
+        ],
+    ),
+];
