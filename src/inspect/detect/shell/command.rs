@@ -52,6 +52,9 @@ impl Command {
             if byte(lower, at) == b'{' {
                 return braces(lower, at + 1).or(last);
             }
+            if is_other_word(lower, at) {
+                return last;
+            }
             let word = Word::read(lower, at);
             if word.is_expansion || word.text() == b"." {
                 at = word.end;
@@ -150,6 +153,17 @@ impl Command {
     pub(super) fn is_alias(&self) -> bool {
         self.is_alias && self.arguments.assigned
     }
+}
+
+/// Whether a word of nothing but letters stands here that names no program: told without reading it as a shell would.
+fn is_other_word(lower: &[u8], at: usize) -> bool {
+    let rest = lower.get(at..).unwrap_or_default();
+    let length = rest.iter().take(32).take_while(|byte| byte.is_ascii_lowercase()).count();
+    let is_end = matches!(
+        byte(rest, length),
+        0 | b' ' | b'\n' | b'\t' | b'\r' | b',' | b';' | b'(' | b')' | b'!' | b'|' | b'&' | b'@'
+    );
+    length > 0 && length < 32 && is_end && rest.get(..length).is_some_and(|word| length < 2 || kind_of(word).is_none())
 }
 
 fn skip_blanks(lower: &[u8], at: usize) -> usize {

@@ -344,6 +344,10 @@ fn runs(lower: &[u8], at: usize) -> bool {
     }
     let end = before.iter().rposition(|byte| !matches!(byte, b' ' | b'(' | b'[')).map_or(0, |last| last + 1);
     let name = before.get(..end).unwrap_or_default();
+    // What the names below end with.
+    if !matches!(name.last(), Some(b'm' | b'l' | b'c' | b'e' | b'n' | b'u' | b't' | b'x')) {
+        return false;
+    }
     let follows = |call: &&&[u8]| {
         name.strip_suffix(**call)
             .is_some_and(|rest| !rest.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_'))

@@ -1,5 +1,7 @@
 //! Functions of databases, by what an attacker has of them. Facts of the manuals of MySQL, PostgreSQL, SQL Server, Oracle, SQLite and DB2.
 
+use crate::inspect::detect::names::{Lengths, is_in};
+
 /// Which sort of function a name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Function {
@@ -15,11 +17,16 @@ pub(super) enum Function {
 
 /// The sort of function that this name (in lower case) is, if it is one of a database.
 pub(super) fn function(name: &[u8]) -> Option<Function> {
+    if !LENGTHS.fits(name) {
+        return None;
+    }
     [(DELAY, Function::Delay), (REACH, Function::Reach), (INFORM, Function::Inform), (SHAPE, Function::Shape)]
         .into_iter()
-        .find(|(names, _)| names.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok())
+        .find(|(names, _)| is_in(names, name))
         .map(|(_, function)| function)
 }
+
+static LENGTHS: Lengths = Lengths::NONE.and(DELAY).and(REACH).and(INFORM).and(SHAPE);
 
 #[rustfmt::skip]
 const DELAY: &[&str] = &[

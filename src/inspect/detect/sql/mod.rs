@@ -81,7 +81,7 @@ fn run(input: &Input<'_>, found: &mut Found) {
     let mut is_first = true;
     let mut is_statement = false;
     loop {
-        tokens.extend(lexer.by_ref().take(PIECE - tokens.len()));
+        lexer.fill(&mut tokens, PIECE);
         if is_first {
             is_statement = whole::judge(text, &tokens, found);
             is_first = false;
