@@ -1,29 +1,4 @@
-//! Tables of names, sorted: most words that are asked for are in none, and are told by their first letter and length.
-
-/// For each first byte (of ASCII), the lengths that names which begin with it have, as bits.
-pub(super) struct Lengths([u32; 128]);
-
-impl Lengths {
-    /// Those of no table.
-    pub(super) const NONE: Self = Self([0; 128]);
-
-    /// These, and those of this table. Evaluated when this is compiled: a name that is too long or not ASCII does not compile.
-    pub(super) const fn and(mut self, names: &[&str]) -> Self {
-        let mut at = 0;
-        while at < names.len() {
-            let name = names[at].as_bytes();
-            self.0[name[0] as usize] |= 1 << name.len();
-            at += 1;
-        }
-        self
-    }
-
-    /// Whether a name like this one is in a table.
-    pub(super) fn fits(&self, name: &[u8]) -> bool {
-        let first = name.first().and_then(|first| self.0.get(usize::from(*first))).copied().unwrap_or(0);
-        name.len() < 32 && first >> name.len() & 1 != 0
-    }
-}
+//! Tables of names: most words that are asked for are in none, which one look tells.
 
 /// Where names stand in a table, by a hash of them: one look, most often at an empty place, tells that a name is in none. `N` is a power of two,
 /// and more than twice the number of names.
@@ -44,6 +19,29 @@ impl<const N: usize> Index<N> {
             at += 1;
         }
         Self(places)
+    }
+
+    /// That of a table of nothing but names.
+    pub(super) const fn of_names<const M: usize>(names: &[&'static str; M]) -> Self {
+        let mut table = [("", ()); M];
+        let mut at = 0;
+        while at < M {
+            table[at].0 = names[at];
+            at += 1;
+        }
+        Self::of(&table)
+    }
+
+    /// Whether the table, which has to be the same one, has a name.
+    pub(super) fn has(&self, names: &[&str], name: &[u8]) -> bool {
+        let mut place = hash(name) & (N - 1);
+        while let Some(known) = self.0.get(place).and_then(|at| names.get(usize::from(*at))) {
+            if known.len() == name.len() && known.as_bytes() == name {
+                return true;
+            }
+            place = (place + 1) & (N - 1);
+        }
+        false
     }
 
     /// What the table, which has to be the same one, has for a name.
@@ -68,11 +66,6 @@ const fn hash(name: &[u8]) -> usize {
     let second = if name.len() > 1 { name[1] as usize } else { 0 };
     let mixed = (first << 24 | second << 16 | middle << 8 | last) ^ (name.len() << 5);
     mixed.wrapping_mul(0x9e37_79b1) >> 13 & 0xffff
-}
-
-/// Whether a sorted table has this name.
-pub(super) fn is_in(names: &[&str], name: &[u8]) -> bool {
-    names.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok()
 }
 
 #[cfg(test)]

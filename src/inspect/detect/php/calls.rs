@@ -1,6 +1,6 @@
 //! Calls of PHP's functions: by name, through variables, and through expressions that come to a name.
 
-use super::names::{DANGEROUS, WORDS, is_function, is_in, may_be_function};
+use super::names::{self, is_function, may_be_function};
 use super::{Call, Callee, Found, Input, Part, Position, call, position};
 
 /// Judges one call.
@@ -58,8 +58,8 @@ fn by_name(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found) {
     if !may_be_function(name) {
         return;
     }
-    let is_dangerous = is_in(&DANGEROUS, name);
-    let is_word = !is_dangerous && is_in(&WORDS, name);
+    let is_dangerous = names::is_dangerous(name);
+    let is_word = !is_dangerous && names::is_word(name);
     if !is_dangerous && !is_word && !is_function(name) {
         return;
     }
@@ -159,7 +159,7 @@ fn by_expression(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found
     let (folded, length) = fold(callee);
     let name = folded.get(..length).unwrap_or_default();
     let is_obscure = at.is_odd || callee.iter().any(|byte| matches!(byte, b'"' | b'\'' | b'.' | b'*' | b'['));
-    let known = is_in(&DANGEROUS, name) || is_in(&WORDS, name);
+    let known = names::is_dangerous(name) || names::is_word(name);
     if known && (is_obscure || with.is_code || input.lower.ends_with(b";")) {
         found.add("php.call", at.from..at.open + 1);
     } else if at.is_odd && is_short && with.is_code && with.goes_on && callee.iter().all(|byte| !byte.is_ascii_digit())

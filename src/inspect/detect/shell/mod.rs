@@ -82,11 +82,20 @@ fn run(input: &Input<'_>, found: &mut Found) {
     forms::look(input, lower, found);
     windows::look(input, lower, found);
     let mut scan = Scan { input, lower, in_text: 0, weighed: 0, span: 0, found };
-    if input.part != Part::Path && scan.weigh(0, Way::Start) {
+    if input.part != Part::Path && !is_address(input, lower) && scan.weigh(0, Way::Start) {
         return;
     }
     scan.all();
 }
+
+/// Whether all of a value is an address: no program stands behind a folder like that, and no second word.
+fn is_address(input: &Input<'_>, lower: &[u8]) -> bool {
+    let length = lower.iter().take(16).take_while(|byte| byte.is_ascii_lowercase()).count();
+    length > 1 && lower.get(length..).is_some_and(|rest| rest.starts_with(b"://")) && !input.occurs.any(&APART)
+}
+
+/// What parts words, or hides bytes of them.
+const APART: Bytes = Bytes::set(b" \t\n\r\x0b\x0c[");
 
 /// Goes over a value, from one way into a command to the next.
 struct Scan<'a, 'b> {
@@ -113,6 +122,8 @@ impl Scan<'_, '_> {
             let next = self::byte(lower, at);
             let way = match byte {
                 b';' => Way::Semicolon,
+                // Of several line breaks the last one leads to what the others lead to.
+                b'\n' if next == b'\n' => continue,
                 b'\n' => Way::Line,
                 b'`' if next == b'`' => {
                     at += 1;

@@ -132,7 +132,10 @@ fn in_text(value: &[u8], found: &mut Found) {
         if METADATA.iter().any(|known| rest.starts_with(known)) {
             found.add("url.metadata-in-text", at..at + 16);
         }
-        let Some(url) = Url::parse(value) else { continue };
+    }
+    if memchr::memmem::find(value, b"//").is_some()
+        && let Some(url) = Url::parse(value)
+    {
         let mut room = [0; 96];
         if url.has_host_as_user() && !matches!(host::reach(url.host(&mut room)), Reach::Public) {
             found.add("url.user", 0..value.len().min(48));
