@@ -106,7 +106,9 @@ fn token(text: &[u8], at: usize) -> Option<Token> {
     match rest.first()? {
         // Passed over by some readers of markup, and where strings are C's, never seen by what comes behind.
         0 => Some(Token { length: 1, char: Decoded::Nothing }),
+        b'%' if !rest.get(1).is_some_and(u8::is_ascii_alphanumeric) => None,
         b'%' => percent(rest),
+        b'&' if !rest.get(1).is_some_and(|byte| *byte == b'#' || byte.is_ascii_alphabetic()) => None,
         b'&' => entity::read(rest).map(|(length, char)| Token { length, char: Decoded::Char(char) }),
         b'\\' => escape(rest),
         0xc0 | 0xc1 | 0xe0 | 0xef | 0xf0 => folded(rest),

@@ -2,7 +2,7 @@
 
 use super::arguments::{Arguments, separator_variable};
 use super::commands::{Kind, SURE, is_pair, kind_of};
-use super::word::{Word, glob_matches, is_hidden_path};
+use super::word::{self, Word, glob_matches, is_hidden_path};
 use super::{byte, is_space};
 
 /// A command that was read.
@@ -49,8 +49,13 @@ impl Command {
         let mut last: Option<Self> = None;
         for _ in 0..MAX_BEFORE {
             at = skip_blanks(lower, at);
-            if byte(lower, at) == b'{' {
+            let first = byte(lower, at);
+            if first == b'{' {
                 return braces(lower, at + 1).or(last);
+            }
+            // Nothing stands here but what ends commands.
+            if !word::may_begin(first) {
+                return last;
             }
             if is_other_word(lower, at) {
                 return last;

@@ -324,6 +324,11 @@ impl Iterator for Lexer<'_> {
                     self.at += 1;
                     kind
                 }
+                Class::Sign => self.sign(),
+                Class::Quote(quote) => {
+                    self.at += 1;
+                    self.text_from(quote)
+                }
                 Class::Other => {
                     after_comment |= self.skip();
                     if self.at > start {
@@ -350,6 +355,10 @@ enum Class {
     Digit,
     /// A token of one byte.
     Single(Kind),
+    /// A token of one byte or a few.
+    Sign,
+    /// A text.
+    Quote(u8),
     /// What follows has to be looked at.
     Other,
 }
@@ -366,6 +375,8 @@ static CLASSES: [Class; 256] = {
             b')' => Class::Single(Kind::Close),
             b',' => Class::Single(Kind::Comma),
             b';' => Class::Single(Kind::Semicolon),
+            b'=' | b'<' | b'>' | b'+' | b'&' | b'|' | b'^' | b'~' | b'%' | b'!' | b':' | b'?' => Class::Sign,
+            quote @ (b'\'' | b'"') => Class::Quote(quote),
             _ => Class::Other,
         };
         byte += 1;
