@@ -328,7 +328,10 @@ impl<'a> Judge<'a> {
             room.found.evidence.clear();
             for (n, detector) in DETECTORS.iter().enumerate() {
                 if awake & (1 << n) != 0 {
+                    let before = room.found.evidence.len();
                     (detector.run)(&input, &mut room.found);
+                    let new = room.found.evidence.iter().skip(before);
+                    debug_assert!(new.clone().all(|(id, _)| detector.ids.contains(id)), "{new:?}");
                 }
             }
             for (rule, range) in &room.found.evidence {

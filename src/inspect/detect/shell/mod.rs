@@ -17,7 +17,15 @@ mod word;
 use command::Command;
 use prose::{is_prose_word, lines, markdown_end};
 
-pub(super) const DETECTOR: Detector = Detector { classes: &[Class::Rce], literals: &["bin/"], wakes, run };
+/// The rules that this gives evidence for.
+#[rustfmt::skip]
+const IDS: &[&str] = &[
+    "shell.batch", "shell.blank-variable", "shell.cut-variable", "shell.fetch", "shell.fork-bomb", "shell.history",
+    "shell.in-text", "shell.injected", "shell.line", "shell.parameter", "shell.program", "shell.redirection",
+    "shell.run-variable", "shell.shellshock", "shell.spelled", "shell.words",
+];
+
+pub(super) const DETECTOR: Detector = Detector { ids: IDS, classes: &[Class::Rce], literals: &["bin/"], wakes, run };
 
 /// What leads into a command wherever it stands.
 const INTO: Bytes = Bytes::set(b";|&`$\n{<>!^\\%'\"");

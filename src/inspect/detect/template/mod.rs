@@ -12,7 +12,14 @@ mod lookup;
 #[cfg(test)]
 mod tests;
 
+/// The rules that this gives evidence for.
+#[rustfmt::skip]
+const IDS: &[&str] = &[
+    "jndi.hidden", "jndi.lookup", "jndi.nested", "ssti.arithmetic", "ssti.context", "ssti.gadget", "ssti.interpolation",
+];
+
 pub(super) const DETECTOR: Detector = Detector {
+    ids: IDS,
     classes: &[Class::Ssti, Class::Jndi],
     literals: &["${", "{{", "#{", "%{", "*{", "~{", "@{", "@(", "<%", "{%"],
     wakes,

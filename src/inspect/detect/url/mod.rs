@@ -12,7 +12,16 @@ mod tests;
 use host::Reach;
 use parse::Url;
 
-pub(super) const DETECTOR: Detector = Detector { classes: &[Class::Ssrf, Class::Rfi], literals: LITERALS, wakes, run };
+/// The rules that this gives evidence for.
+#[rustfmt::skip]
+const IDS: &[&str] = &[
+    "url.address", "url.cut", "url.in-path", "url.internal-name", "url.loopback", "url.metadata",
+    "url.metadata-in-text", "url.private", "url.private-in-body", "url.scheme", "url.script", "url.spelled-host",
+    "url.transfer", "url.transfer-in-body", "url.user",
+];
+
+pub(super) const DETECTOR: Detector =
+    Detector { ids: IDS, classes: &[Class::Ssrf, Class::Rfi], literals: LITERALS, wakes, run };
 
 /// What a URL has, or the name of a host that is never a public one.
 const LITERALS: &[&str] = &[
