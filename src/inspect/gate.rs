@@ -208,10 +208,13 @@ impl Gate {
         // There is always a start: the automata are made for searches that are not anchored.
         let Ok(mut state) = literals.start_state(Anchored::No) else { return };
         let mut bits = 0;
+        // A text that repeats one literal stays at one state, or goes round few: what was met there before need not be met again.
+        let mut last = state;
         for (at, byte) in value.iter().enumerate() {
             bits |= BITS[usize::from(*byte)];
             state = literals.next_state(Anchored::No, state, *byte);
-            if literals.is_special(state) && literals.is_match(state) {
+            if literals.is_special(state) && state != last && literals.is_match(state) {
+                last = state;
                 for n in 0..literals.match_len(state) {
                     self.met(literals.match_pattern(state, n).as_usize(), at + 1, woken);
                 }

@@ -379,7 +379,10 @@ impl<'a> Judge<'a> {
             for (n, detector) in DETECTORS.iter().enumerate() {
                 if awake & (1 << n) != 0 {
                     room.found.turn();
+                    let before = room.found.evidence.len();
                     (detector.run)(&input, &mut room.found);
+                    let new = room.found.evidence.iter().skip(before);
+                    debug_assert!(new.clone().all(|(id, _)| detector.ids.contains(id)), "{new:?}");
                 }
             }
             for (rule, range) in &room.found.evidence {

@@ -52,6 +52,10 @@ pub(super) fn is_token(byte: u8) -> bool {
 /// # Errors
 /// It is none, or says something twice.
 pub(super) fn parse(text: &[u8]) -> Result<Media<'_>, FaultKind> {
+    // As most clients send it.
+    if text == b"application/json" {
+        return Ok(Media { format: Format::Json, charset: None, boundary: None });
+    }
     let text = text.trim_ascii();
     if text.is_empty() {
         return Ok(Media::UNKNOWN);

@@ -127,6 +127,10 @@ fn opened(text: &[u8], to: usize) -> Option<usize> {
 
 /// What is called by the `(` at `open`.
 pub(super) fn call_at(text: &[u8], open: usize) -> Option<Call> {
+    let last = before(text, open)?;
+    if !is_word(last) && !last.is_ascii_whitespace() && !matches!(last, b')' | b'"' | b'\'' | b']' | b'}' | b'/') {
+        return None;
+    }
     let (to, is_odd) = back_over_gap(text, open);
     let last = before(text, to)?;
     let found = |callee, from| Some(Call { callee, from, to, open, is_odd });

@@ -4,7 +4,13 @@ use super::{Detector, Found, Input};
 use crate::inspect::Class;
 use crate::inspect::gate::Bytes;
 
-pub(super) const DETECTOR: Detector = Detector { classes: &[Class::Ldap], literals: LITERALS, wakes, run };
+/// The rules that this gives evidence for.
+#[rustfmt::skip]
+const IDS: &[&str] = &[
+    "ldap.break-out", "ldap.filter", "ldap.filter-asked-for", "ldap.matching-rule",
+];
+
+pub(super) const DETECTOR: Detector = Detector { ids: IDS, classes: &[Class::Ldap], literals: LITERALS, wakes, run };
 
 const LITERALS: &[&str] = &[")(", "*)", "(&(", "(|(", ":=", "))"];
 

@@ -12,6 +12,7 @@ mod html;
 mod java;
 mod ldap;
 mod line;
+mod names;
 mod node;
 mod nosql;
 mod path;
@@ -42,6 +43,8 @@ pub(super) const DETECTORS: [&Detector; 12] = [
 pub(super) struct Detector {
     /// Classes that it gives evidence of; it does not run where all of them are off.
     pub(super) classes: &'static [Class],
+    /// The rules that it gives evidence for, and no others: a test holds that each has an entry among the rules.
+    pub(super) ids: &'static [&'static str],
     /// In lower case; any one of them in a value, in whatever case, wakes it.
     pub(super) literals: &'static [&'static str],
     /// Whether the bytes that occur in a value wake it, without a literal.
@@ -95,6 +98,38 @@ impl Found {
     pub(super) fn add(&mut self, rule: &'static str, at: Range<usize>) {
         if self.evidence.len() < self.own + MAX_EVIDENCE && self.evidence.iter().all(|(known, _)| *known != rule) {
             self.evidence.push((rule, at));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::{FaultKind, Rule, RuleFile};
+
+    /// Whether a rule says what something is worth that is found without it.
+    fn is_for_evidence(rule: &Rule) -> bool {
+        rule.any.is_empty() && rule.regex.is_none()
+    }
+
+    #[test]
+    fn all_evidence_has_a_rule_of_a_class_that_the_detector_is_for() {
+        let rules = RuleFile::ready_made().expect("rules");
+        for detector in DETECTORS {
+            for id in detector.ids {
+                let rule = rules.iter().find(|rule| rule.id == *id).unwrap_or_else(|| panic!("no rule {id}"));
+                assert!(detector.classes.contains(&rule.class), "{id} is of another class");
+            }
+        }
+    }
+
+    #[test]
+    fn all_rules_for_evidence_have_one_who_gives_it() {
+        let faults = FaultKind::ALL.map(FaultKind::id);
+        for rule in RuleFile::ready_made().expect("rules").iter().filter(|rule| is_for_evidence(rule)) {
+            let givers = DETECTORS.iter().filter(|detector| detector.ids.contains(&rule.id.as_str())).count();
+            let by_reading = usize::from(faults.contains(&rule.id.as_str()) || rule.id == "structure.too-costly");
+            assert_eq!(givers + by_reading, 1, "{}", rule.id);
         }
     }
 }

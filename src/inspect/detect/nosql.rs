@@ -7,7 +7,13 @@ use super::{Detector, Found, Input, Part};
 use crate::inspect::Class;
 use crate::inspect::gate::Bytes;
 
-pub(super) const DETECTOR: Detector = Detector { classes: &[Class::Nosql], literals: LITERALS, wakes, run };
+/// The rules that this gives evidence for.
+#[rustfmt::skip]
+const IDS: &[&str] = &[
+    "nosql.call-prose", "nosql.javascript", "nosql.operator", "nosql.operator-prose", "nosql.operator-text",
+];
+
+pub(super) const DETECTOR: Detector = Detector { ids: IDS, classes: &[Class::Nosql], literals: LITERALS, wakes, run };
 
 const LITERALS: &[&str] = &[
     "$ne",

@@ -107,7 +107,9 @@ fn token(text: &[u8], at: usize) -> Option<Token> {
     match rest.first()? {
         // Within a word it is passed over by readers of markup; elsewhere it is what cuts off the name of a file, and stays to be seen.
         0 if is_within_word(text, at) => Some(Token { length: 1, char: Decoded::Nothing }),
+        b'%' if !rest.get(1).is_some_and(u8::is_ascii_alphanumeric) => None,
         b'%' => percent(rest),
+        b'&' if !rest.get(1).is_some_and(|byte| *byte == b'#' || byte.is_ascii_alphabetic()) => None,
         b'&' => entity::read(rest).map(|(length, char)| Token { length, char: Decoded::Char(char) }),
         b'\\' => escape(rest),
         0xc0 | 0xc1 | 0xe0 | 0xef | 0xf0 => folded(rest),

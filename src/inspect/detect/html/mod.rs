@@ -18,7 +18,17 @@ mod style;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub(super) const DETECTOR: Detector = Detector { classes: &[Class::Xss], literals: LITERALS, wakes, run };
+/// The rules that this gives evidence for.
+#[rustfmt::skip]
+const IDS: &[&str] = &[
+    "xss.active-attribute", "xss.active-element", "xss.call", "xss.constructor", "xss.context-escape", "xss.data-url",
+    "xss.dom-access", "xss.dom-index", "xss.event-attribute", "xss.event-breakout", "xss.event-name",
+    "xss.foreign-element", "xss.foreign-link", "xss.framework-attribute", "xss.handed", "xss.maze", "xss.obfuscated",
+    "xss.processing", "xss.raw-text-end", "xss.script-element", "xss.script-tag", "xss.script-url", "xss.seven-bits",
+    "xss.statement", "xss.string-break", "xss.style", "xss.style-element",
+];
+
+pub(super) const DETECTOR: Detector = Detector { ids: IDS, classes: &[Class::Xss], literals: LITERALS, wakes, run };
 
 /// Names and signs without which there is no script outside of markup.
 const LITERALS: &[&str] = &[

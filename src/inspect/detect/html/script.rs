@@ -27,6 +27,11 @@ fn calls(input: &Input<'_>, found: &mut Found) {
     let text = input.lower;
     let mut looked = 0;
     for open in memchr::memchr2_iter(b'(', b'`', text) {
+        let (before, after) = (at(text, open.wrapping_sub(1)), at(text, open + 1));
+        let is_called = is_word(before) || is_space(before) || matches!(before, b'/' | b'.' | b')');
+        if !is_called && !is_word(after) {
+            continue;
+        }
         let called = callee(text, open).filter(|range| is_callable(text, range));
         let is_handed = called.is_none();
         let Some(range) = called.or_else(|| argument(text, open)) else { continue };

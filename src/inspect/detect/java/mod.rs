@@ -43,7 +43,15 @@ literals!(TRANSFORMER_LOWER, b"transformer");
 literals!(CLOSURE, b"closure");
 literals!(FACTORY, b"factory");
 
+/// The rules that this gives evidence for.
+#[rustfmt::skip]
+const IDS: &[&str] = &[
+    "java.class-loader", "java.class-name", "java.gadget", "java.name-in-base64", "java.ognl-assignment",
+    "java.serialized", "java.upload",
+];
+
 pub(super) const DETECTOR: Detector = Detector {
+    ids: IDS,
     classes: &[Class::Java],
     literals: &[
         "(#",

@@ -10,7 +10,15 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+/// The rules that this gives evidence for.
+#[rustfmt::skip]
+const IDS: &[&str] = &[
+    "crlf.command", "crlf.header", "crlf.name", "crlf.path", "crlf.quoted", "crlf.response",
+    "fixation.common-parameter", "fixation.parameter", "protocol.request",
+];
+
 pub(super) const DETECTOR: Detector = Detector {
+    ids: IDS,
     classes: &[Class::Crlf, Class::Protocol, Class::Fixation],
     literals: &["sess", "cfid", "cfsid", "cftoken", "aspxauth", "logged_in", ".sid", "_sid", "-token", " http/"],
     wakes,

@@ -89,6 +89,11 @@ fn in_long_text(lower: &[u8], to: &Target<'_>, open: usize, found: &mut Found) {
 /// Judges what is called by the `(` at `open`.
 pub(super) fn call(input: &Input<'_>, open: usize, is_short: bool, found: &mut Found) {
     let lower = input.lower;
+    // Of what has no name nothing is told.
+    let is_named = |byte: u8| call::is_word(byte) || byte.is_ascii_whitespace() || byte == b'/';
+    if !call::before(lower, open).is_some_and(is_named) {
+        return;
+    }
     let Some(at) = call::call_at(lower, open) else { return };
     let Some(to) = target(lower, &at) else { return };
     if !is_known(&to) {

@@ -17,7 +17,15 @@ static ENCODED: [[Needle; 3]; 2] = [needles(b"_$$ND_FUNC$$_"), needles(b"child_p
 literals!(FUNCTION, b"_$$ND_FUNC$$_");
 literals!(PROCESS, b"child_process");
 
+/// The rules that this gives evidence for.
+#[rustfmt::skip]
+const IDS: &[&str] = &[
+    "node.code-in-text", "node.constructor", "node.encoded", "node.endless-loop", "node.evaluate", "node.probe",
+    "node.prototype", "node.python", "node.require", "node.runs-program",
+];
+
 pub(super) const DETECTOR: Detector = Detector {
+    ids: IDS,
     classes: &[Class::Node],
     literals: &[
         // Keys.

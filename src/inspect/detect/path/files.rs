@@ -115,6 +115,9 @@ fn candidates(first: u8, second: u8) -> &'static [File] {
 /// Names that occur, each with where; at one place the first that fits.
 pub(super) fn named(lower: &[u8]) -> impl Iterator<Item = (usize, File)> {
     lower.array_windows().enumerate().filter_map(|(at, [first, second, third])| {
+        if !matches!(first, b'/' | b'\\' | b'b' | b'w' | b'n' | b'i') {
+            return None;
+        }
         let candidates = candidates(*first, *second);
         if candidates.is_empty() || !(third.is_ascii_alphabetic() || *third == b'-') {
             return None;

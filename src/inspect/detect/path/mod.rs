@@ -11,7 +11,14 @@ mod tests;
 
 use files::Worth;
 
-pub(super) const DETECTOR: Detector = Detector { classes: &[Class::Lfi], literals: LITERALS, wakes, run };
+/// The rules that this gives evidence for.
+#[rustfmt::skip]
+const IDS: &[&str] = &[
+    "path.hidden", "path.nul", "path.odd-steps", "path.secret-file", "path.secret-file-in-text", "path.share",
+    "path.step", "path.steps", "path.steps-in-text", "path.system-file", "path.system-path",
+];
+
+pub(super) const DETECTOR: Detector = Detector { ids: IDS, classes: &[Class::Lfi], literals: LITERALS, wakes, run };
 
 /// What no path to a file of interest is without.
 const LITERALS: &[&str] = &[

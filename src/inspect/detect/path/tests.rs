@@ -8,7 +8,7 @@ use crate::inspect::Report;
 fn ours(report: &Report) -> u32 {
     if report.fault.is_some() {
         // Stopped before any detector looks.
-        return 5;
+        return 10;
     }
     report.findings.iter().filter(|finding| finding.rule.starts_with("path.")).map(|finding| finding.score).sum()
 }

@@ -1,6 +1,6 @@
 //! Calls of PHP's functions: by name, through variables, and through expressions that come to a name.
 
-use super::names::{DANGEROUS, WORDS, is_function, is_in, may_be_function};
+use super::names::{self, is_function, may_be_function};
 use super::{Call, Callee, Found, Input, Part, Position, call, position};
 
 /// Judges one call.
@@ -20,8 +20,15 @@ struct Arguments<'a> {
     goes_on: bool,
     /// They hold a string or a variable, or are broken off.
     is_code: bool,
-    /// Nothing but punctuation and an index follows them.
-    is_last: bool,
+    /// What follows them.
+    behind: &'a [u8],
+}
+
+impl Arguments<'_> {
+    /// Whether nothing but punctuation and an index follows them.
+    fn is_last(&self) -> bool {
+        self.behind.iter().all(|byte| byte.is_ascii_digit() || !call::is_word(*byte))
+    }
 }
 
 fn arguments<'a>(input: &Input<'a>, at: &Call) -> Arguments<'a> {
@@ -33,9 +40,7 @@ fn arguments<'a>(input: &Input<'a>, at: &Call) -> Arguments<'a> {
     let goes_on =
         if is_closed { call::goes_on_as_code(input.lower, end) } else { input.part != Part::Path || !is_name() };
     let is_code = text.iter().any(|byte| matches!(byte, b'"' | b'\'' | b'$' | b'`')) || !is_closed && text.is_empty();
-    let rest = input.lower.get(end..).unwrap_or_default();
-    let is_last = rest.iter().all(|byte| byte.is_ascii_digit() || !call::is_word(*byte));
-    Arguments { text, goes_on, is_code, is_last }
+    Arguments { text, goes_on, is_code, behind: input.lower.get(end..).unwrap_or_default() }
 }
 
 /// Whether arguments are named, as GraphQL has them (`system(id: 1)`); PHP's own names of the first parameter are not meant.
@@ -53,8 +58,8 @@ fn by_name(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found) {
     if !may_be_function(name) {
         return;
     }
-    let is_dangerous = is_in(&DANGEROUS, name);
-    let is_word = !is_dangerous && is_in(&WORDS, name);
+    let is_dangerous = names::is_dangerous(name);
+    let is_word = !is_dangerous && names::is_word(name);
     if !is_dangerous && !is_word && !is_function(name) {
         return;
     }
@@ -78,7 +83,7 @@ fn by_name(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found) {
         false
     } else if is_dangerous {
         match place {
-            Position::Start => with.goes_on && !is_title && (with.is_last || !with.text.is_empty()),
+            Position::Start => with.goes_on && !is_title && (!with.text.is_empty() || with.is_last()),
             Position::Break => is_short && with.goes_on && !with.text.is_empty(),
             Position::Word => false,
         }
@@ -89,7 +94,7 @@ fn by_name(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found) {
             Position::Word => false,
         }
     } else {
-        if place == Position::Start && with.goes_on && with.is_last && is_short && !is_title {
+        if place == Position::Start && with.goes_on && is_short && !is_title && with.is_last() {
             found.add("php.function", range);
         }
         return;
@@ -154,7 +159,7 @@ fn by_expression(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found
     let (folded, length) = fold(callee);
     let name = folded.get(..length).unwrap_or_default();
     let is_obscure = at.is_odd || callee.iter().any(|byte| matches!(byte, b'"' | b'\'' | b'.' | b'*' | b'['));
-    let known = is_in(&DANGEROUS, name) || is_in(&WORDS, name);
+    let known = names::is_dangerous(name) || names::is_word(name);
     if known && (is_obscure || with.is_code || input.lower.ends_with(b";")) {
         found.add("php.call", at.from..at.open + 1);
     } else if at.is_odd && is_short && with.is_code && with.goes_on && callee.iter().all(|byte| !byte.is_ascii_digit())

@@ -11,7 +11,16 @@ mod names;
 mod tests;
 mod text;
 
+/// The rules that this gives evidence for.
+#[rustfmt::skip]
+const IDS: &[&str] = &[
+    "php.call", "php.call-in-text", "php.directive", "php.function", "php.open-tag", "php.serialized-object",
+    "php.superglobal", "php.superglobal-name", "php.template-tag", "php.upload", "php.upload-inner",
+    "php.variable-call", "php.variable-variable",
+];
+
 pub(super) const DETECTOR: Detector = Detector {
+    ids: IDS,
     classes: &[Class::Php],
     literals: &[
         // Tags and superglobals.

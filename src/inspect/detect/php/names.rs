@@ -1,10 +1,12 @@
 //! Names of PHP's functions and directives, by what a call of them in a value tells. Tables are filled by hand:
 //! one name a line would make them longer than anybody reads.
 
+use crate::inspect::detect::names::Index;
+
 /// Functions that run, read, write, connect, decode code, or tell of the host: what code that was injected calls. All of them are names that
 /// no other language and no prose has before a `(`. Sorted.
 #[rustfmt::skip]
-pub(super) const DANGEROUS: [&str; 112] = [
+const DANGEROUS: [&str; 112] = [
     "apache_child_terminate", "apache_setenv", "array_walk_recursive", "assert_options", "base64_decode",
     "bzdecompress", "call_user_func", "call_user_func_array", "convert_uudecode", "create_function", "curl_exec",
     "curl_init", "curl_multi_exec", "curl_setopt", "error_log", "escapeshellarg", "escapeshellcmd", "expect_popen",
@@ -27,7 +29,7 @@ pub(super) const DANGEROUS: [&str; 112] = [
 
 /// Functions and constructs as dangerous whose names are words, or functions of C and other languages too. Sorted.
 #[rustfmt::skip]
-pub(super) const WORDS: [&str; 26] = [
+const WORDS: [&str; 26] = [
     "assert", "chgrp", "chmod", "chown", "chroot", "copy", "dl", "eval", "exec", "extract", "file", "fopen",
     "gethostbyname", "glob", "include", "link", "mail", "opendir", "popen", "readlink", "symlink", "syslog", "system",
     "touch", "unlink", "virtual",
@@ -36,7 +38,7 @@ pub(super) const WORDS: [&str; 26] = [
 /// Further functions: that a value is nothing but a call of one tells of a probe. Without those that formulas and other query languages share
 /// (`count`, `max`, `round`, `date`). Sorted.
 #[rustfmt::skip]
-pub(super) const PLAIN: [&str; 291] = [
+const PLAIN: [&str; 291] = [
     "addslashes", "array_chunk", "array_column", "array_combine", "array_diff", "array_diff_assoc", "array_diff_key",
     "array_fill", "array_filter", "array_flip", "array_intersect", "array_key_exists", "array_keys", "array_map",
     "array_merge", "array_multisort", "array_pop", "array_product", "array_push", "array_rand", "array_reduce",
@@ -135,8 +137,22 @@ pub(super) static DIRECTIVE_FAMILIES: [&str; 29] = [
 ];
 
 /// Whether this is in a sorted table.
-pub(super) fn is_in(table: &[&str], name: &[u8]) -> bool {
+fn is_in(table: &[&str], name: &[u8]) -> bool {
     table.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok()
+}
+
+static DANGEROUS_INDEX: Index<256> = Index::of_names(&DANGEROUS);
+static WORDS_INDEX: Index<64> = Index::of_names(&WORDS);
+static PLAIN_INDEX: Index<1024> = Index::of_names(&PLAIN);
+
+/// Whether a call of this is never honest.
+pub(super) fn is_dangerous(name: &[u8]) -> bool {
+    DANGEROUS_INDEX.has(&DANGEROUS, name)
+}
+
+/// Whether this is dangerous, and a word as well.
+pub(super) fn is_word(name: &[u8]) -> bool {
+    WORDS_INDEX.has(&WORDS, name)
 }
 
 /// For each first letter, the lengths that names in these tables have, as bits. Evaluated when this is compiled.
@@ -167,7 +183,8 @@ pub(super) fn may_be_function(name: &[u8]) -> bool {
 /// Whether this is the name of some function of PHP that other languages have not.
 pub(super) fn is_function(name: &[u8]) -> bool {
     let family = memchr::memchr(b'_', name).and_then(|at| name.get(..at));
-    is_in(&PLAIN, name) || family.is_some_and(|family| is_in(&FAMILIES, family)) && !is_in(&ARRAYS_OF_SQL, name)
+    PLAIN_INDEX.has(&PLAIN, name)
+        || family.is_some_and(|family| is_in(&FAMILIES, family)) && !is_in(&ARRAYS_OF_SQL, name)
 }
 
 /// Whether this is a directive.

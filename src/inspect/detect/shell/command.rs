@@ -2,7 +2,7 @@
 
 use super::arguments::{Arguments, separator_variable};
 use super::commands::{Kind, SURE, is_pair, kind_of};
-use super::word::{Word, glob_matches, is_hidden_path};
+use super::word::{self, Word, glob_matches, is_hidden_path};
 use super::{byte, is_space};
 
 /// A command that was read.
@@ -49,8 +49,16 @@ impl Command {
         let mut last: Option<Self> = None;
         for _ in 0..MAX_BEFORE {
             at = skip_blanks(lower, at);
-            if byte(lower, at) == b'{' {
+            let first = byte(lower, at);
+            if first == b'{' {
                 return braces(lower, at + 1).or(last);
+            }
+            // Nothing stands here but what ends commands.
+            if !word::may_begin(first) {
+                return last;
+            }
+            if is_other_word(lower, at) {
+                return last;
             }
             let word = Word::read(lower, at);
             if word.is_expansion || word.text() == b"." {
@@ -150,6 +158,17 @@ impl Command {
     pub(super) fn is_alias(&self) -> bool {
         self.is_alias && self.arguments.assigned
     }
+}
+
+/// Whether a word of nothing but letters stands here that names no program: told without reading it as a shell would.
+fn is_other_word(lower: &[u8], at: usize) -> bool {
+    let rest = lower.get(at..).unwrap_or_default();
+    let length = rest.iter().take(32).take_while(|byte| byte.is_ascii_lowercase()).count();
+    let is_end = matches!(
+        byte(rest, length),
+        0 | b' ' | b'\n' | b'\t' | b'\r' | b',' | b';' | b'(' | b')' | b'!' | b'|' | b'&' | b'@'
+    );
+    length > 0 && length < 32 && is_end && rest.get(..length).is_some_and(|word| length < 2 || kind_of(word).is_none())
 }
 
 fn skip_blanks(lower: &[u8], at: usize) -> usize {

@@ -1,5 +1,7 @@
 //! Names of programs that a shell is told to run, and what each name tells by itself (CWE-78).
 
+use crate::inspect::detect::names::Index;
+
 /// How a name is met outside of command lines, and what the program does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Kind(u8);
@@ -94,29 +96,12 @@ const VERBS: &[&[u8]] = &[
 
 /// What is known of a name, in lower case.
 pub(super) fn kind_of(name: &[u8]) -> Option<Kind> {
-    let first = usize::from(*name.first()?);
-    let alike = COMMANDS.get(usize::from(FIRST[first])..usize::from(FIRST[first + 1])).unwrap_or_default();
-    let at = alike.binary_search_by(|(known, _)| known.as_bytes().cmp(name)).ok();
-    let kind = at.and_then(|n| alike.get(n)).map(|(_, kind)| *kind);
     // `get-process` is one with arguments behind it, and else a slug.
-    kind.or_else(|| (name.contains(&b'-') && VERBS.iter().any(|verb| name.starts_with(verb))).then_some(WORD))
+    let is_verb = || name.contains(&b'-') && VERBS.iter().any(|verb| name.starts_with(verb));
+    INDEX.find(COMMANDS, name).or_else(|| is_verb().then_some(WORD))
 }
 
-/// For each byte, how many names begin with a lesser one: where those that begin with it stand.
-static FIRST: [u16; 257] = {
-    let mut first = [0; 257];
-    let mut at = 0;
-    while at < COMMANDS.len() {
-        first[COMMANDS[at].0.as_bytes()[0] as usize + 1] += 1;
-        at += 1;
-    }
-    let mut byte = 1;
-    while byte < first.len() {
-        first[byte] += first[byte - 1];
-        byte += 1;
-    }
-    first
-};
+static INDEX: Index<4096> = Index::of(COMMANDS);
 
 /// Whether they are in the order that looking for one needs.
 #[cfg(test)]

@@ -17,7 +17,15 @@ mod word;
 use command::Command;
 use prose::{is_prose_word, lines, markdown_end};
 
-pub(super) const DETECTOR: Detector = Detector { classes: &[Class::Rce], literals: &["bin/"], wakes, run };
+/// The rules that this gives evidence for.
+#[rustfmt::skip]
+const IDS: &[&str] = &[
+    "shell.batch", "shell.blank-variable", "shell.cut-variable", "shell.fetch", "shell.fork-bomb", "shell.history",
+    "shell.in-text", "shell.injected", "shell.line", "shell.parameter", "shell.program", "shell.redirection",
+    "shell.run-variable", "shell.shellshock", "shell.spelled", "shell.words",
+];
+
+pub(super) const DETECTOR: Detector = Detector { ids: IDS, classes: &[Class::Rce], literals: &["bin/"], wakes, run };
 
 /// What leads into a command wherever it stands.
 const INTO: Bytes = Bytes::set(b";|&`$\n{<>!^\\%'\"");
@@ -82,11 +90,20 @@ fn run(input: &Input<'_>, found: &mut Found) {
     forms::look(input, lower, found);
     windows::look(input, lower, found);
     let mut scan = Scan { input, lower, in_text: 0, weighed: 0, span: 0, found };
-    if input.part != Part::Path && scan.weigh(0, Way::Start) {
+    if input.part != Part::Path && !is_address(input, lower) && scan.weigh(0, Way::Start) {
         return;
     }
     scan.all();
 }
+
+/// Whether all of a value is an address: no program stands behind a folder like that, and no second word.
+fn is_address(input: &Input<'_>, lower: &[u8]) -> bool {
+    let length = lower.iter().take(16).take_while(|byte| byte.is_ascii_lowercase()).count();
+    length > 1 && lower.get(length..).is_some_and(|rest| rest.starts_with(b"://")) && !input.occurs.any(&APART)
+}
+
+/// What parts words, or hides bytes of them.
+const APART: Bytes = Bytes::set(b" \t\n\r\x0b\x0c[");
 
 /// Goes over a value, from one way into a command to the next.
 struct Scan<'a, 'b> {
@@ -113,6 +130,8 @@ impl Scan<'_, '_> {
             let next = self::byte(lower, at);
             let way = match byte {
                 b';' => Way::Semicolon,
+                // Of several line breaks the last one leads to what the others lead to.
+                b'\n' if next == b'\n' => continue,
                 b'\n' => Way::Line,
                 b'`' if next == b'`' => {
                     at += 1;
@@ -344,6 +363,10 @@ fn runs(lower: &[u8], at: usize) -> bool {
     }
     let end = before.iter().rposition(|byte| !matches!(byte, b' ' | b'(' | b'[')).map_or(0, |last| last + 1);
     let name = before.get(..end).unwrap_or_default();
+    // What the names below end with.
+    if !matches!(name.last(), Some(b'm' | b'l' | b'c' | b'e' | b'n' | b'u' | b't' | b'x')) {
+        return false;
+    }
     let follows = |call: &&&[u8]| {
         name.strip_suffix(**call)
             .is_some_and(|rest| !rest.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_'))

@@ -18,10 +18,13 @@ pub(super) fn look(input: &Input<'_>, lower: &[u8], found: &mut Found) {
         return;
     }
     let has_separator = input.occurs.any(&SEPARATORS);
-    let mut tries = 0;
-    let mut is_begun = true;
-    for (at, &here) in lower.iter().enumerate() {
-        if is_begun && matches!(here, b'i' | b'f') && tries < MAX_TRIES {
+    let (mut at, mut tries) = (0, 0);
+    while tries < MAX_TRIES {
+        let rest = lower.get(at..).unwrap_or_default();
+        let is_before = |byte: &u8| is_space(*byte) || matches!(byte, b'"' | b'\'') || SEPARATORS.has(*byte);
+        let Some(begun) = rest.iter().position(|byte| !is_before(byte)) else { return };
+        at += begun;
+        if matches!(byte(lower, at), b'i' | b'f') {
             tries += 1;
             let rest = lower.get(at..lower.len().min(at + REACH)).unwrap_or_default();
             if rest.starts_with(b"if") && is_if(rest) || rest.starts_with(b"for") && is_for(rest) {
@@ -29,10 +32,12 @@ pub(super) fn look(input: &Input<'_>, lower: &[u8], found: &mut Found) {
                 return;
             }
         }
-        is_begun = SEPARATORS.has(here) || is_begun && (is_space(here) || matches!(here, b'"' | b'\''));
-        if !is_begun && !has_separator {
+        if !has_separator {
             return;
         }
+        let rest = lower.get(at..).unwrap_or_default();
+        let Some(separator) = rest.iter().position(|byte| SEPARATORS.has(*byte)) else { return };
+        at += separator + 1;
     }
 }
 

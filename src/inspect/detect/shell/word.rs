@@ -261,6 +261,11 @@ impl Word {
     }
 }
 
+/// Whether a word, or what stands for one, may begin with a byte.
+pub(super) fn may_begin(byte: u8) -> bool {
+    Word::goes_on(byte) || matches!(byte, b'\'' | b'"' | b'\\' | b'^' | b'`' | b'<' | b'>' | b'$' | b'[' | b'?' | b'*')
+}
+
 /// Whether a quote closes further on and something follows it: several words in quotes, which name no program.
 fn is_phrase(lower: &[u8], at: usize, quote: u8) -> bool {
     let rest = lower.get(at..).unwrap_or_default();

@@ -1,5 +1,7 @@
 //! Functions of databases, by what an attacker has of them. Facts of the manuals of MySQL, PostgreSQL, SQL Server, Oracle, SQLite and DB2.
 
+use crate::inspect::detect::names::Index;
+
 /// Which sort of function a name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Function {
@@ -15,10 +17,31 @@ pub(super) enum Function {
 
 /// The sort of function that this name (in lower case) is, if it is one of a database.
 pub(super) fn function(name: &[u8]) -> Option<Function> {
-    [(DELAY, Function::Delay), (REACH, Function::Reach), (INFORM, Function::Inform), (SHAPE, Function::Shape)]
-        .into_iter()
-        .find(|(names, _)| names.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok())
-        .map(|(_, function)| function)
+    INDEX.find(&TABLE, name)
+}
+
+/// All of them; where a name is in two lists, the first counts.
+static TABLE: [(&str, Function); COUNT] = table();
+static INDEX: Index<1024> = Index::of(&table());
+
+const COUNT: usize = DELAY.len() + REACH.len() + INFORM.len() + SHAPE.len();
+
+const fn table() -> [(&'static str, Function); COUNT] {
+    let lists =
+        [(DELAY, Function::Delay), (REACH, Function::Reach), (INFORM, Function::Inform), (SHAPE, Function::Shape)];
+    let mut table = [("", Function::Shape); COUNT];
+    let (mut list, mut filled) = (0, 0);
+    while list < lists.len() {
+        let (names, function) = lists[list];
+        let mut at = 0;
+        while at < names.len() {
+            table[filled] = (names[at], function);
+            filled += 1;
+            at += 1;
+        }
+        list += 1;
+    }
+    table
 }
 
 #[rustfmt::skip]

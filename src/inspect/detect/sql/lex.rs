@@ -295,33 +295,118 @@ impl<'a> Lexer<'a> {
     }
 }
 
-impl Iterator for Lexer<'_> {
-    type Item = Token;
-
-    fn next(&mut self) -> Option<Token> {
-        let after_comment = self.skip();
-        let mut after_comment = after_comment;
-        loop {
-            let start = self.at;
-            if start >= self.text.len() {
-                return None;
-            }
-            match self.take() {
-                // A comment that hides no more than a line is whitespace.
-                None => after_comment |= self.skip(),
-                Some(kind) => return Some(Token { kind, start, end: self.at, after_comment }),
-            }
+impl Lexer<'_> {
+    /// Adds tokens until there are so many, or no more.
+    pub(super) fn fill(&mut self, tokens: &mut Vec<Token>, most: usize) {
+        while tokens.len() < most
+            && let Some(token) = self.next()
+        {
+            tokens.push(token);
         }
     }
 }
 
+impl Iterator for Lexer<'_> {
+    type Item = Token;
+
+    fn next(&mut self) -> Option<Token> {
+        let mut after_comment = false;
+        loop {
+            let start = self.at;
+            let kind = match CLASSES[usize::from(*self.text.get(start)?)] {
+                Class::Blank => {
+                    self.at += 1;
+                    continue;
+                }
+                Class::Letter => self.name(),
+                Class::Digit => self.number(),
+                Class::Single(kind) => {
+                    self.at += 1;
+                    kind
+                }
+                Class::Sign => self.sign(),
+                Class::Quote(quote) => {
+                    self.at += 1;
+                    self.text_from(quote)
+                }
+                Class::Other => {
+                    after_comment |= self.skip();
+                    if self.at > start {
+                        continue;
+                    }
+                    // A comment that hides no more than a line is whitespace.
+                    let Some(kind) = self.take() else { continue };
+                    kind
+                }
+            };
+            return Some(Token { kind, start, end: self.at, after_comment });
+        }
+    }
+}
+
+/// What a byte begins, where it alone tells.
+#[derive(Clone, Copy)]
+enum Class {
+    /// White space, and control characters, which count as such.
+    Blank,
+    /// A name.
+    Letter,
+    /// A number.
+    Digit,
+    /// A token of one byte.
+    Single(Kind),
+    /// A token of one byte or a few.
+    Sign,
+    /// A text.
+    Quote(u8),
+    /// What follows has to be looked at.
+    Other,
+}
+
+static CLASSES: [Class; 256] = {
+    let mut classes = [Class::Other; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            0..=b' ' | 0x7f => Class::Blank,
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => Class::Letter,
+            b'0'..=b'9' => Class::Digit,
+            b'(' => Class::Single(Kind::Open),
+            b')' => Class::Single(Kind::Close),
+            b',' => Class::Single(Kind::Comma),
+            b';' => Class::Single(Kind::Semicolon),
+            b'=' | b'<' | b'>' | b'+' | b'&' | b'|' | b'^' | b'~' | b'%' | b'!' | b':' | b'?' => Class::Sign,
+            quote @ (b'\'' | b'"') => Class::Quote(quote),
+            _ => Class::Other,
+        };
+        byte += 1;
+    }
+    classes
+};
+
 /// How long the name is that begins here. A space that is none in ASCII ends it.
 fn name_len(text: &[u8]) -> usize {
-    let ends = |at: usize, byte: u8| !is_name(byte) || byte == 0xc2 && text.get(at + 1) == Some(&0xa0);
-    text.iter().enumerate().position(|(at, byte)| ends(at, *byte)).unwrap_or(text.len())
+    let mut length = 0;
+    while let Some(byte) = text.get(length) {
+        if !IN_NAME[usize::from(*byte)] || *byte == 0xc2 && text.get(length + 1) == Some(&0xa0) {
+            break;
+        }
+        length += 1;
+    }
+    length
 }
 
 /// Whether a byte may be part of a name.
 pub(super) fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..)
+    IN_NAME[usize::from(byte)]
 }
+
+static IN_NAME: [bool; 256] = {
+    let mut known = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        known[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'_' | b'$' | 0x80..);
+        byte += 1;
+    }
+    known
+};

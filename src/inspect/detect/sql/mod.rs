@@ -24,7 +24,19 @@ mod tests;
 mod whole;
 mod words;
 
-pub(super) const DETECTOR: Detector = Detector { classes: &[Class::Sqli], literals: LITERALS, wakes, run };
+/// The rules that this gives evidence for.
+#[rustfmt::skip]
+const IDS: &[&str] = &[
+    "sqli.case", "sqli.cast", "sqli.catalog", "sqli.catalog-in-statement", "sqli.char-codes", "sqli.constant-compare",
+    "sqli.delay", "sqli.delay-word", "sqli.error", "sqli.file", "sqli.function-chain", "sqli.hidden-tail",
+    "sqli.inform", "sqli.numeric-clause", "sqli.numeric-logic", "sqli.numeric-operator", "sqli.open-call",
+    "sqli.quote-clause", "sqli.quote-comment", "sqli.quote-comment-prose", "sqli.quote-hidden-tail", "sqli.quote-logic",
+    "sqli.quote-operator", "sqli.quote-operator-prose", "sqli.quote-statement", "sqli.quote-union", "sqli.reach",
+    "sqli.split", "sqli.stacked", "sqli.statement", "sqli.subselect", "sqli.tautology", "sqli.unfinished", "sqli.union",
+    "sqli.union-in-statement", "sqli.union-words", "sqli.variable",
+];
+
+pub(super) const DETECTOR: Detector = Detector { ids: IDS, classes: &[Class::Sqli], literals: LITERALS, wakes, run };
 
 /// What wakes it without quotes and operators: words of SQL that prose seldom has, and logic behind a number.
 #[rustfmt::skip]
@@ -81,7 +93,7 @@ fn run(input: &Input<'_>, found: &mut Found) {
     let mut is_first = true;
     let mut is_statement = false;
     loop {
-        tokens.extend(lexer.by_ref().take(PIECE - tokens.len()));
+        lexer.fill(&mut tokens, PIECE);
         if is_first {
             is_statement = whole::judge(text, &tokens, found);
             is_first = false;

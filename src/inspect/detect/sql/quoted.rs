@@ -52,12 +52,13 @@ fn break_out(text: &[u8], start: usize, at: usize, quote: u8, tokens: &mut Vec<T
         }
     }
     let Some(first) = tokens.last().copied() else { return };
-    tokens.extend(lexer.by_ref().take(1));
+    let closed = tokens.len();
+    lexer.fill(tokens, closed + 1);
     let selects = first.kind == Kind::Open && tokens.last().map(|token| token.kind) == Some(Kind::Word(Word::Select));
     if !continues(first.kind) && !selects {
         return;
     }
-    tokens.extend(lexer.take(MAX_TOKENS));
+    lexer.fill(tokens, closed + 1 + MAX_TOKENS);
     let closed = tokens.iter().take_while(|token| token.kind == Kind::Close).count();
     let tail = tokens.get(closed..).unwrap_or_default();
     let prefix = text.get(start..at).unwrap_or_default();

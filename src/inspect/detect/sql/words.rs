@@ -1,5 +1,7 @@
 //! Keywords and functions of SQL, of all dialects together, by what they do in a sentence.
 
+use crate::inspect::detect::names::Index;
+
 /// What a keyword does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Word {
@@ -53,44 +55,50 @@ pub(super) enum Word {
 
 /// The keyword that this name (in lower case) is.
 pub(super) fn word(name: &[u8]) -> Option<Word> {
-    Some(match name {
-        b"and" | b"or" => Word::Logic,
-        b"xor" => Word::Xor,
-        b"like" | b"in" | b"is" | b"between" | b"similar" | b"sounds" | b"overlaps" => Word::Compare,
-        b"rlike" | b"regexp" | b"ilike" | b"glob" | b"isnull" | b"notnull" => Word::RareCompare,
-        b"div" | b"mod" => Word::Math,
-        b"not" => Word::Not,
-        b"null" | b"true" | b"false" | b"unknown" | b"current_user" | b"current_date" | b"current_time"
-        | b"current_timestamp" | b"session_user" | b"system_user" | b"localtime" | b"localtimestamp" | b"utc_date"
-        | b"utc_time" | b"utc_timestamp" | b"sysdate" | b"rownum" => Word::Constant,
-        b"select" => Word::Select,
-        b"union" | b"except" | b"intersect" | b"minus" => Word::Union,
-        b"all" | b"distinct" | b"distinctrow" | b"top" | b"sql_no_cache" | b"high_priority" | b"straight_join" => {
-            Word::All
-        }
-        b"from" => Word::From,
-        b"into" => Word::Into,
-        b"where" | b"having" | b"limit" | b"offset" | b"on" | b"using" | b"join" | b"inner" | b"left" | b"right"
-        | b"outer" | b"cross" | b"natural" | b"fetch" | b"for" | b"values" | b"returning" | b"with" => Word::Clause,
-        b"group" | b"order" | b"partition" => Word::Ordering,
-        b"by" => Word::By,
-        b"asc" | b"desc" | b"end" | b"rows" | b"row" | b"only" | b"rollup" => Word::Trailer,
-        b"case" => Word::Case,
-        b"when" | b"then" | b"else" => Word::When,
-        b"as" => Word::As,
-        b"collate" => Word::Collate,
-        b"binary" | b"exists" | b"any" | b"some" | b"interval" | b"prior" | b"escape" | b"first" | b"next" => {
-            Word::Prefix
-        }
-        b"procedure" => Word::Procedure,
-        b"insert" | b"update" | b"delete" | b"drop" | b"create" | b"alter" | b"truncate" | b"exec" | b"execute"
-        | b"declare" | b"shutdown" | b"merge" | b"replace" | b"grant" | b"revoke" | b"call" | b"handler" | b"copy"
-        | b"set" | b"waitfor" | b"begin" | b"rename" | b"load" | b"backup" | b"restore" | b"kill" | b"dbcc"
-        | b"reconfigure" | b"attach" | b"detach" | b"pragma" | b"vacuum" | b"do" | b"use" | b"if" | b"goto"
-        | b"while" | b"print" | b"raiserror" | b"bulk" | b"openrowset" | b"prepare" | b"lock" | b"unlock" => Word::Verb,
-        _ => return None,
-    })
+    INDEX.find(WORDS, name)
 }
+
+static INDEX: Index<512> = Index::of(WORDS);
+
+/// Sorted.
+#[rustfmt::skip]
+static WORDS: &[(&str, Word)] = &[
+    ("all", Word::All), ("alter", Word::Verb), ("and", Word::Logic), ("any", Word::Prefix), ("as", Word::As),
+    ("asc", Word::Trailer), ("attach", Word::Verb), ("backup", Word::Verb), ("begin", Word::Verb),
+    ("between", Word::Compare), ("binary", Word::Prefix), ("bulk", Word::Verb), ("by", Word::By), ("call", Word::Verb),
+    ("case", Word::Case), ("collate", Word::Collate), ("copy", Word::Verb), ("create", Word::Verb),
+    ("cross", Word::Clause), ("current_date", Word::Constant), ("current_time", Word::Constant),
+    ("current_timestamp", Word::Constant), ("current_user", Word::Constant), ("dbcc", Word::Verb),
+    ("declare", Word::Verb), ("delete", Word::Verb), ("desc", Word::Trailer), ("detach", Word::Verb),
+    ("distinct", Word::All), ("distinctrow", Word::All), ("div", Word::Math), ("do", Word::Verb), ("drop", Word::Verb),
+    ("else", Word::When), ("end", Word::Trailer), ("escape", Word::Prefix), ("except", Word::Union),
+    ("exec", Word::Verb), ("execute", Word::Verb), ("exists", Word::Prefix), ("false", Word::Constant),
+    ("fetch", Word::Clause), ("first", Word::Prefix), ("for", Word::Clause), ("from", Word::From),
+    ("glob", Word::RareCompare), ("goto", Word::Verb), ("grant", Word::Verb), ("group", Word::Ordering),
+    ("handler", Word::Verb), ("having", Word::Clause), ("high_priority", Word::All), ("if", Word::Verb),
+    ("ilike", Word::RareCompare), ("in", Word::Compare), ("inner", Word::Clause), ("insert", Word::Verb),
+    ("intersect", Word::Union), ("interval", Word::Prefix), ("into", Word::Into), ("is", Word::Compare),
+    ("isnull", Word::RareCompare), ("join", Word::Clause), ("kill", Word::Verb), ("left", Word::Clause),
+    ("like", Word::Compare), ("limit", Word::Clause), ("load", Word::Verb), ("localtime", Word::Constant),
+    ("localtimestamp", Word::Constant), ("lock", Word::Verb), ("merge", Word::Verb), ("minus", Word::Union),
+    ("mod", Word::Math), ("natural", Word::Clause), ("next", Word::Prefix), ("not", Word::Not),
+    ("notnull", Word::RareCompare), ("null", Word::Constant), ("offset", Word::Clause), ("on", Word::Clause),
+    ("only", Word::Trailer), ("openrowset", Word::Verb), ("or", Word::Logic), ("order", Word::Ordering),
+    ("outer", Word::Clause), ("overlaps", Word::Compare), ("partition", Word::Ordering), ("pragma", Word::Verb),
+    ("prepare", Word::Verb), ("print", Word::Verb), ("prior", Word::Prefix), ("procedure", Word::Procedure),
+    ("raiserror", Word::Verb), ("reconfigure", Word::Verb), ("regexp", Word::RareCompare), ("rename", Word::Verb),
+    ("replace", Word::Verb), ("restore", Word::Verb), ("returning", Word::Clause), ("revoke", Word::Verb),
+    ("right", Word::Clause), ("rlike", Word::RareCompare), ("rollup", Word::Trailer), ("row", Word::Trailer),
+    ("rownum", Word::Constant), ("rows", Word::Trailer), ("select", Word::Select), ("session_user", Word::Constant),
+    ("set", Word::Verb), ("shutdown", Word::Verb), ("similar", Word::Compare), ("some", Word::Prefix),
+    ("sounds", Word::Compare), ("sql_no_cache", Word::All), ("straight_join", Word::All), ("sysdate", Word::Constant),
+    ("system_user", Word::Constant), ("then", Word::When), ("top", Word::All), ("true", Word::Constant),
+    ("truncate", Word::Verb), ("union", Word::Union), ("unknown", Word::Constant), ("unlock", Word::Verb),
+    ("update", Word::Verb), ("use", Word::Verb), ("using", Word::Clause), ("utc_date", Word::Constant),
+    ("utc_time", Word::Constant), ("utc_timestamp", Word::Constant), ("vacuum", Word::Verb), ("values", Word::Clause),
+    ("waitfor", Word::Verb), ("when", Word::When), ("where", Word::Clause), ("while", Word::Verb),
+    ("with", Word::Clause), ("xor", Word::Xor),
+];
 
 /// Whether these letters, right behind a number, are a keyword and not the rest of a name.
 pub(super) fn follows_number(letters: &[u8]) -> bool {
@@ -208,4 +216,16 @@ pub(super) fn is_type(name: &[u8]) -> bool {
             | b"interval"
             | b"regclass"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_sorted_and_found() {
+        assert!(WORDS.is_sorted_by(|one, next| one.0 < next.0));
+        assert!(WORDS.iter().all(|(name, known)| word(name.as_bytes()) == Some(*known)));
+        assert!([&b""[..], b"selec", b"selects", b"_and", b"\xff"].iter().all(|name| word(name).is_none()));
+    }
 }

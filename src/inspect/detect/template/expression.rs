@@ -10,7 +10,8 @@ pub(super) fn judge(opener: Opener, inner: &[u8]) -> Option<&'static str> {
         .position(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'-' | b'=' | b'~' | b'!'))
         .unwrap_or(inner.len());
     let body = inner.get(lead..).unwrap_or_default().trim_ascii_end();
-    if body.is_empty() {
+    // No name that tells anything has a single letter.
+    if body.len() < 2 && opener != Opener::At && opener != Opener::Statement {
         return None;
     }
     if opener == Opener::At && at(body, 0) == b'[' {

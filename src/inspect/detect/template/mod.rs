@@ -12,7 +12,14 @@ mod lookup;
 #[cfg(test)]
 mod tests;
 
+/// The rules that this gives evidence for.
+#[rustfmt::skip]
+const IDS: &[&str] = &[
+    "jndi.hidden", "jndi.lookup", "jndi.nested", "ssti.arithmetic", "ssti.context", "ssti.gadget", "ssti.interpolation",
+];
+
 pub(super) const DETECTOR: Detector = Detector {
+    ids: IDS,
     classes: &[Class::Ssti, Class::Jndi],
     literals: &["${", "{{", "#{", "%{", "*{", "~{", "@{", "@(", "<%", "{%"],
     wakes,
@@ -80,7 +87,8 @@ impl Opener {
 
 fn run(input: &Input<'_>, found: &mut Found) {
     let text = input.lower;
-    for n in memchr::memchr3_iter(b'{', b'%', b'(', text) {
+    // They stand close where there are many, and what has none does not come here.
+    for n in text.iter().enumerate().filter(|(_, byte)| matches!(byte, b'{' | b'%' | b'(')).map(|(n, _)| n) {
         let Some(opener) = n.checked_sub(1).and_then(|before| Opener::of(at(text, before), at(text, n))) else {
             continue;
         };

@@ -12,7 +12,16 @@ mod tests;
 use host::Reach;
 use parse::Url;
 
-pub(super) const DETECTOR: Detector = Detector { classes: &[Class::Ssrf, Class::Rfi], literals: LITERALS, wakes, run };
+/// The rules that this gives evidence for.
+#[rustfmt::skip]
+const IDS: &[&str] = &[
+    "url.address", "url.cut", "url.in-path", "url.internal-name", "url.loopback", "url.metadata",
+    "url.metadata-in-text", "url.private", "url.private-in-body", "url.scheme", "url.script", "url.spelled-host",
+    "url.transfer", "url.transfer-in-body", "url.user",
+];
+
+pub(super) const DETECTOR: Detector =
+    Detector { ids: IDS, classes: &[Class::Ssrf, Class::Rfi], literals: LITERALS, wakes, run };
 
 /// What a URL has, or the name of a host that is never a public one.
 const LITERALS: &[&str] = &[
@@ -132,7 +141,10 @@ fn in_text(value: &[u8], found: &mut Found) {
         if METADATA.iter().any(|known| rest.starts_with(known)) {
             found.add("url.metadata-in-text", at..at + 16);
         }
-        let Some(url) = Url::parse(value) else { continue };
+    }
+    if memchr::memmem::find(value, b"//").is_some()
+        && let Some(url) = Url::parse(value)
+    {
         let mut room = [0; 96];
         if url.has_host_as_user() && !matches!(host::reach(url.host(&mut room)), Reach::Public) {
             found.add("url.user", 0..value.len().min(48));
