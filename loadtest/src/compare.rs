@@ -65,7 +65,7 @@ fn warm_up(wrk: &Wrk, bare: &mut Proxy, claviger: &mut Proxy) -> Result<u64, Fau
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts below 2^52")]
-fn measure(wrk: &Wrk, proxy: &mut Proxy, seconds: u32) -> Result<Round, Fault> {
+pub(crate) fn measure(wrk: &Wrk, proxy: &mut Proxy, seconds: u32) -> Result<Round, Fault> {
     proxy.program.cpu_since()?;
     let load = wrk.run(proxy.address, seconds)?;
     let cpu = proxy.program.cpu_since()?;

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::fault::{Fault, While};
 use crate::machine::Cores;
+use crate::payload::Payload;
 use crate::program::{Program, free_address, own};
 use crate::upstream::{REFLECT, SPACER, STREAM};
 
@@ -65,6 +66,14 @@ impl Site {
         self.folder.path()
     }
 
+    pub(crate) fn upstream(&self) -> SocketAddr {
+        self.upstream
+    }
+
+    pub(crate) fn cores(&self) -> Cores {
+        self.cores
+    }
+
     /// The header field that every request carries.
     pub(crate) fn authorization(&self) -> String {
         format!("Authorization: Bearer {}", self.token)
@@ -106,6 +115,11 @@ impl Site {
         self.start(file, "\n[store]\npath = \"claviger.db\"\n")
     }
 
+    /// The same, where requests are looked through.
+    pub(crate) fn claviger_with_inspection(&self, file: &Path) -> Result<Proxy, Fault> {
+        self.start(file, "inspect = \"all\"\n\n[inspect.all]\nmode = \"enforce\"\n")
+    }
+
     /// The same, as a node of the cluster around this Redis.
     pub(crate) fn claviger_in_cluster(&self, file: &Path, redis: SocketAddr) -> Result<Proxy, Fault> {
         write(&self.folder().join("secrets/cluster"), CLUSTER_KEY)?;
@@ -132,6 +146,19 @@ impl Site {
     pub(crate) fn stream_request(&self, token: &str) -> Vec<u8> {
         format!("GET {PATH}{STREAM} HTTP/1.1\r\nHost: api.example.test\r\nAuthorization: Bearer {token}\r\n\r\n")
             .into_bytes()
+    }
+
+    /// The status that this is answered with.
+    pub(crate) fn status_of(&self, address: SocketAddr, payload: &Payload) -> Result<u16, Fault> {
+        let (method, more) = match &payload.body {
+            Some(body) => ("POST", format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())),
+            None => ("GET", String::new()),
+        };
+        let fields = format!("{}\r\n{more}Accept: application/json\r\nUser-Agent: orders/1.4", self.authorization());
+        let body = payload.body.as_deref().unwrap_or_default();
+        let answer = ask(address, method, &payload.target, Some(&fields), body)?;
+        let status = answer.get(9..12).and_then(|status| status.parse().ok());
+        status.ok_or_else(|| Fault::new(format!("no status in the answer: {answer}")))
     }
 
     /// Proves that who has this token is refused.
@@ -247,7 +274,7 @@ path = "/api/**"
 target = "items"
 credential = "items"
 authn = ["corp"]
-allow = [{{ role = "reader", methods = ["GET"], paths = ["/v1/items/**"] }}]
+allow = [{{ role = "reader", methods = ["GET", "POST"], paths = ["/v1/items/**"] }}]
 "#
         )
     }
@@ -281,12 +308,17 @@ fn token(key: &EncodingKey, subject: &str) -> Result<String, Fault> {
 
 /// One request on a connection of its own; the whole response as text.
 fn get(address: SocketAddr, path: &str, field: Option<&str>) -> Result<String, Fault> {
+    ask(address, "GET", path, field, "")
+}
+
+fn ask(address: SocketAddr, method: &str, path: &str, field: Option<&str>, body: &str) -> Result<String, Fault> {
     let mut response = Vec::new();
     let mut exchange = || -> std::io::Result<()> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         let field = field.map_or(String::new(), |field| format!("{field}\r\n"));
-        let request = format!("GET {path} HTTP/1.1\r\nHost: api.example.test\r\n{field}Connection: close\r\n\r\n");
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nHost: api.example.test\r\n{field}Connection: close\r\n\r\n{body}");
         stream.write_all(request.as_bytes())?;
         stream.read_to_end(&mut response).map(|_| ())
     };

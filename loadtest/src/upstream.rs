@@ -1,4 +1,4 @@
-//! The upstream: answers every request at once with a small body, as cheaply as can be. Knows no request bodies, since no load here has any.
+//! The upstream: answers every request at once with a small body, as cheaply as can be. Takes request bodies of a length that is told, and lets them go.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -48,6 +48,12 @@ async fn converse(mut stream: TcpStream, work: Duration) -> std::io::Result<()> 
                 return Ok(());
             }
         };
+        let end = head + length_of(&buffer[..head]);
+        while buffer.len() < end {
+            if stream.read_buf(&mut buffer).await? == 0 {
+                return Ok(());
+            }
+        }
         if asks_for(&buffer[..head], STREAM) {
             let front = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
             let length = format!("{:x}\r\n", FIRST_EVENT.len());
@@ -67,7 +73,7 @@ async fn converse(mut stream: TcpStream, work: Duration) -> std::io::Result<()> 
             busy(work);
             stream.write_all(ANSWER).await?;
         }
-        buffer.drain(..head);
+        buffer.drain(..end);
     }
 }
 
@@ -77,6 +83,17 @@ fn busy(work: Duration) {
     while began.elapsed() < work {
         std::hint::spin_loop();
     }
+}
+
+/// The length of the body behind this head.
+fn length_of(head: &[u8]) -> usize {
+    let name = b"content-length:";
+    let lines = head.split(|&byte| byte == b'\n').filter(|line| line.len() > name.len());
+    let mut values = lines.filter_map(|line| {
+        let (field, value) = line.split_at(name.len());
+        field.eq_ignore_ascii_case(name).then(|| std::str::from_utf8(value).ok()?.trim().parse().ok())?
+    });
+    values.next().unwrap_or(0)
 }
 
 fn asks_for(head: &[u8], ending: &str) -> bool {

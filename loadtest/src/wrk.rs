@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::fault::{Fault, While};
 use crate::machine;
+use crate::payload::Payload;
 use crate::site::PATH;
 
 /// Prints the result as one line of numbers: wrk's own text is rounded and for people.
@@ -23,6 +24,7 @@ pub(crate) struct Wrk {
     authorization: String,
     core: usize,
     connections: u32,
+    target: String,
 }
 
 /// What one run of wrk found.
@@ -48,7 +50,25 @@ impl Wrk {
         }
         let script = folder.join("result.lua");
         fs::write(&script, SCRIPT).during("writing wrk's script")?;
-        Ok(Self { script, authorization, core, connections })
+        Ok(Self { script, authorization, core, connections, target: PATH.to_owned() })
+    }
+
+    /// The same with other requests.
+    pub(crate) fn sending(&self, payload: &Payload) -> Result<Self, Fault> {
+        // What a browser or a library sends too: a rule may look whether it is there.
+        let mut text = "wrk.headers = { Host = \"api.example.test\", Accept = \"application/json\", [\"User-Agent\"] = \"orders/1.4\" }\n"
+            .to_owned();
+        if let Some(body) = &payload.body {
+            let file = self.script.with_extension("body");
+            fs::write(&file, body).during("writing what wrk is to send")?;
+            text += "wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"application/json\"\n";
+            text += &format!("wrk.body = io.open({:?}, \"rb\"):read(\"*a\")\n", file.display().to_string());
+        }
+        text +=
+            &format!("wrk.headers.Authorization = {:?}\n", self.authorization.trim_start_matches("Authorization: "));
+        let script = self.script.with_extension("sending.lua");
+        fs::write(&script, text + SCRIPT).during("writing wrk's script")?;
+        Ok(Self { script, authorization: self.authorization.clone(), target: payload.target.clone(), ..*self })
     }
 
     /// Loads a proxy for so many seconds.
@@ -64,7 +84,7 @@ impl Wrk {
             .arg(&self.authorization)
             .arg("--script")
             .arg(&self.script)
-            .arg(format!("http://{address}{PATH}"))
+            .arg(format!("http://{address}{}", self.target))
             .stdin(Stdio::null())
             .output()
             .during("running wrk")?;

