@@ -54,7 +54,8 @@ impl Command {
                 return braces(lower, at + 1).or(last);
             }
             // Nothing stands here but what ends commands.
-            if !word::may_begin(first) {
+            let is_substitution = first == b'$' && byte(lower, at + 1) == b'(' && byte(lower, at + 2) != b')';
+            if is_substitution || !word::may_begin(first) {
                 return last;
             }
             if is_other_word(lower, at) {
