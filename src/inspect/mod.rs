@@ -21,6 +21,7 @@ mod limits;
 mod normal;
 mod profile;
 mod rules;
+mod steps;
 mod value;
 
 pub use class::Class;

@@ -326,6 +326,7 @@ impl<'a> Judge<'a> {
                 occurs: &room.woken.occurs,
             };
             room.found.evidence.clear();
+            super::steps::count(bytes.len() * 2 * awake.count_ones() as usize);
             for (n, detector) in DETECTORS.iter().enumerate() {
                 if awake & (1 << n) != 0 {
                     let before = room.found.evidence.len();

@@ -339,6 +339,7 @@ impl Iterator for Lexer<'_> {
                     kind
                 }
             };
+            crate::inspect::steps::count(8 + self.at - start);
             return Some(Token { kind, start, end: self.at, after_comment });
         }
     }
