@@ -20,6 +20,7 @@ mod library;
 mod limits;
 mod normal;
 mod profile;
+mod room;
 mod rules;
 mod steps;
 mod value;

@@ -1,6 +1,5 @@
 //! What one route asks for: which rules, how strict, and what fields are known to hold.
 
-use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,9 +9,9 @@ use ahash::AHashMap;
 use http::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
 
-use super::detect::{DETECTORS, Found, Input};
+use super::detect::{DETECTORS, Input};
 use super::finding::MAX_EXCERPT;
-use super::gate::Woken;
+use super::room::Room;
 use super::rules::{Tuning, trail_matches};
 use super::{Class, Engine, Finding, Limits, Location, Part, Report, Rule, Sink, decode, normal};
 
@@ -191,51 +190,6 @@ impl fmt::Debug for Profile {
     }
 }
 
-/// Room that is used again for each value, and by each request that a thread judges.
-#[derive(Default)]
-struct Room {
-    woken: Woken,
-    found: Found,
-    lower: Vec<u8>,
-    decoded: Vec<u8>,
-    clients: Clients,
-}
-
-thread_local! {
-    static ROOM: Cell<Option<Box<Room>>> = const { Cell::new(None) };
-}
-
-/// How many bytes of room are kept from one request to the next.
-const MAX_KEPT: usize = 64 << 10;
-
-/// What clients call themselves, where a profile found nothing in it: the same few texts come with each request. No other field is kept, as it
-/// may hold a secret.
-#[derive(Default)]
-struct Clients {
-    known: [(u64, Vec<u8>); 4],
-    next: usize,
-}
-
-/// The longest name of a client that is kept.
-const MAX_CLIENT: usize = 256;
-
-impl Clients {
-    fn knows(&self, profile: u64, name: &[u8]) -> bool {
-        self.known.iter().any(|(by, known)| *by == profile && known == name)
-    }
-
-    fn learn(&mut self, profile: u64, name: &[u8]) {
-        if let Some((by, known)) = self.known.get_mut(self.next)
-            && name.len() <= MAX_CLIENT
-        {
-            *by = profile;
-            known.clear();
-            known.extend_from_slice(name);
-            self.next = (self.next + 1) % 4;
-        }
-    }
-}
-
 /// The most work that detectors do for one request: bytes, once for each detector that looks at them. Honest requests of the largest size that is
 /// read take a tenth of it.
 const MAX_WORK: usize = 128 << 20;
@@ -275,7 +229,7 @@ impl Sink for Judge<'_> {
 
 impl<'a> Judge<'a> {
     fn new(profile: &'a Profile) -> Self {
-        let room = ROOM.take();
+        let room = Room::take();
         Self { profile, report: Report::default(), at_place: 0, rules: Vec::new(), work: MAX_WORK, room }
     }
 
@@ -314,27 +268,7 @@ impl<'a> Judge<'a> {
             }
         }
         if awake != 0 {
-            room.lower.clear();
-            room.lower.extend_from_slice(bytes);
-            room.lower.make_ascii_lowercase();
-            let input = Input {
-                bytes,
-                lower: &room.lower,
-                part: at.part,
-                trail: at.trail,
-                is_name: at.is_name,
-                occurs: &room.woken.occurs,
-            };
-            room.found.evidence.clear();
-            super::steps::count(bytes.len() * 2 * awake.count_ones() as usize);
-            for (n, detector) in DETECTORS.iter().enumerate() {
-                if awake & (1 << n) != 0 {
-                    let before = room.found.evidence.len();
-                    (detector.run)(&input, &mut room.found);
-                    let new = room.found.evidence.iter().skip(before);
-                    debug_assert!(new.clone().all(|(id, _)| detector.ids.contains(id)), "{new:?}");
-                }
-            }
+            self.detect(at, bytes, awake, room);
             for (rule, range) in &room.found.evidence {
                 // A test holds that there is a rule for each.
                 if let Some(n) = engine.by_id.get(*rule) {
@@ -361,6 +295,31 @@ impl<'a> Judge<'a> {
             }
         }
         score
+    }
+
+    /// Has those who are awake look.
+    fn detect(&self, at: Location<'_>, bytes: &[u8], awake: u32, room: &mut Room) {
+        room.lower.clear();
+        room.lower.extend_from_slice(bytes);
+        room.lower.make_ascii_lowercase();
+        let input = Input {
+            bytes,
+            lower: &room.lower,
+            part: at.part,
+            trail: at.trail,
+            is_name: at.is_name,
+            occurs: &room.woken.occurs,
+        };
+        room.found.evidence.clear();
+        super::steps::count(bytes.len() * 2 * awake.count_ones() as usize);
+        for (n, detector) in DETECTORS.iter().enumerate() {
+            if awake & (1 << n) != 0 {
+                let before = room.found.evidence.len();
+                (detector.run)(&input, &mut room.found);
+                let new = room.found.evidence.iter().skip(before);
+                debug_assert!(new.clone().all(|(id, _)| detector.ids.contains(id)), "{new:?}");
+            }
+        }
     }
 
     /// Counts a rule that was met, if it is on and heeded in this field; says what it is worth.
@@ -396,12 +355,8 @@ impl<'a> Judge<'a> {
         self.report.score = self.at_place.max(all / 2);
         let settings = &self.profile.settings;
         self.report.is_attack = self.report.fault.is_some() || self.report.score >= settings.threshold;
-        if let Some(mut room) = self.room.take() {
-            room.lower.truncate(0);
-            room.lower.shrink_to(MAX_KEPT);
-            room.decoded.truncate(0);
-            room.decoded.shrink_to(MAX_KEPT);
-            ROOM.set(Some(room));
+        if let Some(room) = self.room.take() {
+            room.give_back();
         }
         self.report
     }
