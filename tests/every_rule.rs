@@ -60,3 +60,14 @@ fn rules_of_texts_are_met_by_each_of_their_texts() {
     }
     assert!(looked > 20, "{looked} texts");
 }
+
+#[test]
+fn what_would_take_too_long_is_refused_and_not_looked_at() {
+    let usual = profile(RuleFile::ready_made().expect("rules"));
+    let unit = b"<a href='${{1}}' ;|&(select http://x/../ eval( java.lang $where )(|";
+    let window: Vec<u8> = unit.iter().copied().cycle().take(24 << 20).collect();
+    let report = usual.judge_window(&window);
+    assert!(report.is_attack && report.findings.iter().all(|finding| finding.rule == "structure.too-costly"));
+    let report = usual.judge_window(b"a note on the weather, 12 degrees and rain");
+    assert!(!report.is_attack && report.findings.is_empty());
+}

@@ -18,6 +18,27 @@ const TRICKS: [&str; 48] = [
     "\\x3c", "..", "../", "..\\", "//", "||", "&&", ";", "=", ",", "@", "$a[", "__",
 ];
 
+/// What searches found to cost the most when repeated, some of it before it was made cheaper: measured each time, so that it stays so.
+pub(crate) const KNOWN: [&str; 12] = [
+    "%x(%x(",
+    "()",
+    "in(",
+    "exec(",
+    "exec(exec(exec\n\n",
+    "&(",
+    "$(",
+    "<a \"<a \"",
+    " onload=",
+    "{{",
+    "${",
+    "settimeout(",
+];
+
+/// A value of nothing but this.
+pub(crate) fn repeated(unit: &str) -> Vec<u8> {
+    unit.bytes().cycle().take(LEN).collect()
+}
+
 /// SplitMix64.
 struct Random(u64);
 

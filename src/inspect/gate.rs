@@ -221,6 +221,7 @@ impl Gate {
             }
         }
         woken.occurs = Bytes(bits);
+        super::steps::count(value.len());
     }
 
     /// Wakes whom a literal wakes that ends here.

@@ -11,7 +11,7 @@ pub struct Limits {
     pub codings: usize,
     /// How deep objects, arrays, elements and selections are nested.
     pub depth: usize,
-    /// Keys in all objects of a body, elements and attributes in XML.
+    /// Keys of one object; ten times as many of all objects of a body, or elements and attributes of XML.
     pub keys: usize,
     /// Elements of one array; lines of newline-delimited JSON; messages of a gRPC stream.
     pub array: usize,

@@ -16,13 +16,16 @@ mod engine;
 mod fault;
 mod finding;
 mod gate;
+mod judge;
 mod leak;
 mod library;
 mod limits;
 mod normal;
 mod profile;
+mod room;
 mod rules;
 mod schema;
+mod steps;
 mod value;
 
 #[cfg(test)]

@@ -1,9 +1,7 @@
 //! What one route asks for: which rules, how strict, and what fields are known to hold.
 
-use std::cell::Cell;
 use std::cmp::Reverse;
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,12 +9,11 @@ use ahash::AHashMap;
 use http::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
 
-use super::detect::{DETECTORS, Found, Input};
-use super::finding::MAX_EXCERPT;
-use super::gate::Woken;
+use super::detect::DETECTORS;
+use super::judge::Judge;
 use super::rules::{Tuning, trail_matches};
 use super::schema::Seen;
-use super::{Class, Contract, Engine, Fault, Finding, Limits, Location, Part, Report, Rule, Sink, decode, normal};
+use super::{Class, Contract, Engine, Limits, Location, Part, Report, Rule, Sink as _, decode};
 
 /// What is done about an attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +43,7 @@ pub enum FieldKind {
 
 impl FieldKind {
     /// Whether evidence of this class counts in such a field.
-    fn heeds(self, class: Class) -> bool {
+    pub(super) fn heeds(self, class: Class) -> bool {
         match self {
             Self::Text => true,
             Self::Code => matches!(class, Class::Jndi | Class::Structure | Class::Leak | Class::Custom),
@@ -115,22 +112,19 @@ pub struct Head<'a> {
 /// A compiled profile. Judges requests; shared by all that have it.
 pub struct Profile {
     /// Tells it from all others of this process.
-    id: u64,
-    engine: Arc<Engine>,
-    settings: Settings,
+    pub(super) id: u64,
+    pub(super) engine: Arc<Engine>,
+    pub(super) settings: Settings,
     /// For each rule of the engine, what it is worth here; `None` when it is off, 0 when it is only told.
-    worth: Vec<Option<u32>>,
+    pub(super) worth: Vec<Option<u32>>,
     /// Detectors of which no class is on, as bits.
-    asleep: u32,
+    pub(super) asleep: u32,
     /// What requests are held to besides.
-    contract: Option<Contract>,
+    pub(super) contract: Option<Contract>,
 }
 
 /// What the next profile is told apart by; 0 is none.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-
-/// The most findings that a report keeps.
-const MAX_FINDINGS: usize = 32;
 
 impl Profile {
     /// A profile of these rules.
@@ -231,281 +225,12 @@ impl fmt::Debug for Profile {
     }
 }
 
-/// Room that is used again for each value, and by each request that a thread judges.
-#[derive(Default)]
-struct Room {
-    woken: Woken,
-    found: Found,
-    lower: Vec<u8>,
-    decoded: Vec<u8>,
-    clients: Clients,
-}
-
-thread_local! {
-    static ROOM: Cell<Option<Box<Room>>> = const { Cell::new(None) };
-}
-
-/// How many bytes of room are kept from one request to the next.
-const MAX_KEPT: usize = 64 << 10;
-
-/// What clients call themselves, where a profile found nothing in it: the same few texts come with each request. No other field is kept, as it
-/// may hold a secret.
-#[derive(Default)]
-struct Clients {
-    known: [(u64, Vec<u8>); 4],
-    next: usize,
-}
-
-/// The longest name of a client that is kept.
-const MAX_CLIENT: usize = 256;
-
-impl Clients {
-    fn knows(&self, profile: u64, name: &[u8]) -> bool {
-        self.known.iter().any(|(by, known)| *by == profile && known == name)
-    }
-
-    fn learn(&mut self, profile: u64, name: &[u8]) {
-        if let Some((by, known)) = self.known.get_mut(self.next)
-            && name.len() <= MAX_CLIENT
-        {
-            *by = profile;
-            known.clear();
-            known.extend_from_slice(name);
-            self.next = (self.next + 1) % 4;
-        }
-    }
-}
-
-/// The most work that detectors do for one request: bytes, once for each detector that looks at them. Honest requests of the largest size that is
-/// read take a tenth of it.
-const MAX_WORK: usize = 128 << 20;
-
-/// The rule that is met where that is spent.
-const TOO_COSTLY: &str = "structure.too-costly";
-
-/// Judges one request, value by value.
-struct Judge<'a> {
-    profile: &'a Profile,
-    report: Report,
-    /// The most that any one value came to.
-    at_place: u32,
-    /// Rules that were met, each once.
-    rules: Vec<u32>,
-    /// Those that were met in the value that is looked at.
-    here: Vec<u32>,
-    /// What is left of [`MAX_WORK`].
-    work: usize,
-    room: Option<Box<Room>>,
-}
-
-impl Sink for Judge<'_> {
-    fn value(&mut self, at: Location<'_>, bytes: &[u8]) {
-        if bytes.len() < 2 && self.profile.engine.unfiltered.is_empty() {
-            return;
-        }
-        let is_client = at.part == Part::Header && at.trail == b"user-agent";
-        let mut room = self.room.take().unwrap_or_default();
-        if !is_client || !room.clients.knows(self.profile.id, bytes) {
-            self.forms(at, bytes, &mut room);
-            if is_client && self.report.findings.is_empty() {
-                room.clients.learn(self.profile.id, bytes);
-            }
-        }
-        self.room = Some(room);
-    }
-}
-
-impl<'a> Judge<'a> {
-    fn new(profile: &'a Profile) -> Self {
-        let room = ROOM.take();
-        Self {
-            profile,
-            report: Report::default(),
-            at_place: 0,
-            rules: Vec::new(),
-            here: Vec::new(),
-            work: MAX_WORK,
-            room,
-        }
-    }
-
-    /// Looks at a value as it is and as it may be read further on.
-    fn forms(&mut self, at: Location<'_>, bytes: &[u8], room: &mut Room) {
-        self.here.clear();
-        let mut score = self.look(at, bytes, room);
-        if normal::may_decode(&room.woken.occurs) {
-            let mut decoded = std::mem::take(&mut room.decoded);
-            if normal::decode(bytes, &mut decoded) {
-                score += self.look(at, &decoded, room);
-            }
-            room.decoded = decoded;
-        }
-        self.at_place = self.at_place.max(score);
-    }
-
-    /// Looks at one form of a value; what was found in another form of it is not counted again.
-    fn look(&mut self, at: Location<'_>, bytes: &[u8], room: &mut Room) -> u32 {
-        let engine = &*self.profile.engine;
-        engine.gate.wake(bytes, &mut room.woken);
-        let awake = room.woken.detectors & !self.profile.asleep;
-        if awake == 0 && room.woken.rules.is_empty() && engine.unfiltered.is_empty() {
-            return 0;
-        }
-        let mut score = 0;
-        let watchers = awake.count_ones() as usize + room.woken.rules.len() + engine.unfiltered.len();
-        match self.work.checked_sub(bytes.len() * watchers) {
-            Some(left) => self.work = left,
-            None => {
-                // Where the operator turned this rule off, all is looked at, whatever it costs.
-                let costly = engine.by_id.get(TOO_COSTLY).filter(|n| self.profile.worth[**n as usize].is_some());
-                if let Some(n) = costly {
-                    return self.met(*n, at, b"", 0..0);
-                }
-            }
-        }
-        if awake != 0 {
-            room.lower.clear();
-            room.lower.extend_from_slice(bytes);
-            room.lower.make_ascii_lowercase();
-            let input = Input {
-                bytes,
-                lower: &room.lower,
-                part: at.part,
-                trail: at.trail,
-                is_name: at.is_name,
-                occurs: &room.woken.occurs,
-            };
-            room.found.clear();
-            for (n, detector) in DETECTORS.iter().enumerate() {
-                if awake & (1 << n) != 0 {
-                    room.found.turn();
-                    let before = room.found.evidence.len();
-                    (detector.run)(&input, &mut room.found);
-                    let new = room.found.evidence.iter().skip(before);
-                    debug_assert!(new.clone().all(|(id, _)| detector.ids.contains(id)), "{new:?}");
-                }
-            }
-            for (rule, range) in &room.found.evidence {
-                // A test holds that there is a rule for each.
-                if let Some(n) = engine.by_id.get(*rule) {
-                    score += self.met(*n, at, bytes, range.clone());
-                }
-            }
-        }
-        let woken = room.woken.rules.iter().copied().chain(engine.unfiltered.iter().map(|n| (*n, 0)));
-        for (n, end) in woken {
-            let compiled = &engine.rules[n as usize];
-            if !compiled.places.is_empty() && !compiled.places.iter().any(|place| place.covers(&at)) {
-                continue;
-            }
-            let end = match &compiled.pattern {
-                None => Some(end),
-                Some(pattern) => match (pattern.find(bytes), compiled.rule.negate) {
-                    (Some(end), false) => Some(end),
-                    (None, true) => Some(bytes.len()),
-                    (Some(_), true) | (None, false) => None,
-                },
-            };
-            if let Some(end) = end {
-                score += self.met(n, at, bytes, end.saturating_sub(MAX_EXCERPT / 2)..end);
-            }
-        }
-        score
-    }
-
-    /// Counts a rule that was met, if it is on and heeded in this field; says what it is worth.
-    fn met(&mut self, n: u32, at: Location<'_>, bytes: &[u8], range: Range<usize>) -> u32 {
-        let Some(worth) = self.profile.worth[n as usize] else { return 0 };
-        let rule = &self.profile.engine.rules[n as usize].rule;
-        if !self.profile.kind_of(&at).heeds(rule.class) {
-            return 0;
-        }
-        if self.here.contains(&n) {
-            return 0;
-        }
-        self.here.push(n);
-        if !self.rules.contains(&n) {
-            self.rules.push(n);
-        }
-        // What counts is told before what does not.
-        let is_full = self.report.findings.len() >= MAX_FINDINGS;
-        let idle = self.report.findings.iter().position(|finding| is_full && worth > 0 && finding.score == 0);
-        if let Some(idle) = idle {
-            self.report.findings.remove(idle);
-        }
-        if !is_full || idle.is_some() {
-            self.report.findings.push(Finding {
-                rule: rule.id.clone(),
-                class: rule.class,
-                score: worth,
-                at: at.to_string(),
-                excerpt: excerpt(&at, bytes, range),
-            });
-        }
-        worth
-    }
-
-    /// Adds up, and leaves the room for the next request. Evidence at one place counts in full; spread over a request, each rule once and half.
-    fn finish(mut self) -> Report {
-        let all: u32 = self.rules.iter().filter_map(|n| self.profile.worth[*n as usize]).sum();
-        self.report.score = self.at_place.max(all / 2);
-        let settings = &self.profile.settings;
-        let is_heeded = |fault: &Fault| {
-            // Without a rule for it, it is heeded.
-            let rule = self.profile.engine.by_id.get(fault.kind.id());
-            rule.is_none_or(|n| self.profile.worth[*n as usize].is_some_and(|worth| worth > 0))
-        };
-        self.report.is_attack =
-            self.report.fault.as_ref().is_some_and(is_heeded) || self.report.score >= settings.threshold;
-        if let Some(mut room) = self.room.take() {
-            room.lower.truncate(0);
-            room.lower.shrink_to(MAX_KEPT);
-            room.decoded.truncate(0);
-            room.decoded.shrink_to(MAX_KEPT);
-            ROOM.set(Some(room));
-        }
-        self.report
-    }
-}
-
 impl Profile {
     /// What the field at this place is known to hold.
-    fn kind_of(&self, at: &Location<'_>) -> FieldKind {
+    pub(super) fn kind_of(&self, at: &Location<'_>) -> FieldKind {
         let declared = self.settings.fields.iter();
         let mut declared =
             declared.filter(|field| field.part == at.part && trail_matches(field.trail.as_bytes(), at.trail));
         declared.next().map_or(FieldKind::Text, |field| field.kind)
     }
-}
-
-/// What a record may show of a value: little, and nothing where secrets stand.
-fn excerpt(at: &Location<'_>, bytes: &[u8], range: Range<usize>) -> String {
-    let start = range.start.min(bytes.len());
-    let shown = &bytes[start..range.end.clamp(start, bytes.len()).min(start + MAX_EXCERPT)];
-    // Whoever is at home in an address says so in front of an `@`.
-    let is_address = shown.contains(&b'@') && bytes.windows(3).any(|three| three == b"://");
-    if at.part == Part::Cookie || names_secret(at.trail) || is_address {
-        return "[hidden]".to_owned();
-    }
-    shown.escape_ascii().to_string()
-}
-
-/// Whether a name says that a secret stands there.
-fn names_secret(trail: &[u8]) -> bool {
-    const WORDS: [&[u8]; 12] = [
-        b"pass",
-        b"pwd",
-        b"secret",
-        b"token",
-        b"key",
-        b"auth",
-        b"session",
-        b"credential",
-        b"signature",
-        b"cookie",
-        b"otp",
-        b"pin",
-    ];
-    let holds = |word: &[u8]| trail.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
-    WORDS.into_iter().any(holds)
 }

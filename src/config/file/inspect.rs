@@ -65,7 +65,7 @@ pub(in crate::config) struct InspectLimitsTable {
     pub(in crate::config) codings: Option<usize>,
     /// How deep objects, arrays, elements and selections are nested. Default `32`.
     pub(in crate::config) depth: Option<usize>,
-    /// Keys in all objects of a body; elements and attributes of XML. Default `10000`.
+    /// Keys of one object; ten times as many of all objects of a body, or elements and attributes of XML. Default `10000`.
     pub(in crate::config) keys: Option<usize>,
     /// Elements of one array, lines of newline-delimited JSON. Default `50000`.
     pub(in crate::config) array: Option<usize>,

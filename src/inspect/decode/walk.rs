@@ -3,6 +3,9 @@
 use super::{embedded, json};
 use crate::inspect::{Fault, FaultKind, Limits, Location, Part, Sink, Trail};
 
+/// How many times as many keys all objects of a body have together as one may have.
+const ALL_KEYS: usize = 10;
+
 /// One walk through a part of a request.
 pub(super) struct Walk<'a> {
     pub(super) limits: &'a Limits,
@@ -56,9 +59,9 @@ impl<'a> Walk<'a> {
         self.plain(bytes);
     }
 
-    /// Spends one key.
+    /// Spends one key of all.
     pub(super) fn count_key(&mut self) -> Result<(), Fault> {
         self.keys += 1;
-        if self.keys > self.limits.keys { Err(self.fault(FaultKind::TooMany)) } else { Ok(()) }
+        if self.keys > self.limits.keys.saturating_mul(ALL_KEYS) { Err(self.fault(FaultKind::TooMany)) } else { Ok(()) }
     }
 }

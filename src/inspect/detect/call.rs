@@ -115,6 +115,7 @@ fn opened(text: &[u8], to: usize) -> Option<usize> {
             b')' | b']' | b'}' => depth += 1,
             b'(' | b'[' | b'{' => {
                 depth = depth.checked_sub(1)?;
+                crate::inspect::steps::count(4);
                 if depth == 0 {
                     return Some(floor + n);
                 }
@@ -132,6 +133,7 @@ pub(super) fn call_at(text: &[u8], open: usize) -> Option<Call> {
         return None;
     }
     let (to, is_odd) = back_over_gap(text, open);
+    crate::inspect::steps::count(8 + open - to);
     let last = before(text, to)?;
     let found = |callee, from| Some(Call { callee, from, to, open, is_odd });
     if is_word(last) {
@@ -204,6 +206,7 @@ pub(super) fn is_late(from: usize) -> bool {
 pub(super) fn position(text: &[u8], from: usize) -> Position {
     let floor = from.saturating_sub(REACH);
     let glue = text.get(floor..from).unwrap_or_default();
+    crate::inspect::steps::count(glue.len());
     let Some(word) = glue.iter().rposition(|byte| !GLUE.has(*byte)) else {
         return if floor == 0 { Position::Start } else { Position::Break };
     };
@@ -240,12 +243,14 @@ pub(super) fn arguments(text: &[u8], open: usize) -> (Range<usize>, bool) {
             b')' => {
                 depth = depth.saturating_sub(1);
                 if depth == 0 {
+                    crate::inspect::steps::count(n);
                     return (open + 1..open + n, true);
                 }
             }
             _ => {}
         }
     }
+    crate::inspect::steps::count(rest.len().min(4 * REACH));
     (open + 1..text.len().min(open + 4 * REACH), false)
 }
 

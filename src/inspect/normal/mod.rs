@@ -68,6 +68,7 @@ const STARTS: Bytes = Bytes::set(b"\0%&\\\xc0\xc1\xe0\xef\xf0");
 fn round(text: &mut Vec<u8>, from: usize, is_form: bool) -> Option<usize> {
     let mut first = None;
     let (mut read, mut write) = (from, from);
+    crate::inspect::steps::count(text.len().saturating_sub(from) * 2);
     while let Some(&byte) = text.get(read) {
         match token(text, read) {
             Some(Token { length, char }) => {

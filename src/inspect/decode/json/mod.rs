@@ -179,6 +179,9 @@ impl Json<'_, '_, '_> {
         let hash = HASHER.hash_one(key);
         if let Some(Frame { kind: Kind::Object { first }, .. }) = self.room.frames.last() {
             let before = self.room.keys.get(*first..).unwrap_or_default();
+            if before.len() >= self.walk.limits.keys {
+                return Err(self.walk.fault(FaultKind::TooMany));
+            }
             if before.len() < FEW_KEYS && before.contains(&hash) {
                 return Err(self.walk.fault(FaultKind::DuplicateKey));
             }

@@ -24,6 +24,7 @@ pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
         if length < 5 || !name.starts_with(b"on") {
             continue;
         }
+        crate::inspect::steps::count(FAR);
         let value = reach(text, equals + 1, FAR).trim_ascii_start();
         if equals == text.len() {
             if start > 0 && names::is_known_handler(name) && is_space(at(text, start - 1)) {

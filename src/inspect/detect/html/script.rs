@@ -32,6 +32,7 @@ fn calls(input: &Input<'_>, found: &mut Found) {
         if !is_called && !is_word(after) {
             continue;
         }
+        crate::inspect::steps::count(32);
         let called = callee(text, open).filter(|range| is_callable(text, range));
         let is_handed = called.is_none();
         let Some(range) = called.or_else(|| argument(text, open)) else { continue };

@@ -48,13 +48,16 @@ impl Command {
         let mut at = at;
         let mut last: Option<Self> = None;
         for _ in 0..MAX_BEFORE {
+            let from = at;
             at = skip_blanks(lower, at);
+            crate::inspect::steps::count(4 + at - from);
             let first = byte(lower, at);
             if first == b'{' {
                 return braces(lower, at + 1).or(last);
             }
             // Nothing stands here but what ends commands.
-            if !word::may_begin(first) {
+            let is_substitution = first == b'$' && byte(lower, at + 1) == b'(' && byte(lower, at + 2) != b')';
+            if is_substitution || !word::may_begin(first) {
                 return last;
             }
             if is_other_word(lower, at) {
@@ -107,6 +110,7 @@ impl Command {
             None => return None,
         };
         let in_braces = at.checked_sub(1).is_some_and(|before| matches!(byte(lower, before), b'{' | b','));
+        crate::inspect::steps::count(120);
         let mut arguments = Arguments::read(lower, word.end, in_braces);
         let next = Word::read(lower, skip_blanks(lower, word.end));
         let is_pair = name.as_ref().is_some_and(|name| is_pair(name.text, next.text()));

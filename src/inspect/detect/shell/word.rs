@@ -55,6 +55,7 @@ impl Word {
             is_torn: false,
         };
         word.fill(lower, at);
+        crate::inspect::steps::count(8 + (word.end - at) * 3);
         word
     }
 

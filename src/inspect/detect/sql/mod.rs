@@ -10,6 +10,7 @@ use super::{Detector, Found, Input, Part};
 use crate::inspect::Class;
 use crate::inspect::gate::Bytes;
 
+mod bytes;
 #[cfg(test)]
 mod cases;
 mod functions;
@@ -117,7 +118,7 @@ fn behind_name(text: &[u8]) -> usize {
     let len = text
         .iter()
         .take(40)
-        .take_while(|byte| lex::is_name(**byte) || matches!(byte, b'[' | b']' | b'-' | b'.'))
+        .take_while(|byte| bytes::is_name(**byte) || matches!(byte, b'[' | b']' | b'-' | b'.'))
         .count();
     if len > 0 && text.get(len) == Some(&b'=') { len + 1 } else { 0 }
 }

@@ -31,6 +31,7 @@ impl Scan<'_> {
 
     /// Looks at each token once, with a bounded look-ahead.
     pub(super) fn run(&self, found: &mut Found) {
+        crate::inspect::steps::count(self.tokens.len() * 4);
         for (at, token) in self.tokens.iter().enumerate() {
             let hit = self.at(at, token.kind);
             if let Some(rule) = hit {

@@ -110,6 +110,7 @@ pub(super) fn read(text: &[u8], tokens: &[Token], wants_operand: bool) -> Shape 
         ending: None,
     };
     for at in 0..tokens.len() {
+        crate::inspect::steps::count(4);
         if reader.wants_operand {
             reader.operand(at);
         } else {

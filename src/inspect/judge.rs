@@ -1,0 +1,239 @@
+//! Judges one request, value by value: who looks at each, what counts, and what it comes to.
+
+use std::ops::Range;
+
+use super::detect::{DETECTORS, Input};
+use super::finding::MAX_EXCERPT;
+use super::normal;
+use super::profile::Profile;
+use super::room::Room;
+use super::{Fault, Finding, Location, Part, Report, Sink};
+
+/// The most findings that a report keeps.
+const MAX_FINDINGS: usize = 32;
+
+/// The most work that detectors do for one request: bytes, once for each detector that looks at them. Honest requests of the largest size that is
+/// read take a tenth of it.
+const MAX_WORK: usize = 128 << 20;
+
+/// The rule that is met where that is spent.
+const TOO_COSTLY: &str = "structure.too-costly";
+
+/// Judges one request, value by value.
+pub(super) struct Judge<'a> {
+    profile: &'a Profile,
+    pub(super) report: Report,
+    /// The most that any one value came to.
+    at_place: u32,
+    /// Rules that were met, each once.
+    rules: Vec<u32>,
+    /// Those that were met in the value that is looked at.
+    here: Vec<u32>,
+    /// What is left of [`MAX_WORK`].
+    work: usize,
+    room: Option<Box<Room>>,
+}
+
+impl Sink for Judge<'_> {
+    fn value(&mut self, at: Location<'_>, bytes: &[u8]) {
+        if bytes.len() < 2 && self.profile.engine.unfiltered.is_empty() {
+            return;
+        }
+        let is_client = at.part == Part::Header && at.trail == b"user-agent";
+        let mut room = self.room.take().unwrap_or_default();
+        if !is_client || !room.clients.knows(self.profile.id, bytes) {
+            self.forms(at, bytes, &mut room);
+            if is_client && self.report.findings.is_empty() {
+                room.clients.learn(self.profile.id, bytes);
+            }
+        }
+        self.room = Some(room);
+    }
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(profile: &'a Profile) -> Self {
+        let room = Room::take();
+        Self {
+            profile,
+            report: Report::default(),
+            at_place: 0,
+            rules: Vec::new(),
+            here: Vec::new(),
+            work: MAX_WORK,
+            room,
+        }
+    }
+
+    /// Looks at a value as it is and as it may be read further on.
+    fn forms(&mut self, at: Location<'_>, bytes: &[u8], room: &mut Room) {
+        self.here.clear();
+        let mut score = self.look(at, bytes, room);
+        if normal::may_decode(&room.woken.occurs) {
+            let mut decoded = std::mem::take(&mut room.decoded);
+            if normal::decode(bytes, &mut decoded) {
+                score += self.look(at, &decoded, room);
+            }
+            room.decoded = decoded;
+        }
+        self.at_place = self.at_place.max(score);
+    }
+
+    /// Looks at one form of a value; what was found in another form of it is not counted again.
+    fn look(&mut self, at: Location<'_>, bytes: &[u8], room: &mut Room) -> u32 {
+        let engine = &*self.profile.engine;
+        engine.gate.wake(bytes, &mut room.woken);
+        let awake = room.woken.detectors & !self.profile.asleep;
+        if awake == 0 && room.woken.rules.is_empty() && engine.unfiltered.is_empty() {
+            return 0;
+        }
+        let mut score = 0;
+        let watchers = awake.count_ones() as usize + room.woken.rules.len() + engine.unfiltered.len();
+        match self.work.checked_sub(bytes.len() * watchers) {
+            Some(left) => self.work = left,
+            None => {
+                // Where the operator turned this rule off, all is looked at, whatever it costs.
+                let costly = engine.by_id.get(TOO_COSTLY).filter(|n| self.profile.worth[**n as usize].is_some());
+                if let Some(n) = costly {
+                    return self.met(*n, at, b"", 0..0);
+                }
+            }
+        }
+        if awake != 0 {
+            self.detect(at, bytes, awake, room);
+            for (rule, range) in &room.found.evidence {
+                // A test holds that there is a rule for each.
+                if let Some(n) = engine.by_id.get(*rule) {
+                    score += self.met(*n, at, bytes, range.clone());
+                }
+            }
+        }
+        let woken = room.woken.rules.iter().copied().chain(engine.unfiltered.iter().map(|n| (*n, 0)));
+        for (n, end) in woken {
+            let compiled = &engine.rules[n as usize];
+            if !compiled.places.is_empty() && !compiled.places.iter().any(|place| place.covers(&at)) {
+                continue;
+            }
+            let end = match &compiled.pattern {
+                None => Some(end),
+                Some(pattern) => match (pattern.find(bytes), compiled.rule.negate) {
+                    (Some(end), false) => Some(end),
+                    (None, true) => Some(bytes.len()),
+                    (Some(_), true) | (None, false) => None,
+                },
+            };
+            if let Some(end) = end {
+                score += self.met(n, at, bytes, end.saturating_sub(MAX_EXCERPT / 2)..end);
+            }
+        }
+        score
+    }
+
+    /// Has those who are awake look.
+    fn detect(&self, at: Location<'_>, bytes: &[u8], awake: u32, room: &mut Room) {
+        room.lower.clear();
+        room.lower.extend_from_slice(bytes);
+        room.lower.make_ascii_lowercase();
+        let input = Input {
+            bytes,
+            lower: &room.lower,
+            part: at.part,
+            trail: at.trail,
+            is_name: at.is_name,
+            occurs: &room.woken.occurs,
+        };
+        room.found.clear();
+        super::steps::count(bytes.len() * 2 * awake.count_ones() as usize);
+        for (n, detector) in DETECTORS.iter().enumerate() {
+            if awake & (1 << n) != 0 {
+                room.found.turn();
+                let before = room.found.evidence.len();
+                (detector.run)(&input, &mut room.found);
+                let new = room.found.evidence.iter().skip(before);
+                debug_assert!(new.clone().all(|(id, _)| detector.ids.contains(id)), "{new:?}");
+            }
+        }
+    }
+
+    /// Counts a rule that was met, if it is on and heeded in this field; says what it is worth.
+    fn met(&mut self, n: u32, at: Location<'_>, bytes: &[u8], range: Range<usize>) -> u32 {
+        let Some(worth) = self.profile.worth[n as usize] else { return 0 };
+        let rule = &self.profile.engine.rules[n as usize].rule;
+        if !self.profile.kind_of(&at).heeds(rule.class) {
+            return 0;
+        }
+        if self.here.contains(&n) {
+            return 0;
+        }
+        self.here.push(n);
+        if !self.rules.contains(&n) {
+            self.rules.push(n);
+        }
+        // What counts is told before what does not.
+        let is_full = self.report.findings.len() >= MAX_FINDINGS;
+        let idle = self.report.findings.iter().position(|finding| is_full && worth > 0 && finding.score == 0);
+        if let Some(idle) = idle {
+            self.report.findings.remove(idle);
+        }
+        if !is_full || idle.is_some() {
+            self.report.findings.push(Finding {
+                rule: rule.id.clone(),
+                class: rule.class,
+                score: worth,
+                at: at.to_string(),
+                excerpt: excerpt(&at, bytes, range),
+            });
+        }
+        worth
+    }
+
+    /// Adds up, and leaves the room for the next request. Evidence at one place counts in full; spread over a request, each rule once and half.
+    pub(super) fn finish(mut self) -> Report {
+        let all: u32 = self.rules.iter().filter_map(|n| self.profile.worth[*n as usize]).sum();
+        self.report.score = self.at_place.max(all / 2);
+        let settings = &self.profile.settings;
+        let is_heeded = |fault: &Fault| {
+            // Without a rule for it, it is heeded.
+            let rule = self.profile.engine.by_id.get(fault.kind.id());
+            rule.is_none_or(|n| self.profile.worth[*n as usize].is_some_and(|worth| worth > 0))
+        };
+        self.report.is_attack =
+            self.report.fault.as_ref().is_some_and(is_heeded) || self.report.score >= settings.threshold;
+        if let Some(room) = self.room.take() {
+            room.give_back();
+        }
+        self.report
+    }
+}
+
+/// What a record may show of a value: little, and nothing where secrets stand.
+fn excerpt(at: &Location<'_>, bytes: &[u8], range: Range<usize>) -> String {
+    let start = range.start.min(bytes.len());
+    let shown = &bytes[start..range.end.clamp(start, bytes.len()).min(start + MAX_EXCERPT)];
+    // Whoever is at home in an address says so in front of an `@`.
+    let is_address = shown.contains(&b'@') && bytes.windows(3).any(|three| three == b"://");
+    if at.part == Part::Cookie || names_secret(at.trail) || is_address {
+        return "[hidden]".to_owned();
+    }
+    shown.escape_ascii().to_string()
+}
+
+/// Whether a name says that a secret stands there.
+fn names_secret(trail: &[u8]) -> bool {
+    const WORDS: [&[u8]; 12] = [
+        b"pass",
+        b"pwd",
+        b"secret",
+        b"token",
+        b"key",
+        b"auth",
+        b"session",
+        b"credential",
+        b"signature",
+        b"cookie",
+        b"otp",
+        b"pin",
+    ];
+    let holds = |word: &[u8]| trail.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+    WORDS.into_iter().any(holds)
+}
