@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use claviger::inspect::{Class, Engine, Head, Limits, Profile, Rule, RuleFile, Settings};
 use http::{HeaderMap, HeaderValue, Method};
 
+#[expect(dead_code, reason = "memory is asked of the engine itself")]
 mod figures;
 mod scaled;
 mod slowest;

@@ -29,8 +29,12 @@ const ATTACKS: [(&str, &str); 14] = [
     ("rfi", "http://198.51.100.7/shell.php?"),
 ];
 
+type Write = fn(&str) -> String;
+type Put = fn(&str) -> Request;
+type Code = fn(&[u8]) -> Vec<u8>;
+
 /// How a text is written down within a value.
-const WRITTEN: [(&str, fn(&str) -> String); 13] = [
+const WRITTEN: [(&str, Write); 13] = [
     ("plain", str::to_owned),
     ("percent", percent),
     ("percent twice", |text| percent(&percent(text))),
@@ -126,7 +130,7 @@ fn multipart(value: &str, more: &str) -> Request {
 }
 
 /// Where a value can stand.
-const PLACES: [(&str, fn(&str) -> Request); 16] = [
+const PLACES: [(&str, Put); 16] = [
     ("path", |value| with_head(format!("/x/{}", percent(value)), None, Vec::new())),
     ("query", |value| with_head("/x".to_owned(), Some(format!("a={}", percent(value))), Vec::new())),
     ("name in a query", |value| with_head("/x".to_owned(), Some(format!("{}=1", percent(value))), Vec::new())),
@@ -169,7 +173,7 @@ fn zlib(body: &[u8]) -> Vec<u8> {
 }
 
 /// How a whole body goes over the wire.
-const CODED: [(&str, &str, fn(&[u8]) -> Vec<u8>); 7] = [
+const CODED: [(&str, &str, Code); 7] = [
     ("as it is", "", <[u8]>::to_vec),
     ("gzip", "gzip", gzip),
     ("deflate", "deflate", zlib),

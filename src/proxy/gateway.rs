@@ -336,11 +336,10 @@ impl ProxyHttp for Gateway {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
-        if let Some((_, admission)) = exchange.admitted() {
-            if admission.unwrap(session) && self.services.is_draining() {
-                // While it was wrapped, nothing of that came through.
-                session.set_keepalive(None);
-            }
+        let is_unwrapped = exchange.admitted().is_some_and(|(_, admission)| admission.unwrap(session));
+        if is_unwrapped && self.services.is_draining() {
+            // While it was wrapped, nothing of that came through.
+            session.set_keepalive(None);
         }
         if let Some(connection) = ingress::connection(session.digest()) {
             connection.exchange_done();

@@ -21,14 +21,15 @@ const MIN_NARROW: usize = 6;
 /// # Errors
 /// It is not in its charset, is JSON that is refused where it is declared (unless it is but a part), or has a document type.
 pub(super) fn walk(walk: &mut Walk<'_>, media: &Media<'_>, body: &[u8]) -> Result<(), Fault> {
-    match media.format {
-        Format::Binary(content) => bytes(walk, content, media.charset, body),
-        Format::Unknown if media.charset.is_none() && is_hidden(Content::Any, body) => Ok(()),
-        _ => {
-            let text = charset::decode(body, media.charset).map_err(|kind| walk.fault(kind))?;
-            by_look(walk, media.charset, body, &text, media.format == Format::Unknown)
-        }
+    if let Format::Binary(content) = media.format {
+        return bytes(walk, content, media.charset, body);
     }
+    let is_unknown = media.format == Format::Unknown;
+    if is_unknown && media.charset.is_none() && is_hidden(Content::Any, body) {
+        return Ok(());
+    }
+    let text = charset::decode(body, media.charset).map_err(|kind| walk.fault(kind))?;
+    by_look(walk, media.charset, body, &text, is_unknown)
 }
 
 /// Gives what is said to be no text: all of it, or what text there is in it.

@@ -175,10 +175,8 @@ fn judge(input: &Input<'_>, seen: &Seen<'_>, found: &mut Found) {
                 found.add("node.evaluate", range);
             }
         }
-        (b"", b"while" | b"for") => {
-            if is_endless(input, to, inside, end) && seen.is_code() {
-                found.add("node.endless-loop", range);
-            }
+        (b"", b"while" | b"for") if seen.is_code() && is_endless(input, to, inside, end) => {
+            found.add("node.endless-loop", range);
         }
         (b"", b"__import__") if quoted || !seen.is_closed => {
             found.add(if is_short { "node.python" } else { "node.code-in-text" }, range);
