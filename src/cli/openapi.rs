@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::Failure;
+use crate::config::toml_text;
 use crate::domain::{Name, PathPattern};
 use crate::inspect::{Contract, Promise, Unknown};
 
@@ -135,9 +136,4 @@ impl ImportArgs {
 
 fn has_get(all: &[Promise], promise: &Promise) -> bool {
     all.iter().any(|other| other.method == "GET" && other.path == promise.path)
-}
-
-/// A text as TOML writes it.
-fn toml_text(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
 }

@@ -16,3 +16,8 @@ pub use reference::reference;
 pub use reload::{LoadError, ReloadError, Reloader, load};
 pub use schema::schema;
 pub use watched::Watched;
+
+/// A text as TOML writes it.
+pub fn toml_text(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
