@@ -202,7 +202,7 @@ fn slow(profile: &Profile) {
         let unwarmed = cold(|| request.judge(profile));
         let shown: String = value[..value.len().min(24)].escape_ascii().to_string();
         tell(&format!("1 KiB of {shown}, warm"), micros(warm), "us", 50.0);
-        tell("    cold", micros(unwarmed), "us", 150.0);
+        tell("    cold", micros(unwarmed), "us", 50.0);
     }
 }
 
