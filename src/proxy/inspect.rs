@@ -69,11 +69,11 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 pub(super) async fn inspect(
     services: &Services,
     route: &Route,
+    inspecting: &Arc<Inspecting>,
     view: &RequestView<'_>,
     body: Option<&ReadBody>,
     draft: &mut Draft,
 ) -> Result<(), Denial> {
-    let Some(inspecting) = &route.inspecting else { return Ok(()) };
     // One in a coding is larger than it looks.
     let is_large = |body: &&ReadBody| body.bytes().len() >= LARGE || is_coded(view.headers);
     let report = match body.filter(is_large) {

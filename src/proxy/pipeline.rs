@@ -151,7 +151,10 @@ async fn permit(
     slots.take(&route.limits, LimitBy::Principal, who)?;
     slots.take(&route.limits, LimitBy::Route, || Key::EVERYBODY)?;
 
-    Box::pin(inspect::inspect(services, &route, &view, body.as_ref(), draft)).await?;
+    // Nobody else waits, nor is anything allocated for them.
+    if let Some(inspecting) = &route.inspecting {
+        Box::pin(inspect::inspect(services, &route, inspecting, &view, body.as_ref(), draft)).await?;
+    }
 
     // Before any connection to the upstream: a request without its credential must not open one.
     let content = Content { headers: view.headers, has_body: view.has_body, body: body.as_ref() };
