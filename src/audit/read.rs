@@ -95,6 +95,14 @@ impl Reader {
         }
     }
 
+    /// Whether the next line is at hand, or can be read.
+    pub(super) fn has_line(&mut self) -> io::Result<bool> {
+        if memchr(b'\n', &self.buffer[self.start..self.end]).is_some() {
+            return Ok(true);
+        }
+        self.fill().map(|read| read > 0)
+    }
+
     /// The file of the line that was lent last, and its place there, from 1.
     pub fn place(&self) -> Option<(&Path, u64)> {
         self.source.as_ref().map(|source| (source.segment.path.as_path(), source.lines))

@@ -8,6 +8,7 @@ mod points;
 mod report;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -34,7 +35,7 @@ pub fn verify(
     let mut walk = Walk { keys, anchored, kept, ..Walk::default() };
     let mut reader = Reader::open(path, 0)?;
     let (mut broken, mut told) = (None, 0);
-    while let Some(line) = reader.next()? {
+    while let Some(line) = next(&mut reader, path)? {
         if let Err(found) = walk.step(&line) {
             broken = Some((found, walk.is_unexplained));
             break;
@@ -58,6 +59,15 @@ pub fn verify(
     Ok(walk.finish(keys))
 }
 
+/// The next line. What is half of one may be written just now: then it is waited for.
+fn next<'r>(reader: &'r mut Reader, path: &Path) -> io::Result<Option<Line<'r>>> {
+    if !reader.has_line()? && !reader.rest().is_empty() {
+        // Whoever writes has it locked.
+        fs::File::open(path)?.lock_shared()?;
+    }
+    reader.next()
+}
+
 const TELL_EVERY: u64 = 16 * 1024 * 1024;
 
 /// What is known up to a line.
@@ -68,8 +78,8 @@ struct Walk<'a> {
     kept: Points,
     /// The chain up to the last line that fits.
     chain: Option<Chain>,
-    /// The digest of the last line before there is a chain.
-    before: Option<Digest>,
+    /// The last two lines before there is a chain.
+    before: [Option<Stray>; 2],
     /// A line of no chain: half a line, if the next one says so.
     stray: Option<Stray>,
     /// Whether it takes a second look to tell what was done.
@@ -122,7 +132,14 @@ impl Walk<'_> {
     /// Whether the first line of the chain may be it.
     fn first(&mut self, head: &Head) -> Result<(), Fault> {
         if head.seq == 1 {
-            let before = self.before.unwrap_or(Chain::NOTHING);
+            let [mut last, earlier] = self.before;
+            if head.kind == Kind::Torn {
+                // The last one is the half line that it tells of.
+                self.stray = last;
+                self.report.unchained = self.report.unchained.saturating_sub(1);
+                last = earlier;
+            }
+            let before = last.map_or(Chain::NOTHING, |line| line.digest);
             let fault = Fault::new(FaultKind::Edited, 1, "what stood before the chain is not there any more as it was");
             return if head.prev == before { Ok(()) } else { Err(fault) };
         }
@@ -150,14 +167,16 @@ impl Walk<'_> {
 
     /// A line of no chain.
     fn stray(&mut self, line: &Line<'_>, digest: Digest) -> Result<(), Fault> {
+        let stray = Stray { bytes: line.bytes.len() as u64, digest };
         let Some(chain) = self.chain else {
-            (self.report.unchained, self.before) = (self.report.unchained + 1, Some(digest));
+            self.report.unchained += 1;
+            self.before = [Some(stray), self.before[0]];
             return Ok(());
         };
         if self.stray.is_some() {
             return Err(Fault::new(FaultKind::Edited, chain.seq + 1, "two lines after each other are none of a chain"));
         }
-        self.stray = Some(Stray { bytes: line.bytes.len() as u64, digest });
+        self.stray = Some(stray);
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::audit::record::tests::{bare, full};
-use crate::domain::{AuthnFault, Denial};
+use crate::domain::{AuthnFault, Denial, Principal, PrincipalKind};
 
 fn name(text: &str) -> Name {
     Name::parse(text).expect("name")
@@ -75,6 +75,40 @@ proptest! {
         let back: serde_json::Value = serde_json::from_str(&line).expect("JSON");
         prop_assert_eq!(back["principal"].as_str(), Some(id.as_str()));
         prop_assert_eq!(back["path"].as_str(), Some(path.as_str()));
+    }
+}
+
+/// The list of strings that break programs which were not made for them, as everything that callers can name.
+#[test]
+#[allow(clippy::print_stdout, reason = "it says that it did nothing")]
+fn naughty_strings_stay_on_one_line_as_they_are() {
+    let data = std::env::var_os("CLAVIGER_TEST_DATA").map(std::path::PathBuf::from);
+    let data = data.unwrap_or_else(|| std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"));
+    let Ok(text) = std::fs::read_to_string(data.join("vectors/naughty-strings/blns.json")) else {
+        println!("skipped: vectors absent");
+        return;
+    };
+    let strings: Vec<String> = serde_json::from_str(&text).expect("a list");
+    assert!(strings.len() > 400);
+    for naughty in strings {
+        let principal = Principal {
+            actor: Some(naughty.as_str().into()),
+            key: Some(naughty.as_str().into()),
+            ..Principal::new(name("corp"), PrincipalKind::Agent, naughty.clone())
+        };
+        let record = Record {
+            principal: Some(std::sync::Arc::new(principal)),
+            host: Some(naughty.clone()),
+            path: Some(naughty.clone()),
+            role: Some(naughty.as_str().into()),
+            ..full("x")
+        };
+        let line = line(&record, None);
+        assert!(!line.bytes().any(|b| b < b' ' || b == 0x7f), "{line:?}");
+        let back: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        for member in ["principal", "actor", "key", "host", "path", "role"] {
+            assert_eq!(back[member].as_str(), Some(naughty.as_str()), "{member}");
+        }
     }
 }
 
