@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -42,8 +44,23 @@ pub(super) struct Shared {
     /// The number and digest of the configuration in force.
     pub(super) config: ArcSwapOption<(u64, [u8; 32])>,
     pub(super) metrics: AuditMetrics,
+    /// Who sends checkpoints elsewhere, and how many are not there yet.
+    sender: OnceLock<SyncSender<Vec<u8>>>,
+    unsent: AtomicUsize,
     durability: Durability,
     max_wait: Duration,
+}
+
+impl Shared {
+    /// Hands a checkpoint to whoever sends them elsewhere.
+    pub(super) fn send(&self, checkpoint: &[u8]) {
+        let Some(sender) = self.sender.get() else { return };
+        self.unsent.fetch_add(1, Ordering::Relaxed);
+        if sender.try_send(checkpoint.to_vec()).is_err() {
+            self.unsent.fetch_sub(1, Ordering::Relaxed);
+            self.metrics.anchor_errors.inc();
+        }
+    }
 }
 
 /// What the first checkpoint of a process says.
@@ -99,6 +116,8 @@ impl Log {
             key: ArcSwapOption::new(first.key),
             config: ArcSwapOption::new(first.config.map(Arc::new)),
             metrics,
+            sender: OnceLock::new(),
+            unsent: AtomicUsize::new(0),
             durability: settings.durability,
             max_wait: settings.max_wait,
         });
@@ -124,6 +143,23 @@ impl Log {
     pub fn watch(&self, capacity: usize) -> Option<mpsc::Receiver<Vec<Entry>>> {
         let (watcher, batches) = mpsc::channel(capacity);
         self.0.queue.watch(watcher).then_some(batches)
+    }
+
+    /// The lines of checkpoints from now on, for whoever sends them elsewhere: at most one, who says of each that it is
+    /// [`anchored`](Self::anchored). At most `capacity` wait; the next holds what one told that finds no room.
+    pub fn checkpoints(&self, capacity: usize) -> Option<Receiver<Vec<u8>>> {
+        let (sender, lines) = sync_channel(capacity);
+        self.0.sender.set(sender).ok().map(|()| lines)
+    }
+
+    /// Says that the checkpoint that was received last is where it is to be, or that nobody wants it any more.
+    pub fn anchored(&self) {
+        self.0.unsent.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether all checkpoints are.
+    pub fn is_anchored(&self) -> bool {
+        self.0.unsent.load(Ordering::Relaxed) == 0
     }
 
     /// Whether an exchange may go on, as far as its record is concerned. Waits only where exchanges are to wait.

@@ -32,6 +32,8 @@ pub struct Settings {
     pub keep: Option<Duration>,
     /// A second file, elsewhere, that every checkpoint is added to.
     pub anchor: Option<PathBuf>,
+    /// A service that every checkpoint is sent to, by whoever asks for [`Log::checkpoints`](super::Log::checkpoints).
+    pub anchor_url: Option<String>,
 }
 
 impl Default for Settings {
@@ -49,6 +51,7 @@ impl Default for Settings {
             max_age: Duration::from_hours(24),
             keep: None,
             anchor: None,
+            anchor_url: None,
         }
     }
 }

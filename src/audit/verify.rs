@@ -49,7 +49,7 @@ pub fn verify(
     let fault = match broken {
         Some((found, true)) => match walk.chain {
             Some(last) => Some(explain::explain(path, last, found)?),
-            None => Some(found),
+            None => Some(explain::explain_first(path, found)?),
         },
         Some((found, false)) => Some(found),
         None => walk.end(reader.rest()),
@@ -106,6 +106,9 @@ impl Walk<'_> {
         let digest = Digest::of(line.bytes);
         let Some(head) = line.head else { return self.stray(line, digest) };
         match self.chain {
+            Some(chain) if self.stray.is_some() && (head.seq, head.prev) != (chain.seq + 1, chain.head) => {
+                return Err(Fault::new(FaultKind::Edited, chain.seq + 1, "it is no line of a log any more"));
+            }
             Some(chain) => self.linked(chain, &head)?,
             None => self.first(&head)?,
         }
@@ -161,7 +164,10 @@ impl Walk<'_> {
             None if self.report.unchained > 0 => {
                 Err(Fault::new(FaultKind::Edited, 1, "the first lines are not of this chain"))
             }
-            None => Err(Fault::new(FaultKind::Removed, 1, format!("the log begins with line {}", head.seq))),
+            None => {
+                self.is_unexplained = true;
+                Err(Fault::new(FaultKind::Removed, 1, format!("the log begins with line {}", head.seq)))
+            }
         }
     }
 

@@ -194,6 +194,7 @@ impl Writer {
         }
         for checkpoint in self.sink.checkpoints.drain(..) {
             self.shared.metrics.checkpoints.inc();
+            self.shared.send(&checkpoint);
             if let Some(anchor) = &self.anchor {
                 anchor.add(checkpoint);
             }

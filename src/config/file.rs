@@ -60,6 +60,10 @@ pub(super) struct AuditTable {
     pub(super) key: Option<Text>,
     /// A second file, elsewhere, that every checkpoint is added to: with it, a log whose end was cut can be told. Default: none.
     pub(super) anchor: Option<Text>,
+    /// A service that every checkpoint is put to as well, `PUT URL/CHAIN/SEQ.json`: an https URL, or http on loopback. Default: none.
+    pub(super) anchor_url: Option<Text>,
+    /// The bearer token for it, as `vault:path`. Default: none.
+    pub(super) anchor_token: Option<Text>,
     /// What becomes of requests while records cannot be written: `refuse`, `wait` (for `max_wait`, then refused), or `drop`: they are served,
     /// and a record tells later how many have none. Default `refuse`.
     pub(super) on_full: Option<Text>,

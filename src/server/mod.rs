@@ -1,6 +1,7 @@
 //! Builds everything once and hands it to Pingora: listeners, TLS, background work, shutdown and upgrade.
 
 mod access;
+mod anchor;
 mod audit;
 mod background;
 mod cluster;
@@ -186,6 +187,7 @@ pub fn run(options: Options) -> Result<(), StartError> {
     server.add_service(background::service(Arc::clone(&services), reloader, gates, cluster));
     server.add_service(handover::Sockets { handover: Arc::clone(&handover), services: Arc::clone(&services) });
     revocations::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
+    anchor::start(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     access::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     tell(&process, &services);
     let signals = shutdown::Signals::new(Arc::clone(&services), handover);

@@ -8,6 +8,7 @@ use crate::crypto::Certificates;
 use crate::domain::{Name, NetworkSet};
 use crate::inject::Issuer;
 use crate::limit::FailureSettings;
+use crate::net::Client;
 use crate::target::Target;
 use crate::vault::{Slot, Vault};
 
@@ -38,8 +39,21 @@ pub struct Snapshot {
     pub access: Option<Arc<AccessService>>,
     /// The key that signs the audit log's checkpoints.
     pub audit_key: Option<Arc<Slot>>,
+    /// Where the audit log's checkpoints are sent too.
+    pub audit_anchor: Option<Arc<AuditAnchor>>,
     /// What can change about listeners without a restart.
     pub listeners: HashMap<Name, ListenerState, ahash::RandomState>,
+}
+
+/// A service that keeps the audit log's checkpoints.
+#[derive(Debug)]
+pub struct AuditAnchor {
+    /// Below what they are put.
+    pub url: String,
+    /// What it is called with.
+    pub client: Arc<Client>,
+    /// What lets them be put there.
+    pub token: Option<Arc<Slot>>,
 }
 
 /// What can change about a listener without a restart.

@@ -7,6 +7,10 @@ use std::{
     os::unix::fs::symlink,
     path::Path,
     process::{Output, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -19,7 +23,7 @@ use crate::support::{
     load::Load,
     raw::request,
     setup::{Parts, alice, config},
-    upstream::Upstream,
+    upstream::{Then, Upstream},
 };
 
 /// What `claviger audit verify` says of a log, as JSON.
@@ -97,6 +101,50 @@ fn a_signed_log_is_intact_and_what_is_done_to_it_shows() {
         assert_eq!(run_verify(&path, wrong).status.code(), Some(2), "{wrong:?}");
     }
     assert_eq!(run_verify("nowhere", &[]).status.code(), Some(2));
+}
+
+#[test]
+fn checkpoints_are_put_to_a_service_until_it_takes_them_and_what_it_has_is_an_anchor() {
+    let upstream = Upstream::echo();
+    let is_away = Arc::new(AtomicBool::new(true));
+    let taken = Arc::new(AtomicUsize::new(0));
+    let (away, count) = (Arc::clone(&is_away), Arc::clone(&taken));
+    let keeper = Upstream::start(move |_, wire| {
+        let is_taken = !away.load(Ordering::SeqCst);
+        count.fetch_add(usize::from(is_taken), Ordering::SeqCst);
+        let status = if is_taken { "201 Created" } else { "503 Service Unavailable" };
+        wire.send(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes())?;
+        Ok(Then::KeepAlive)
+    });
+    let mut gateway = Gateway::start(|site| {
+        make_key(site);
+        site.write("secrets/anchor", "opensesame");
+        let url = keeper.url();
+        let keys = format!(
+            "key = \"files:audit\"\nanchor_url = \"{url}/logs/\"\nanchor_token = \"files:anchor\"\ncheckpoint_every = \"1s\""
+        );
+        audited(site, &upstream, &keys)
+    });
+    assert_eq!(ask(&gateway), 200);
+    eventually("it is tried", || (!keeper.requests().is_empty()).then_some(()));
+    is_away.store(false, Ordering::SeqCst);
+    eventually("it is taken", || (taken.load(Ordering::SeqCst) > 0).then_some(()));
+    gateway.terminate();
+    let put = keeper.requests();
+    assert!(put.iter().all(|one| one.method() == "PUT" && one.header("authorization") == Some("Bearer opensesame")));
+    let last = gateway.audit_lines().pop().expect("a line");
+    let (chain, seq) = (last["chain"].as_str().expect("an id"), last["seq"].as_u64().expect("a number"));
+    let want = format!("/logs/{chain}/{seq:020}.json");
+    assert!(put.iter().any(|one| one.path() == want), "the last one too: {want}");
+    let kept: Vec<u8> = put.iter().flat_map(|one| one.body.clone()).collect();
+    let anchor = gateway.site().write("kept", kept);
+    let (path, public) = (gateway.site().audit_path(), gateway.site().path("audit.pub"));
+    let told = verify(&path, &["--key", &public, "--anchor", &anchor]);
+    assert_eq!(told["fault"], Value::Null);
+    let text = fs::read_to_string(&path).expect("the log");
+    let cut: String = text.split_inclusive('\n').take(text.lines().count() - 1).collect();
+    fs::write(&path, cut).expect("written");
+    assert_eq!(verify(&path, &["--key", &public, "--anchor", &anchor])["fault"]["kind"], "truncated");
 }
 
 /// Fault 14, where the disk has to have what was decided.

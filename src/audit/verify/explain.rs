@@ -62,6 +62,17 @@ pub(super) fn explain(path: &Path, last: Chain, found: Fault) -> io::Result<Faul
     Ok(Fault::new(kind, seq, text))
 }
 
+/// Tells what was done to a log that does not begin with its first line.
+pub(super) fn explain_first(path: &Path, found: Fault) -> io::Result<Fault> {
+    let mut reader = Reader::open(path, 0)?;
+    while let Some(line) = reader.next()? {
+        if line.head.is_some_and(|head| head.seq == found.seq) {
+            return Ok(Fault::new(FaultKind::Reordered, found.seq, "it is not at the beginning"));
+        }
+    }
+    Ok(found)
+}
+
 impl Behind {
     fn of(path: &Path, last: Chain) -> io::Result<Self> {
         let (mut behind, mut is_behind) = (Self::default(), false);

@@ -88,7 +88,7 @@ const ONE_FILE: Limits = Limits { size: 1 << 30, age: Duration::from_hours(24) }
 #[test]
 fn a_log_of_many_files_is_intact_from_its_first_line_to_its_last() {
     let site = Site::new();
-    let anchor = site.write("log", 100, Limits { size: 4000, ..ONE_FILE });
+    let anchor = site.write("log", 100, Limits { size: 2000, ..ONE_FILE });
     assert!(super::super::Segment::of(&site.path("log")).expect("listed").len() > 5);
     let report = site.verify("log", Some(&anchor));
     assert_eq!(report.fault, None);
@@ -123,10 +123,12 @@ fn every_kind_of_change_is_named_with_its_place() {
         ("nothing", &(|_: &mut Vec<Vec<u8>>| {}) as &dyn Fn(&mut Vec<Vec<u8>>), None),
         ("edited", &|all| all[4] = text(&all[4], "user-3", "user-4"), Some((FaultKind::Edited, 5))),
         ("a number edited", &|all| all[4] = text(&all[4], "\"seq\":5", "\"seq\":9"), Some((FaultKind::Edited, 5))),
-        ("made garbage", &|all| all[4] = b"garbage\n".to_vec(), Some((FaultKind::Forged, 6))),
+        ("made garbage", &|all| all[4] = b"garbage\n".to_vec(), Some((FaultKind::Edited, 5))),
+        ("garbage put in", &|all| all.insert(4, b"garbage\n".to_vec()), Some((FaultKind::Forged, 5))),
         ("removed", &|all| drop(all.remove(4)), Some((FaultKind::Removed, 5))),
         ("some removed", &|all| drop(all.drain(4..9)), Some((FaultKind::Removed, 5))),
         ("the first removed", &|all| drop(all.remove(0)), Some((FaultKind::Removed, 1))),
+        ("the first moved", &|all| all.swap(0, 1), Some((FaultKind::Reordered, 1))),
         ("swapped", &|all| all.swap(4, 5), Some((FaultKind::Reordered, 5))),
         (
             "moved far",

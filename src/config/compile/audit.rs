@@ -8,6 +8,7 @@ use crate::audit::{Durability, OnFull, Settings};
 use crate::config::file::{AuditTable, Text};
 use crate::config::values::{Size, Spanned};
 use crate::crypto::SigningKey;
+use crate::state::AuditAnchor;
 use crate::vault::{Slot, Vault};
 
 const SMALLEST: u64 = 64 * 1024;
@@ -47,6 +48,7 @@ impl Compiler<'_, '_> {
                 .as_ref()
                 .and_then(|keep| self.within(Some(keep), YEAR, MINUTE, YEAR, "a whole file is kept for 1m to 366d")),
             anchor: anchor.map(|(_, anchor)| anchor),
+            anchor_url: table.anchor_url.as_ref().map(|text| text.get_ref().clone()),
             path,
             ..default
         }
@@ -78,6 +80,25 @@ impl Compiler<'_, '_> {
             self.report.add(text.span(), "standard output is on no disk", "give the log a file as `path`");
         }
         durability
+    }
+
+    pub(super) fn audit_anchor(&mut self, table: &AuditTable, vaults: &Compiled<Arc<Vault>>) -> Option<AuditAnchor> {
+        let token = match &table.anchor_token {
+            Some(text) => Some(self.secret(text, vaults)?),
+            None => None,
+        };
+        let Some(text) = &table.anchor_url else {
+            if let Some(text) = &table.anchor_token {
+                self.report.add(text.span(), "there is no service that it could be for", "add `anchor_url`");
+            }
+            return None;
+        };
+        let (url, client) = (text.get_ref().clone(), self.client(text.span())?);
+        let is_plain = !url.contains(['?', '#']);
+        let sound = client.check(&url).map_err(|error| error.to_string());
+        let sound = sound.and_then(|()| is_plain.then_some(()).ok_or_else(|| "the URL has a query".to_owned()));
+        self.report.take(text.span(), sound, "write an https URL without a query, or http on loopback")?;
+        Some(AuditAnchor { url, client, token })
     }
 
     /// A key that is not there yet signs as soon as it is; one that is there has to be a key.

@@ -144,6 +144,7 @@ impl Compiler<'_, '_> {
         }
         let mut process = self.process(&file);
         let vaults = self.vaults(file.vault);
+        let audit_anchor = self.audit_anchor(&file.audit, &vaults).map(Arc::new);
         let audit_key = file.audit.key.as_ref().and_then(|text| self.audit_key(text, &vaults));
         let cluster = file.cluster.and_then(|table| self.cluster(&table.redis, process.store.is_some(), &vaults));
         let secrets = cluster.map(|(place, secrets)| {
@@ -204,6 +205,7 @@ impl Compiler<'_, '_> {
             sessions,
             access,
             audit_key,
+            audit_anchor,
             listeners,
             ..Snapshot::default()
         };
