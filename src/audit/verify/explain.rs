@@ -65,12 +65,20 @@ pub(super) fn explain(path: &Path, last: Chain, found: Fault) -> io::Result<Faul
 /// Tells what was done to a log that does not begin with its first line.
 pub(super) fn explain_first(path: &Path, found: Fault) -> io::Result<Fault> {
     let mut reader = Reader::open(path, 0)?;
+    let (mut first, mut is_later) = (None, false);
     while let Some(line) = reader.next()? {
-        if line.head.is_some_and(|head| head.seq == found.seq) {
-            return Ok(Fault::new(FaultKind::Reordered, found.seq, "it is not at the beginning"));
+        let digest = Digest::of(line.bytes);
+        match (first, line.head) {
+            (None, Some(head)) => first = Some((head.seq, digest)),
+            (Some((seq, copy)), Some(_)) if copy == digest => {
+                return Ok(Fault::new(FaultKind::Duplicated, seq, "it is there twice"));
+            }
+            (Some(_), Some(head)) => is_later |= head.seq == found.seq,
+            (_, None) => {}
         }
     }
-    Ok(found)
+    let moved = || Fault::new(FaultKind::Reordered, found.seq, "it is not at the beginning");
+    Ok(if is_later { moved() } else { found })
 }
 
 impl Behind {
