@@ -61,4 +61,5 @@ mod tls;
 mod tokens;
 mod upgrade;
 mod vaults;
+mod volumes;
 mod withdrawn;
