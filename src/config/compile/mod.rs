@@ -11,6 +11,7 @@ mod identity;
 mod identity_token;
 mod inspect;
 mod leak;
+mod limit;
 mod listen;
 mod oauth2;
 mod role;
