@@ -13,6 +13,7 @@ pub mod inject;
 pub mod inspect;
 pub mod limit;
 pub mod net;
+pub mod otlp;
 pub mod proxy;
 pub mod server;
 pub mod session;

@@ -32,17 +32,7 @@ impl FromStr for Id {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let digit = |byte: u8| char::from(byte).to_digit(16).filter(|_| !byte.is_ascii_uppercase());
-        let bytes = text.as_bytes();
-        let mut id = [0; 16];
-        if bytes.len() != 32 {
-            return Err(IdError);
-        }
-        for (byte, pair) in id.iter_mut().zip(bytes.chunks_exact(2)) {
-            let value = digit(pair[0]).zip(digit(pair[1])).map(|(high, low)| high * 16 + low);
-            *byte = value.and_then(|value| u8::try_from(value).ok()).ok_or(IdError)?;
-        }
-        Ok(Self(id))
+        unhex(text).map(Self).ok_or(IdError)
     }
 }
 
@@ -59,6 +49,17 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// So many bytes, of their hexadecimal digits in lower case; nothing of any other text.
+pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).filter(|_| !byte.is_ascii_uppercase());
+    let digits = Some(text.as_bytes()).filter(|digits| digits.len() == 2 * N)?;
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
+    }
+    Some(bytes)
 }
 
 impl fmt::Display for IdError {

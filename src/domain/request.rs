@@ -54,6 +54,11 @@ pub struct PeerCertificates {
 pub struct RequestId(uuid::Uuid);
 
 impl RequestId {
+    /// Its bytes, the last 62 bits of which are random.
+    pub fn bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
     /// A new id of an exchange that began at this time.
     pub fn new(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -4,11 +4,15 @@ mod call;
 mod client;
 mod egress;
 mod error;
+mod machine;
 mod refreshed;
 mod resolver;
+mod stream;
 
 pub use call::{Answer, Question, sensitive};
 pub use client::{Client, ClientSettings, Fetched};
 pub use egress::Egress;
 pub use error::NetError;
+pub use machine::host_name;
 pub use refreshed::{Fresh, Pace, Refreshed};
+pub use stream::{Stream, StreamSettings, StreamTls};
