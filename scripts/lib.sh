@@ -35,7 +35,9 @@ need_build_tools() {
 need_test_tools() {
   command -v wrk >/dev/null || (install_packages wrk) || say "wrk could not be installed: its test is skipped"
   command -v redis-server >/dev/null || (install_packages redis-server) || say "Redis could not be installed: its tests are skipped"
-  need_python || say "botocore, moto and sqlmap could not be installed: their tests are skipped"
+  need_python || say "botocore, moto, sqlmap and OpenTelemetry's messages could not be installed: their tests are skipped"
+  command -v rsyslogd >/dev/null || (install_packages rsyslog rsyslog-openssl) || say "rsyslog could not be installed: its tests are skipped"
+  command -v prometheus >/dev/null || (install_packages prometheus) || say "Prometheus could not be installed: its tests are skipped"
   command -v faketime >/dev/null || (install_packages faketime) || say "faketime could not be installed: its tests are skipped"
   need_provider || say "the OpenID provider could not be installed: its tests are skipped"
   need_rvault || say "RustyVault could not be installed: its tests are skipped"
@@ -52,12 +54,13 @@ need_provider() (
     npm ci --no-audit --no-fund --ignore-scripts && cp package-lock.json installed.json
 )
 
-# AWS's own signer, moto, which stands in for AWS, and sqlmap, which looks for holes, in target/python; installed again when the versions that are asked for have changed.
+# AWS's own signer, moto, which stands in for AWS, sqlmap, which looks for holes, and OpenTelemetry's messages, in target/python; installed again
+# when the versions that are asked for have changed.
 need_python() (
   set +e
   cmp -s tests/python/requirements.txt target/python/installed.txt && return 0
   command -v python3 >/dev/null && python3 -c 'import ensurepip' 2>/dev/null || (install_packages python3 python3-venv) || return 1
-  say "pip install botocore, moto and sqlmap in target/python"
+  say "pip install botocore, moto, sqlmap and opentelemetry-proto in target/python"
   mkdir -p target && python3 -m venv target/python &&
     target/python/bin/pip install -q --disable-pip-version-check -r tests/python/requirements.txt &&
     cp tests/python/requirements.txt target/python/installed.txt

@@ -1,13 +1,26 @@
-//! The control plane's listener: health, readiness, status and metrics. Answers; never listens itself, and knows no framework.
+//! The control plane's listener: health, readiness, status, metrics and the live feed. Answers; never listens itself, and knows no framework.
+
+mod events;
 
 use std::time::SystemTime;
 
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use serde::Serialize;
 
 use crate::domain::Host;
 use crate::state::{ReloadOutcome, Services};
 use crate::target::TargetStatus;
+
+pub use events::Events;
+
+/// What a request is answered with.
+#[derive(Debug)]
+pub enum Answer {
+    /// This.
+    Whole(Response<Vec<u8>>),
+    /// Events, for as long as somebody listens.
+    Events(Box<Events>),
+}
 
 /// What `/status` says.
 #[derive(Serialize)]
@@ -58,8 +71,18 @@ struct RotationStatus {
 }
 
 /// Answers one request to the admin listener.
-pub fn answer(services: &Services, method: &Method, path: &str, headers: &HeaderMap) -> Response<Vec<u8>> {
+pub fn answer(services: &Services, method: &Method, uri: &Uri, headers: &HeaderMap) -> Answer {
     // A page in an operator's browser can reach loopback; a name that it rebinds to it arrives here as `Host`.
+    if uri.path() != "/events" || !is_local(headers) || *method != Method::GET {
+        return Answer::Whole(whole(services, method, uri.path(), headers));
+    }
+    match Events::asked(uri.query(), headers) {
+        Ok(events) => Answer::Events(Box::new(events)),
+        Err(wrong) => Answer::Whole(text(StatusCode::BAD_REQUEST, &format!("{wrong}\n"))),
+    }
+}
+
+fn whole(services: &Services, method: &Method, path: &str, headers: &HeaderMap) -> Response<Vec<u8>> {
     if !is_local(headers) {
         return text(StatusCode::FORBIDDEN, "Ask by a loopback address or `localhost`.\n");
     }
@@ -73,7 +96,7 @@ pub fn answer(services: &Services, method: &Method, path: &str, headers: &Header
             reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", services.engines.metrics.render())
         }
         "/status" => status(services),
-        _ => text(StatusCode::NOT_FOUND, "Ask for /health, /ready, /status or /metrics.\n"),
+        _ => text(StatusCode::NOT_FOUND, "Ask for /health, /ready, /status, /metrics or /events.\n"),
     }
 }
 

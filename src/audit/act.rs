@@ -70,6 +70,38 @@ impl RotationDeed {
     }
 }
 
+/// Records that a sink's receiver will never have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// When that was found.
+    pub time: SystemTime,
+    /// The `[sink.NAME]`.
+    pub sink: Name,
+    /// How many.
+    pub count: u64,
+    /// Why.
+    pub reason: SkippedFor,
+}
+
+/// Why records are not delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkippedFor {
+    /// The receiver was away for longer than they are kept for it.
+    Age,
+    /// The receiver does not take them.
+    Refused,
+}
+
+impl SkippedFor {
+    /// The word for it in records.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Age => "age",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// What becomes a line.
 #[derive(Debug)]
 pub enum Entry {
@@ -79,6 +111,8 @@ pub enum Entry {
     Exchange(Box<super::Record>),
     /// What an operator did.
     Act(Box<Act>),
+    /// Records that were not delivered.
+    Skipped(Box<Skipped>),
 }
 
 impl From<super::Record> for Entry {
@@ -96,5 +130,11 @@ impl From<Box<super::Record>> for Entry {
 impl From<Act> for Entry {
     fn from(act: Act) -> Self {
         Self::Act(Box::new(act))
+    }
+}
+
+impl From<Skipped> for Entry {
+    fn from(skipped: Skipped) -> Self {
+        Self::Skipped(Box::new(skipped))
     }
 }

@@ -26,6 +26,8 @@ pub enum Kind {
     Rotation,
     /// There are exchanges without a line.
     Lost,
+    /// There are records that a sink did not deliver.
+    Skipped,
     /// A process began to write.
     Opened,
     /// A line was found that its process did not write to the end.
@@ -38,13 +40,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Decision,
         Self::Exchange,
         Self::Revocation,
         Self::Access,
         Self::Rotation,
         Self::Lost,
+        Self::Skipped,
         Self::Opened,
         Self::Torn,
         Self::Checkpoint,
@@ -60,6 +63,7 @@ impl Kind {
             Self::Access => "access",
             Self::Rotation => "rotation",
             Self::Lost => "lost",
+            Self::Skipped => "skipped",
             Self::Opened => "opened",
             Self::Torn => "torn",
             Self::Checkpoint => "checkpoint",

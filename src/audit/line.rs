@@ -10,9 +10,9 @@ use crate::domain::{Name, hex};
 use crate::telemetry::write_json;
 
 use super::queue::Lost;
-use super::record::{Outcome, Protocol};
+use super::record::Protocol;
 use super::writer::Process;
-use super::{Act, Deed, Record};
+use super::{Act, Deed, Record, Skipped};
 
 /// Writes the members of lines, each with a comma in front. Their order is part of the format.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Lines {
     pub(super) fn exchange(&mut self, out: &mut Vec<u8>, record: &Record) {
         let mut line = Object(out);
         self.asked(&mut line, record);
-        line.plain("outcome", outcome(record.outcome));
+        line.plain("outcome", record.outcome.text());
         if let Some(denial) = &record.denial {
             line.plain("code", denial.code());
             line.plain_if("detail", Some(denial.detail()).filter(|detail| !detail.is_empty()));
@@ -64,6 +64,7 @@ impl Lines {
         line.plain_if("node", self.node.as_ref().map(Name::as_str));
         line.number("config", record.config);
         line.plain("listener", record.listener.as_str());
+        line.plain_if("trace", record.trace.map(|trace| hex(trace.bytes())).as_deref());
         line.address("client", record.client, None);
         line.plain("protocol", protocol(record.protocol));
         line.text_if("method", record.method.as_ref().map(http::Method::as_str));
@@ -129,6 +130,16 @@ impl Lines {
         line.plain_if("node", self.node.as_ref().map(Name::as_str));
         line.number("count", lost.count());
         line.number("refused", lost.refused);
+    }
+
+    /// Those of records that a sink's receiver will never have.
+    pub(super) fn skipped(&mut self, out: &mut Vec<u8>, skipped: &Skipped) {
+        let mut line = Object(out);
+        self.time(&mut line, skipped.time);
+        line.plain_if("node", self.node.as_ref().map(Name::as_str));
+        line.plain("sink", skipped.sink.as_str());
+        line.number("count", skipped.count);
+        line.plain("reason", skipped.reason.text());
     }
 
     /// Those of a process that begins to write.
@@ -318,16 +329,6 @@ fn deed(deed: Deed) -> &'static str {
 
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Completed => "completed",
-        Outcome::Denied => "denied",
-        Outcome::Failed => "failed",
-        Outcome::Aborted => "aborted",
-        Outcome::Panicked => "panicked",
-    }
 }
 
 fn protocol(protocol: Protocol) -> &'static str {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use http::Method;
 
-use crate::domain::{Denial, Id, Name, Principal, RequestId};
+use crate::domain::{Denial, Id, Name, Principal, RequestId, TraceId};
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,19 @@ pub enum Outcome {
     Aborted,
     /// The proxy itself failed.
     Panicked,
+}
+
+impl Outcome {
+    /// The word for it in records.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+            Self::Aborted => "aborted",
+            Self::Panicked => "panicked",
+        }
+    }
 }
 
 /// The version of HTTP that the client spoke.
@@ -62,6 +75,8 @@ pub struct Record {
     pub config: u64,
     /// The `[listen.NAME]` it came in by.
     pub listener: Name,
+    /// The trace that it belongs to.
+    pub trace: Option<TraceId>,
     /// The client's address: the connection's, or what a trusted peer said it was.
     pub client: IpAddr,
     /// The version of HTTP that the client spoke.
@@ -130,6 +145,7 @@ pub(super) mod tests {
             id: RequestId::new(SystemTime::now()),
             config: 1,
             listener: name("public"),
+            trace: None,
             client: [192, 0, 2, 7].into(),
             protocol: Protocol::Http2,
             method: None,

@@ -143,6 +143,7 @@ impl Writer {
         match entry {
             Entry::Decision(record) => self.batch.add(Kind::Decision, |out| lines.decision(out, record)),
             Entry::Exchange(record) => self.batch.add(Kind::Exchange, |out| lines.exchange(out, record)),
+            Entry::Skipped(skipped) => self.batch.add(Kind::Skipped, |out| lines.skipped(out, skipped)),
             Entry::Act(act) => {
                 let kind = match act.deed {
                     Deed::Revoked | Deed::Lifted => Kind::Revocation,

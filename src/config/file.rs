@@ -12,6 +12,8 @@ mod leak;
 mod limit;
 mod rotation;
 mod route;
+mod sink;
+mod trace;
 mod upstream;
 mod vault;
 
@@ -22,6 +24,8 @@ pub(super) use leak::*;
 pub(super) use limit::*;
 pub(super) use rotation::*;
 pub(super) use route::*;
+pub(super) use sink::*;
+pub(super) use trace::*;
 pub(super) use upstream::*;
 pub(super) use vault::*;
 

@@ -29,6 +29,8 @@ pub(super) struct File {
     pub(super) server: ServerTable,
     pub(super) admin: Option<AdminTable>,
     pub(super) audit: AuditTable,
+    pub(super) sink: Entries<SinkTable>,
+    pub(super) trace: Option<TraceTable>,
     pub(super) store: Option<StoreTable>,
     pub(super) cluster: Option<ClusterTable>,
     pub(super) egress: EgressTable,
@@ -53,10 +55,12 @@ pub(super) struct File {
 }
 
 /// Every table, in the order in which the reference tells of them.
-pub(super) const TABLES: [&str; 22] = [
+pub(super) const TABLES: [&str; 24] = [
     "server",
     "admin",
     "audit",
+    "sink",
+    "trace",
     "store",
     "cluster",
     "egress",
@@ -114,6 +118,8 @@ impl<'a> Reader<'_, 'a> {
                 "server" => file.server = self.single("server", value).unwrap_or_default(),
                 "admin" => file.admin = self.single("admin", value),
                 "audit" => file.audit = self.single("audit", value).unwrap_or_default(),
+                "sink" => self.entries("sink", value, &mut file.sink, lost),
+                "trace" => file.trace = self.single("trace", value),
                 "store" => file.store = self.single("store", value),
                 "cluster" => file.cluster = self.single("cluster", value),
                 "egress" => file.egress = self.single("egress", value).unwrap_or_default(),

@@ -43,11 +43,13 @@ pub fn schema() -> Value {
 }
 
 /// Every table of a file, in the order in which the reference tells of them.
-pub(super) fn tables(generator: &mut SchemaGenerator) -> [(&'static str, Shape, Schema); 22] {
+pub(super) fn tables(generator: &mut SchemaGenerator) -> [(&'static str, Shape, Schema); 24] {
     [
         ("server", Shape::Single, generator.subschema_for::<ServerTable>()),
         ("admin", Shape::Single, generator.subschema_for::<AdminTable>()),
         ("audit", Shape::Single, generator.subschema_for::<AuditTable>()),
+        ("sink", Shape::Named, generator.subschema_for::<SinkTable>()),
+        ("trace", Shape::Single, generator.subschema_for::<TraceTable>()),
         ("store", Shape::Single, generator.subschema_for::<StoreTable>()),
         ("cluster", Shape::Single, generator.subschema_for::<ClusterTable>()),
         ("egress", Shape::Single, generator.subschema_for::<EgressTable>()),

@@ -22,6 +22,7 @@ use crate::limit::{Key, Slot, retry_after};
 use crate::session::{Cut, Line};
 use crate::state::{AccessCall, Endpoint, LimitBy, Route, RouteLimit};
 use crate::target::{Selected, Tried};
+use crate::telemetry::Limited;
 
 /// An exchange that may be forwarded, with what that needs. Its slots are free again when it is dropped.
 #[derive(Debug)]
@@ -294,6 +295,7 @@ impl Slots {
                 match counted {
                     Ok(allowed) => self.fields.push((RATE_LIMIT, told.allowed(&allowed))),
                     Err(exceeded) => {
+                        limit.metrics.refused(Limited::Rate);
                         self.fields.push((RATE_LIMIT, told.exceeded(&exceeded)));
                         let mut refusal = Refusal::from(Denial::RateExceeded(exceeded.retry_after));
                         refusal.fields.append(&mut self.fields);
@@ -302,7 +304,11 @@ impl Slots {
                 }
             }
             if let Some(concurrency) = &limit.concurrency {
-                self.held.push(concurrency.acquire(key).ok_or(Denial::TooManyInFlight)?);
+                let Some(slot) = concurrency.acquire(key) else {
+                    limit.metrics.refused(Limited::Concurrency);
+                    return Err(Denial::TooManyInFlight.into());
+                };
+                self.held.push(slot);
             }
         }
         Ok(())

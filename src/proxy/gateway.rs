@@ -161,7 +161,7 @@ impl ProxyHttp for Gateway {
         admission.body.restart();
         // Behind the first `?`, which no authority holds.
         let (_, query) = split_target(session.req_header().raw_path()).map_err(failure::carry)?;
-        upstream::apply(admission, draft.id(), query, head)?;
+        upstream::apply(admission, draft, query, head)?;
         if upstream::takes_trailers(session.req_header(), head.version) {
             // Of a session that is watched over, Pingora takes it off, and gRPC does not work without.
             head.insert_header(header::TE, HeaderValue::from_static("trailers"))?;

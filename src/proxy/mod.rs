@@ -32,6 +32,7 @@ mod serve;
 mod sieve;
 mod supervised;
 mod tokens;
+mod trace;
 mod upstream;
 mod windows;
 mod withhold;

@@ -12,14 +12,15 @@ use super::admission::Admission;
 use super::forwarded::client_address;
 use super::identify::Identified;
 use super::ingress::Connection;
+use super::trace::Trace;
 use crate::audit::{NotDurable, Outcome, Protocol, Record, Timings};
 use crate::authz::{Grantee, Permit};
 use crate::domain::{Denial, HttpFault, Methods, Principal, RequestId, Unavailable};
 use crate::inject::Injection;
 use crate::limit::{Key, Meter};
-use crate::state::{LimitBy, Route, RouteLimit, Services, Snapshot};
+use crate::state::{LimitBy, Phases, Route, RouteLimit, Services, Snapshot, Traced};
 use crate::target::Selected;
-use crate::telemetry::{self, Phase};
+use crate::telemetry::{self, Limited, Phase, SpanResult};
 
 /// The record of one exchange under way.
 pub(super) struct Draft {
@@ -37,6 +38,8 @@ pub(super) struct Draft {
     began: Instant,
     /// When the last phase ended: one look at the clock ends a phase and begins the next.
     lapped: Instant,
+    trace: Trace,
+    phases: Phases,
 }
 
 impl Draft {
@@ -56,11 +59,13 @@ impl Draft {
         services.engines.metrics.in_flight.inc();
         let time = SystemTime::now();
         let id = RequestId::new(time);
+        let trace = Trace::begin(snapshot.trace.as_deref(), &id, headers);
         let record = Box::new(Record {
             time,
             id,
             config: snapshot.number,
             listener: connection.listener.clone(),
+            trace: trace.id(),
             client,
             protocol: match version {
                 Version::HTTP_2 => Protocol::Http2,
@@ -108,11 +113,18 @@ impl Draft {
             record: Some(record),
             began,
             lapped: began,
+            trace,
+            phases: Phases::default(),
         }
     }
 
     pub(super) fn id(&self) -> RequestId {
         self.id
+    }
+
+    /// The trace that it belongs to.
+    pub(super) fn trace(&self) -> Trace {
+        self.trace
     }
 
     /// When the head had come.
@@ -168,16 +180,21 @@ impl Draft {
     /// [`Denial::VolumeExceeded`].
     pub(super) fn meter(&mut self, limits: &[RouteLimit], by: LimitBy, key: impl Fn() -> Key) -> Result<(), Denial> {
         let now = self.lapped;
-        for volume in limits.iter().filter(|limit| limit.by == by).filter_map(|limit| limit.volume.as_ref()) {
+        for limit in limits.iter().filter(|limit| limit.by == by) {
+            let Some(volume) = &limit.volume else { continue };
             let path = self.record.as_ref().and_then(|record| record.path.as_deref()).unwrap_or_default();
             let opened = volume.open(key(), path, now);
-            self.meters.push(opened.map_err(|full| Denial::VolumeExceeded(full.measure, full.retry_after))?);
+            self.meters.push(opened.map_err(|full| {
+                limit.metrics.refused(Limited::Volume);
+                Denial::VolumeExceeded(full.measure, full.retry_after)
+            })?);
         }
         Ok(())
     }
 
     pub(super) fn authenticated(&mut self, principal: &Arc<Principal>) {
         let took = self.lap();
+        self.phases.authenticated = Some(self.lapped.saturating_duration_since(self.began));
         if let Some(record) = &mut self.record {
             record.principal = Some(Arc::clone(principal));
             record.timings.authenticate = Some(took);
@@ -186,6 +203,7 @@ impl Draft {
 
     pub(super) fn authorized(&mut self, permit: &Permit) {
         let took = self.lap();
+        self.phases.authorized = Some(self.lapped.saturating_duration_since(self.began));
         if let Some(record) = &mut self.record {
             record.rule = Some(Arc::clone(permit.rule()));
             record.grant = permit.grant().map(|grant| grant.id);
@@ -199,6 +217,7 @@ impl Draft {
 
     pub(super) fn acquired(&mut self, injection: Option<&Injection>) {
         let took = self.lap();
+        self.phases.acquired = Some(self.lapped.saturating_duration_since(self.began));
         if let Some(record) = &mut self.record {
             record.credential = injection.map(|injection| injection.credential().clone());
             record.timings.acquire = injection.map(|_| took);
@@ -244,12 +263,22 @@ impl Draft {
         record.timings.upstream = upstream_began.map(|began| now.saturating_duration_since(began));
         record.timings.total = now.saturating_duration_since(self.began);
         self.measure(&record);
+        self.tell_spans(&record);
         let bytes = record.request_bytes.saturating_add(record.response_bytes);
         let has_failed = record.status.is_some_and(|status| status >= 400);
         self.meters.drain(..).for_each(|meter| meter.settle(bytes, has_failed, now));
         self.services.audit.submit(record);
         // Last: once nothing is in flight, the log may be closed.
         self.services.engines.metrics.in_flight.dec();
+    }
+
+    /// Nobody else pays for those that are sampled.
+    fn tell_spans(&self, record: &Record) {
+        let Some((trace, span, parent)) = self.trace.sampled() else { return };
+        let traced = Traced { record: record.clone(), trace, span, parent, phases: self.phases };
+        if !self.services.spans.submit(Box::new(traced)) {
+            self.services.engines.metrics.spans.of(SpanResult::Dropped).inc();
+        }
     }
 
     fn measure(&self, record: &Record) {

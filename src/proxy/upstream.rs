@@ -10,9 +10,10 @@ use pingora::{Error, ErrorType, Result};
 
 use super::admission::Admission;
 use super::forwarded::tells_of_another;
+use super::record::Draft;
 use super::respond::{REQUEST_ID, REQUEST_ID_FIELD};
 use super::scrub;
-use crate::domain::{RequestId, Wiped};
+use crate::domain::Wiped;
 use crate::inject::{Head, Injection};
 
 /// What a client computes of its body, besides the length.
@@ -20,7 +21,7 @@ const OF_THE_CLIENTS: [&str; 6] =
     ["transfer-encoding", "content-digest", "repr-digest", "digest", "content-md5", "trailer"];
 
 /// Makes the head of an admitted exchange ready for its target. Repeatable: every attempt starts from the client's head.
-pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, head: &mut RequestHeader) -> Result<()> {
+pub(super) fn apply(admission: &Admission, draft: &Draft, query: Option<&str>, head: &mut RequestHeader) -> Result<()> {
     // A head has fewer names than there are to look for.
     let is_taken_off = |name: &&HeaderName| admission.route.stripped.contains(name) || tells_of_another(name.as_str());
     let taken_off: Vec<_> = head.headers.keys().filter(is_taken_off).cloned().collect();
@@ -34,7 +35,8 @@ pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, h
         head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(length))?;
     }
     head.insert_header("Host", admission.route.target.host_header().clone())?;
-    head.insert_header(REQUEST_ID_FIELD, id.encode(&mut [0; 36]) as &str)?;
+    head.insert_header(REQUEST_ID_FIELD, draft.id().encode(&mut [0; 36]) as &str)?;
+    draft.trace().apply(head)?;
     for header in &admission.route.identity {
         if let Some(value) = header.value(admission.permit.principal()) {
             head.insert_header(header.name().clone(), value)?;

@@ -1,5 +1,6 @@
 //! Work that goes on beside requests: secrets, addresses, keys, reloads, and the counts that listeners keep.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -11,13 +12,14 @@ use prometheus::IntCounter;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::{audit, rotations, sessions};
+use super::{audit, rotations, sessions, sinks};
+use crate::audit::sinks::Sinks;
 use crate::cluster::Cluster;
 use crate::config::Reloader;
 use crate::domain::Lockout;
 use crate::proxy::ingress::Gate;
 use crate::state::Services;
-use crate::telemetry::{Availability, ConnectionRefusal, IngressTimeout, Metrics};
+use crate::telemetry::{Availability, ConnectionRefusal, IngressTimeout, Metrics, VaultState};
 use crate::vault::Vaults;
 
 /// The background service of a gateway.
@@ -26,6 +28,7 @@ pub(super) struct Background {
     reloader: Arc<Reloader>,
     gates: Vec<Arc<Gate>>,
     cluster: Option<Arc<Cluster>>,
+    sinks: Option<Arc<Sinks>>,
 }
 
 pub(super) fn service(
@@ -33,8 +36,9 @@ pub(super) fn service(
     reloader: Arc<Reloader>,
     gates: Vec<Arc<Gate>>,
     cluster: Option<Arc<Cluster>>,
+    sinks: Option<Arc<Sinks>>,
 ) -> GenBackgroundService<Background> {
-    background_service("background", Background { services, reloader, gates, cluster })
+    background_service("background", Background { services, reloader, gates, cluster, sinks })
 }
 
 #[async_trait]
@@ -55,6 +59,7 @@ impl BackgroundService for Background {
             audit::sign(&self.services),
             sessions::keep(&self.services),
             rotations::keep(&self.services),
+            sinks::keep(&self.services, self.sinks.clone()),
         );
     }
 }
@@ -142,6 +147,11 @@ impl Background {
         let metrics = &self.services.engines.metrics;
         let secrets = self.services.engines.vaults.status();
         let usable = secrets.iter().filter(|slot| slot.usable).count();
+        let mut vaults: BTreeMap<_, VaultState> = BTreeMap::new();
+        for slot in &secrets {
+            vaults.entry(slot.name.vault.clone()).or_default().add(slot.age, slot.lease);
+        }
+        metrics.vaults.show(&vaults);
         metrics.secrets.of(Availability::Usable).set(gauge(usable));
         metrics.secrets.of(Availability::Failed).set(gauge(secrets.len() - usable));
         for target in &self.services.snapshot().targets {

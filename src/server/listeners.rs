@@ -4,18 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::Response;
 use pingora::apps::HttpServerOptions;
-use pingora::apps::http_app::ServeHttp;
 use pingora::listeners::tls::TlsSettings;
 use pingora::listeners::{L4BufferSettings, ListenerConfig, Listeners, TlsAccept};
-use pingora::protocols::http::ServerSession;
 use pingora::server::Server;
 use pingora::services::listening::Service;
 use pingora_proxy::HttpProxy;
 
+use super::control::Admin;
 use super::tls::{ClientKeys, SnapshotCertificates};
-use crate::admin;
 use crate::config::{Listener, Process};
 use crate::proxy::Gateway;
 use crate::proxy::ingress::{Gate, Ingress, Settings};
@@ -37,7 +34,7 @@ pub(super) fn add(server: &mut Server, process: &Process, services: &Arc<Service
         gates.push(gate);
     }
     if let Some(address) = process.admin {
-        let app = Admin(Arc::clone(services));
+        let app = Admin::new(Arc::clone(services), process.audit.path.clone());
         let mut service = Service::with_listeners("admin".to_owned(), Listeners::tcp(&address.to_string()), app);
         service.threads = Some(1);
         server.add_service(service);
@@ -99,15 +96,4 @@ fn tls(listener: &Listener, services: &Arc<Services>) -> TlsSettings {
         settings.enable_h2();
     }
     settings
-}
-
-/// The admin listener's application.
-struct Admin(Arc<Services>);
-
-#[async_trait]
-impl ServeHttp for Admin {
-    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
-        let head = session.req_header();
-        admin::answer(&self.0, &head.method, head.uri.path(), &head.headers)
-    }
 }

@@ -6,6 +6,7 @@ mod audit;
 mod background;
 mod cluster;
 mod complaint;
+mod control;
 mod handover;
 mod listeners;
 mod process;
@@ -13,7 +14,9 @@ mod revocations;
 mod rotations;
 mod sessions;
 mod shutdown;
+mod sinks;
 mod tls;
+mod traces;
 mod webhooks;
 
 use std::fmt;
@@ -28,6 +31,7 @@ use pingora::server::{RunArgs, Server};
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::audit::sinks::Sinks;
 use crate::config::{self, LoadError, Plan, Process, Reloader};
 use crate::domain::{Name, trust_clock};
 use crate::inspect::Profile;
@@ -183,16 +187,18 @@ pub fn run(options: Options) -> Result<(), StartError> {
     let reloader = Reloader::new(options.config, Arc::clone(&services), process.clone(), watched);
     let reloader = Arc::new(reloader.with_password(password));
     let gates = listeners::add(&mut server, &process, &services);
-    shutdown::exit_when_drained(&server, Arc::clone(&services), gates.clone());
-    server.add_service(background::service(Arc::clone(&services), reloader, gates, cluster));
+    let sinks = process.audit.path.clone().map(|path| Arc::new(Sinks::new(path, services.audit.clone())));
+    shutdown::exit_when_drained(&server, Arc::clone(&services), gates.clone(), sinks.clone());
+    server.add_service(background::service(Arc::clone(&services), reloader, gates, cluster, sinks.clone()));
     server.add_service(handover::Sockets { handover: Arc::clone(&handover), services: Arc::clone(&services) });
     revocations::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     anchor::start(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     access::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
+    traces::start(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     tell(&process, &services);
     let signals = shutdown::Signals::new(Arc::clone(&services), handover);
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
-    shutdown::flush(&services);
+    shutdown::flush(&services, sinks.as_deref());
     Ok(())
 }
 

@@ -56,6 +56,8 @@ fn settle(services: &Services) {
     if let Some(revocations) = &services.revocations {
         revocations.touch_sessions(steady(now));
     }
+    let count = services.engines.authenticators.sessions().count(steady(now));
+    services.engines.metrics.sessions.set(count.map_or(0, |count| i64::try_from(count).unwrap_or(i64::MAX)));
     // A session that is over only by a clock that is wrong for a moment must be there to be ended after that.
     if let Err(error) = services.engines.authenticators.sessions().settle(unhurried(now)) {
         log::error!("the last uses of sessions are not written: {error}");

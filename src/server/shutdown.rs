@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::handover::Handover;
+use crate::audit::sinks::Sinks;
 use crate::proxy::ingress::Gate;
 use crate::state::Services;
 
@@ -63,7 +64,12 @@ const LAME_DUCK: Duration = Duration::from_millis(1500);
 const FLUSH: Duration = Duration::from_secs(10);
 
 /// Ends the process as soon as nothing is under way any more. Pingora alone would wait for its whole grace period.
-pub(super) fn exit_when_drained(server: &Server, services: Arc<Services>, gates: Vec<Arc<Gate>>) {
+pub(super) fn exit_when_drained(
+    server: &Server,
+    services: Arc<Services>,
+    gates: Vec<Arc<Gate>>,
+    sinks: Option<Arc<Sinks>>,
+) {
     let mut phases = server.watch_execution_phase();
     std::thread::spawn(move || {
         loop {
@@ -80,7 +86,7 @@ pub(super) fn exit_when_drained(server: &Server, services: Arc<Services>, gates:
         while closed.elapsed() < LAME_DUCK || under_way() || connected() {
             std::thread::sleep(Duration::from_millis(20));
         }
-        flush(&services);
+        flush(&services, sinks.as_deref());
         std::process::exit(0);
     });
 }
@@ -89,7 +95,7 @@ pub(super) fn exit_when_drained(server: &Server, services: Arc<Services>, gates:
 const CUT: Duration = Duration::from_secs(2);
 
 /// Writes what records there are, also those of exchanges that the end of their runtime has just cut.
-pub(super) fn flush(services: &Services) {
+pub(super) fn flush(services: &Services, sinks: Option<&Sinks>) {
     let began = Instant::now();
     while services.engines.metrics.in_flight.get() > 0 && began.elapsed() < CUT {
         std::thread::sleep(Duration::from_millis(2));
@@ -102,5 +108,7 @@ pub(super) fn flush(services: &Services) {
     while !services.audit.is_anchored() && began.elapsed() < CUT {
         std::thread::sleep(Duration::from_millis(2));
     }
+    // Before the vaults, in which what proves them to their receivers lies.
+    sinks.inspect(|sinks| sinks.stop());
     services.engines.vaults.close(CUT);
 }

@@ -206,6 +206,12 @@ impl Sessions {
         Ok(Some(self.share(found)))
     }
 
+    /// How many there are that are not over; none where that cannot be read.
+    pub fn count(&self, now: SystemTime) -> Option<u64> {
+        let store = self.store.get()?.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        store.count_sessions(now).ok()
+    }
+
     /// The same with the last use that all requests of it here share.
     fn share(&self, found: Session) -> Session {
         if found.stay.idle.is_none() {

@@ -11,6 +11,7 @@ mod router;
 mod services;
 mod snapshot;
 mod tokens;
+mod tracing;
 
 pub use access::{AccessCall, AccessService, AccessVerb, Approval, Webhook};
 pub use bodies::Bodies;
@@ -22,3 +23,4 @@ pub use router::{Overlap, Router};
 pub use services::{Engines, ReloadOutcome, Services};
 pub use snapshot::{AuditAnchor, ListenerState, Snapshot};
 pub use tokens::{Endpoint, TokenService};
+pub use tracing::{Phases, Spans, Traced, Tracing};

@@ -13,7 +13,7 @@ use crate::inspect::LeakProfile;
 use crate::limit::{Concurrency, Rate, RateFields, Volume};
 use crate::state::Inspecting;
 use crate::target::Target;
-use crate::telemetry::{RouteMetrics, TargetMetrics};
+use crate::telemetry::{LimitMetrics, RouteMetrics, TargetMetrics};
 
 /// A compiled route.
 #[derive(Debug)]
@@ -89,6 +89,8 @@ pub struct RouteLimit {
     pub concurrency: Option<Arc<Concurrency>>,
     /// What one may come to, if it limits that.
     pub volume: Option<Arc<Volume>>,
+    /// What is counted of it.
+    pub metrics: LimitMetrics,
 }
 
 /// What a limit counts.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 
-use super::{Bodies, Canaries, Snapshot};
+use super::{Bodies, Canaries, Snapshot, Spans};
 use crate::audit::Log;
 use crate::authn::Authenticators;
 use crate::inspect::Library;
@@ -62,6 +62,8 @@ pub struct Services {
     pub engines: Engines,
     /// The audit log.
     pub audit: Log,
+    /// Exchanges that are to be told as spans.
+    pub spans: Spans,
     /// Which decoys were used.
     pub canaries: Arc<Canaries>,
     /// Whose access was ended; none where there is no store that could say so.
@@ -94,6 +96,7 @@ impl Services {
         Self {
             engines,
             audit,
+            spans: Spans::default(),
             canaries: Arc::default(),
             revocations: None,
             access: None,

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{AccessService, Rotating, Router, TokenService};
+use super::{AccessService, Rotating, Router, TokenService, Tracing};
+use crate::audit::sinks::SinkSettings;
 use crate::crypto::Certificates;
 use crate::domain::{Name, NetworkSet};
 use crate::inject::Issuer;
@@ -37,6 +38,10 @@ pub struct Snapshot {
     pub sessions: Option<Arc<TokenService>>,
     /// Where access is asked for.
     pub access: Option<Arc<AccessService>>,
+    /// Where records are brought besides the log's files.
+    pub sinks: Vec<SinkSettings>,
+    /// Where spans go; none where they go nowhere.
+    pub trace: Option<Arc<Tracing>>,
     /// The key that signs the audit log's checkpoints.
     pub audit_key: Option<Arc<Slot>>,
     /// Where the audit log's checkpoints are sent too.

@@ -105,6 +105,26 @@ labels! {
         Write = "write",
     }
 
+    /// What a limit refused for.
+    Limited {
+        /// Too many in too short a time.
+        Rate = "rate",
+        /// Too many at once.
+        Concurrency = "concurrency",
+        /// Too much was come to.
+        Volume = "volume",
+    }
+
+    /// What became of a span.
+    SpanResult {
+        /// The receiver has it.
+        Sent = "sent",
+        /// The receiver could not be told, or did not take it.
+        Failed = "failed",
+        /// Too many waited.
+        Dropped = "dropped",
+    }
+
     /// What a lock-out is counted by.
     LockoutBy {
         /// The client's address.

@@ -12,8 +12,11 @@ use crate::domain::{Denial, Name};
 
 use super::labels::{
     Availability, ConnectionRefusal, Decoy, IngressTimeout, InspectionVerdict, Labelled, LockoutBy, Outcome, Phase,
-    ReloadResult, UpstreamFault,
+    ReloadResult, SpanResult, UpstreamFault,
 };
+use super::limits::LimitMetrics;
+use super::sinks::{AllSinks, SinkMetrics};
+use super::vaults::VaultMetrics;
 
 /// The process's metrics. Label values are names from the configuration, denial codes or one of the closed sets of this module.
 #[derive(Debug)]
@@ -73,6 +76,14 @@ pub struct Metrics {
     rotations: IntCounterVec,
     /// What the audit log counts.
     pub audit: AuditMetrics,
+    sinks: AllSinks,
+    /// What is known of the secrets of each vault.
+    pub vaults: VaultMetrics,
+    limited: IntCounterVec,
+    /// `claviger_spans_total{result}`: spans of exchanges that are sampled.
+    pub spans: Labelled<SpanResult, IntCounter>,
+    /// `claviger_sessions`: sessions that are not over.
+    pub sessions: IntGauge,
 }
 
 /// The metrics of the audit log; cheap to clone.
@@ -131,6 +142,7 @@ impl Metrics {
         let begun = declare.counters("lockouts_total", "Lock-outs that began after wrong credentials", &["by"])?;
         let going_on = declare.gauges("lockouts", "Lock-outs that go on", &["by"])?;
         let canaries = declare.counters("canary_uses_total", "Uses of decoys", &["kind"])?;
+        let spans = declare.counters("spans_total", "Spans of exchanges that are sampled", &["result"])?;
         let secrets = declare.gauges("secrets", "Secrets in use", &["state"])?;
         let inspections = declare.counters("inspections_total", "Requests that were looked through", &["verdict"])?;
         Ok(Self {
@@ -184,6 +196,11 @@ impl Metrics {
                 &["credential", "result"],
             )?,
             audit: AuditMetrics::declare(&declare)?,
+            sinks: AllSinks::declare(&declare)?,
+            vaults: VaultMetrics::declare(&declare)?,
+            limited: declare.counters("limited_total", "Requests refused by a limit", &["limit", "kind"])?,
+            spans: Labelled::new(|result| spans.with_label_values(&[result])),
+            sessions: declare.gauge("sessions", "Sessions that are not over")?,
             registry: declare.0,
         })
     }
@@ -201,6 +218,21 @@ impl Metrics {
     pub fn target(&self, target: &Name) -> TargetMetrics {
         let target = target.as_str();
         TargetMetrics { errors: Labelled::new(|kind| self.upstream_errors.with_label_values(&[target, kind])) }
+    }
+
+    /// The metrics of a sink, for it to keep.
+    pub fn sink(&self, sink: &Name) -> SinkMetrics {
+        self.sinks.of(sink)
+    }
+
+    /// Shows no lag any more of a sink that is no more.
+    pub fn forget_sink(&self, sink: &Name) {
+        self.sinks.forget(sink);
+    }
+
+    /// The metrics of a `[limit.NAME]`, for its compiled form to keep.
+    pub fn limit(&self, limit: &Name) -> LimitMetrics {
+        LimitMetrics(Labelled::new(|kind| self.limited.with_label_values(&[limit.as_str(), kind])))
     }
 
     /// Says how many of a target's addresses can be used, and how many cannot: `claviger_backends{target,state}`.
@@ -273,39 +305,46 @@ impl AuditMetrics {
     }
 }
 
-struct Declare(Registry);
+/// The one registry, in which each name is declared once.
+pub(super) struct Declare(Registry);
 
 impl Declare {
-    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+    pub(super) fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
         self.register(IntCounter::with_opts(options(name, help))?)
     }
 
-    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+    pub(super) fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
         self.register(IntGauge::with_opts(options(name, help))?)
     }
 
-    fn number(&self, name: &str, help: &str) -> prometheus::Result<prometheus::Gauge> {
+    pub(super) fn number(&self, name: &str, help: &str) -> prometheus::Result<prometheus::Gauge> {
         self.register(prometheus::Gauge::with_opts(options(name, help))?)
     }
 
-    fn numbers(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<prometheus::GaugeVec> {
+    pub(super) fn numbers(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<prometheus::GaugeVec> {
         self.register(prometheus::GaugeVec::new(options(name, help), labels)?)
     }
 
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+    pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
         self.register(IntGaugeVec::new(options(name, help), labels)?)
     }
 
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+    pub(super) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
         self.register(IntCounterVec::new(options(name, help), labels)?)
     }
 
-    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
+    pub(super) fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
         let options = HistogramOpts { common_opts: options(name, help), buckets: buckets.to_vec() };
         self.register(Histogram::with_opts(options)?)
     }
 
-    fn histograms(&self, name: &str, help: &str, label: &str, buckets: &[f64]) -> prometheus::Result<HistogramVec> {
+    pub(super) fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+        buckets: &[f64],
+    ) -> prometheus::Result<HistogramVec> {
         let options = HistogramOpts { common_opts: options(name, help), buckets: buckets.to_vec() };
         self.register(HistogramVec::new(options, &[label])?)
     }
@@ -321,47 +360,4 @@ fn options(name: &str, help: &str) -> Opts {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn name(text: &str) -> Name {
-        Name::parse(text).expect("name")
-    }
-
-    #[test]
-    fn events_are_rendered_under_their_names_and_labels() {
-        let metrics = Metrics::new().expect("declared once");
-        let route = metrics.route(&name("stripe"));
-        route.requests.of(Outcome::Allowed).inc();
-        metrics.route(&name("stripe")).requests.of(Outcome::Allowed).inc();
-        route.seconds.observe(0.002);
-        metrics.phase_seconds.of(Phase::Authorize).observe(0.000_002);
-        metrics.denied(&Denial::NotAllowed);
-        metrics.target(&name("api")).errors.of(UpstreamFault::Timeout).inc();
-        metrics.backends(&name("api"), 2, 1);
-        metrics.secrets.of(Availability::Failed).set(3);
-        metrics.connections_refused.of(ConnectionRefusal::Client).inc();
-        metrics.ingress_timeouts.of(IngressTimeout::Head).inc();
-        metrics.reloads.of(ReloadResult::Refused).inc();
-        metrics.audit.unrecorded.inc();
-        let text = String::from_utf8(metrics.render()).expect("text");
-        for line in [
-            "claviger_requests_total{outcome=\"allowed\",route=\"stripe\"} 2",
-            "claviger_requests_total{outcome=\"failed\",route=\"stripe\"} 0",
-            "claviger_request_seconds_bucket{route=\"stripe\",le=\"0.0025\"} 1",
-            "claviger_phase_seconds_count{phase=\"authorize\"} 1",
-            "claviger_denials_total{code=\"not_allowed\"} 1",
-            "claviger_upstream_errors_total{kind=\"timeout\",target=\"api\"} 1",
-            "claviger_backends{state=\"failed\",target=\"api\"} 1",
-            "claviger_secrets{state=\"failed\"} 3",
-            "claviger_secrets{state=\"usable\"} 0",
-            "claviger_connections_refused_total{reason=\"client\"} 1",
-            "claviger_ingress_timeouts_total{kind=\"head\"} 1",
-            "claviger_reloads_total{result=\"refused\"} 1",
-            "claviger_audit_unrecorded_total 1",
-            "claviger_in_flight 0",
-        ] {
-            assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
-        }
-    }
-}
+mod tests;

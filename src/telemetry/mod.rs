@@ -1,14 +1,20 @@
 //! Metrics, declared once, and logs with redaction.
 
 mod labels;
+mod limits;
 mod line;
 pub mod logs;
 mod metrics;
+mod sinks;
+mod vaults;
 
 pub use labels::{
-    Availability, ConnectionRefusal, Decoy, IngressTimeout, InspectionVerdict, Labelled, Outcome, Phase, ReloadResult,
-    UpstreamFault,
+    Availability, ConnectionRefusal, Decoy, IngressTimeout, InspectionVerdict, Labelled, Limited, Outcome, Phase,
+    ReloadResult, SpanResult, UpstreamFault,
 };
+pub use limits::LimitMetrics;
 pub use metrics::{AuditMetrics, Metrics, RouteMetrics, TargetMetrics};
+pub use sinks::SinkMetrics;
+pub use vaults::{VaultMetrics, VaultState};
 
 pub(crate) use line::write_json;

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::audit::Outcome;
 use crate::audit::record::tests::{bare, full};
 use crate::domain::{AuthnFault, Denial, Principal, PrincipalKind};
 

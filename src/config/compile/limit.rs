@@ -105,6 +105,7 @@ impl Compiler<'_, '_> {
                 rate: limit.rate.map(told),
                 concurrency: limit.concurrent.map(|max| registry.concurrency(&scope, max)),
                 volume: limit.volume.map(|settings| registry.volume(&scope, settings)),
+                metrics: self.engines.metrics.limit(&limit.name),
             });
         }
         limits

@@ -19,7 +19,9 @@ mod rotation;
 mod route;
 mod secrets_manager;
 mod sessions;
+mod sink;
 mod target;
+mod trace;
 mod vault;
 
 use std::collections::BTreeMap;
@@ -152,6 +154,9 @@ impl Compiler<'_, '_> {
             process.cluster = Some(place);
             secrets
         });
+        let log = process.audit.clone();
+        let sinks = self.each("sink", file.sink, |c, name, entry| c.sink(name, entry, &log, &vaults));
+        let trace = file.trace.and_then(|table| self.trace(&table, &vaults));
         let targets = self.each("target", file.target, Self::target);
         let issuer = file.identity_token.and_then(|table| self.issuer(table, &vaults, &file.route));
         let credentials = self.each("credential", file.credential, |c, name, entry| {
@@ -208,6 +213,8 @@ impl Compiler<'_, '_> {
             audit_key,
             audit_anchor,
             listeners,
+            sinks: sinks.by_name.into_values().flatten().collect(),
+            trace,
             ..Snapshot::default()
         };
         (snapshot, process, secrets)

@@ -12,12 +12,21 @@ use crate::state::Engines;
 /// One of every table, each with no more than it needs. Entries of a kind are named for it, all others `x`.
 const BARE: &str = r#"
 server = {}
-audit = {}
+audit = { path = "audit.log" }
+trace = { url = "https://otel.example.com/v1/traces" }
 store = { path = "claviger.db" }
 cluster = { redis = { url = "redis://127.0.0.1", key = "directory:cluster" } }
 [admin]
 address = "127.0.0.1:9901"
 [failures]
+[sink.syslog.syslog]
+address = "logs.example.com:6514"
+[sink.webhook.webhook]
+url = "https://logs.example.com/audit"
+auth = { secret = "directory:key" }
+[sink.otlp.otlp]
+url = "https://otel.example.com/v1/logs"
+[sink.stdout.stdout]
 [identity_token]
 issuer = "https://gateway.example.com"
 key = "directory:identity"
@@ -250,6 +259,7 @@ fn difference(one: &[String], other: &[String]) -> Option<String> {
 fn literal(told: &Told) -> Value {
     match &*told.kind {
         "integer" => Value::Integer(told.default.parse().expect("a number")),
+        "number" => Value::Float(told.default.parse().expect("a number")),
         "boolean" => Value::Boolean(told.default == "true"),
         kind if kind.starts_with("list of 2") => {
             format!("x = {}", told.default).parse::<Table>().expect("TOML")["x"].clone()
@@ -263,6 +273,7 @@ fn literal(told: &Told) -> Value {
 fn other(told: &Told) -> Option<Value> {
     match &*told.kind {
         "integer" => Some(Value::Integer(told.default.parse::<i64>().expect("a number") + 1)),
+        "number" => Some(Value::Float(told.default.parse::<f64>().expect("a number") / 2.0)),
         "boolean" => Some(Value::Boolean(told.default != "true")),
         "period" if ["rotate", "max_stale"].contains(&&*told.key) => Some("1h".into()),
         "period" if told.path == "audit" && told.key == "max_age" => Some("1h".into()),

@@ -208,6 +208,15 @@ impl Store {
         Ok(all)
     }
 
+    /// How many sessions there are that are not over.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub(in crate::session) fn count_sessions(&self, now: SystemTime) -> Result<u64, StoreError> {
+        let query = "SELECT count(*) FROM session WHERE until > ?1";
+        Ok(self.row(query, [millis(now)], |row| row.get::<_, i64>(0))?.map_or(0, i64::unsigned_abs))
+    }
+
     /// Ends all sessions of a principal that go on; tells how many those were. On the disk when this returns.
     pub(in crate::session) fn end_sessions(
         &self,

@@ -18,6 +18,7 @@ pub(crate) mod proof;
 pub(crate) mod provider;
 pub(crate) mod python;
 pub(crate) mod raw;
+pub(crate) mod receivers;
 pub(crate) mod redis;
 pub(crate) mod relay;
 pub(crate) mod rusty_vault;
