@@ -13,6 +13,7 @@ mod run;
 mod schema;
 mod session;
 mod store;
+mod top;
 mod vault;
 
 use std::error::Error;
@@ -35,6 +36,7 @@ pub use rotation::{RotateArgs, StatusArgs};
 pub use run::{CheckArgs, RunArgs};
 pub use schema::SchemaArgs;
 pub use session::SessionCommand;
+pub use top::TopArgs;
 pub use vault::{MasterKeyArgs, VaultCommand};
 
 /// A privileged-access proxy for APIs: callers come with their own short-lived identity, the proxy carries the keys.
@@ -94,6 +96,8 @@ pub enum Command {
     Openapi(OpenapiCommand),
     /// Print what may stand in a configuration: a JSON Schema for editors, or the reference.
     Schema(SchemaArgs),
+    /// Show what goes on at a gateway now: requests, refusals, who asks, and what else happens.
+    Top(TopArgs),
     /// Show the whole job on loopback: an upstream, an issuer, a vault and a gateway, and a short story.
     Demo(DemoArgs),
     /// Print a completion script for a shell.
@@ -118,6 +122,7 @@ impl Cli {
             Command::Inspect(args) => args.run(out),
             Command::Openapi(command) => command.run(out),
             Command::Schema(args) => args.run(out),
+            Command::Top(args) => args.run(out),
             Command::Demo(args) => args.run(out),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "claviger", &mut io::BufWriter::new(out));

@@ -1,0 +1,135 @@
+//! The live view: the feed of records on the admin listener, and `claviger top`, which shows it.
+
+use std::{io::Write as _, net::TcpStream, process::Stdio};
+
+use serde_json::Value;
+
+use crate::support::{
+    eventually,
+    gateway::{Gateway, Site, program},
+    http1::Reader,
+    raw,
+    setup::{Parts, alice, config},
+    upstream::Upstream,
+};
+
+fn gateway(upstream: &Upstream) -> Gateway {
+    Gateway::start(|site: &mut Site| config(site, upstream, &Parts::default()))
+}
+
+/// Somebody who listens; their first event says that they do.
+struct Listener(Reader<TcpStream>);
+
+impl Listener {
+    fn new(gateway: &Gateway, path: &str, headers: &str) -> Self {
+        let mut stream = TcpStream::connect(gateway.admin()).expect("a connection");
+        stream.set_read_timeout(Some(crate::support::PATIENCE)).expect("set");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n", gateway.admin()).expect("sent");
+        let mut reader = Reader::new(stream);
+        let head = reader.head().expect("an answer").expect("a head");
+        assert_eq!((head.status(), head.header("content-type")), (200, Some("text/event-stream")));
+        let mut listener = Self(reader);
+        assert_eq!(listener.event(), ": listening\n\n");
+        listener
+    }
+
+    fn event(&mut self) -> String {
+        String::from_utf8(self.0.until(b"\n\n").expect("an event")).expect("text")
+    }
+
+    /// The next record, with its number as the event's id.
+    fn record(&mut self) -> (String, Value) {
+        let event = self.event();
+        let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).expect("a field").to_owned();
+        (field("id: "), serde_json::from_str(&field("data: ")).expect("JSON"))
+    }
+}
+
+#[test]
+fn who_listens_is_told_the_records_that_they_want_as_they_are_in_the_log() {
+    let upstream = Upstream::echo();
+    let gateway = gateway(&upstream);
+    let mut refused = Listener::new(&gateway, "/events?kind=exchange&code=credential_missing&code=not_allowed", "");
+    let mut alices = Listener::new(&gateway, "/events?principal=alice", "");
+    let bearer = alice().bearer();
+    for path in ["/api/one", "/api/two"] {
+        assert_eq!(gateway.get(path, &[("Authorization", &bearer)]).status(), 200);
+        assert_eq!(gateway.get(path, &[]).status(), 401);
+    }
+    for path in ["/api/one", "/api/two"] {
+        let (_, record) = refused.record();
+        assert_eq!((&record["path"], &record["code"]), (&path.into(), &"credential_missing".into()));
+        let (id, record) = alices.record();
+        assert_eq!((&record["path"], &record["principal"]), (&path.into(), &"alice".into()));
+        assert!(gateway.audit().contains(&record), "as it is in the log");
+        assert_eq!(id, record["seq"].to_string());
+    }
+    // Whoever comes back goes on where they were.
+    let known = gateway.audited("a record", |record| record["path"] == "/api/one" && record["outcome"] == "completed");
+    let mut again = Listener::new(&gateway, "/events?kind=exchange", &format!("Last-Event-ID: {}\r\n", known["seq"]));
+    assert_eq!(again.record().0, (known["seq"].as_u64().expect("a number") + 1).to_string());
+}
+
+#[test]
+fn the_feed_is_for_this_machine_and_for_so_many_at_once() {
+    let upstream = Upstream::echo();
+    let gateway = gateway(&upstream);
+    let ask = |path: &str, host: &str| {
+        raw::parse(&raw::exchange(
+            gateway.admin(),
+            &raw::request("GET", path, &[("Host", host), ("Connection", "close")], b""),
+        ))
+    };
+    let host = gateway.admin().to_string();
+    assert_eq!(ask("/events", "evil.example").status(), 403);
+    let wrong = ask("/events?colour=red", &host);
+    assert!(wrong.status() == 400 && wrong.text().contains("principal"), "{}", wrong.text());
+    let mut listeners: Vec<_> = (0..16).map(|_| Listener::new(&gateway, "/events", "")).collect();
+    assert_eq!(ask("/events", &host).status(), 503);
+    assert_eq!(gateway.admin_get("/health").status(), 200, "others are answered meanwhile");
+    listeners.pop();
+    assert_eq!(gateway.get("/api/x", &[]).status(), 401);
+    eventually("a place is free again", || {
+        let mut stream = TcpStream::connect(gateway.admin()).ok()?;
+        write!(stream, "GET /events HTTP/1.1\r\nHost: {host}\r\n\r\n").ok()?;
+        let head = Reader::new(stream).head().ok()??;
+        (head.status() == 200).then_some(())
+    });
+}
+
+#[test]
+fn top_shows_who_asks_what_is_refused_and_what_else_happens() {
+    let upstream = Upstream::echo();
+    let gateway = gateway(&upstream);
+    let top = |arguments: &[&str]| {
+        let mut top = program();
+        top.arg("top").args(["--config", gateway.site().config_path().to_str().expect("text")]).args(arguments);
+        top.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs")
+    };
+    let (json, text) = (top(&["--once", "3", "--json"]), top(&["--once", "3", "--only", "principal=alice"]));
+    let mut children = [json, text];
+    let bearer = alice().bearer();
+    while children.iter_mut().all(|child| child.try_wait().expect("our child").is_none()) {
+        assert_eq!(gateway.get("/api/x", &[("Authorization", &bearer)]).status(), 200);
+        assert_eq!(gateway.get("/api/x", &[]).status(), 401);
+    }
+    let [json, text] = children.map(|child| child.wait_with_output().expect("it ended"));
+    assert!(json.status.success() && text.status.success(), "{}", String::from_utf8_lossy(&json.stderr));
+    let shown: Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert!(shown["requests_per_second"].as_f64().is_some_and(|rate| rate > 1.0), "{shown}");
+    assert_eq!(shown["denials"][0]["name"], "credential_missing");
+    let names: Vec<_> = shown["principals"].as_array().expect("a list").iter().map(|one| one["name"].clone()).collect();
+    assert!(names.contains(&"keys:alice".into()) && names.contains(&"? 127.0.0.1".into()), "{shown}");
+    assert_eq!(shown["routes"][0]["name"], "api");
+    let text = String::from_utf8(text.stdout).expect("text");
+    assert!(text.contains("requests/s") && text.contains("keys:alice") && !text.contains("? 127.0.0.1"), "{text}");
+}
+
+#[test]
+fn top_says_why_there_is_nothing_to_show() {
+    let site = Site::new();
+    let output = program().args(["top", "--admin", &site.admin.to_string()]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("nobody answers"), "{said}");
+}
