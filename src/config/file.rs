@@ -51,6 +51,8 @@ pub(super) struct ServerTable {
 pub(super) struct AdminTable {
     /// A loopback address, such as `127.0.0.1:9901`.
     pub(super) address: Text,
+    /// Whether everybody on this machine who can connect there may read audit records, at `/events` and with `claviger top`. Default `false`.
+    pub(super) events: Option<bool>,
 }
 
 /// `[audit]`: where records go, how they are proved, and what becomes of requests when they cannot be written.

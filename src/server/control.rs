@@ -19,7 +19,7 @@ use crate::state::Services;
 /// The admin listener's application.
 pub(super) struct Admin {
     services: Arc<Services>,
-    /// The audit log's file.
+    /// The audit log's file, where those who connect may be told what is in it.
     log: Option<PathBuf>,
     /// Places for those who listen.
     places: Semaphore,
@@ -41,7 +41,7 @@ const CHUNK: usize = 64 * 1024;
 const BEHIND: u64 = 50_000;
 
 impl Admin {
-    /// The application on these services, of a process whose audit log is at this path.
+    /// The application on these services; those who connect may be told what is in the log at this path.
     pub(super) fn new(services: Arc<Services>, log: Option<PathBuf>) -> Self {
         Self { services, log, places: Semaphore::new(LISTENERS) }
     }
@@ -68,7 +68,12 @@ impl Admin {
             response
         };
         let Some(log) = &self.log else {
-            return self.tell(session, refused("The feed reads the audit log's file, and there is none.\n")).await;
+            return self
+                .tell(
+                    session,
+                    refused("Records are told here with `events = true` in `[admin]` and a file as `[audit] path`.\n"),
+                )
+                .await;
         };
         let Ok(_place) = self.places.try_acquire() else {
             return self.tell(session, refused("Too many listen already.\n")).await;

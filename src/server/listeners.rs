@@ -34,7 +34,7 @@ pub(super) fn add(server: &mut Server, process: &Process, services: &Arc<Service
         gates.push(gate);
     }
     if let Some(address) = process.admin {
-        let app = Admin::new(Arc::clone(services), process.audit.path.clone());
+        let app = Admin::new(Arc::clone(services), process.audit.path.clone().filter(|_| process.has_events));
         let mut service = Service::with_listeners("admin".to_owned(), Listeners::tcp(&address.to_string()), app);
         service.threads = Some(1);
         server.add_service(service);

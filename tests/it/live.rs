@@ -14,7 +14,9 @@ use crate::support::{
 };
 
 fn gateway(upstream: &Upstream) -> Gateway {
-    Gateway::start(|site: &mut Site| config(site, upstream, &Parts::default()))
+    Gateway::start(|site: &mut Site| {
+        config(site, upstream, &Parts::default()).replacen("[admin]", "[admin]\nevents = true", 1)
+    })
 }
 
 /// Somebody who listens; their first event says that they do.
@@ -123,6 +125,17 @@ fn top_shows_who_asks_what_is_refused_and_what_else_happens() {
     assert_eq!(shown["routes"][0]["name"], "api");
     let text = String::from_utf8(text.stdout).expect("text");
     assert!(text.contains("requests/s") && text.contains("keys:alice") && !text.contains("? 127.0.0.1"), "{text}");
+}
+
+#[test]
+fn nobody_is_told_records_where_the_configuration_does_not_say_so() {
+    let upstream = Upstream::echo();
+    let gateway = Gateway::start(|site: &mut Site| config(site, &upstream, &Parts::default()));
+    let refused = gateway.admin_get("/events");
+    assert!(refused.status() == 503 && refused.text().contains("events = true"), "{}", refused.text());
+    let output = program().args(["top", "--admin", &gateway.admin().to_string()]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && said.contains("events = true"), "{said}");
 }
 
 #[test]

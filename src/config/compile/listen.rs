@@ -79,6 +79,7 @@ impl Compiler<'_, '_> {
             drain: or(file.server.drain, 30),
             run_directory: self.path(file.server.run_directory.as_deref().unwrap_or(RUN_DIRECTORY)),
             admin: file.admin.as_ref().and_then(|admin| self.admin_address(&admin.address)),
+            has_events: file.admin.as_ref().and_then(|admin| admin.events).unwrap_or(false),
             audit: self.audit(&file.audit),
             store: file.store.as_ref().map(|store| self.path(&store.path)),
             cluster: None,

@@ -70,6 +70,8 @@ pub struct Process {
     pub run_directory: PathBuf,
     /// The admin listener's address, on loopback.
     pub admin: Option<SocketAddr>,
+    /// Whether it tells audit records.
+    pub has_events: bool,
     /// The audit log.
     pub audit: crate::audit::Settings,
     /// The file of what outlives the process; none where nothing has to.
