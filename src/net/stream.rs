@@ -127,10 +127,9 @@ impl Stream {
 }
 
 async fn connect(settings: &StreamSettings) -> Result<Box<dyn Duplex>, NetError> {
-    let found = settings.egress.resolve(&settings.host, settings.port).await.map_err(|error| match error.kind() {
-        io::ErrorKind::PermissionDenied => NetError::Address,
-        _ => NetError::Name,
-    })?;
+    let found = settings.egress.resolve(&settings.host, settings.port).await;
+    let is_forbidden = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    let found = found.map_err(|error| if is_forbidden(&error) { NetError::Address } else { NetError::Name })?;
     let mut connection = None;
     for address in found {
         if let Ok(stream) = TcpStream::connect(address).await {

@@ -56,8 +56,8 @@ fn record(line: &str, observed: u64) -> LogRecord {
         severity_text: severity.to_owned(),
         body: Some(AnyValue { value: Some(Value::Text(line.to_owned())) }),
         attributes: attributes(&told),
-        trace_id: told.text("trace").and_then(|id| unhex::<16>(id)).map(Vec::from).unwrap_or_default(),
-        span_id: told.text("span").and_then(|id| unhex::<8>(id)).map(Vec::from).unwrap_or_default(),
+        trace_id: told.text("trace").and_then(unhex::<16>).map(Vec::from).unwrap_or_default(),
+        span_id: told.text("span").and_then(unhex::<8>).map(Vec::from).unwrap_or_default(),
         event_name: format!("claviger.{}", told.kind()),
     }
 }

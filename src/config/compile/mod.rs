@@ -142,22 +142,15 @@ struct Compiled<T> {
 
 impl Compiler<'_, '_> {
     fn run(&mut self, file: File, number: u64) -> (Snapshot, Process, Option<ClusterSecrets>) {
-        let nothing_to_do = file.listen.is_empty() || file.route.is_empty();
-        if nothing_to_do && self.report.count() == 0 {
-            let cure = "write at least one `[listen.NAME]` and one `[route.NAME]`";
-            self.report.add(0..0, "there is nothing to serve", cure);
-        }
+        self.check_purpose(&file);
         let mut process = self.process(&file);
         let vaults = self.vaults(file.vault);
         let audit_anchor = self.audit_anchor(&file.audit, &vaults).map(Arc::new);
         let audit_key = file.audit.key.as_ref().and_then(|text| self.audit_key(text, &vaults));
         let cluster = file.cluster.and_then(|table| self.cluster(&table.redis, process.store.is_some(), &vaults));
-        let secrets = cluster.map(|(place, secrets)| {
-            process.cluster = Some(place);
-            secrets
-        });
-        let log = process.audit.clone();
-        let sinks = self.each("sink", file.sink, |c, name, entry| c.sink(name, entry, &log, &vaults));
+        let (place, secrets) = cluster.unzip();
+        process.cluster = place;
+        let sinks = self.each("sink", file.sink, |c, name, entry| c.sink(name, entry, &process.audit, &vaults));
         let trace = file.trace.and_then(|table| self.trace(&table, &vaults));
         let targets = self.each("target", file.target, Self::target);
         let issuer = file.identity_token.and_then(|table| self.issuer(table, &vaults, &file.route));
@@ -220,6 +213,14 @@ impl Compiler<'_, '_> {
             ..Snapshot::default()
         };
         (snapshot, process, secrets)
+    }
+
+    fn check_purpose(&mut self, file: &File) {
+        let nothing_to_do = file.listen.is_empty() || file.route.is_empty();
+        if nothing_to_do && self.report.count() == 0 {
+            let cure = "write at least one `[listen.NAME]` and one `[route.NAME]`";
+            self.report.add(0..0, "there is nothing to serve", cure);
+        }
     }
 
     fn each<T, V>(

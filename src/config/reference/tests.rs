@@ -12,21 +12,13 @@ use crate::state::Engines;
 /// One of every table, each with no more than it needs. Entries of a kind are named for it, all others `x`.
 const BARE: &str = r#"
 server = {}
-audit = { path = "audit.log" }
+audit = {}
 trace = { url = "https://otel.example.com/v1/traces" }
 store = { path = "claviger.db" }
 cluster = { redis = { url = "redis://127.0.0.1", key = "directory:cluster" } }
 [admin]
 address = "127.0.0.1:9901"
 [failures]
-[sink.syslog.syslog]
-address = "logs.example.com:6514"
-[sink.webhook.webhook]
-url = "https://logs.example.com/audit"
-auth = { secret = "directory:key" }
-[sink.otlp.otlp]
-url = "https://otel.example.com/v1/logs"
-[sink.stdout.stdout]
 [identity_token]
 issuer = "https://gateway.example.com"
 key = "directory:identity"
@@ -180,6 +172,20 @@ credential = "aws_sigv4"
 authn = ["jwt"]
 "#;
 
+/// The same of sinks, which need a file to read.
+const SINKS: &str = r#"
+[audit]
+path = "audit.log"
+[sink.syslog.syslog]
+address = "logs.example.com:6514"
+[sink.webhook.webhook]
+url = "https://logs.example.com/audit"
+auth = { secret = "directory:key" }
+[sink.otlp.otlp]
+url = "https://otel.example.com/v1/logs"
+[sink.stdout.stdout]
+"#;
+
 /// A file with an authority, which an `mtls` needs.
 static AUTHORITY: LazyLock<tempfile::NamedTempFile> = LazyLock::new(|| {
     let key = rcgen::KeyPair::generate().expect("a key");
@@ -215,9 +221,12 @@ fn literal_defaults() -> Vec<Told> {
     told
 }
 
-/// The bare file with one key set, compiled; as text whose order means nothing.
-fn compiled(engines: &Engines, set: Option<(&Told, Value)>) -> Vec<String> {
+/// The bare file with one key set, and sinks where it is of those, compiled; as text whose order means nothing.
+fn compiled(engines: &Engines, has_sinks: bool, set: Option<(&Told, Value)>) -> Vec<String> {
     let mut file: Table = BARE.parse().expect("TOML");
+    if has_sinks {
+        file.extend(SINKS.parse::<Table>().expect("TOML"));
+    }
     let mtls = format!("mtls = {{ ca = {:?}, identity = \"uri\" }}", AUTHORITY.path());
     file["authn"].as_table_mut().expect("a table").insert("mtls".to_owned(), Value::Table(mtls.parse().expect("TOML")));
     if let Some((told, value)) = set {
@@ -288,8 +297,11 @@ fn other(told: &Told) -> Option<Value> {
 fn a_default_that_the_reference_tells_is_the_one_in_force() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let engines = Engines::new().expect("engines");
-    let bare = compiled(&engines, None);
-    let differs = |set| difference(&bare, &compiled(&engines, set));
+    let bare = [false, true].map(|has_sinks| compiled(&engines, has_sinks, None));
+    let differs = |set: Option<(&Told, Value)>| {
+        let has_sinks = set.as_ref().is_some_and(|(told, _)| told.path.starts_with("sink."));
+        difference(&bare[usize::from(has_sinks)], &compiled(&engines, has_sinks, set))
+    };
     assert_eq!(differs(None), None, "what is compared is the same for the same file");
     let told = literal_defaults();
     assert!(told.len() > 35, "the reference tells {} defaults", told.len());
