@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use crate::authn::Chain;
-use crate::domain::{AuthnFault, Denial, Lockout, RequestView, Unavailable, canonical_ip};
+use crate::domain::{AuthnFault, Denial, Lockout, ProofFault, RequestView, Unavailable, canonical_ip};
 use crate::limit::Key;
 use crate::state::{Services, Snapshot};
 
@@ -62,14 +62,32 @@ pub(super) fn failed(
 fn is_wrong(denial: &Denial) -> bool {
     use AuthnFault::{
         Algorithm, Audience, Binding, Canary, Certificate, Claim, Component, Critical, Digest, Expired, Idle, Inactive,
-        Issuer, Malformed, Missing, Network, Nonce, NotYetValid, Replay, Revoked, Several, Signature, Spent, Type,
+        Issuer, Malformed, Missing, Network, NotYetValid, Proof, Replay, Revoked, Several, Signature, Spent, Type,
         UnknownKey,
     };
     let Denial::Unauthenticated(fault) = denial else {
         return *denial == Denial::Unavailable(Unavailable::Passwords);
     };
     match fault {
-        Missing | Several | Expired | NotYetValid | Nonce | Replay | Inactive | Idle | Spent => false,
+        Missing | Several | Expired | NotYetValid | Replay | Inactive | Idle | Spent => false,
+        Proof(
+            ProofFault::Several
+            | ProofFault::Expired
+            | ProofFault::NotYetValid
+            | ProofFault::Nonce
+            | ProofFault::Replay,
+        ) => false,
+        Proof(
+            ProofFault::Missing
+            | ProofFault::Malformed
+            | ProofFault::Type
+            | ProofFault::Algorithm
+            | ProofFault::Key
+            | ProofFault::Signature
+            | ProofFault::Claim
+            | ProofFault::Request
+            | ProofFault::Token,
+        ) => true,
         Malformed | Algorithm | UnknownKey | Canary | Signature | Issuer | Audience | Type | Critical | Claim
         | Network | Binding | Certificate | Revoked | Component | Digest => true,
     }

@@ -71,6 +71,8 @@ fn a_token_bound_to_a_key_needs_a_new_proof_for_each_request() {
     };
     assert_eq!(ask(&bearer, None).status(), 401, "as a bearer token it is worth nothing");
     assert_eq!(ask(&dpop, None).status(), 401, "without a proof");
+    let unproved = ask(&dpop, None);
+    assert!(unproved.header("www-authenticate").is_some_and(|value| value.contains("invalid_dpop_proof")));
     let challenged = ask(&dpop, Some(&key.proof("GET", url, Some(&token), None)));
     assert_eq!(challenged.status(), 401, "without a nonce");
     assert!(challenged.header("www-authenticate").is_some_and(|value| value.contains("use_dpop_nonce")));
@@ -81,7 +83,7 @@ fn a_token_bound_to_a_key_needs_a_new_proof_for_each_request() {
     assert_eq!(response.header("dpop-nonce"), None);
     assert_eq!(ask(&dpop, Some(&proof)).status(), 401, "a second time");
     let details = |detail: &str| gateway.audited(detail, |record| record["detail"] == detail);
-    for detail in ["binding", "nonce", "replay"] {
+    for detail in ["binding", "proof_missing", "proof_nonce", "proof_replay"] {
         details(detail);
     }
     for (what, proof) in [
