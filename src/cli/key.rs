@@ -1,4 +1,6 @@
-//! `claviger key`: making API keys for callers, and digests of their passwords.
+//! `claviger key`: making API keys for callers, and digests of their passwords; and which keys there are.
+
+mod list;
 
 use std::error::Error;
 use std::io::Write;
@@ -7,14 +9,19 @@ use std::time::SystemTime;
 use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
+use super::Failure;
 use crate::crypto::{ApiKeyRecord, MasterKey, SigningKey, api_key};
 use crate::domain::{Name, Principal};
 
-/// Make API keys and password digests for callers.
+pub use list::ListKeys;
+
+/// Make API keys and password digests for callers, and show which keys a configuration takes.
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
     /// Make a key: prints it once, with what to put into the configuration, which holds no secret.
     New(NewKey),
+    /// Show the keys that a configuration takes: whose they are, what they confer, until when and from where; nothing that proves one.
+    List(ListKeys),
     /// Make a private key for `[identity_token]`: prints it in PEM, for `claviger vault set`. Whoever has it can speak for the gateway.
     Identity,
     /// Make a key that seals what the gateway keeps in its store, such as the keys that sign sessions: prints it, for `claviger vault set`.
@@ -50,23 +57,14 @@ pub struct NewKey {
 }
 
 impl KeyCommand {
-    /// Does it; the key is written to `out` and nowhere else.
-    ///
-    /// # Errors
-    /// When `expires` is no time in the future, a password cannot be had or is none, or `out` does not take it.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+    /// Does it; a key is written to `out` and nowhere else.
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
         match self {
-            Self::New(new) => new.run_at(SystemTime::now(), out),
-            Self::Identity => {
-                let key = SigningKey::generate()?;
-                out.write_all(key.as_bytes())?;
-                Ok(())
-            }
-            Self::Sealing => {
-                writeln!(out, "{}", *MasterKey::generate().to_text())?;
-                Ok(())
-            }
-            Self::Password(new) => new.run_with(super::vault::ask, out),
+            Self::New(new) => new.run_at(SystemTime::now(), out).map_err(Failure::from),
+            Self::List(args) => args.run(out),
+            Self::Identity => identity(out).map_err(Failure::from),
+            Self::Sealing => Ok(writeln!(out, "{}", *MasterKey::generate().to_text())?),
+            Self::Password(new) => new.run_with(super::vault::ask, out).map_err(Failure::from),
         }
     }
 }
@@ -143,6 +141,12 @@ impl NewKey {
         };
         Ok(Zeroizing::new(serde_json::to_string(&shown)? + "\n"))
     }
+}
+
+fn identity(out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+    let key = SigningKey::generate()?;
+    out.write_all(key.as_bytes())?;
+    Ok(())
 }
 
 /// The instant in RFC 3339 form, in whole seconds.

@@ -25,7 +25,7 @@ use clap_complete::Shell;
 pub use access::AccessCommand;
 pub use demo::DemoArgs;
 pub use inspect::InspectArgs;
-pub use key::{KeyCommand, NewKey};
+pub use key::{KeyCommand, ListKeys, NewKey};
 pub use openapi::OpenapiCommand;
 pub use password::NewPassword;
 pub use revocation::RevocationCommand;
@@ -69,7 +69,7 @@ pub enum Command {
     /// Make and change sealed files of secrets, replace a secret, and show how all stand.
     #[command(subcommand)]
     Vault(VaultCommand),
-    /// Make API keys and password digests for callers.
+    /// Make API keys and password digests for callers, and show which keys a configuration takes.
     #[command(subcommand)]
     Key(KeyCommand),
     /// End somebody's access at once, everywhere, in the middle of what is under way too.
@@ -104,7 +104,7 @@ impl Cli {
             Command::Run(args) => args.run(),
             Command::Check(args) => args.run(out),
             Command::Vault(command) => command.run(out),
-            Command::Key(command) => command.run(out).map_err(Failure::from),
+            Command::Key(command) => command.run(out),
             Command::Revocation(command) => command.run(out),
             Command::Access(command) => command.run(out),
             Command::Session(command) => command.run(out),

@@ -34,6 +34,7 @@ mod hmac;
 mod identity;
 mod inspection;
 mod issuers;
+mod key_list;
 mod leaks;
 mod memory;
 mod mtls;

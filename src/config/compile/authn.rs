@@ -155,7 +155,9 @@ impl Compiler<'_, '_> {
         let keys = self.key_entries(table.key);
         let made = ApiKeys::new(ApiKeySettings { name: name.clone(), header, keys });
         let cure = "paste the entry that `claviger key new` printed";
-        self.report.take(span, made, cure).map(|keys| Authenticator::ApiKey(Arc::new(keys)))
+        let keys = Arc::new(self.report.take(span, made, cure)?);
+        self.api_keys.push(Arc::clone(&keys));
+        Some(Authenticator::ApiKey(keys))
     }
 
     fn key_entries(&mut self, tables: BTreeMap<Spanned<String>, Spanned<KeyTable>>) -> Vec<ApiKeyEntry> {
