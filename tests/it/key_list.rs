@@ -17,6 +17,10 @@ fn site(authn: &str) -> Site {
     site
 }
 
+/// For a decoy to end.
+const SESSIONS: &str = "[vault.files.directory]\npath = \"secrets\"\n[store]\npath = \"store.db\"\n[sessions]\n\
+                        issuer = \"https://gateway.test\"\nkey = \"files:sealing\"\nauthn = [\"keys\"]\n";
+
 /// Exit status, what was printed, and what was complained about.
 fn list(site: &Site, arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = program();
@@ -44,7 +48,8 @@ fn every_key_is_listed_with_what_it_confers_and_nothing_that_proves_it() {
     );
     let (planted, third) =
         entry("keys.api_key.key.planted", "owner = \"ci-bot\"\ncanary = true\nrevokes = [\"keys:report\"]");
-    let site = site(&[first, third, second].concat());
+    let site = site(&[SESSIONS.to_owned(), first, third, second].concat());
+    site.write("secrets/sealing", "");
     let [nightly_prefix, old_prefix, planted_prefix] = [&nightly, &old, &planted].map(ApiKeyRecord::prefix);
 
     let (status, table, complaints) = list(&site, &["claviger.toml"]);
