@@ -151,8 +151,7 @@ impl Compiler<'_, '_> {
         }
         let mut process = self.process(&file);
         let vaults = self.vaults(file.vault);
-        let audit_anchor = self.audit_anchor(&file.audit, &vaults).map(Arc::new);
-        let audit_key = file.audit.key.as_ref().and_then(|text| self.audit_key(text, &vaults));
+        let (audit_key, audit_anchor) = self.audit_services(&file.audit, &vaults);
         let cluster = file.cluster.and_then(|table| self.cluster(&table.redis, process.store.is_some(), &vaults));
         let secrets = cluster.map(|(place, secrets)| {
             process.cluster = Some(place);
@@ -172,7 +171,6 @@ impl Compiler<'_, '_> {
         let inspecting = self.each("inspect", file.inspect, Self::inspecting);
         let leaks = self.each("leak", file.leak, Self::leak);
         let listeners = self.listener_states(file.listen);
-        let told = identity::all_names(&file.route);
         let approvals = self.each("approval", file.approval, Self::approval);
         let (sessions, is_asked) = (None, file.access.is_some());
         let mut parts = route::Parts {
@@ -183,7 +181,7 @@ impl Compiler<'_, '_> {
             inspecting,
             leaks,
             roles,
-            told,
+            told: identity::all_names(&file.route),
             issuer,
             sessions,
             approvals,
@@ -199,7 +197,6 @@ impl Compiler<'_, '_> {
         let vaults = vaults.by_name.into_values().flatten().chain(mem::take(&mut self.tokens)).collect();
         let rotations = rotations.by_name.into_values().flatten().collect();
         let targets = parts.targets.by_name.into_values().flatten().collect();
-        let issuer = parts.issuer;
         let snapshot = Snapshot {
             number,
             router,
@@ -208,7 +205,7 @@ impl Compiler<'_, '_> {
             targets,
             rotations,
             failures,
-            issuer,
+            issuer: parts.issuer,
             sessions,
             access,
             audit_key,
