@@ -1,5 +1,7 @@
 //! Why no identity was proved.
 
+use super::ProofFault;
+
 /// Why no identity was proved. The client learns only that none was; the record says which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthnFault {
@@ -33,11 +35,11 @@ pub enum AuthnFault {
     Claim,
     /// The client's network is not one that this credential may be used from.
     Network,
-    /// What the token is bound to, or a proof of it, is not there or is another.
+    /// What the token is bound to is not there or is another, or it is bound to nothing and comes as if it were.
     Binding,
-    /// A proof without the nonce that was given out, or with an old one (RFC 9449 §8).
-    Nonce,
-    /// A proof that was used before.
+    /// The proof that goes with the token proves nothing.
+    Proof(ProofFault),
+    /// A signature with a nonce that was used before.
     Replay,
     /// Who issued it says that it is not active (RFC 7662 §2.2), or refused it.
     Inactive,
@@ -53,6 +55,12 @@ pub enum AuthnFault {
     Component,
     /// The body is not the one that was signed.
     Digest,
+}
+
+impl From<ProofFault> for AuthnFault {
+    fn from(fault: ProofFault) -> Self {
+        Self::Proof(fault)
+    }
 }
 
 impl AuthnFault {
@@ -74,7 +82,7 @@ impl AuthnFault {
             Self::Claim => "claim",
             Self::Network => "network",
             Self::Binding => "binding",
-            Self::Nonce => "nonce",
+            Self::Proof(fault) => fault.detail(),
             Self::Replay => "replay",
             Self::Inactive => "inactive",
             Self::Certificate => "certificate",

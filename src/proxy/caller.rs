@@ -69,10 +69,9 @@ impl Caller<'_> {
         self.draft.lap();
         let proved = self.prove_by(&proof, &view, body, now).await;
         if let Err(denial) = &proved {
-            lockout::failed(self.services, self.snapshot, self.chain, &view, claimed, denial);
             canary::presented(self.services, self.chain, &view, claimed, denial);
         }
-        let principal = proved?;
+        let principal = lockout::settle(self.services, self.snapshot, self.chain, &view, claimed, proved)?;
         self.draft.authenticated(&principal);
         if self.is_revoked(&principal, now) {
             return Err(Denial::Unauthenticated(AuthnFault::Revoked));

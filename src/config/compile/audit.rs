@@ -82,7 +82,17 @@ impl Compiler<'_, '_> {
         durability
     }
 
-    pub(super) fn audit_anchor(&mut self, table: &AuditTable, vaults: &Compiled<Arc<Vault>>) -> Option<AuditAnchor> {
+    /// What signs checkpoints, and where they are sent.
+    pub(super) fn audit_services(
+        &mut self,
+        table: &AuditTable,
+        vaults: &Compiled<Arc<Vault>>,
+    ) -> (Option<Arc<Slot>>, Option<Arc<AuditAnchor>>) {
+        let anchor = self.audit_anchor(table, vaults).map(Arc::new);
+        (table.key.as_ref().and_then(|text| self.audit_key(text, vaults)), anchor)
+    }
+
+    fn audit_anchor(&mut self, table: &AuditTable, vaults: &Compiled<Arc<Vault>>) -> Option<AuditAnchor> {
         let token = match &table.anchor_token {
             Some(text) => Some(self.secret(text, vaults)?),
             None => None,
@@ -102,7 +112,7 @@ impl Compiler<'_, '_> {
     }
 
     /// A key that is not there yet signs as soon as it is; one that is there has to be a key.
-    pub(super) fn audit_key(&mut self, text: &Text, vaults: &Compiled<Arc<Vault>>) -> Option<Arc<Slot>> {
+    fn audit_key(&mut self, text: &Text, vaults: &Compiled<Arc<Vault>>) -> Option<Arc<Slot>> {
         let slot = self.secret(text, vaults)?;
         if let Ok(secret) = slot.load() {
             let cure = "make one with `claviger key audit`, and put it into the vault";

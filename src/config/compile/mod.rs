@@ -36,6 +36,7 @@ use super::diagnostic::{Diagnostics, Report, nearest};
 use super::file::Text;
 use super::read::{Entries, File, read};
 use super::watched::Watched;
+use crate::authn::ApiKeys;
 use crate::crypto::sha256;
 use crate::domain::{Name, SecretRef};
 use crate::inject::Credential;
@@ -55,6 +56,8 @@ pub struct Plan {
     pub process: Process,
     /// The names of the authenticators, for commands that name one.
     pub authenticators: Vec<Name>,
+    /// The authenticators by API keys, for the command that lists keys.
+    pub api_keys: Vec<Arc<ApiKeys>>,
     /// What opens and seals what the nodes of a cluster share.
     pub cluster: Option<ClusterSecrets>,
 }
@@ -105,6 +108,7 @@ pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> (Watc
         unreadable,
         watched,
         tokens: Vec::new(),
+        api_keys: Vec::new(),
         rotated: Vec::new(),
         own: Vec::new(),
         revoked: Vec::new(),
@@ -112,8 +116,8 @@ pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> (Watc
     let authenticators = tables.authn.keys().cloned().collect();
     let (snapshot, process, cluster) = compiler.run(tables, number);
     let snapshot = Snapshot { digest: sha256(text.as_bytes()), ..snapshot };
-    let watched = compiler.watched;
-    (watched, report.finish().map(|()| Plan { snapshot, process, authenticators, cluster }))
+    let (watched, api_keys) = (compiler.watched, compiler.api_keys);
+    (watched, report.finish().map(|()| Plan { snapshot, process, authenticators, api_keys, cluster }))
 }
 
 /// What compiling an entry needs besides the entry.
@@ -126,6 +130,8 @@ struct Compiler<'c, 'a> {
     watched: Watched,
     /// The vaults of credentials that are tokens.
     tokens: Vec<Arc<Vault>>,
+    /// Who proves callers by keys.
+    api_keys: Vec<Arc<ApiKeys>>,
     /// The secrets that are replaced.
     rotated: Vec<SecretRef>,
     /// Credentials of secrets that principals have of their own by their id alone, and the one authenticator whose ids these are.
@@ -145,8 +151,7 @@ impl Compiler<'_, '_> {
         self.check_purpose(&file);
         let mut process = self.process(&file);
         let vaults = self.vaults(file.vault);
-        let audit_anchor = self.audit_anchor(&file.audit, &vaults).map(Arc::new);
-        let audit_key = file.audit.key.as_ref().and_then(|text| self.audit_key(text, &vaults));
+        let (audit_key, audit_anchor) = self.audit_services(&file.audit, &vaults);
         let cluster = file.cluster.and_then(|table| self.cluster(&table.redis, process.store.is_some(), &vaults));
         let (place, secrets) = cluster.unzip();
         process.cluster = place;
@@ -166,7 +171,6 @@ impl Compiler<'_, '_> {
         let inspecting = self.each("inspect", file.inspect, Self::inspecting);
         let leaks = self.each("leak", file.leak, Self::leak);
         let listeners = self.listener_states(file.listen);
-        let told = identity::all_names(&file.route);
         let approvals = self.each("approval", file.approval, Self::approval);
         let (sessions, is_asked) = (None, file.access.is_some());
         let mut parts = route::Parts {
@@ -177,7 +181,7 @@ impl Compiler<'_, '_> {
             inspecting,
             leaks,
             roles,
-            told,
+            told: identity::all_names(&file.route),
             issuer,
             sessions,
             approvals,
@@ -193,7 +197,6 @@ impl Compiler<'_, '_> {
         let vaults = vaults.by_name.into_values().flatten().chain(mem::take(&mut self.tokens)).collect();
         let rotations = rotations.by_name.into_values().flatten().collect();
         let targets = parts.targets.by_name.into_values().flatten().collect();
-        let issuer = parts.issuer;
         let snapshot = Snapshot {
             number,
             router,
@@ -202,7 +205,7 @@ impl Compiler<'_, '_> {
             targets,
             rotations,
             failures,
-            issuer,
+            issuer: parts.issuer,
             sessions,
             access,
             audit_key,
