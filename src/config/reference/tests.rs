@@ -13,7 +13,7 @@ use crate::state::Engines;
 const BARE: &str = r#"
 server = {}
 audit = {}
-trace = { url = "https://otel.example.com/v1/traces" }
+trace = { url = "https://otel.example.com/v1/traces", auth = { secret = "directory:key" } }
 store = { path = "claviger.db" }
 cluster = { redis = { url = "redis://127.0.0.1", key = "directory:cluster" } }
 [admin]
@@ -183,6 +183,7 @@ url = "https://logs.example.com/audit"
 auth = { secret = "directory:key" }
 [sink.otlp.otlp]
 url = "https://otel.example.com/v1/logs"
+auth = { secret = "directory:key" }
 [sink.stdout.stdout]
 "#;
 
