@@ -175,7 +175,7 @@ impl Bank {
     }
 }
 
-fn command(folder: &Path, words: &[&str]) -> Output {
+pub(crate) fn command(folder: &Path, words: &[&str]) -> Output {
     program().current_dir(folder).args(words).output().expect("the program")
 }
 
@@ -189,12 +189,12 @@ fn rotate(bank: &Bank) -> Output {
     eventually("it may be asked", || Some(try_to_rotate(bank)).filter(|output| !is_busy(output)))
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// All of them were answered well, and each body came back whole.
-fn none_failed(load: Load<(u16, Vec<u8>)>) {
+pub(crate) fn none_failed(load: Load<(u16, Vec<u8>)>) {
     let tally = load.stop();
     assert!(tally.failures.is_empty(), "{:?}", tally.failures);
     assert!(tally.answers.len() > 20);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::crypto::MasterKey;
+use crate::domain::Name;
 use crate::vault::create_key;
 
 struct Fixture {
