@@ -25,7 +25,7 @@ use super::sealed::{Entries, SealedFile};
 use super::worker::Worker;
 use super::{KeySource, VaultError, load_key};
 use crate::crypto::constant_time_eq;
-use crate::domain::{Secret, SecretRef, seconds};
+use crate::domain::{Secret, SecretRef, millis};
 use answers::Answers;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use calls::Made;
@@ -70,6 +70,8 @@ struct Running {
     made: Option<Made>,
     /// When secrets are renewed again; at once where that is not known.
     renew_at: Option<Instant>,
+    /// Whether it was told that the secret in use is too old.
+    was_overdue: bool,
     /// The attempt that was begun here.
     attempt: Option<String>,
     /// Whether it may have left a secret of which nothing is known.
@@ -151,7 +153,7 @@ impl Rotation {
             if state.stage != RotationStage::Idle {
                 return Err(VaultError::Busy);
             }
-            self.put(all, &State { stage: RotationStage::Asked, since: seconds(now), fault: None, ..state })
+            self.put(all, &State { stage: RotationStage::Asked, since_ms: millis(now), fault: None, ..state })
         })
     }
 
@@ -193,7 +195,10 @@ impl Rotation {
         let (mut entries, stamp) = file.read_stamped(&key)?;
         let found = self.state(&entries)?;
         let in_use = entries.get(&self.secret.path).map(fingerprint);
-        let mut turn = Turn { rotation: self, running: &mut running, now, in_use: in_use.clone(), events: Vec::new() };
+        let is_overdue = self.status.load().is_overdue;
+        let was_overdue = std::mem::replace(&mut running.was_overdue, is_overdue);
+        let events = if is_overdue && !was_overdue { vec![RotationEvent::Overdue] } else { Vec::new() };
+        let mut turn = Turn { rotation: self, running: &mut running, now, in_use: in_use.clone(), events };
         let next = turn.take(found.as_ref(), &mut entries, prove);
         let events = turn.events;
         let Some((mut state, change)) = next else {

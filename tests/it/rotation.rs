@@ -291,7 +291,7 @@ fn a_key_that_is_no_good_after_all_is_rolled_back_and_no_request_fails_of_it() {
 
 #[test]
 fn a_process_that_is_killed_at_any_stage_leaves_a_key_in_use_and_the_next_goes_on() {
-    let mut bank = Bank::start("watch = \"1s\"\ngrace = \"1s\"\npatience = \"1h\"");
+    let mut bank = Bank::start("watch = \"2s\"\ngrace = \"2s\"\npatience = \"1h\"");
     bank.until("idle");
     let ask = |bank: &Bank| {
         let asked = command(bank.gateway.site().folder(), &["vault", "rotate", "bank", "--no-wait"]);
@@ -356,7 +356,7 @@ fn a_process_that_is_killed_at_any_stage_leaves_a_key_in_use_and_the_next_goes_o
         eventually("it is used", || (bank.used() != old).then_some(()));
         if stage == "retire" {
             let begun = Instant::now();
-            eventually("its time is over", || (begun.elapsed() > Duration::from_secs(2)).then_some(()));
+            eventually("its time is over", || (begun.elapsed() > Duration::from_secs(3)).then_some(()));
         }
         restart(&mut bank, stage);
         if stage == "retire" {

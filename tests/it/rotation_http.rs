@@ -395,7 +395,7 @@ fn a_key_whose_answer_is_lost_is_found_and_retired_before_another_is_made() {
 
 #[test]
 fn a_process_that_is_killed_at_any_stage_leaves_no_key_behind_at_the_provider() {
-    let mut bank = Bank::start("watch = \"1s\"\ngrace = \"1s\"\npatience = \"1h\"");
+    let mut bank = Bank::start("watch = \"2s\"\ngrace = \"2s\"\npatience = \"1h\"");
     let restart = |bank: &mut Bank, stage: &str| {
         let before = bank.used();
         bank.gateway.kill_and_restart();

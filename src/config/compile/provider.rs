@@ -130,8 +130,9 @@ impl Compiler<'_, '_> {
         };
         let (method, body, format) = (method.as_ref(), body.as_ref(), format.as_ref());
         let call = self.call_of_key(&Told { method, path, body, format, headers }, Method::POST, &provider.create);
-        let (least, most) = (Duration::from_secs(10), Duration::from_hours(30 * 24));
-        let every = self.within(Some(every), least, least, most, "keys are renewed every 10s to 30 days");
+        let is_within = (Duration::from_secs(10)..=Duration::from_hours(30 * 24)).contains(&every.get_ref().0);
+        let checked = is_within.then_some(every.get_ref().0).ok_or("keys are renewed every 10s to 30 days");
+        let every = self.report.take(every.span(), checked, "write one such as `10m`, well before a key ends");
         Some(Some((call?, every?)))
     }
 

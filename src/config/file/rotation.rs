@@ -67,7 +67,7 @@ pub(in crate::config) struct ProviderTable {
     pub(in crate::config) secret: Text,
     /// The header field that it is sent in. Default `Authorization`.
     pub(in crate::config) header: Option<Text>,
-    /// What stands before it there. Default: `Bearer ` in `Authorization`, nothing in another `header`.
+    /// What stands before it there. Default: the scheme `Bearer` and a blank in `Authorization`, nothing in another.
     pub(in crate::config) prefix: Option<Text>,
     /// How many keys the provider lets live at once, 2 to 100. Where `list` tells of as many, none is made. Default `2`.
     pub(in crate::config) keys: Option<Spanned<u32>>,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Rotation, RotationStage};
 use crate::crypto::sha256;
-use crate::domain::{Secret, hex, seconds};
+use crate::domain::{Secret, hex, millis, seconds};
 use crate::vault::VaultError;
 use crate::vault::sealed::Entries;
 
@@ -14,8 +14,9 @@ use crate::vault::sealed::Entries;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
     pub(super) stage: RotationStage,
-    /// When it came there, in seconds since 1970.
-    pub(super) since: u64,
+    /// When it came there, in milliseconds since 1970: of a short time, a second more or less would be much.
+    #[serde(default)]
+    pub(super) since_ms: u64,
     /// When the secret in use was put in use, and the one before it.
     pub(super) rotated: u64,
     #[serde(default)]
@@ -133,10 +134,10 @@ impl Change {
 
 impl State {
     pub(super) fn new(now: SystemTime) -> Self {
-        let now = seconds(now);
+        let (since_ms, now) = (millis(now), seconds(now));
         Self {
             stage: RotationStage::Idle,
-            since: now,
+            since_ms,
             rotated: now,
             rotated_before: now,
             used: None,

@@ -64,6 +64,8 @@ pub enum RotationEvent {
     LeftAlone,
     /// The old one, or one that was no good, could not be retired, for this reason.
     NotRetired(String),
+    /// The one in use is older than it should become, by more than a tenth.
+    Overdue,
 }
 
 impl RotationStage {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::answers::share;
 use super::state::{Change, Ids, State, fingerprint};
 use super::{NewSecret, Rotation, RotationEvent, RotationStage, Running, wait_after};
-use crate::domain::{Secret, seconds};
+use crate::domain::{Secret, millis, seconds};
 use crate::vault::VaultError;
 use crate::vault::command::{self, Asked};
 use crate::vault::sealed::Entries;
@@ -45,7 +45,8 @@ impl Turn<'_> {
             return Some(next);
         }
         let now = seconds(self.now);
-        let is_over = |time: Duration| now.saturating_sub(state.since) >= time.as_secs();
+        let lasted = Duration::from_millis(millis(self.now).saturating_sub(state.since_ms));
+        let is_over = |time: Duration| lasted >= time;
         let is_old = settings.every.is_some_and(|every| now.saturating_sub(state.rotated) >= every.as_secs());
         let is_left = state.used == self.in_use;
         let next = |entries: &mut Entries| entries.take(&self.rotation.named("next"));
@@ -96,7 +97,7 @@ impl Turn<'_> {
     }
 
     pub(super) fn at(&self, state: &State, stage: RotationStage) -> State {
-        State { stage, since: seconds(self.now), fault: None, ..state.clone() }
+        State { stage, since_ms: millis(self.now), fault: None, ..state.clone() }
     }
 
     pub(super) fn failed(&self, state: &State, reason: String, stage: RotationStage) -> State {
