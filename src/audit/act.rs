@@ -55,6 +55,8 @@ pub enum RotationDeed {
     Retired,
     /// One that is not used could not be retired.
     NotRetired,
+    /// The one in use is older than it should become.
+    Overdue,
 }
 
 impl RotationDeed {
@@ -66,6 +68,7 @@ impl RotationDeed {
             Self::Failed => "failed",
             Self::Retired => "retired",
             Self::NotRetired => "not_retired",
+            Self::Overdue => "overdue",
         }
     }
 }

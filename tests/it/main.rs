@@ -48,6 +48,7 @@ mod resources;
 mod revocation;
 mod roles;
 mod rotation;
+mod rotation_http;
 mod rusty_vault;
 mod samples;
 mod scrub;

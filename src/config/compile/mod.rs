@@ -13,6 +13,7 @@ mod leak;
 mod limit;
 mod listen;
 mod oauth2;
+mod provider;
 mod role;
 mod rotation;
 mod route;

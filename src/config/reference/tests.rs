@@ -115,6 +115,19 @@ secret = "sealed_file:key"
 [rotation.x]
 credential = "sealed"
 probe = { path = "/me" }
+[credential.provided.bearer]
+target = "x"
+secret = "sealed_file:provided"
+[rotation.http]
+credential = "provided"
+probe = { path = "/me" }
+[rotation.http.http]
+url = "https://keys.example.com"
+secret = "sealed_file:admin"
+create = { path = "/keys", body = '{"name": "{attempt}"}', take = "/secret", id = "/id" }
+list = { path = "/keys", items = "", id = "/id", name = "/name" }
+retire = { path = "/keys/{id}" }
+renew = { path = "/keys/{id}/renew", every = "1h" }
 [credential.path.path]
 target = "x"
 secret = "directory:key"
