@@ -3,7 +3,9 @@
 mod list;
 
 use std::error::Error;
+use std::fs::File;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
@@ -11,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::Failure;
 use crate::crypto::{ApiKeyRecord, MasterKey, SigningKey, api_key};
-use crate::domain::{Name, Principal};
+use crate::domain::{Name, Principal, Secret};
 
 pub use list::ListKeys;
 
@@ -24,6 +26,13 @@ pub enum KeyCommand {
     List(ListKeys),
     /// Make a private key for `[identity_token]`: prints it in PEM, for `claviger vault set`. Whoever has it can speak for the gateway.
     Identity,
+    /// Make a private key that signs the audit log's checkpoints: prints it in PEM, for `claviger vault set`, and writes its public half, which
+    /// `claviger audit verify` takes, to a file.
+    Audit {
+        /// Where the public half goes; the file must not be there yet.
+        #[arg(long, value_name = "FILE")]
+        public: PathBuf,
+    },
     /// Make a key that seals what the gateway keeps in its store, such as the keys that sign sessions: prints it, for `claviger vault set`.
     Sealing,
     /// Make the digest of a password, which is asked for, or read from standard input when that is no terminal.
@@ -63,10 +72,21 @@ impl KeyCommand {
             Self::New(new) => new.run_at(SystemTime::now(), out).map_err(Failure::from),
             Self::List(args) => args.run(out),
             Self::Identity => identity(out).map_err(Failure::from),
+            Self::Audit { public } => audit(public, out).map_err(Failure::from),
             Self::Sealing => Ok(writeln!(out, "{}", *MasterKey::generate().to_text())?),
             Self::Password(new) => new.run_with(super::vault::ask, out).map_err(Failure::from),
         }
     }
+}
+
+/// Makes a key; its public half goes to this file.
+fn audit(public: &Path, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+    let pem = SigningKey::generate()?;
+    let key = SigningKey::from_pem(&Secret::new(pem.as_bytes().to_vec()))?;
+    let text = key.public_pem().ok_or("no Ed25519 key was made")?;
+    File::create_new(public)?.write_all(text.as_bytes())?;
+    out.write_all(pem.as_bytes())?;
+    Ok(())
 }
 
 impl NewKey {

@@ -1,6 +1,7 @@
 //! Tables -> what they mean: names resolved, files read, rules indexed. Goes on after an error, so that all are told at once.
 
 mod access;
+mod audit;
 mod authn;
 mod cluster;
 mod credential;
@@ -35,6 +36,7 @@ use super::file::Text;
 use super::read::{Entries, File, read};
 use super::watched::Watched;
 use crate::authn::ApiKeys;
+use crate::crypto::sha256;
 use crate::domain::{Name, SecretRef};
 use crate::inject::Credential;
 use crate::net::Egress;
@@ -70,8 +72,8 @@ pub struct Process {
     pub run_directory: PathBuf,
     /// The admin listener's address, on loopback.
     pub admin: Option<SocketAddr>,
-    /// The audit file; none for standard output.
-    pub audit: Option<PathBuf>,
+    /// The audit log.
+    pub audit: crate::audit::Settings,
     /// The file of what outlives the process; none where nothing has to.
     pub store: Option<PathBuf>,
     /// Where the nodes of a cluster meet; none for a node that is alone.
@@ -110,6 +112,7 @@ pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> (Watc
     };
     let authenticators = tables.authn.keys().cloned().collect();
     let (snapshot, process, cluster) = compiler.run(tables, number);
+    let snapshot = Snapshot { digest: sha256(text.as_bytes()), ..snapshot };
     let (watched, api_keys) = (compiler.watched, compiler.api_keys);
     (watched, report.finish().map(|()| Plan { snapshot, process, authenticators, api_keys, cluster }))
 }
@@ -149,6 +152,7 @@ impl Compiler<'_, '_> {
         }
         let mut process = self.process(&file);
         let vaults = self.vaults(file.vault);
+        let (audit_key, audit_anchor) = self.audit_services(&file.audit, &vaults);
         let cluster = file.cluster.and_then(|table| self.cluster(&table.redis, process.store.is_some(), &vaults));
         let secrets = cluster.map(|(place, secrets)| {
             process.cluster = Some(place);
@@ -168,7 +172,6 @@ impl Compiler<'_, '_> {
         let inspecting = self.each("inspect", file.inspect, Self::inspecting);
         let leaks = self.each("leak", file.leak, Self::leak);
         let listeners = self.listener_states(file.listen);
-        let told = identity::all_names(&file.route);
         let approvals = self.each("approval", file.approval, Self::approval);
         let (sessions, is_asked) = (None, file.access.is_some());
         let mut parts = route::Parts {
@@ -179,7 +182,7 @@ impl Compiler<'_, '_> {
             inspecting,
             leaks,
             roles,
-            told,
+            told: identity::all_names(&file.route),
             issuer,
             sessions,
             approvals,
@@ -195,7 +198,6 @@ impl Compiler<'_, '_> {
         let vaults = vaults.by_name.into_values().flatten().chain(mem::take(&mut self.tokens)).collect();
         let rotations = rotations.by_name.into_values().flatten().collect();
         let targets = parts.targets.by_name.into_values().flatten().collect();
-        let issuer = parts.issuer;
         let snapshot = Snapshot {
             number,
             router,
@@ -204,10 +206,13 @@ impl Compiler<'_, '_> {
             targets,
             rotations,
             failures,
-            issuer,
+            issuer: parts.issuer,
             sessions,
             access,
+            audit_key,
+            audit_anchor,
             listeners,
+            ..Snapshot::default()
         };
         (snapshot, process, secrets)
     }
