@@ -99,7 +99,7 @@ fn naughty_strings_stay_on_one_line_as_they_are() {
         let record = Record {
             principal: Some(std::sync::Arc::new(principal)),
             host: Some(naughty.clone()),
-            path: Some(naughty.clone()),
+            path: Some(naughty.as_str().into()),
             role: Some(naughty.as_str().into()),
             ..full("x")
         };

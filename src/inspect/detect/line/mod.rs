@@ -162,7 +162,7 @@ fn judge(line: &[u8], plain: &[u8], before: &Before<'_>) -> Option<&'static str>
         }
         None => {}
     }
-    if !is_strict && !(is_one_word && breaks.contains(&b'\r')) || line.first() != Some(&b'<') {
+    if !(is_strict || is_one_word && breaks.contains(&b'\r')) || line.first() != Some(&b'<') {
         return None;
     }
     let count = |sign: u8| breaks.iter().filter(|byte| **byte == sign).count();
