@@ -26,7 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("inspect", &["domain"]),
     ("inject", &["domain", "crypto", "net", "vault", "authz"]),
     ("audit", &["domain", "crypto", "telemetry", "net"]),
-    ("monitor", &["domain", "telemetry", "net", "audit"]),
+    ("monitor", &["domain", "crypto", "telemetry", "net", "vault", "audit"]),
     (
         "state",
         &[

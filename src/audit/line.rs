@@ -306,5 +306,6 @@ fn protocol(protocol: Protocol) -> &'static str {
     }
 }
 
+mod alert;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! One record per exchange and per act of an operator, written off the request path. Never bodies, header values, queries or secrets.
 
 mod act;
+mod alert;
 mod line;
 mod log;
 mod queue;
@@ -9,5 +10,6 @@ mod sink;
 mod writer;
 
 pub use self::act::{Act, Deed, Entry, RotationDeed};
+pub use self::alert::AlertRecord;
 pub use self::log::{Log, Settings, Unwritten};
 pub use record::{Outcome, Protocol, Record, Timings};

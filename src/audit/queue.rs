@@ -76,7 +76,7 @@ impl Queue {
     pub(super) fn submit(&self, entry: Entry) {
         let is_refusal = match &entry {
             Entry::Exchange(record) => record.denial == Some(Denial::Unavailable(Unavailable::Audit)),
-            Entry::Act(_) => false,
+            Entry::Act(_) | Entry::Alert(_) => false,
         };
         let mut state = self.lock();
         let has_room = self.pending.load(Ordering::Relaxed) < self.max.saturating_mul(2);

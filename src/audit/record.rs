@@ -80,6 +80,8 @@ pub struct Record {
     pub query: bool,
     /// The `[route.NAME]` that matched.
     pub route: Option<Name>,
+    /// A number for the identity that was claimed and not proved; never written, and another in each process.
+    pub claimed: Option<u64>,
     /// Who called.
     pub principal: Option<Arc<Principal>>,
     /// The role by which it was allowed.
@@ -139,6 +141,7 @@ pub(super) mod tests {
             path: None,
             query: false,
             route: None,
+            claimed: None,
             principal: None,
             role: None,
             rule: None,

@@ -26,6 +26,7 @@ pub(super) fn run(queue: &Arc<Queue>, mut sink: Sink, node: Option<Name>) {
             match &entry {
                 Entry::Exchange(record) => lines.exchange(sink.batch(), record),
                 Entry::Act(act) => lines.act(sink.batch(), act),
+                Entry::Alert(alert) => lines.alert(sink.batch(), alert),
             }
             unwritten += 1;
             if sink.is_full() {

@@ -123,6 +123,15 @@ pub enum Unavailable {
 }
 
 impl Denial {
+    /// Whether a credential was wrong, and not only late, incomplete, withdrawn or sent twice, as those of the honest are. A password that
+    /// there was no room to compare counts too: a right one may have been known, and so not have had to wait.
+    pub fn is_wrong_credential(&self) -> bool {
+        match self {
+            Self::Unauthenticated(fault) => fault.is_wrong(),
+            other => *other == Self::Unavailable(Unavailable::Passwords),
+        }
+    }
+
     /// The HTTP status that answers it.
     pub fn status(&self) -> u16 {
         match self {

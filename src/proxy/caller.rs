@@ -65,10 +65,13 @@ impl Caller<'_> {
             Proof::Presented(_) => None,
             Proof::HandedIn(token) => Some(token),
         };
-        lockout::check(self.services, self.snapshot, self.chain, &view, claimed)?;
+        let whom = || lockout::claimed(self.services, self.chain, &view, claimed);
+        lockout::check(self.services, self.snapshot, self.chain, &view, claimed)
+            .inspect_err(|_| self.draft.claimed(whom()))?;
         self.draft.lap();
         let proved = self.prove_by(&proof, &view, body, now).await;
         if let Err(denial) = &proved {
+            self.draft.claimed(whom());
             lockout::failed(self.services, self.snapshot, self.chain, &view, claimed, denial);
             canary::presented(self.services, self.chain, &view, claimed, denial);
         }

@@ -53,10 +53,12 @@ pub(super) async fn admit(
         certificates.get().map_err(|fault| Refusal::with_challenge(fault, &route.authn, draft.time()))?;
     let view = request.view(arrival, &path, connection, draft.client(), certificates);
     // Before any costly proof too: who guesses is not listened to.
-    lockout::check(services, snapshot, &route.authn, &view, None)?;
+    let claimed = || lockout::claimed(services, &route.authn, &view, None);
+    lockout::check(services, snapshot, &route.authn, &view, None).inspect_err(|_| draft.claimed(claimed()))?;
     draft.lap();
     let proof = route.authn.authenticate(&view, draft.time()).await;
     if let Err(denial) = &proof {
+        draft.claimed(claimed());
         lockout::failed(services, snapshot, &route.authn, &view, None, denial);
         canary::presented(services, &route.authn, &view, None, denial);
     }
