@@ -35,7 +35,8 @@ need_build_tools() {
 need_test_tools() {
   command -v wrk >/dev/null || (install_packages wrk) || say "wrk could not be installed: its test is skipped"
   command -v redis-server >/dev/null || (install_packages redis-server) || say "Redis could not be installed: its tests are skipped"
-  need_python || say "botocore, moto and sqlmap could not be installed: their tests are skipped"
+  need_python || say "botocore, moto, sqlmap and aiosmtpd could not be installed: their tests are skipped"
+  command -v prometheus-alertmanager >/dev/null || (install_packages prometheus-alertmanager) || say "Alertmanager could not be installed: its test is skipped"
   command -v faketime >/dev/null || (install_packages faketime) || say "faketime could not be installed: its tests are skipped"
   need_provider || say "the OpenID provider could not be installed: its tests are skipped"
   need_rvault || say "RustyVault could not be installed: its tests are skipped"

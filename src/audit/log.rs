@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc;
+
 use crate::domain::Name;
 use crate::telemetry::AuditMetrics;
 
@@ -75,6 +77,13 @@ impl Log {
     /// Whether an exchange that is admitted now can be expected to be recorded: the last write succeeded and the queue has room.
     pub fn accepts(&self) -> bool {
         self.0.accepts()
+    }
+
+    /// Shows every record that is written from now on to whoever has this, in batches, and after it is written. Nobody waits for that: `capacity`
+    /// batches wait for it; what does not fit is not shown and counted in `claviger_audit_unwatched_total`. None where somebody watches already.
+    pub fn watch(&self, capacity: usize) -> Option<mpsc::Receiver<Vec<Entry>>> {
+        let (watcher, batches) = mpsc::channel(capacity);
+        self.0.watch(watcher).then_some(batches)
     }
 
     /// Hands over the record of one exchange or act. Never waits and never fails: a record that cannot be queued is counted.

@@ -2,8 +2,10 @@
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
+
+use tokio::sync::mpsc;
 
 use crate::domain::{Denial, Unavailable};
 use crate::telemetry::AuditMetrics;
@@ -23,6 +25,8 @@ pub(super) struct Queue {
     /// Whether the last write succeeded.
     is_writable: AtomicBool,
     max: usize,
+    /// Who looks at what is written.
+    watcher: OnceLock<mpsc::Sender<Vec<Entry>>>,
     metrics: AuditMetrics,
 }
 
@@ -65,6 +69,7 @@ impl Queue {
             pending: AtomicUsize::new(0),
             is_writable: AtomicBool::new(true),
             max,
+            watcher: OnceLock::new(),
             metrics,
         }
     }
@@ -123,6 +128,24 @@ impl Queue {
         }
         mem::swap(&mut state.records, batch);
         Some(state.lost)
+    }
+
+    /// For the writer: these are written. They go to who watches, if somebody does and has room for them.
+    pub(super) fn show(&self, batch: &mut Vec<Entry>) {
+        match self.watcher.get() {
+            Some(watcher) if !batch.is_empty() => {
+                let count = batch.len() as u64;
+                if watcher.try_send(mem::take(batch)).is_err() {
+                    self.metrics.unwatched.inc_by(count);
+                }
+            }
+            Some(_) | None => batch.clear(),
+        }
+    }
+
+    /// Shows what is written from now on to whoever has the other end.
+    pub(super) fn watch(&self, watcher: mpsc::Sender<Vec<Entry>>) -> bool {
+        self.watcher.set(watcher).is_ok()
     }
 
     /// For the writer: so many records are written, and so many lost exchanges told of.

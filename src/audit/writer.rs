@@ -22,8 +22,8 @@ pub(super) fn run(queue: &Arc<Queue>, mut sink: Sink, node: Option<Name>) {
     while let Some(lost) = queue.take(&mut batch) {
         let mut unwritten = 0;
         lines.stepped(clock_step(SystemTime::now()));
-        for entry in batch.drain(..) {
-            match &entry {
+        for entry in &batch {
+            match entry {
                 Entry::Exchange(record) => lines.exchange(sink.batch(), record),
                 Entry::Act(act) => lines.act(sink.batch(), act),
                 Entry::Alert(alert) => lines.alert(sink.batch(), alert),
@@ -40,6 +40,7 @@ pub(super) fn run(queue: &Arc<Queue>, mut sink: Sink, node: Option<Name>) {
         }
         write(queue, &mut sink);
         queue.wrote(unwritten, lost);
+        queue.show(&mut batch);
     }
     ending.synced = sync(&sink);
 }

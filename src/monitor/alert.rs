@@ -104,6 +104,15 @@ fn rounded(number: f64) -> serde_json::Value {
     (hundredths / 100.0).into()
 }
 
+/// The alerts, for whoever wants to see them.
+#[derive(Debug, Default)]
+pub struct Shown {
+    /// Those that go on, the latest first.
+    pub active: Vec<Alert>,
+    /// The last that are over, the latest first.
+    pub over: Vec<Alert>,
+}
+
 /// What happened to an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {

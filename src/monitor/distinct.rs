@@ -24,7 +24,7 @@ const FEW: usize = 24;
 const ALPHA: f64 = 0.7213 / (1.0 + 1.079 / 256.0);
 
 impl Distinct {
-    /// Counts a hash, all of whose bits have to be as good as random; tells whether the number may have changed.
+    /// Counts a hash, all of whose bits have to be as good as random.
     pub(super) fn add(&mut self, hash: u64) {
         match self {
             Self::None => *self = Self::Few(vec![hash]),

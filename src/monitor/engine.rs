@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::about::{actor_of, principal_of, principal_on_route, principal_or_address, route_of, session_of};
 use super::alert::{Actor, Alert, Evidence, Notice, Subject};
 use super::board::Board;
 use super::detection::{Detection, Severity};
@@ -108,8 +109,8 @@ impl Engine {
 
     /// Clears what is over at this time, and tells of what goes on.
     pub fn settle(&mut self, now: SystemTime) -> Vec<Notice> {
-        let refused = self.board.take_refused();
         self.advance(seconds(now));
+        let refused = self.board.take_refused();
         if refused > 0 {
             self.part(Detection::MonitorBehind, "alerts", &[("not_raised", refused as f64)]);
         }
@@ -345,6 +346,7 @@ impl Engine {
         let mut records = self.recent.about(about);
         if records.first() != Some(&record.id) {
             records.insert(0, record.id);
+            records.truncate(Recent::NAMED);
         }
         self.tell_of(detection, key, evidence, || (subject(), actor_of(record), records));
     }
@@ -357,50 +359,17 @@ impl Engine {
         about: impl FnOnce() -> (Subject, Option<Actor>, Vec<crate::domain::RequestId>),
     ) {
         let rule = self.settings.rule(detection);
-        if !rule.is_on || self.board.hold(detection, key, evidence, self.now) || !self.board.has_room() {
+        if !rule.is_on || self.board.hold(detection, key, evidence, self.now) {
+            return;
+        }
+        // For saying that there is none, there is room.
+        if detection != Detection::MonitorBehind && !self.board.has_room() {
             return;
         }
         let (subject, actor, records) = about();
         let alert = Alert::raised(detection, rule.severity, (subject, actor), evidence, self.now);
         self.board.raise(key, Alert { records, ..alert }, self.now);
     }
-}
-
-fn principal_name(record: &Record) -> String {
-    record.principal.as_ref().map(|principal| principal.name()).unwrap_or_default()
-}
-
-fn principal_of(record: &Record) -> Subject {
-    Subject::Principal(principal_name(record))
-}
-
-fn principal_on_route(record: &Record) -> Subject {
-    match &record.route {
-        Some(route) => Subject::PrincipalOnRoute(principal_name(record), route.clone()),
-        None => principal_of(record),
-    }
-}
-
-fn principal_or_address(record: &Record) -> Subject {
-    match &record.principal {
-        Some(_) => principal_of(record),
-        None => Subject::Address(shown(record.client)),
-    }
-}
-
-fn session_of(record: &Record) -> Subject {
-    let session = record.principal.as_ref().and_then(|principal| principal.session.as_ref());
-    session.map_or_else(|| principal_of(record), |session| Subject::Session(session.id, principal_name(record)))
-}
-
-fn route_of(record: &Record) -> Subject {
-    record.route.clone().map_or(Subject::Part("gateway"), Subject::Route)
-}
-
-fn actor_of(record: &Record) -> Option<Actor> {
-    let principal = record.principal.as_ref()?;
-    let session = principal.session.as_ref().map(|session| session.id);
-    Some(Actor { authenticator: principal.authenticator.clone(), id: principal.id.clone(), session })
 }
 
 #[cfg(test)]

@@ -17,10 +17,10 @@ struct Ring {
 
 /// How many are kept of each sort: 48 bytes each.
 const KEPT: usize = 16_384;
-/// How many an alert names.
-const NAMED: usize = 16;
-
 impl Recent {
+    /// How many an alert names.
+    pub(super) const NAMED: usize = 16;
+
     pub(super) fn new() -> Self {
         Self { wrong: Ring::default(), all: Ring::default() }
     }
@@ -52,6 +52,6 @@ impl Ring {
     fn about(&self, key: u64) -> Vec<RequestId> {
         let (young, old) = self.records.split_at(self.next.min(self.records.len()));
         let latest = young.iter().rev().chain(old.iter().rev());
-        latest.filter(|(_, keys)| keys.contains(&key)).take(NAMED).map(|(id, _)| *id).collect()
+        latest.filter(|(_, keys)| keys.contains(&key)).take(Recent::NAMED).map(|(id, _)| *id).collect()
     }
 }

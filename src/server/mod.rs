@@ -6,6 +6,8 @@ mod cluster;
 mod complaint;
 mod handover;
 mod listeners;
+mod monitor;
+mod notify;
 mod process;
 mod revocations;
 mod rotations;
@@ -175,6 +177,7 @@ pub fn run(options: Options) -> Result<(), StartError> {
     server.add_service(handover::Sockets { handover: Arc::clone(&handover), services: Arc::clone(&services) });
     revocations::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     access::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
+    monitor::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     tell(&process, &services);
     let signals = shutdown::Signals::new(Arc::clone(&services), handover);
     server.run(RunArgs { shutdown_signal: Box::new(signals) });

@@ -8,6 +8,7 @@ use crate::crypto::Certificates;
 use crate::domain::{Name, NetworkSet};
 use crate::inject::Issuer;
 use crate::limit::FailureSettings;
+use crate::monitor;
 use crate::target::Target;
 use crate::vault::Vault;
 
@@ -34,6 +35,10 @@ pub struct Snapshot {
     pub sessions: Option<Arc<TokenService>>,
     /// Where access is asked for.
     pub access: Option<Arc<AccessService>>,
+    /// What is looked for in records.
+    pub monitor: Arc<monitor::Settings>,
+    /// Who is told of alerts.
+    pub notifiers: Vec<Arc<monitor::Notifier>>,
     /// What can change about listeners without a restart.
     pub listeners: HashMap<Name, ListenerState, ahash::RandomState>,
 }

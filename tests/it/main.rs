@@ -36,6 +36,7 @@ mod inspection;
 mod issuers;
 mod leaks;
 mod memory;
+mod monitor;
 mod mtls;
 mod oauth2;
 mod partition;

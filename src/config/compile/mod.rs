@@ -11,6 +11,8 @@ mod identity_token;
 mod inspect;
 mod leak;
 mod listen;
+mod monitor;
+mod notify;
 mod oauth2;
 mod role;
 mod rotation;
@@ -156,6 +158,8 @@ impl Compiler<'_, '_> {
         let authenticators = self.each("authn", file.authn, |c, name, entry| c.authenticator(name, entry, &vaults));
         let roles = self.roles(file.role, &authenticators);
         let failures = self.failures(&file.failures);
+        let monitor = self.monitor(file.monitor, process.store.is_some());
+        let notifiers = self.each("notify", file.notify, |c, name, entry| c.notifier(name, entry, &vaults));
         let limits = self.each("limit", file.limit, Self::limit);
         let inspecting = self.each("inspect", file.inspect, Self::inspecting);
         let leaks = self.each("leak", file.leak, Self::leak);
@@ -199,6 +203,8 @@ impl Compiler<'_, '_> {
             issuer,
             sessions,
             access,
+            monitor,
+            notifiers: notifiers.by_name.into_values().flatten().collect(),
             listeners,
         };
         (snapshot, process, secrets)
