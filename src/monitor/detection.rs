@@ -37,7 +37,9 @@ pub enum Detection {
     Exfiltration,
     /// A principal reads far more different objects within an hour than it usually does.
     Harvest,
-    /// A session is used from two networks at once, or moved to one that its principal never used.
+    /// A session goes on from a network that its principal never used.
+    MovedSession,
+    /// A session is used from two networks at once.
     StolenSession,
     /// An upstream's answer held the secret that it was sent.
     ReflectedSecret,
@@ -206,7 +208,7 @@ use Parameter::{At, Factor, Learn, Share, Window};
 use Severity::{Critical, Info, Warning};
 
 /// Every detection, in the order of [`Detection`].
-pub static SPECS: [Spec; 25] = [
+pub static SPECS: [Spec; 26] = [
     Spec::new(D::FailedLogins, "failed_logins", Warning, "Wrong credentials from one address, or for one identity. People mistype, and offices share an address: 20 in five minutes is no person.")
         .at(20, "wrong credentials").window(5 * MINUTE).has(&[At, Window]),
     Spec::new(D::CredentialStuffing, "credential_stuffing", Critical, "Wrong credentials for many identities from one address (IPv6 by /64). Ten people of one office do not all mistype within ten minutes.")
@@ -239,8 +241,24 @@ pub static SPECS: [Spec; 25] = [
         .at(256 << 20, "bytes").usual(5, 6 * HOUR).has(&[At, Factor, Learn]).hold(HOUR).principals(),
     Spec::new(D::Harvest, "harvest", Critical, "Different paths (HyperLogLog) that one principal read within an hour, against the hours in which it is at work: all of the customers, each once, may be few bytes.")
         .at(1000, "paths").usual(5, 6 * HOUR).has(&[At, Factor, Learn]).hold(HOUR).principals(),
-    Spec::new(D::StolenSession, "stolen_session", Critical, "A session that is used from two networks by turns within this time, or that moves to one that its principal did not use in thirty days. Between known networks it may move.")
-        .window(15 * MINUTE).has(&[Window]).hold(HOUR).principals(),
+    Spec::new(
+        D::MovedSession,
+        "moved_session",
+        Warning,
+        "A session that goes on from a network that its principal did not use in thirty days: stolen, or somebody on a journey. Between known networks it may move.",
+    )
+    .hold(HOUR)
+    .principals(),
+    Spec::new(
+        D::StolenSession,
+        "stolen_session",
+        Critical,
+        "A session that is used by turns, within this time, from where it was and from such a network: two have it.",
+    )
+    .window(15 * MINUTE)
+    .has(&[Window])
+    .hold(HOUR)
+    .principals(),
     Spec::new(D::ReflectedSecret, "reflected_secret", Warning, "An answer held the secret that the request was sent with. It was masked; the upstream has it in its answers all the same."),
     Spec::new(D::Canary, "canary", Critical, "A decoy was used, which nobody has a reason to: there is no threshold.").hold(HOUR),
     Spec::new(D::BreakGlass, "break_glass", Critical, "Somebody took a grant without approval. It is to be reviewed.").hold(HOUR),

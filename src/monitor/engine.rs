@@ -241,12 +241,13 @@ impl Engine {
             return self.tell(Detection::StuffingSucceeded, keys, evidence, record, || principal_of(record));
         }
         let window = span(self.settings.rule(Detection::StolenSession));
-        let evidence = match self.sessions.meet(seen.session, self.now).meet(seen.network, seen.began, window) {
-            Visit::Usual => None,
-            Visit::Moved => (was_elsewhere && !is_known).then(|| Evidence::new(&[("networks", 2.0), ("unknown", 1.0)])),
-            Visit::ByTurns(evidence) => Some(evidence),
+        let visits = self.sessions.meet(seen.session, self.now);
+        let (detection, evidence) = match visits.meet(seen.network, is_known || !was_elsewhere, seen.began, window) {
+            Visit::Usual => return,
+            Visit::Moved => (Detection::MovedSession, Evidence::new(&[("unknown_networks", 1.0)])),
+            Visit::ByTurns(evidence) => (Detection::StolenSession, evidence),
         };
-        self.tell(Detection::StolenSession, (seen.session, seen.principal), evidence, record, || session_of(record));
+        self.tell(detection, (seen.session, seen.principal), Some(evidence), record, || session_of(record));
     }
 
     fn principal(&mut self, record: &Record, seen: &Seen) {

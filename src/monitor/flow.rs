@@ -48,7 +48,7 @@ impl Faults {
         // Minutes with nothing wrong are the usual ones: each counts as one with a single fault, so that they are learnt too.
         let ended = self.spans.add(u64::from(is_one) * 2 + u64::from(requests == 1), now, MINUTE);
         if let Some(ended) = ended {
-            self.baseline.learn(ended / 2, MINUTES);
+            self.baseline.learn(ended / 2, MINUTES, rule.at);
         }
         let (faults, share) = (self.spans.sum() / 2, 100 * (self.spans.sum() / 2) / requests.max(1));
         let is_learnt = u64::from(self.baseline.spans()) * u64::from(MINUTE) >= rule.learn.as_secs();

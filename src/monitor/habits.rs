@@ -57,7 +57,7 @@ impl Usual {
         name: &'static str,
     ) -> Option<Evidence> {
         if let Some(ended) = self.spans.add(much, now, span) {
-            self.baseline.learn(ended, memory);
+            self.baseline.learn(ended, memory, rule.at);
         }
         self.is_far(span, rule).then(|| self.evidence(name, self.spans.sum(), rule))
     }
@@ -183,7 +183,7 @@ impl Habits {
         if hour > self.read_in {
             let read = self.paths.count();
             if read > 0 {
-                self.reads.learn(read, HOURS);
+                self.reads.learn(read, HOURS, rule.at);
             }
             self.paths.clear();
             self.read_in = hour;
@@ -201,7 +201,7 @@ impl Habits {
         let baseline = self.quarters.baseline;
         let is_learnt = self.quarters.is_learnt(QUARTER, rule);
         let is_rise = is_learnt && self.drift.add(baseline.deviations(ended));
-        self.quarters.baseline.learn(ended, QUARTERS);
+        self.quarters.baseline.learn(ended, QUARTERS, rule.at);
         let is_much = ended >= rule.at && ended as f64 > baseline.usual() * f64::from(rule.factor);
         (is_rise && is_much).then(|| usual("requests", ended, &baseline, rule))
     }

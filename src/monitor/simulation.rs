@@ -90,7 +90,10 @@ fn attacked(simulation: &mut Simulation, attacks: &[Attack]) -> Vec<Vec<(Detecti
             let last = notice.alert.records[0];
             let request =
                 attacks[nth].requests.iter().position(|(_, record)| record.id == last).expect("one of its own");
-            all[nth].push((notice.alert.detection, request + 1));
+            let told: &mut Vec<(Detection, usize)> = &mut all[nth];
+            if !told.iter().any(|(detection, _)| *detection == notice.alert.detection) {
+                told.push((notice.alert.detection, request + 1));
+            }
         });
     }
     all

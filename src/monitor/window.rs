@@ -49,11 +49,12 @@ impl Spans {
 
 /// What is usual: mean and variance of the logarithms of what spans of time had, the later ones counting for more (EWMA). Logarithms, since
 /// what callers do has a long tail, of which a mean says little. Spans without anything are left out: what counts is how somebody works who
-/// is at work.
+/// is at work. Beside it, the highest that a span had, of which half is forgotten with the memory: what comes each night is usual too.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Baseline {
     mean: f32,
     variance: f32,
+    peak: f32,
     spans: u16,
 }
 
@@ -61,6 +62,8 @@ pub(super) struct Baseline {
 const LEAST_DEVIATION: f64 = 0.25;
 /// How many deviations above the mean are far.
 const FAR: f64 = 4.0;
+/// How many times the highest that a span had is more than that.
+const OVER_PEAK: f64 = 2.0;
 /// What is farther away than so many deviations counts as so far, so that an attack does not become usual at once.
 const LEARNT_TO: f64 = 3.0;
 
@@ -80,18 +83,25 @@ impl Baseline {
         (ln(value) - f64::from(self.mean)) / f64::from(self.variance).sqrt().max(LEAST_DEVIATION)
     }
 
-    /// Whether a value is far above what is usual, and so many times as much.
+    /// Whether a value is far above what is usual, so many times as much, and twice the highest.
     pub(super) fn is_far_below(&self, value: u64, factor: u32) -> bool {
-        self.deviations(value) > FAR && value as f64 > self.usual() * f64::from(factor)
+        let much = value as f64;
+        let is_high = much > self.usual() * f64::from(factor) && much > OVER_PEAK * f64::from(self.peak);
+        is_high && self.deviations(value) > FAR
     }
 
-    /// Learns what a span had; `memory` is the number of spans of which the last ones make up two thirds.
+    /// Learns what a span had; `memory` is the number of spans of which the last ones make up two thirds. What `is_far_below` told of raises the
+    /// highest to no more than what is told at the least, or twice what it was: the second attack is told too.
     #[expect(clippy::cast_possible_truncation, reason = "seven digits are plenty")]
-    pub(super) fn learn(&mut self, value: u64, memory: u16) {
+    pub(super) fn learn(&mut self, value: u64, memory: u16, least_told: u64) {
+        let memory = memory.max(1);
+        let most = (least_told as f64).max(OVER_PEAK * f64::from(self.peak));
+        let fading = f64::from(self.peak) * (-1.0 / f64::from(memory)).exp2();
+        self.peak = (value as f64).min(most).max(fading) as f32;
         let highest = f64::from(self.mean) + LEARNT_TO * f64::from(self.variance).sqrt().max(LEAST_DEVIATION);
         let value = if self.spans < 8 { ln(value) } else { ln(value).min(highest) };
         self.spans = self.spans.saturating_add(1);
-        let share = 1.0 / f64::from(self.spans.min(memory.max(1)));
+        let share = 1.0 / f64::from(self.spans.min(memory));
         let off = value - f64::from(self.mean);
         self.mean += (share * off) as f32;
         self.variance = ((1.0 - share) * (f64::from(self.variance) + share * off * off)) as f32;
@@ -110,8 +120,8 @@ pub(super) struct Drift(f32);
 const ALLOWED: f64 = 1.0;
 /// What one counts for at most: one burst is no rise.
 const MOST: f64 = 2.0;
-/// The sum that is a rise: six spans at the most, or more that are less.
-const RISE: f32 = 6.0;
+/// The sum that is a rise: eight spans at the least, or more that are less.
+const RISE: f32 = 8.0;
 
 impl Drift {
     /// Adds a deviation; tells whether that makes a rise, and begins anew then.
@@ -151,19 +161,35 @@ mod tests {
     fn what_is_usual_is_learnt_and_a_spike_is_not_learnt_at_once() {
         let mut baseline = Baseline::default();
         for n in 0..60 {
-            baseline.learn([8, 10, 12][n % 3], 60);
+            baseline.learn([8, 10, 12][n % 3], 60, 50);
         }
         assert!((9.0..11.0).contains(&baseline.usual()), "{}", baseline.usual());
         assert!(!baseline.is_far_below(20, 2) && baseline.is_far_below(60, 5));
-        (0..3).for_each(|_| baseline.learn(1_000_000, 60));
+        (0..3).for_each(|_| baseline.learn(1_000_000, 60, 50));
         assert!(baseline.usual() < 13.0, "{}", baseline.usual());
+        assert!(baseline.is_far_below(1_000_000, 5), "and again");
+    }
+
+    #[test]
+    fn what_comes_each_night_is_usual_after_the_first() {
+        let mut baseline = Baseline::default();
+        let mut told = Vec::new();
+        for hour in 0..(24 * 7) {
+            let much = if hour % 24 == 2 { 1500 } else { 10 };
+            if hour > 24 && much >= 1000 && baseline.is_far_below(much, 5) {
+                told.push(hour);
+            }
+            baseline.learn(much, 48, 1000);
+        }
+        assert_eq!(told, [0; 0]);
+        assert!(baseline.is_far_below(5000, 5));
     }
 
     #[test]
     fn a_drift_is_found_and_a_burst_is_not() {
         let (mut drift, mut burst) = (Drift::default(), Drift::default());
         let found = (1..40).find(|_| drift.add(1.5));
-        assert_eq!(found, Some(12));
+        assert_eq!(found, Some(16));
         assert!(!(0..100).any(|n| burst.add(if n % 10 == 0 { 50.0 } else { 0.2 })));
     }
 }

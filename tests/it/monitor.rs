@@ -147,7 +147,9 @@ freeze = "1h"
     for (session, address) in [(&ada, "192.0.2.7"), (&bob, "192.0.2.7"), (&ada, "192.0.2.9")] {
         assert_eq!(use_from(session, address).status(), 200);
     }
-    assert_eq!(use_from(&ada, "198.51.100.1").status(), 200, "the first time, nobody knows yet");
+    assert_eq!(use_from(&ada, "198.51.100.1").status(), 200, "she may be on a journey");
+    scene.gateway.audited("that is told", |entry| is_alert(entry, "raised", "moved_session"));
+    assert_eq!(use_from(&ada, "192.0.2.7").status(), 200, "but not at home at the same time");
     let raised = scene.gateway.audited("an alert", |entry| is_alert(entry, "raised", "stolen_session"));
     assert_eq!(raised["action"], "freeze_session");
     let act = scene.gateway.audited("the act", |entry| entry["kind"] == "revocation");

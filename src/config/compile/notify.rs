@@ -21,13 +21,13 @@ impl Compiler<'_, '_> {
         (_, table): (Range<usize>, NotifyTable),
         vaults: &Compiled<Arc<Vault>>,
     ) -> Option<Arc<Notifier>> {
-        let (channel, severity, default) = match &table {
-            NotifyTable::Webhook(own) => (self.signed_webhook(own, vaults), &own.severity, Severity::Info),
-            NotifyTable::Slack(own) => (self.slack(own, vaults), &own.severity, Severity::Warning),
-            NotifyTable::Alertmanager(own) => (self.alertmanager(own, vaults), &own.severity, Severity::Info),
-            NotifyTable::Mail(own) => (self.mail(own, vaults), &own.severity, Severity::Warning),
+        let (channel, severity) = match &table {
+            NotifyTable::Webhook(own) => (self.signed_webhook(own, vaults), &own.severity),
+            NotifyTable::Slack(own) => (self.slack(own, vaults), &own.severity),
+            NotifyTable::Alertmanager(own) => (self.alertmanager(own, vaults), &own.severity),
+            NotifyTable::Mail(own) => (self.mail(own, vaults), &own.severity),
         };
-        let severity = self.choice(severity.as_ref(), &SEVERITIES).unwrap_or(default);
+        let severity = self.choice(severity.as_ref(), &SEVERITIES).unwrap_or(Severity::Warning);
         // There from the start, so that the first failure is seen as a rise from zero.
         self.engines.metrics.monitor.notifier(name);
         Some(Arc::new(Notifier { name: name.clone(), severity, channel: channel? }))

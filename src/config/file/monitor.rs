@@ -70,7 +70,7 @@ pub(in crate::config) struct NotifyWebhookTable {
     pub(in crate::config) url: Text,
     /// A secret that signs what is sent, as `vault:path`: `X-Claviger-Signature` is `sha256=` and the HMAC-SHA-256 of the body in hexadecimal.
     pub(in crate::config) secret: Text,
-    /// The least severity that is told. Default `info`.
+    /// The least severity that is told. Default `warning`.
     pub(in crate::config) severity: Option<Text>,
 }
 
@@ -92,7 +92,7 @@ pub(in crate::config) struct AlertmanagerTable {
     pub(in crate::config) url: Text,
     /// A token that it takes, as `vault:path`. Default: none.
     pub(in crate::config) token: Option<Text>,
-    /// The least severity that is told. Default `info`.
+    /// The least severity that is told. Default `warning`.
     pub(in crate::config) severity: Option<Text>,
 }
 

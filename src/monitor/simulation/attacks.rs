@@ -141,7 +141,7 @@ fn of_principals(day: u32, callers: &[Caller]) -> Vec<Attack> {
         },
         Attack {
             about: "A stolen session, used from elsewhere when its owner is done",
-            wants: Some(Detection::StolenSession),
+            wants: Some(Detection::MovedSession),
             requests: std::iter::once(first).chain(taken).collect(),
         },
         Attack {

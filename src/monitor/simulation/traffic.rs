@@ -102,8 +102,8 @@ fn caller(id: usize, dice: &mut Dice) -> Caller {
     let addresses = std::iter::once(first).chain((1..=others).map(|nth| address(own + nth, 10))).collect();
     let routes = (0..2 + dice.below(4)).map(|_| dice.below(ROUTES)).collect();
     let pace = match sort {
-        Sort::Human => 8.0 + 20.0 * dice.unit(),
-        Sort::Service => 15.0 + 60.0 * dice.unit(),
+        Sort::Human => 5.0 + 14.0 * dice.unit(),
+        Sort::Service => 8.0 + 30.0 * dice.unit(),
         Sort::Agent => 20.0,
         Sort::Export => 10.0,
     };
