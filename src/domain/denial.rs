@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{AccessFault, AuthnFault, HostFault, Inspection, Lockout, Methods, OauthFault, PathFault, Withheld};
+use super::{
+    AccessFault, AuthnFault, HostFault, Inspection, Lockout, Measure, Methods, OauthFault, PathFault, Withheld,
+};
 
 /// Why an exchange was refused: a stable code, a status, and a public text that tells a client what it may know and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub enum Denial {
     Access(AccessFault),
     /// The rate is above what this client, principal or route may use; with the time after which to come again.
     RateExceeded(Duration),
+    /// This client, principal or route came to more than it may; with the time after which to come again.
+    VolumeExceeded(Measure, Duration),
     /// Too many wrong credentials were presented; with the time after which to come again.
     LockedOut(Lockout, Duration),
     /// More requests are under way than this client, principal or route may have.
@@ -149,7 +153,11 @@ impl Denial {
             Self::NotAllowed | Self::Canary | Self::ApprovalNeeded => 403,
             Self::Access(fault) => fault.status(),
             Self::TokenRequest(_) => 400,
-            Self::RateExceeded(_) | Self::LockedOut(..) | Self::TooManyInFlight | Self::TooManySessions => 429,
+            Self::RateExceeded(_)
+            | Self::VolumeExceeded(..)
+            | Self::LockedOut(..)
+            | Self::TooManyInFlight
+            | Self::TooManySessions => 429,
             Self::Withheld(_)
             | Self::Unavailable(Unavailable::Upstream | Unavailable::UpstreamProtocol | Unavailable::Scrub) => 502,
             Self::Unavailable(Unavailable::UpstreamTimeout) => 504,
@@ -185,6 +193,7 @@ impl Denial {
             Self::ApprovalNeeded => "approval_needed",
             Self::Access(fault) => fault.text(),
             Self::RateExceeded(_) => "rate_exceeded",
+            Self::VolumeExceeded(..) => "volume_exceeded",
             Self::LockedOut(..) => "locked_out",
             Self::TooManyInFlight => "too_many_in_flight",
             Self::TooManySessions => "too_many_sessions",
@@ -206,6 +215,7 @@ impl Denial {
             Self::TimedOut(TimedOut::Body) => "body",
             Self::Unauthenticated(fault) => fault.detail(),
             Self::LockedOut(by, _) => by.text(),
+            Self::VolumeExceeded(measure, _) => measure.detail(),
             Self::Withheld(why) => why.detail(),
             Self::Canary => AuthnFault::Canary.detail(),
             Self::Unavailable(Unavailable::Credential) => "credential",
@@ -256,6 +266,7 @@ impl Denial {
             Self::ApprovalNeeded => "This request has to be approved first.",
             Self::Access(fault) => fault.public_text(),
             Self::RateExceeded(_) => "Too many requests.",
+            Self::VolumeExceeded(..) => "Too much for now.",
             Self::LockedOut(..) => "Too many credentials that were not accepted.",
             Self::TooManyInFlight => "Too many requests at once.",
             Self::TooManySessions => "There are as many sessions as there may be: use one of them, or end one.",

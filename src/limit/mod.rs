@@ -8,6 +8,7 @@ mod lockouts;
 mod rate;
 mod registry;
 mod shards;
+mod volume;
 
 pub use concurrency::{Concurrency, Slot};
 pub use failures::{Ended, FailureSettings, Failures};
@@ -16,3 +17,4 @@ pub use key::{Key, Keyer};
 pub use lockouts::Lockouts;
 pub use rate::{Allowed, Exceeded, Rate, RateSettings, Spent};
 pub use registry::Limits;
+pub use volume::{ErrorRatio, Full, Meter, Volume, VolumeSettings};

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::domain::Retained;
 
-use super::{Concurrency, Keyer, Rate, RateSettings};
+use super::{Concurrency, Keyer, Rate, RateSettings, Volume, VolumeSettings};
 
 /// Every limit in use, by its scope and settings: a reload that leaves both alone keeps all counts, and one that changes the settings
 /// starts anew. The scope is what the configuration calls the place, such as `route.stripe.limits.principal`.
@@ -17,6 +17,7 @@ pub struct Limits {
     shared: OnceLock<Keyer>,
     rates: Retained<(String, RateSettings), Rate>,
     concurrencies: Retained<(String, NonZeroU32), Concurrency>,
+    volumes: Retained<(String, VolumeSettings), Volume>,
 }
 
 impl Limits {
@@ -31,6 +32,7 @@ impl Limits {
             shared: OnceLock::new(),
             rates: Retained::default(),
             concurrencies: Retained::default(),
+            volumes: Retained::default(),
         }
     }
 
@@ -74,6 +76,13 @@ impl Limits {
         let made = |_: &_| Ok::<_, Infallible>(Concurrency::new(max));
         let Ok(concurrency) = self.concurrencies.get((scope.to_owned(), max), made);
         concurrency
+    }
+
+    /// The running volume limit of this scope with these settings, or a new one.
+    pub fn volume(&self, scope: &str, settings: VolumeSettings) -> Arc<Volume> {
+        let made = |_: &_| Ok::<_, Infallible>(Volume::new(settings, self.max_keys));
+        let Ok(volume) = self.volumes.get((scope.to_owned(), settings), made);
+        volume
     }
 }
 

@@ -225,7 +225,9 @@ impl From<Denial> for Refusal {
             Denial::MethodNotAllowed(methods) => allow(*methods),
             Denial::Malformed(HttpFault::Method) => allow(Methods::ALL),
             Denial::TooManyInFlight => vec![(header::RETRY_AFTER, retry_after(Duration::ZERO))],
-            Denial::RateExceeded(wait) | Denial::LockedOut(_, wait) => vec![(header::RETRY_AFTER, retry_after(*wait))],
+            Denial::RateExceeded(wait) | Denial::VolumeExceeded(_, wait) | Denial::LockedOut(_, wait) => {
+                vec![(header::RETRY_AFTER, retry_after(*wait))]
+            }
             Denial::Malformed(_)
             | Denial::HeadTooLarge
             | Denial::BodyTooLarge

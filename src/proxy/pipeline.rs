@@ -48,6 +48,8 @@ pub(super) async fn admit(
     // Limits per client come before any costly proof.
     let mut slots = Slots::default();
     slots.take(&route.limits, LimitBy::Client, || Key::client(draft.client()))?;
+    let client = draft.client();
+    draft.meter(&route.limits, LimitBy::Client, || Key::client(client))?;
 
     let certificates =
         certificates.get().map_err(|fault| Refusal::with_challenge(fault, &route.authn, draft.time()))?;
@@ -152,6 +154,8 @@ async fn permit(
     let who = || services.engines.limits.keyer().key(&permit.principal().key_parts());
     slots.take(&route.limits, LimitBy::Principal, who)?;
     slots.take(&route.limits, LimitBy::Route, || Key::EVERYBODY)?;
+    draft.meter(&route.limits, LimitBy::Principal, who)?;
+    draft.meter(&route.limits, LimitBy::Route, || Key::EVERYBODY)?;
 
     // Nobody else waits, nor is anything allocated for them.
     if let Some(inspecting) = &route.inspecting {

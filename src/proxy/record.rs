@@ -16,7 +16,8 @@ use crate::audit::{Outcome, Protocol, Record, Timings};
 use crate::authz::{Grantee, Permit};
 use crate::domain::{Denial, HttpFault, Methods, Principal, RequestId};
 use crate::inject::Injection;
-use crate::state::{Route, Services, Snapshot};
+use crate::limit::{Key, Meter};
+use crate::state::{LimitBy, Route, RouteLimit, Services, Snapshot};
 use crate::target::Selected;
 use crate::telemetry::{self, Phase};
 
@@ -29,6 +30,8 @@ pub(super) struct Draft {
     time: SystemTime,
     client: IpAddr,
     route: Option<Arc<Route>>,
+    /// The volumes that it counts in.
+    meters: Vec<Meter>,
     /// None once it is written. Boxed from the start, since the log keeps it so, and every move before that would copy it.
     record: Option<Box<Record>>,
     began: Instant,
@@ -101,6 +104,7 @@ impl Draft {
             time,
             client,
             route: None,
+            meters: Vec::new(),
             record: Some(record),
             began,
             lapped: began,
@@ -156,6 +160,20 @@ impl Draft {
             record.target = Some(route.target.settings().name.clone());
         }
         self.route = Some(Arc::clone(route));
+    }
+
+    /// Counts the exchange, when it has ended, in each of the volumes of one sort that its route limits.
+    ///
+    /// # Errors
+    /// [`Denial::VolumeExceeded`].
+    pub(super) fn meter(&mut self, limits: &[RouteLimit], by: LimitBy, key: impl Fn() -> Key) -> Result<(), Denial> {
+        let now = self.lapped;
+        for volume in limits.iter().filter(|limit| limit.by == by).filter_map(|limit| limit.volume.as_ref()) {
+            let path = self.record.as_ref().and_then(|record| record.path.as_deref()).unwrap_or_default();
+            let opened = volume.open(key(), path, now);
+            self.meters.push(opened.map_err(|full| Denial::VolumeExceeded(full.measure, full.retry_after))?);
+        }
+        Ok(())
     }
 
     pub(super) fn authenticated(&mut self, principal: &Arc<Principal>) {
@@ -222,11 +240,14 @@ impl Draft {
         self.write(record, ended.upstream_began);
     }
 
-    fn write(&self, mut record: Box<Record>, upstream_began: Option<Instant>) {
+    fn write(&mut self, mut record: Box<Record>, upstream_began: Option<Instant>) {
         let now = Instant::now();
         record.timings.upstream = upstream_began.map(|began| now.saturating_duration_since(began));
         record.timings.total = now.saturating_duration_since(self.began);
         self.measure(&record);
+        let bytes = record.request_bytes.saturating_add(record.response_bytes);
+        let has_failed = record.status.is_some_and(|status| status >= 400);
+        self.meters.drain(..).for_each(|meter| meter.settle(bytes, has_failed, now));
         self.services.audit.submit(record);
         // Last: once nothing is in flight, the log may be closed.
         self.services.engines.metrics.in_flight.dec();

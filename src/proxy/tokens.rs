@@ -171,6 +171,7 @@ impl Call<'_> {
             Denial::Unauthenticated(_) if is_exchange => ("invalid_request", 400),
             Denial::Unauthenticated(_) => ("invalid_client", denial.status()),
             Denial::RateExceeded(_)
+            | Denial::VolumeExceeded(..)
             | Denial::LockedOut(..)
             | Denial::TooManyInFlight
             | Denial::TooManySessions

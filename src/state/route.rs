@@ -10,7 +10,7 @@ use crate::authz::Policy;
 use crate::domain::{Denial, HostPattern, HttpFault, Methods, Name, NormalPath, PathFault, PathPattern};
 use crate::inject::{Credential, IdentityHeader, IdentityToken};
 use crate::inspect::LeakProfile;
-use crate::limit::{Concurrency, Rate, RateFields};
+use crate::limit::{Concurrency, Rate, RateFields, Volume};
 use crate::state::Inspecting;
 use crate::target::Target;
 use crate::telemetry::{RouteMetrics, TargetMetrics};
@@ -87,6 +87,8 @@ pub struct RouteLimit {
     pub rate: Option<(Arc<Rate>, RateFields)>,
     /// The number under way, if it limits that.
     pub concurrency: Option<Arc<Concurrency>>,
+    /// What one may come to, if it limits that.
+    pub volume: Option<Arc<Volume>>,
 }
 
 /// What a limit counts.

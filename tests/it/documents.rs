@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use claviger::domain::{
-    AccessFault, AuthnFault, Denial, HostFault, HttpFault, Inspection, Lockout, Methods, OauthFault, PathFault,
-    TimedOut, Unavailable, Withheld,
+    AccessFault, AuthnFault, Denial, HostFault, HttpFault, Inspection, Lockout, Measure, Methods, OauthFault,
+    PathFault, TimedOut, Unavailable, Withheld,
 };
 
 use crate::support::{
@@ -226,6 +226,7 @@ fn every_code_of_a_denial_is_told() {
         Denial::Canary,
         Denial::ApprovalNeeded,
         Denial::RateExceeded(std::time::Duration::ZERO),
+        Denial::VolumeExceeded(Measure::Bytes, std::time::Duration::ZERO),
         Denial::LockedOut(Lockout::Address, std::time::Duration::ZERO),
         Denial::TooManyInFlight,
         Denial::TooManySessions,

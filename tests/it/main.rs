@@ -62,4 +62,5 @@ mod tls;
 mod tokens;
 mod upgrade;
 mod vaults;
+mod volumes;
 mod withdrawn;

@@ -39,7 +39,7 @@ impl Compiler<'_, '_> {
         }
         let realm = Name::parse("access").ok()?;
         let authn = self.chain(&realm, &table.authn, parts);
-        let limits = self.route_limits(&realm, &table.limits, parts);
+        let limits = self.own_limits(&realm, &table.limits, parts);
         let compiled = parts.approvals.by_name.iter();
         let approvals = compiled.filter_map(|(name, one)| Some((name.clone(), Arc::clone(one.as_ref()?))));
         let (roles, approvals) = (Arc::clone(&parts.roles), approvals.collect());

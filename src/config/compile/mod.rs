@@ -10,6 +10,7 @@ mod identity;
 mod identity_token;
 mod inspect;
 mod leak;
+mod limit;
 mod listen;
 mod monitor;
 mod notify;

@@ -1,23 +1,21 @@
-//! `[role.NAME]`, `[limit.NAME]` and `[route.NAME]`.
+//! `[route.NAME]`.
 
-use std::num::NonZeroU32;
-use std::ops::Range;
 use std::sync::Arc;
 
 use http::{HeaderName, header};
 
+use super::limit::Limit;
 use super::listen::or;
 use super::{Compiled, Compiler};
 use crate::authn::{ANONYMOUS, Authenticator, Chain, SESSIONS, TakenSessions};
 use crate::authz::{Grantee, Policy, Roles, Rule};
-use crate::config::file::{LimitTable, RouteTable, RuleTable, Text};
+use crate::config::file::{RouteTable, RuleTable, Text};
 use crate::config::read::Entries;
 use crate::config::values::Spanned;
 use crate::domain::{HostPattern, Methods, Name, PathPattern};
 use crate::inject::{Credential, Issuer};
 use crate::inspect::LeakProfile;
-use crate::limit::{RateFields, RateSettings};
-use crate::state::{Approval, Inspecting, LimitBy, Route, RouteLimit, Router, Scrub};
+use crate::state::{Approval, Inspecting, Route, Router, Scrub};
 use crate::target::Target;
 
 /// What routes are made of.
@@ -49,47 +47,7 @@ impl Parts {
     }
 }
 
-/// A compiled `[limit.NAME]`.
-pub(super) struct Limit {
-    name: Name,
-    by: LimitBy,
-    rate: Option<RateSettings>,
-    concurrent: Option<NonZeroU32>,
-}
-
 impl Compiler<'_, '_> {
-    pub(super) fn limit(&mut self, name: &Name, (span, table): (Range<usize>, LimitTable)) -> Option<Limit> {
-        let by = match table.by.get_ref().as_str() {
-            "client" => Ok(LimitBy::Client),
-            "principal" => Ok(LimitBy::Principal),
-            "route" => Ok(LimitBy::Route),
-            _ => Err("no such thing to count by"),
-        };
-        let by = self.report.take(table.by.span(), by, "choose `client`, `principal` or `route`");
-        let requests = self.positive(table.requests.as_ref());
-        let burst = self.positive(table.burst.as_ref());
-        let concurrent = self.positive(table.concurrent.as_ref());
-        if table.requests.is_none() && table.concurrent.is_none() {
-            self.report.add(span, "this limits nothing", "write `requests`, `concurrent`, or both");
-        }
-        let rate =
-            requests.map(|requests| RateSettings { requests, per: or(table.per, 1), burst: burst.unwrap_or(requests) });
-        Some(Limit { name: name.clone(), by: by?, rate, concurrent })
-    }
-
-    pub(super) fn positive(&mut self, value: Option<&Spanned<u32>>) -> Option<NonZeroU32> {
-        let value = value?;
-        let positive = NonZeroU32::new(*value.get_ref());
-        if positive.is_none() {
-            self.report.add(
-                value.span(),
-                "a limit of 0 would refuse everything",
-                "write 1 or more, or take the route out",
-            );
-        }
-        positive
-    }
-
     pub(super) fn router(&mut self, tables: Entries<RouteTable>, parts: &Parts) -> (Router, usize) {
         let mut router = Router::default();
         let mut count = 0;
@@ -263,27 +221,6 @@ impl Compiler<'_, '_> {
             .collect();
         let chain = Chain::new(found.into_iter().collect::<Option<_>>()?, name, self.engines.authenticators.dpop());
         self.report.take(list.span(), chain, "take out authenticators until each issuer has one and each key one place")
-    }
-
-    pub(super) fn route_limits(&mut self, route: &Name, texts: &[Text], parts: &Parts) -> Vec<RouteLimit> {
-        let mut limits = Vec::new();
-        for text in texts {
-            let Some(limit) = self.find(&parts.limits, text) else { continue };
-            let scope = match limit.by {
-                LimitBy::Client | LimitBy::Principal => limit.name.to_string(),
-                LimitBy::Route => format!("{}@{route}", limit.name),
-            };
-            let registry = &self.engines.limits;
-            limits.push(RouteLimit {
-                name: limit.name.clone(),
-                by: limit.by,
-                rate: limit
-                    .rate
-                    .map(|settings| (registry.rate(&scope, settings), RateFields::new(&limit.name, &settings))),
-                concurrency: limit.concurrent.map(|max| registry.concurrency(&scope, max)),
-            });
-        }
-        limits
     }
 
     fn rules(&mut self, route: &Name, tables: &[Spanned<RuleTable>], methods: Methods, parts: &Parts) -> Vec<Rule> {

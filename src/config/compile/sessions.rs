@@ -48,7 +48,7 @@ impl Compiler<'_, '_> {
         let per_principal = self.positive(table.per_principal.as_ref()).map_or(100, std::num::NonZeroU32::get);
         let realm = Name::parse(SESSIONS).ok()?;
         let authn = self.provers(&realm, &table.authn, parts);
-        let limits = self.route_limits(&realm, &table.limits, parts);
+        let limits = self.own_limits(&realm, &table.limits, parts);
         let of = table.authn.get_ref().iter().filter_map(|text| Name::parse(text.get_ref()).ok()).collect();
         let tokens = self.engines.authenticators.session_tokens(&issuer);
         Some(Arc::new(TokenService {
