@@ -92,6 +92,7 @@ impl Callers {
             request_bytes: 100,
             response_bytes: 4000,
             timings: Timings::default(),
+            is_decided: false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The commands.
 
 mod access;
+mod audit;
 mod demo;
 mod inspect;
 mod key;
@@ -23,6 +24,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use access::AccessCommand;
+pub use audit::{AuditCommand, VerifyArgs};
 pub use demo::DemoArgs;
 pub use inspect::InspectArgs;
 pub use key::{KeyCommand, NewKey};
@@ -54,6 +56,7 @@ Examples:
   claviger run claviger.toml --upgrade            take over from the running process
   claviger access request finance --reason incident --gateway https://gateway.example.com
   claviger revocation add principal:corp:ada --reason stolen
+  claviger audit verify audit.log --key audit.pub --anchor /mnt/anchor/audit.log
   claviger inspect request.txt                    why a request is stopped, or not
   claviger openapi import api.json                a route that takes what an API describes
 
@@ -69,9 +72,12 @@ pub enum Command {
     /// Make and change sealed files of secrets, replace a secret, and show how all stand.
     #[command(subcommand)]
     Vault(VaultCommand),
-    /// Make API keys and password digests for callers.
+    /// Make API keys and password digests for callers, and keys for the gateway itself.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Tell whether an audit log is what was written.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// End somebody's access at once, everywhere, in the middle of what is under way too.
     #[command(subcommand)]
     Revocation(RevocationCommand),
@@ -105,6 +111,7 @@ impl Cli {
             Command::Check(args) => args.run(out),
             Command::Vault(command) => command.run(out),
             Command::Key(command) => command.run(out).map_err(Failure::from),
+            Command::Audit(command) => command.run(out),
             Command::Revocation(command) => command.run(out),
             Command::Access(command) => command.run(out),
             Command::Session(command) => command.run(out),

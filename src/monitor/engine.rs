@@ -101,8 +101,8 @@ impl Engine {
         match entry {
             Entry::Exchange(record) => self.exchange(record),
             Entry::Act(act) => self.act(act),
-            // What it told itself.
-            Entry::Alert(_) => {}
+            // What ends has a record of its own, and alerts are what it told itself.
+            Entry::Decision(_) | Entry::Alert(_) => {}
         }
         self.board.take_notices()
     }

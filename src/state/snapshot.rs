@@ -9,14 +9,17 @@ use crate::domain::{Name, NetworkSet};
 use crate::inject::Issuer;
 use crate::limit::FailureSettings;
 use crate::monitor;
+use crate::net::Client;
 use crate::target::Target;
-use crate::vault::Vault;
+use crate::vault::{Slot, Vault};
 
 /// One compiled configuration: immutable, numbered, swapped whole. An exchange keeps the one it began with to its end.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     /// Rises by one with each configuration that takes effect; 1 at start.
     pub number: u64,
+    /// The SHA-256 digest of the text that it was compiled from.
+    pub digest: [u8; 32],
     /// The routes.
     pub router: Router,
     /// How many routes there are.
@@ -39,8 +42,23 @@ pub struct Snapshot {
     pub monitor: Arc<monitor::Settings>,
     /// Who is told of alerts.
     pub notifiers: Vec<Arc<monitor::Notifier>>,
+    /// The key that signs the audit log's checkpoints.
+    pub audit_key: Option<Arc<Slot>>,
+    /// Where the audit log's checkpoints are sent too.
+    pub audit_anchor: Option<Arc<AuditAnchor>>,
     /// What can change about listeners without a restart.
     pub listeners: HashMap<Name, ListenerState, ahash::RandomState>,
+}
+
+/// A service that keeps the audit log's checkpoints.
+#[derive(Debug)]
+pub struct AuditAnchor {
+    /// Below what they are put.
+    pub url: String,
+    /// What it is called with.
+    pub client: Arc<Client>,
+    /// What lets them be put there.
+    pub token: Option<Arc<Slot>>,
 }
 
 /// What can change about a listener without a restart.

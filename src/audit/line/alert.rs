@@ -1,13 +1,13 @@
-//! The line of an alert.
+//! The members of an alert's line.
 
 use super::{Lines, Object, stamp};
 use crate::audit::AlertRecord;
 use crate::domain::Name;
 
 impl Lines {
-    /// The line of an alert that was raised or cleared.
+    /// Those of an alert that was raised or cleared.
     pub(in crate::audit) fn alert(&mut self, out: &mut Vec<u8>, alert: &AlertRecord) {
-        let mut line = Object::begin(out, "alert");
+        let mut line = Object(out);
         self.time(&mut line, alert.time);
         line.plain("id", &alert.id);
         line.plain_if("node", self.node.as_ref().map(Name::as_str));
@@ -23,6 +23,5 @@ impl Lines {
         if !records.is_empty() {
             line.raw("records", &format!("[{}]", records.join(",")));
         }
-        line.end();
     }
 }

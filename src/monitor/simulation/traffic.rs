@@ -263,6 +263,7 @@ pub(in crate::monitor) fn bare(at: u64, client: IpAddr) -> Record {
         request_bytes: 0,
         response_bytes: 0,
         timings: Timings::default(),
+        is_decided: false,
     }
 }
 
