@@ -40,7 +40,7 @@ impl Compiler<'_, '_> {
 
     fn detect(&mut self, detection: Detection, table: &DetectTable, has_store: bool) -> Rule {
         let rule = &detection.spec().rule;
-        let up_to_day = "1s to 24h";
+        let up_to_day = "this lasts 1s to 24h";
         let (freeze, window, hold) = (table.freeze.as_ref(), table.window.as_ref(), table.hold.as_ref());
         let learn = self.within(
             table.learn.as_ref(),
@@ -54,7 +54,7 @@ impl Compiler<'_, '_> {
             severity: self.choice(table.severity.as_ref(), &SEVERITIES).unwrap_or(rule.severity),
             action: table.action.as_ref().map_or(rule.action, |text| self.action(detection, text, has_store)),
             freeze: self.within(freeze, rule.freeze, SECOND, DAY, up_to_day).unwrap_or(rule.freeze),
-            at: self.at_least_one(table.at.as_ref().map(|at| (at.get_ref().0, at.span()))).unwrap_or(rule.at),
+            at: self.threshold(table.at.as_ref().map(|at| (at.get_ref().0, at.span()))).unwrap_or(rule.at),
             window: self.within(window, rule.window, SECOND, DAY, up_to_day).unwrap_or(rule.window),
             factor: self.number(table.factor.as_ref(), 1, 1000).unwrap_or(rule.factor),
             share: self.number(table.share.as_ref(), 0, 100).unwrap_or(rule.share),
@@ -108,7 +108,7 @@ impl Compiler<'_, '_> {
         )
     }
 
-    fn at_least_one(&mut self, written: Option<(u64, std::ops::Range<usize>)>) -> Option<u64> {
+    fn threshold(&mut self, written: Option<(u64, std::ops::Range<usize>)>) -> Option<u64> {
         let (number, span) = written?;
         self.report.take(span, (number > 0).then_some(number).ok_or("everything would be told"), "write 1 or more")
     }
