@@ -130,10 +130,8 @@ impl Denial {
     /// Whether a credential was wrong, and not only late, incomplete, withdrawn or sent twice, as those of the honest are. A password that
     /// there was no room to compare counts too: a right one may have been known, and so not have had to wait.
     pub fn is_wrong_credential(&self) -> bool {
-        match self {
-            Self::Unauthenticated(fault) => fault.is_wrong(),
-            other => *other == Self::Unavailable(Unavailable::Passwords),
-        }
+        let is_wrong = matches!(self, Self::Unauthenticated(fault) if fault.is_wrong());
+        is_wrong || *self == Self::Unavailable(Unavailable::Passwords)
     }
 
     /// The HTTP status that answers it.

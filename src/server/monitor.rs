@@ -137,6 +137,10 @@ impl<'a> Watcher<'a> {
                 None
             }
         };
+        if self.services.is_draining() && !self.services.audit.accepts() {
+            // It is closed: the process ends.
+            return;
+        }
         self.services.audit.submit(AlertRecord {
             time: SystemTime::now(),
             id: alert.id.to_string(),

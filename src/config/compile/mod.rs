@@ -140,11 +140,7 @@ struct Compiled<T> {
 
 impl Compiler<'_, '_> {
     fn run(&mut self, file: File, number: u64) -> (Snapshot, Process, Option<ClusterSecrets>) {
-        let nothing_to_do = file.listen.is_empty() || file.route.is_empty();
-        if nothing_to_do && self.report.count() == 0 {
-            let cure = "write at least one `[listen.NAME]` and one `[route.NAME]`";
-            self.report.add(0..0, "there is nothing to serve", cure);
-        }
+        self.serves_something(&file);
         let mut process = self.process(&file);
         let vaults = self.vaults(file.vault);
         let audit_anchor = self.audit_anchor(&file.audit, &vaults).map(Arc::new);
@@ -195,18 +191,15 @@ impl Compiler<'_, '_> {
         let access = file.access.and_then(|table| self.access(&table, has_store, &vaults, &parts));
         let (router, routes) = self.router(file.route, &parts);
         let vaults = vaults.by_name.into_values().flatten().chain(mem::take(&mut self.tokens)).collect();
-        let rotations = rotations.by_name.into_values().flatten().collect();
-        let targets = parts.targets.by_name.into_values().flatten().collect();
-        let issuer = parts.issuer;
         let snapshot = Snapshot {
             number,
             router,
             routes,
             vaults,
-            targets,
-            rotations,
+            targets: parts.targets.by_name.into_values().flatten().collect(),
+            rotations: rotations.by_name.into_values().flatten().collect(),
             failures,
-            issuer,
+            issuer: parts.issuer,
             sessions,
             access,
             monitor,
@@ -217,6 +210,14 @@ impl Compiler<'_, '_> {
             ..Snapshot::default()
         };
         (snapshot, process, secrets)
+    }
+
+    fn serves_something(&mut self, file: &File) {
+        let nothing_to_do = file.listen.is_empty() || file.route.is_empty();
+        if nothing_to_do && self.report.count() == 0 {
+            let cure = "write at least one `[listen.NAME]` and one `[route.NAME]`";
+            self.report.add(0..0, "there is nothing to serve", cure);
+        }
     }
 
     fn each<T, V>(

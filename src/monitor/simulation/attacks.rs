@@ -86,84 +86,68 @@ fn refused(at: u64, client: IpAddr) -> Record {
     Record { route, path, denial: Some(Denial::TooManyInFlight), status: Some(429), ..bare(at, client) }
 }
 
+fn attack(about: &'static str, wants: Detection, requests: impl IntoIterator<Item = (u64, Record)>) -> Attack {
+    Attack { about, wants: Some(wants), requests: requests.into_iter().collect() }
+}
+
 fn of_principals(day: u32, callers: &[Caller]) -> Vec<Attack> {
     let own = |nth: usize| (&callers[nth], callers[nth].addresses[0]);
     let work = day + 10 * HOUR;
-    let (walker, from) = own(0);
-    let enumeration = every(work, 200, 1500).map(|(nth, at)| {
-        let record = walker.record(at, from, 2, 1_000_000 + nth);
+    let (walker, at_walkers) = own(0);
+    let enumeration = every(work, 200, 1500).map(move |(nth, at)| {
+        let record = walker.record(at, at_walkers, 2, 1_000_000 + nth);
         (at, Record { status: Some(if nth % 10 == 0 { 200 } else { 404 }), ..record })
     });
     let (taker, from) = own(1);
     let exfiltration = every(work, 2000, 600)
-        .map(|(nth, at)| (at, Record { response_bytes: 20 << 20, ..taker.record(at, from, 3, nth % 40) }));
+        .map(move |(nth, at)| (at, Record { response_bytes: 20 << 20, ..taker.record(at, from, 3, nth % 40) }));
     let (reader, from) = own(2);
-    let harvest = every(work, 300, 6000).map(|(nth, at)| (at, reader.record(at, from, 3, 2_000_000 + nth)));
-    let (shared, _) = own(3);
-    let by_turns = every(work, 30_000, 100).map(|(nth, at)| {
-        // The owner goes on; who stole it comes between.
-        let from = if nth % 2 == 0 { shared.addresses[0] } else { elsewhere(5) };
-        (at, shared.record(at, from, 3, nth))
-    });
-    let (moved, _) = own(4);
-    let at_night = u64::from(day + 22 * HOUR) * 1000;
-    let first = (at_night, moved.record(at_night, moved.addresses[0], 3, 1));
-    let taken = every(day + 22 * HOUR + 600, 10_000, 100).map(|(nth, at)| (at, moved.record(at, elsewhere(6), 3, nth)));
+    let harvest = every(work, 300, 6000).map(move |(nth, at)| (at, reader.record(at, from, 3, 2_000_000 + nth)));
     let (prober, from) = own(5);
-    let probing = every(work, 5000, 200).map(|(nth, at)| {
+    let probing = every(work, 5000, 200).map(move |(nth, at)| {
         let record = prober.record(at, from, nth % 16, 3_000_000 + nth / 16 % 3);
         (at, Record { outcome: Outcome::Denied, denial: Some(Denial::NotAllowed), status: Some(403), ..record })
     });
     let (night, from) = own(6);
-    let unusual = every(day + 3 * HOUR, 60_000, 20).map(|(nth, at)| (at, night.record(at, from, night.route(), nth)));
+    let unusual =
+        every(day + 3 * HOUR, 60_000, 20).map(move |(nth, at)| (at, night.record(at, from, night.route(), nth)));
     let (loud, from) = own(17);
-    let spike = every(work, 50, 6000).map(|(nth, at)| (at, loud.record(at, from, loud.route(), nth % 50)));
-    vec![
-        Attack {
-            about: "Enumeration: five ids a second, nine of ten not there",
-            wants: Some(Detection::Enumeration),
-            requests: enumeration.collect(),
-        },
-        Attack {
-            about: "Exfiltration: 20 MiB each 2 s",
-            wants: Some(Detection::Exfiltration),
-            requests: exfiltration.collect(),
-        },
-        Attack {
-            about: "Reading every customer once, three a second",
-            wants: Some(Detection::Harvest),
-            requests: harvest.collect(),
-        },
-        Attack {
-            about: "A stolen session, used from elsewhere while its owner goes on",
-            wants: Some(Detection::StolenSession),
-            requests: by_turns.collect(),
-        },
-        Attack {
-            about: "A stolen session, used from elsewhere when its owner is done",
-            wants: Some(Detection::MovedSession),
-            requests: std::iter::once(first).chain(taken).collect(),
-        },
-        Attack {
-            about: "Probing: a request each 5 s that no rule allows",
-            wants: Some(Detection::Probing),
-            requests: probing.collect(),
-        },
-        Attack {
-            about: "Somebody at work at three in the morning, as never before",
-            wants: Some(Detection::UnusualHour),
-            requests: unusual.collect(),
-        },
-        Attack {
-            about: "A service at 20 requests a second, as never before",
-            wants: Some(Detection::RequestSpike),
-            requests: spike.collect(),
-        },
-        Attack {
-            about: "A service that asks for a fifth more each quarter of an hour",
-            wants: Some(Detection::SlowRise),
-            requests: rise(day, &callers[16]),
-        },
+    let spike = every(work, 50, 6000).map(move |(nth, at)| (at, loud.record(at, from, loud.route(), nth % 50)));
+    let mut all = vec![
+        attack("Enumeration: five ids a second, nine of ten not there", Detection::Enumeration, enumeration),
+        attack("Exfiltration: 20 MiB each 2 s", Detection::Exfiltration, exfiltration),
+        attack("Reading every customer once, three a second", Detection::Harvest, harvest),
+    ];
+    all.extend(of_sessions(day, &callers[3], &callers[4]));
+    all.extend([
+        attack("Probing: a request each 5 s that no rule allows", Detection::Probing, probing),
+        attack("Somebody at work at three in the morning, as never before", Detection::UnusualHour, unusual),
+        attack("A service at 20 requests a second, as never before", Detection::RequestSpike, spike),
+        attack(
+            "A service that asks for a fifth more each quarter of an hour",
+            Detection::SlowRise,
+            rise(day, &callers[16]),
+        ),
+    ]);
+    all
+}
+
+fn of_sessions(day: u32, shared: &Caller, moved: &Caller) -> [Attack; 2] {
+    let by_turns = every(day + 10 * HOUR, 30_000, 100).map(|(nth, at)| {
+        // The owner goes on; who stole it comes between.
+        let from = if nth % 2 == 0 { shared.addresses[0] } else { elsewhere(5) };
+        (at, shared.record(at, from, 3, nth))
+    });
+    let at_night = u64::from(day + 22 * HOUR) * 1000;
+    let first = (at_night, moved.record(at_night, moved.addresses[0], 3, 1));
+    let taken = every(day + 22 * HOUR + 600, 10_000, 100).map(|(nth, at)| (at, moved.record(at, elsewhere(6), 3, nth)));
+    [
+        attack("A stolen session, used from elsewhere while its owner goes on", Detection::StolenSession, by_turns),
+        attack(
+            "A stolen session, used from elsewhere when its owner is done",
+            Detection::MovedSession,
+            std::iter::once(first).chain(taken),
+        ),
     ]
 }
 
