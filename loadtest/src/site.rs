@@ -244,6 +244,7 @@ address = "{admin}"
 
 [audit]
 path = "{audit}"
+max_size = "16GiB"
 
 [egress]
 allow = ["127.0.0.0/8"]

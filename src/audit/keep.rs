@@ -49,7 +49,7 @@ fn run(path: &Path, keep: Option<Duration>, woken: &Receiver<()>) {
 }
 
 /// Compresses what is whole, and removes what is old.
-fn tidy(path: &Path, keep: Option<Duration>, now: SystemTime) -> io::Result<()> {
+pub(super) fn tidy(path: &Path, keep: Option<Duration>, now: SystemTime) -> io::Result<()> {
     for segment in Segment::whole(path)?.iter().filter(|segment| segment.form == Form::Plain) {
         compress(&segment.path)?;
     }

@@ -139,7 +139,7 @@ impl Lines {
         line.plain("on_full", process.on_full.text());
     }
 
-    /// Those of a process that has written everything, with the number of exchanges it has written no line of.
+    /// Those of a process that has written everything.
     pub(super) fn closed(&mut self, out: &mut Vec<u8>, process: &Process, now: SystemTime) {
         self.of_process(out, process, now);
     }

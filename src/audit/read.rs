@@ -80,7 +80,7 @@ impl Reader {
     /// The next whole line; none where there is none yet.
     ///
     /// # Errors
-    /// When a file cannot be read.
+    /// When a file cannot be read; [`InvalidData`](io::ErrorKind::InvalidData) when it is none that a log was written to.
     #[expect(clippy::should_implement_trait, reason = "it lends its lines")]
     pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         loop {
@@ -181,6 +181,10 @@ impl Reader {
                     return Ok(read);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The system can read it, and it is not what was compressed.
+                Err(error) if source.segment.form == Form::Zstd && error.raw_os_error().is_none() => {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+                }
                 Err(error) => return Err(error),
             }
         }

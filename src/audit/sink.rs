@@ -10,9 +10,10 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use super::batch::{Batch, Linked};
-use super::chain::{Chain, Kind};
+use super::chain::{Chain, Digest, Kind};
 use super::line::moment;
-use super::segment::{directory, whole_path};
+use super::read::Reader;
+use super::segment::{Segment, directory, whole_path};
 use super::tail::{Tail, Torn, first_seq};
 use crate::crypto::SigningKey;
 
@@ -190,21 +191,28 @@ impl Sink {
             return Ok(());
         }
         let tail = Tail::of(&self.file, about.len())?;
+        let whole = if tail.chain.is_none() { self.last_of_whole()? } else { None };
         let is_newer = |chain: &Chain| chain.id == self.chain.id && chain.seq >= self.chain.seq;
         let is_new = self.chain.seq == 0;
-        if let Some(chain) = tail.chain.filter(|chain| is_new || is_newer(chain)) {
+        if let Some(chain) = tail.chain.or(whole).filter(|chain| is_new || is_newer(chain)) {
             self.chain = chain;
         } else if is_new {
-            let before = self.path.as_deref().map(last_of_whole).transpose()?.flatten();
             // Lines from before there was a chain are held by it at their end.
-            let fresh = Chain { head: tail.last.unwrap_or(Chain::NOTHING), ..self.chain };
-            self.chain = before.unwrap_or(fresh);
+            self.chain.head = tail.last.unwrap_or(Chain::NOTHING);
         }
         if about.len() > 0 && self.len.is_none() {
             self.began = about.created().unwrap_or(self.began);
         }
         (self.torn, self.len) = (tail.torn, Some(about.len()));
         Ok(())
+    }
+
+    /// The end of the chain in the newest whole file, where that one begins behind what is known: a file may have come and gone since.
+    fn last_of_whole(&self) -> io::Result<Option<Chain>> {
+        let Some(path) = &self.path else { return Ok(None) };
+        let newest = Segment::whole(path)?.pop();
+        let is_news = |one: &Segment| self.chain.seq == 0 || one.first > Some(self.chain.seq);
+        newest.filter(is_news).map_or(Ok(None), last_of)
     }
 
     /// Ends the file with a checkpoint, gives it the name of a whole one, and begins the next.
@@ -227,14 +235,13 @@ impl Sink {
     }
 }
 
-/// The end of the chain in the newest whole file.
-fn last_of_whole(path: &Path) -> io::Result<Option<Chain>> {
-    let Some(newest) = super::segment::Segment::whole(path)?.pop() else { return Ok(None) };
-    let mut reader = super::read::Reader::open_one(newest)?;
+/// The end of the chain in a whole file.
+fn last_of(whole: Segment) -> io::Result<Option<Chain>> {
+    let mut reader = Reader::open_one(whole)?;
     let mut last = None;
     while let Some(line) = reader.next()? {
         if let Some(head) = line.head {
-            last = Some(Chain { id: head.chain, seq: head.seq, head: super::chain::Digest::of(line.bytes) });
+            last = Some(Chain { id: head.chain, seq: head.seq, head: Digest::of(line.bytes) });
         }
     }
     Ok(last)

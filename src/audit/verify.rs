@@ -35,7 +35,16 @@ pub fn verify(
     let mut walk = Walk { keys, anchored, kept, ..Walk::default() };
     let mut reader = Reader::open(path, 0)?;
     let (mut broken, mut told) = (None, 0);
-    while let Some(line) = next(&mut reader, path)? {
+    loop {
+        let line = match next(&mut reader, path) {
+            Ok(Some(line)) => line,
+            Ok(None) => break,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                broken = Some((walk.unreadable(&error), false));
+                break;
+            }
+            Err(error) => return Err(error),
+        };
         if let Err(found) = walk.step(&line) {
             broken = Some((found, walk.is_unexplained));
             break;
@@ -61,9 +70,12 @@ pub fn verify(
 
 /// The next line. What is half of one may be written just now: then it is waited for.
 fn next<'r>(reader: &'r mut Reader, path: &Path) -> io::Result<Option<Line<'r>>> {
-    if !reader.has_line()? && !reader.rest().is_empty() {
+    if !reader.has_line()?
+        && !reader.rest().is_empty()
+        && let Ok(file) = fs::File::open(path)
+    {
         // Whoever writes has it locked.
-        fs::File::open(path)?.lock_shared()?;
+        file.lock_shared()?;
     }
     reader.next()
 }
@@ -239,12 +251,13 @@ impl Walk<'_> {
     /// What lines say of processes and of what is missing.
     fn told(&mut self, head: &Head, line: &[u8]) -> Result<(), Fault> {
         let members: Members = serde_json::from_slice(line).unwrap_or_default();
-        match (head.kind, members.process) {
-            (Kind::Opened, Some(process)) => drop(self.open.insert(process, head.seq)),
-            (Kind::Closed, Some(process)) => drop(self.open.remove(&process)),
-            _ => {
-                self.report.lost += members.count.unwrap_or(0);
-                self.report.lost_refused += members.refused.unwrap_or(0);
+        self.report.lost += members.count.unwrap_or(0);
+        self.report.lost_refused += members.refused.unwrap_or(0);
+        if let Some(process) = members.process {
+            if head.kind == Kind::Opened {
+                self.open.insert(process, head.seq);
+            } else {
+                self.open.remove(&process);
             }
         }
         Ok(())
@@ -257,6 +270,12 @@ impl Walk<'_> {
         }
         self.times[1].clear();
         self.times[1].extend_from_slice(shown);
+    }
+
+    /// What is wrong with a file that cannot be what was written.
+    fn unreadable(&self, error: &io::Error) -> Fault {
+        let seq = self.chain.map_or(1, |chain| chain.seq + 1);
+        Fault::new(FaultKind::Edited, seq, format!("its file was changed: {error}"))
     }
 
     /// What is wrong with the end, where every line fits.

@@ -107,6 +107,11 @@ impl ApiKeys {
         &self.name
     }
 
+    /// Of every key, in no order, its public prefix, whom it proves, and what it is a decoy for where it proves nobody.
+    pub fn known(&self) -> impl Iterator<Item = (&str, &Principal, Option<&CanaryKey>)> {
+        self.keys.iter().map(|(prefix, known)| (&**prefix, &*known.principal, known.canary.as_deref()))
+    }
+
     /// The header that holds the key, where it is not `Authorization`.
     pub(super) fn header(&self) -> Option<&HeaderName> {
         self.header.as_ref()

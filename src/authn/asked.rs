@@ -8,14 +8,15 @@
 //! | is late, garbled, a redirect, an error, or there is none | is refused as one that cannot be judged now (503), never let in |
 //!
 //! An age begins when the question is asked: what is revoked is refused `cache` later at the latest. Requests that come while the same
-//! question is under way share its answer.
+//! question is under way share its answer. While nobody answers, one question at a time is asked, and all others are refused at once.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::StatusCode;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
 
 use crate::crypto::sha256;
 use crate::domain::{AuthnFault, Denial, Name, Principal, Recent, Unavailable};
@@ -92,6 +93,10 @@ pub(super) struct Asked {
     refused: Recent<32, (AuthnFault, Instant)>,
     flights: Flights,
     slots: Semaphore,
+    /// How many questions in a row found nobody who answers.
+    unanswered: AtomicU32,
+    /// The one question that is asked then.
+    trial: Semaphore,
     complained: Mutex<Option<Instant>>,
 }
 
@@ -102,6 +107,8 @@ const MAX_REFUSED: usize = 8192;
 const REFUSED_FOR: Duration = Duration::from_secs(1);
 /// The most questions under way at once.
 const MAX_UNDER_WAY: usize = 256;
+/// From so many questions in a row without an answer on, one at a time is asked, until one is answered.
+const MAX_UNANSWERED: u32 = 5;
 /// The shortest time between two warnings that somebody is away.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
@@ -123,6 +130,8 @@ impl Asked {
             refused: Recent::new(MAX_REFUSED),
             flights: Flights::default(),
             slots: Semaphore::new(MAX_UNDER_WAY),
+            unanswered: AtomicU32::new(0),
+            trial: Semaphore::new(1),
             complained: Mutex::new(None),
             settings,
         })
@@ -149,7 +158,7 @@ impl Asked {
         // Who waits for an ask that another gave up, and then asks anew, waits no longer than who asked at once.
         let outcome = match tokio::time::timeout(self.settings.timeout, asking).await {
             Ok(outcome) => outcome.clone()?,
-            Err(_) => return Err(self.away("no whole answer in time")),
+            Err(_) => return self.heard(Err(NetError::Timeout)),
         };
         in_time(outcome, now)
     }
@@ -173,6 +182,9 @@ impl Asked {
         let Ok(_slot) = self.slots.try_acquire() else {
             return Err(self.away("too many questions are under way"));
         };
+        let Ok(_trial) = self.trial() else {
+            return Err(self.away("the last questions were not answered, and another is under way"));
+        };
         let asked = Instant::now();
         let outcome = ask().await;
         match &outcome {
@@ -194,7 +206,27 @@ impl Asked {
 
     /// Sends one question.
     pub(super) async fn call(&self, question: Question) -> Result<Answer, Denial> {
-        self.client.ask(&self.settings.url, question).await.map_err(|error| self.away(error))
+        self.heard(self.client.ask(&self.settings.url, question).await)
+    }
+
+    /// The answer, or the refusal where there is none. Whatever the answer is, somebody is there: no caller can make it look otherwise.
+    pub(super) fn heard<T>(&self, answer: Result<T, NetError>) -> Result<T, Denial> {
+        match answer {
+            Ok(_) => self.unanswered.store(0, Ordering::Relaxed),
+            Err(NetError::Name | NetError::Connect | NetError::Timeout) => {
+                self.unanswered.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(_) => {}
+        }
+        answer.map_err(|error| self.away(error))
+    }
+
+    /// Leave to ask, which only one has while nobody answers.
+    fn trial(&self) -> Result<Option<SemaphorePermit<'_>>, TryAcquireError> {
+        if self.unanswered.load(Ordering::Relaxed) < MAX_UNANSWERED {
+            return Ok(None);
+        }
+        self.trial.try_acquire().map(Some)
     }
 
     /// The refusal for an answer of this status, which says nothing.

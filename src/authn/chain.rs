@@ -16,7 +16,7 @@ use http::{HeaderName, HeaderValue};
 use memchr::{memchr, memchr2};
 
 use crate::crypto::api_key;
-use crate::domain::{AuthnFault, Denial, Name, Principal, PrincipalKind, RequestView};
+use crate::domain::{AuthnFault, Denial, Name, Principal, PrincipalKind, ProofFault, RequestView};
 
 use super::authenticator::{ANONYMOUS, CLIENT_CERT, CLIENT_CERT_CHAIN, DPOP, SIGNATURE, SIGNATURE_INPUT};
 use super::{
@@ -214,7 +214,7 @@ impl Chain {
 
     /// The value of `DPoP-Nonce` that goes with this fault (RFC 9449 §9).
     pub fn nonce(&self, fault: AuthnFault, now: SystemTime) -> Option<HeaderValue> {
-        if fault == AuthnFault::Nonce { self.dpop.nonce(now) } else { None }
+        if fault == AuthnFault::Proof(ProofFault::Nonce) { self.dpop.nonce(now) } else { None }
     }
 
     /// The one credential in all places. A second one, wherever it stands, could be the one that somebody else reads.

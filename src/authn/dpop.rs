@@ -12,7 +12,7 @@ use http::HeaderValue;
 use serde_json::{Map, Value};
 
 use crate::crypto::{constant_time_eq, sha256};
-use crate::domain::{AuthnFault, Denial, Host, NormalPath, RequestView, Unavailable};
+use crate::domain::{AuthnFault, Denial, Host, NormalPath, ProofFault, RequestView, Unavailable};
 use crate::session::Peers;
 
 use super::alg::{Alg, Algs};
@@ -80,7 +80,7 @@ impl Dpop {
         now: SystemTime,
     ) -> Result<[u8; 32], Denial> {
         let (key, proof) = self.verify_here(request, wanted, now)?;
-        self.used.claim(&proof, now).await.map(|()| key)
+        first(self.used.claim(&proof, now).await?).map(|()| key)
     }
 
     /// The same, as far as this node knows; with what the others have to be asked about.
@@ -90,17 +90,12 @@ impl Dpop {
         wanted: &Wanted<'_>,
         now: SystemTime,
     ) -> Result<([u8; 32], Single), Denial> {
-        let Sound { key, jti, issued } = self.judge(request, wanted, now).map_err(Denial::Unauthenticated)?;
+        let Sound { key, jti, issued } = self.judge(request, wanted, now).map_err(refused)?;
         let digest = sha256(&[&key[..], jti.as_bytes()].concat());
         let mut owner = [0; 16];
         owner.copy_from_slice(&key[..16]);
         let proof = Single { digest, owner, made: issued, lasts: PAST };
-        match self.used.take(&proof, now) {
-            Once::First => Ok((key, proof)),
-            Once::Again => Err(Denial::Unauthenticated(AuthnFault::Replay)),
-            // What cannot be remembered could be used again.
-            Once::Full => Err(Denial::Unavailable(Unavailable::Authenticator)),
-        }
+        first(self.used.take(&proof, now)).map(|()| (key, proof))
     }
 
     /// Uses proofs up together with these nodes.
@@ -115,40 +110,40 @@ impl Dpop {
     }
 
     /// Everything but whether it was used before.
-    fn judge(&self, request: &RequestView<'_>, wanted: &Wanted<'_>, now: SystemTime) -> Result<Sound, AuthnFault> {
+    fn judge(&self, request: &RequestView<'_>, wanted: &Wanted<'_>, now: SystemTime) -> Result<Sound, ProofFault> {
         let mut fields = request.headers.get_all(DPOP).iter();
-        let field = fields.next().ok_or(AuthnFault::Binding)?;
+        let field = fields.next().ok_or(ProofFault::Missing)?;
         if fields.next().is_some() {
-            return Err(AuthnFault::Several);
+            return Err(ProofFault::Several);
         }
-        let text = field.to_str().ok().filter(|text| text.len() <= MAX_PROOF).ok_or(AuthnFault::Malformed)?;
-        let proof = Token::parse(text)?;
+        let text = field.to_str().ok().filter(|text| text.len() <= MAX_PROOF).ok_or(ProofFault::Malformed)?;
+        let proof = Token::parse(text).map_err(of_form)?;
         let key = check_signature(&proof, wanted.key)?;
         let claims = &proof.claims;
-        let member = |name: &str| claims.get(name).and_then(Value::as_str).ok_or(AuthnFault::Claim);
+        let member = |name: &str| claims.get(name).and_then(Value::as_str).ok_or(ProofFault::Claim);
         if member("htm")? != request.method.as_str() || !is_asked(request, member("htu")?) {
-            return Err(AuthnFault::Binding);
+            return Err(ProofFault::Request);
         }
         if let Some(token) = wanted.token {
-            let covers = claims.get("ath").and_then(confirmation::digest).ok_or(AuthnFault::Claim)?;
+            let covers = claims.get("ath").and_then(confirmation::digest).ok_or(ProofFault::Claim)?;
             if !constant_time_eq(&covers, &sha256(token.as_bytes())) {
-                return Err(AuthnFault::Binding);
+                return Err(ProofFault::Token);
             }
         }
-        let issued = claims::time(claims, "iat")?.ok_or(AuthnFault::Claim)?;
+        let issued = claims::time(claims, "iat").ok().flatten().ok_or(ProofFault::Claim)?;
         if issued.checked_add(PAST).is_none_or(|end| now > end) {
-            return Err(AuthnFault::Expired);
+            return Err(ProofFault::Expired);
         }
         if issued > now + FUTURE {
-            return Err(AuthnFault::NotYetValid);
+            return Err(ProofFault::NotYetValid);
         }
         let jti = member("jti")?;
         if !(1..=MAX_JTI).contains(&jti.len()) {
-            return Err(AuthnFault::Claim);
+            return Err(ProofFault::Claim);
         }
         let nonce = claims.get("nonce").and_then(Value::as_str);
         if wanted.nonce && !nonce.is_some_and(|nonce| self.nonces.is_ours(nonce, now)) {
-            return Err(AuthnFault::Nonce);
+            return Err(ProofFault::Nonce);
         }
         Ok(Sound { key, jti: jti.to_owned(), issued })
     }
@@ -160,26 +155,50 @@ const OTHER_KEYS: [&str; 3] = ["jku", "x5u", "x5c"];
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// Type, key and signature (RFC 9449 §4.2). The key is compared before it is used: another proves nothing, and costs nothing.
-fn check_signature(proof: &Token<'_>, bound: Option<[u8; 32]>) -> Result<[u8; 32], AuthnFault> {
+fn check_signature(proof: &Token<'_>, bound: Option<[u8; 32]>) -> Result<[u8; 32], ProofFault> {
     // As it stands in the RFC, also where `application/` may be left out: proofs are made by libraries that know this one spelling.
     if proof.typ() != Some("dpop+jwt") {
-        return Err(AuthnFault::Type);
+        return Err(ProofFault::Type);
     }
     if !Dpop::ALGORITHMS.contains(&proof.alg) {
-        return Err(AuthnFault::Algorithm);
+        return Err(ProofFault::Algorithm);
     }
     let header = proof.header();
-    let jwk = header.get("jwk").and_then(Value::as_object).ok_or(AuthnFault::Malformed)?;
+    let jwk = header.get("jwk").and_then(Value::as_object).ok_or(ProofFault::Malformed)?;
     let gives_away = PRIVATE.iter().any(|member| jwk.contains_key(*member));
     if gives_away || OTHER_KEYS.iter().any(|member| header.contains_key(*member) || jwk.contains_key(*member)) {
-        return Err(AuthnFault::Malformed);
+        return Err(ProofFault::Malformed);
     }
-    let key = thumbprint(jwk).ok_or(AuthnFault::Malformed)?;
+    let key = thumbprint(jwk).ok_or(ProofFault::Malformed)?;
     if bound.is_some_and(|bound| !constant_time_eq(&key, &bound)) {
-        return Err(AuthnFault::Binding);
+        return Err(ProofFault::Key);
     }
-    jwks::read(jwk, Algs::of(Dpop::ALGORITHMS)).ok_or(AuthnFault::Algorithm)?.verify(proof)?;
+    jwks::read(jwk, Algs::of(Dpop::ALGORITHMS)).ok_or(ProofFault::Algorithm)?.verify(proof).map_err(of_form)?;
     Ok(key)
+}
+
+fn refused(fault: ProofFault) -> Denial {
+    Denial::Unauthenticated(fault.into())
+}
+
+fn first(use_of_proof: Once) -> Result<(), Denial> {
+    match use_of_proof {
+        Once::First => Ok(()),
+        Once::Again => Err(refused(ProofFault::Replay)),
+        // What cannot be remembered could be used again.
+        Once::Full => Err(Denial::Unavailable(Unavailable::Authenticator)),
+    }
+}
+
+/// What is wrong with a proof as a signed token.
+fn of_form(fault: AuthnFault) -> ProofFault {
+    if fault == AuthnFault::Algorithm {
+        ProofFault::Algorithm
+    } else if fault == AuthnFault::Signature {
+        ProofFault::Signature
+    } else {
+        ProofFault::Malformed
+    }
 }
 
 /// The SHA-256 of a public key's needed members, sorted and without blanks (RFC 7638 §3, RFC 8037 §2).

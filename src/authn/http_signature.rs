@@ -156,7 +156,7 @@ impl HttpSignature {
     pub(super) async fn verify(&self, request: &RequestView<'_>, now: SystemTime) -> Result<Proof, Denial> {
         let (proof, nonce) = self.verify_here(request, now)?;
         if let Some((nonces, nonce)) = nonce {
-            nonces.claim(&nonce, now).await?;
+            self.first(nonces.claim(&nonce, now).await?)?;
         }
         Ok(proof)
     }
@@ -172,14 +172,18 @@ impl HttpSignature {
         if let Some(nonce) = &presented.parameters.nonce {
             let made = created(&presented).map_err(refuse)?;
             let proof = Single { digest: sha256(nonce.as_bytes()), owner: [0; 16], made, lasts: self.max_age };
-            match known.nonces.take(&proof, now) {
-                Once::First => {}
-                Once::Again => return Err(refuse(AuthnFault::Replay)),
-                Once::Full => return Err(Denial::RateExceeded(self.max_age)),
-            }
+            self.first(known.nonces.take(&proof, now))?;
             single = Some((Arc::clone(&known.nonces), proof));
         }
         Ok((Proof { principal: Arc::clone(&known.principal), body }, single))
+    }
+
+    fn first(&self, use_of_nonce: Once) -> Result<(), Denial> {
+        match use_of_nonce {
+            Once::First => Ok(()),
+            Once::Again => Err(Denial::Unauthenticated(AuthnFault::Replay)),
+            Once::Full => Err(Denial::RateExceeded(self.max_age)),
+        }
     }
 
     /// The `keyid` of the signature that is looked at, proved or not.

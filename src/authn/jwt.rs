@@ -27,6 +27,9 @@ pub struct JwtSettings {
     pub algorithms: Vec<Alg>,
     /// Where the keys are.
     pub keys: KeySource,
+    /// How often they are fetched again from a URL, at least [`JwtSettings::SHORTEST_REFRESH`] and at most [`JwtSettings::LONGEST_REFRESH`]: so long
+    /// one that the issuer took back may prove tokens. None for five minutes, or what the issuer's `Cache-Control` says, 1 min to 1 h.
+    pub keys_refresh: Option<Duration>,
     /// How far this clock and the issuer's may differ; at most [`JwtSettings::MAX_LEEWAY`].
     pub leeway: Duration,
     /// What `typ` may be, without regard to case and with or without `application/`; none means unchecked.
@@ -59,6 +62,10 @@ pub enum KindSource {
 impl JwtSettings {
     /// The largest leeway.
     pub const MAX_LEEWAY: Duration = Duration::from_secs(30);
+    /// The shortest time after which keys are fetched again.
+    pub const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
+    /// The longest.
+    pub const LONGEST_REFRESH: Duration = Duration::from_hours(1);
 }
 
 impl Hash for JwtSettings {
@@ -79,6 +86,8 @@ pub enum JwtFault {
     NoAudience,
     /// The leeway is above [`JwtSettings::MAX_LEEWAY`].
     Leeway,
+    /// Keys that are not fetched from a URL, or not between [`JwtSettings::SHORTEST_REFRESH`] and [`JwtSettings::LONGEST_REFRESH`].
+    Refresh,
     /// The keys cannot be had, or do not go with the algorithms.
     Keys(KeyFault),
 }
@@ -114,7 +123,12 @@ impl Jwt {
             return Err(JwtFault::Leeway);
         }
         let allowed = allowed(&settings).map_err(JwtFault::Keys)?;
-        let keys = Keys::new(&settings.keys, &settings.issuer, allowed, client).map_err(JwtFault::Keys)?;
+        let refresh = settings.keys_refresh;
+        let range = JwtSettings::SHORTEST_REFRESH..=JwtSettings::LONGEST_REFRESH;
+        if refresh.is_some_and(|every| !settings.keys.is_url() || !range.contains(&every)) {
+            return Err(JwtFault::Refresh);
+        }
+        let keys = Keys::new(&settings.keys, &settings.issuer, refresh, allowed, client).map_err(JwtFault::Keys)?;
         Ok(Self { settings, allowed, keys, facts: Facts::new(MAX_FACTS) })
     }
 
@@ -242,6 +256,7 @@ impl fmt::Display for JwtFault {
             Self::NoIssuer => "an issuer is needed",
             Self::NoAudience => "at least one audience is needed, and none may be empty",
             Self::Leeway => "the leeway is at most 30 s",
+            Self::Refresh => "keys from a URL are fetched again every second at the most, every hour at the least, and others not at all",
             Self::Keys(fault) => return fault.fmt(f),
         })
     }

@@ -46,6 +46,16 @@ pub enum KeySource {
     Discovery,
 }
 
+impl KeySource {
+    /// Whether the keys come over the network.
+    pub(super) fn is_url(&self) -> bool {
+        match self {
+            Self::JwksUrl(_) | Self::Discovery => true,
+            Self::Pem { .. } | Self::Secret { .. } | Self::JwksFile(_) => false,
+        }
+    }
+}
+
 /// A key shared with an issuer, equal to another by its digest and its place.
 #[derive(Debug, Clone)]
 pub struct SharedKey {
@@ -142,11 +152,27 @@ const FILE_PACE: Pace = Pace {
 };
 const MAX_FILE: u64 = 1 << 20;
 
+/// No source may ask to be left alone for longer than was configured.
+fn url_pace(refresh: Option<Duration>) -> Pace {
+    refresh.map_or(URL_PACE, |every| Pace {
+        interval: every,
+        shortest: every.min(URL_PACE.shortest),
+        longest: every,
+        ..URL_PACE
+    })
+}
+
 impl Keys {
     /// The keys from this source. A file is read here, so that one which cannot be read is found at once; URLs are
     /// judged and not called yet.
-    pub(super) fn new(source: &KeySource, issuer: &str, allowed: Algs, client: &Arc<Client>) -> Result<Self, KeyFault> {
-        let client = Arc::clone(client);
+    pub(super) fn new(
+        source: &KeySource,
+        issuer: &str,
+        refresh: Option<Duration>,
+        allowed: Algs,
+        client: &Arc<Client>,
+    ) -> Result<Self, KeyFault> {
+        let (client, pace) = (Arc::clone(client), url_pace(refresh));
         match source {
             KeySource::Pem { text, alg } => {
                 let key = key::pem(text, *alg).ok_or(KeyFault::Pem)?;
@@ -177,7 +203,7 @@ impl Keys {
             KeySource::JwksUrl(url) => {
                 client.check(url)?;
                 let url = url.clone();
-                Ok(Self::Fetched(Refreshed::new(URL_PACE, move || {
+                Ok(Self::Fetched(Refreshed::new(pace, move || {
                     let (client, url) = (Arc::clone(&client), url.clone());
                     async move { fresh(&client.get_json_bytes(&url).await?, allowed) }
                 })))
@@ -185,7 +211,7 @@ impl Keys {
             KeySource::Discovery => {
                 client.check(issuer)?;
                 let issuer: Arc<str> = issuer.into();
-                Ok(Self::Fetched(Refreshed::new(URL_PACE, move || {
+                Ok(Self::Fetched(Refreshed::new(pace, move || {
                     discover(Arc::clone(&client), Arc::clone(&issuer), allowed)
                 })))
             }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::crypto::sha256;
-use crate::domain::{AuthnFault, Denial, Unavailable, seconds};
+use crate::domain::{Denial, Unavailable, seconds};
 use crate::session::Peers;
 
 /// Used proofs by their digests, in segments of two generations. The old one goes when all in it have ended, so nothing is ever searched for
@@ -90,16 +90,16 @@ impl ReplayCache {
         let _ = self.peers.set((peers, name));
     }
 
-    /// Uses up at all nodes what was taken here: where it was used at another, it is refused.
-    pub(super) async fn claim(&self, proof: &Single, now: SystemTime) -> Result<(), Denial> {
-        let Some((peers, name)) = self.peers.get() else { return Ok(()) };
+    /// Uses up at all nodes what was taken here, and tells whether it was used at another.
+    pub(super) async fn claim(&self, proof: &Single, now: SystemTime) -> Result<Once, Denial> {
+        let Some((peers, name)) = self.peers.get() else { return Ok(Once::First) };
         let digest = sha256(&[name.as_bytes(), b"\0", &proof.digest].concat());
         let (peers, made) = (Arc::clone(peers), proof.made);
-        let end = proof.made.checked_add(proof.lasts + CLOCKS).ok_or(Denial::Unauthenticated(AuthnFault::Expired))?;
+        let end = proof.made.checked_add(proof.lasts + CLOCKS).ok_or(Denial::Internal)?;
         let lasts = end.duration_since(now).unwrap_or(CLOCKS);
         match tokio::task::spawn_blocking(move || peers.claim(&digest, made, lasts)).await {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(Denial::Unauthenticated(AuthnFault::Replay)),
+            Ok(Ok(true)) => Ok(Once::First),
+            Ok(Ok(false)) => Ok(Once::Again),
             Ok(Err(_)) => Err(Denial::Unavailable(Unavailable::Cluster)),
             Err(_) => Err(Denial::Internal),
         }

@@ -181,6 +181,7 @@ pub(super) fn settings(keys: KeySource) -> JwtSettings {
         kind: KindSource::Fixed(PrincipalKind::Human),
         is_access_token_profile: false,
         is_nonce_needed: false,
+        keys_refresh: None,
     }
 }
 

@@ -1,22 +1,29 @@
-//! `claviger key`: making API keys for callers, and digests of their passwords.
+//! `claviger key`: making API keys for callers, and digests of their passwords; and which keys there are.
+
+mod list;
 
 use std::error::Error;
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
+use super::Failure;
 use crate::crypto::{ApiKeyRecord, MasterKey, SigningKey, api_key};
 use crate::domain::{Name, Principal, Secret};
 
-/// Make API keys and password digests for callers.
+pub use list::ListKeys;
+
+/// Make API keys and password digests for callers, and show which keys a configuration takes.
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
     /// Make a key: prints it once, with what to put into the configuration, which holds no secret.
     New(NewKey),
+    /// Show the keys that a configuration takes: whose they are, what they confer, until when and from where; nothing that proves one.
+    List(ListKeys),
     /// Make a private key for `[identity_token]`: prints it in PEM, for `claviger vault set`. Whoever has it can speak for the gateway.
     Identity,
     /// Make a private key that signs the audit log's checkpoints: prints it in PEM, for `claviger vault set`, and writes its public half, which
@@ -59,33 +66,27 @@ pub struct NewKey {
 }
 
 impl KeyCommand {
-    /// Does it; the key is written to `out` and nowhere else.
-    ///
-    /// # Errors
-    /// When `expires` is no time in the future, a password cannot be had or is none, or `out` does not take it.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+    /// Does it; a key is written to `out` and nowhere else.
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
         match self {
-            Self::New(new) => new.run_at(SystemTime::now(), out),
-            Self::Identity => {
-                let key = SigningKey::generate()?;
-                out.write_all(key.as_bytes())?;
-                Ok(())
-            }
-            Self::Audit { public } => {
-                let pem = SigningKey::generate()?;
-                let key = SigningKey::from_pem(&Secret::new(pem.as_bytes().to_vec()))?;
-                let text = key.public_pem().ok_or("no Ed25519 key was made")?;
-                File::create_new(public)?.write_all(text.as_bytes())?;
-                out.write_all(pem.as_bytes())?;
-                Ok(())
-            }
-            Self::Sealing => {
-                writeln!(out, "{}", *MasterKey::generate().to_text())?;
-                Ok(())
-            }
-            Self::Password(new) => new.run_with(super::vault::ask, out),
+            Self::New(new) => new.run_at(SystemTime::now(), out).map_err(Failure::from),
+            Self::List(args) => args.run(out),
+            Self::Identity => identity(out).map_err(Failure::from),
+            Self::Audit { public } => audit(public, out).map_err(Failure::from),
+            Self::Sealing => Ok(writeln!(out, "{}", *MasterKey::generate().to_text())?),
+            Self::Password(new) => new.run_with(super::vault::ask, out).map_err(Failure::from),
         }
     }
+}
+
+/// Makes a key; its public half goes to this file.
+fn audit(public: &Path, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+    let pem = SigningKey::generate()?;
+    let key = SigningKey::from_pem(&Secret::new(pem.as_bytes().to_vec()))?;
+    let text = key.public_pem().ok_or("no Ed25519 key was made")?;
+    File::create_new(public)?.write_all(text.as_bytes())?;
+    out.write_all(pem.as_bytes())?;
+    Ok(())
 }
 
 impl NewKey {
@@ -160,6 +161,12 @@ impl NewKey {
         };
         Ok(Zeroizing::new(serde_json::to_string(&shown)? + "\n"))
     }
+}
+
+fn identity(out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+    let key = SigningKey::generate()?;
+    out.write_all(key.as_bytes())?;
+    Ok(())
 }
 
 /// The instant in RFC 3339 form, in whole seconds.

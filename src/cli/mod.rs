@@ -27,7 +27,7 @@ pub use access::AccessCommand;
 pub use audit::{AuditCommand, VerifyArgs};
 pub use demo::DemoArgs;
 pub use inspect::InspectArgs;
-pub use key::{KeyCommand, NewKey};
+pub use key::{KeyCommand, ListKeys, NewKey};
 pub use openapi::OpenapiCommand;
 pub use password::NewPassword;
 pub use revocation::RevocationCommand;
@@ -72,7 +72,7 @@ pub enum Command {
     /// Make and change sealed files of secrets, replace a secret, and show how all stand.
     #[command(subcommand)]
     Vault(VaultCommand),
-    /// Make API keys and password digests for callers, and keys for the gateway itself.
+    /// Make API keys and password digests for callers and keys for the gateway itself, and show which keys a configuration takes.
     #[command(subcommand)]
     Key(KeyCommand),
     /// Tell whether an audit log is what was written.
@@ -110,7 +110,7 @@ impl Cli {
             Command::Run(args) => args.run(),
             Command::Check(args) => args.run(out),
             Command::Vault(command) => command.run(out),
-            Command::Key(command) => command.run(out).map_err(Failure::from),
+            Command::Key(command) => command.run(out),
             Command::Audit(command) => command.run(out),
             Command::Revocation(command) => command.run(out),
             Command::Access(command) => command.run(out),

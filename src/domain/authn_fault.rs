@@ -1,5 +1,7 @@
 //! Why no identity was proved.
 
+use super::ProofFault;
+
 /// Why no identity was proved. The client learns only that none was; the record says which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthnFault {
@@ -33,11 +35,11 @@ pub enum AuthnFault {
     Claim,
     /// The client's network is not one that this credential may be used from.
     Network,
-    /// What the token is bound to, or a proof of it, is not there or is another.
+    /// What the token is bound to is not there or is another, or it is bound to nothing and comes as if it were.
     Binding,
-    /// A proof without the nonce that was given out, or with an old one (RFC 9449 §8).
-    Nonce,
-    /// A proof that was used before.
+    /// The proof that goes with the token proves nothing.
+    Proof(ProofFault),
+    /// A signature with a nonce that was used before.
     Replay,
     /// Who issued it says that it is not active (RFC 7662 §2.2), or refused it.
     Inactive,
@@ -55,16 +57,23 @@ pub enum AuthnFault {
     Digest,
 }
 
+impl From<ProofFault> for AuthnFault {
+    fn from(fault: ProofFault) -> Self {
+        Self::Proof(fault)
+    }
+}
+
 impl AuthnFault {
     /// Whether what was presented was wrong, and not only late, incomplete, withdrawn or sent twice.
     pub fn is_wrong(self) -> bool {
         use AuthnFault::{
             Algorithm, Audience, Binding, Canary, Certificate, Claim, Component, Critical, Digest, Expired, Idle,
-            Inactive, Issuer, Malformed, Missing, Network, Nonce, NotYetValid, Replay, Revoked, Several, Signature,
+            Inactive, Issuer, Malformed, Missing, Network, NotYetValid, Proof, Replay, Revoked, Several, Signature,
             Spent, Type, UnknownKey,
         };
         match self {
-            Missing | Several | Expired | NotYetValid | Nonce | Replay | Inactive | Idle | Spent => false,
+            Missing | Several | Expired | NotYetValid | Replay | Inactive | Idle | Spent => false,
+            Proof(fault) => fault.is_wrong(),
             Malformed | Algorithm | UnknownKey | Canary | Signature | Issuer | Audience | Type | Critical | Claim
             | Network | Binding | Certificate | Revoked | Component | Digest => true,
         }
@@ -88,7 +97,7 @@ impl AuthnFault {
             Self::Claim => "claim",
             Self::Network => "network",
             Self::Binding => "binding",
-            Self::Nonce => "nonce",
+            Self::Proof(fault) => fault.detail(),
             Self::Replay => "replay",
             Self::Inactive => "inactive",
             Self::Certificate => "certificate",

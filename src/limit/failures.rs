@@ -34,6 +34,17 @@ pub struct Ended {
     pub refused: u64,
 }
 
+/// What becomes of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failed {
+    /// It counts.
+    Counted,
+    /// The key's first lock-out begins with it.
+    Begins,
+    /// It was under way when a lock-out began, which goes on for so long. It makes that no longer, and nobody is to be told that it failed.
+    Late(Duration),
+}
+
 /// What failed, by key.
 ///
 /// A success forgives nothing, time does: otherwise who has one account could clear the way for guessing at others. State is kept for a
@@ -101,8 +112,8 @@ impl Failures {
         Err(episode.locked_until - now)
     }
 
-    /// Counts a failure; true when the key's first lock-out begins with it.
-    pub fn fail(&self, key: Key, from: IpAddr, settings: &FailureSettings, now: Instant) -> bool {
+    /// Counts a failure, in one step with finding out whether its key is locked out by now.
+    pub fn fail(&self, key: Key, from: IpAddr, settings: &FailureSettings, now: Instant) -> Failed {
         let mut shard = self.shards.lock(key);
         if !shard.known.contains_key(&key) {
             let dropped = shard.make_room(now, self.keys_per_shard);
@@ -168,25 +179,24 @@ impl Episode {
         Self { from, failures: 0, level: 0, since: now, locked_until: now, forgotten_at: now, refused: 0 }
     }
 
-    fn fail(&mut self, from: IpAddr, settings: &FailureSettings, now: Instant) -> bool {
+    fn fail(&mut self, from: IpAddr, settings: &FailureSettings, now: Instant) -> Failed {
         if now >= self.forgotten_at {
             *self = Self::new(from, now);
         }
         self.failures = self.failures.saturating_add(1);
         if self.failures < settings.free {
             self.forgotten_at = self.since + settings.window;
-            return false;
+            return Failed::Counted;
         }
-        // Attempts that were under way when the lock-out began make it no longer.
         if self.level > 0 && now < self.locked_until {
-            return false;
+            return Failed::Late(self.locked_until - now);
         }
         self.level = self.level.saturating_add(1);
         let doubled = 2_u32.saturating_pow(self.level - 1);
         let wait = settings.delay.saturating_mul(doubled).min(settings.max_delay);
         self.locked_until = now + wait;
         self.forgotten_at = self.locked_until + wait.max(settings.window);
-        self.level == 1
+        if self.level == 1 { Failed::Begins } else { Failed::Counted }
     }
 
     fn ended(&self) -> Ended {
@@ -208,7 +218,7 @@ mod tests {
         std::net::Ipv4Addr::from_bits(n).into()
     }
 
-    fn fail(failures: &Failures, n: u32, now: Instant) -> bool {
+    fn fail(failures: &Failures, n: u32, now: Instant) -> Failed {
         failures.fail(Key::client(address(n)), address(n), &settings(), now)
     }
 
@@ -217,12 +227,13 @@ mod tests {
         let failures = Failures::new(6400);
         let start = Instant::now();
         let key = Key::client(address(1));
-        assert!(!fail(&failures, 1, start) && !fail(&failures, 1, start));
+        assert_eq!([fail(&failures, 1, start), fail(&failures, 1, start)], [Failed::Counted; 2]);
         assert_eq!(failures.check(key, start), Ok(()));
         let mut now = start;
         for (nth, wait) in [1, 2, 4, 8, 8].into_iter().enumerate() {
-            assert_eq!(fail(&failures, 1, now), nth == 0, "one beginning");
-            assert!(!fail(&failures, 1, now), "what was under way makes it no longer");
+            let want = if nth == 0 { Failed::Begins } else { Failed::Counted };
+            assert_eq!(fail(&failures, 1, now), want, "one beginning");
+            assert_eq!(fail(&failures, 1, now), Failed::Late(wait * SECOND), "what was under way makes it no longer");
             assert_eq!(failures.check(key, now), Err(wait * SECOND));
             assert_eq!(failures.check(Key::client(address(2)), now), Ok(()), "another is not locked out");
             now += wait * SECOND;
@@ -232,7 +243,7 @@ mod tests {
         let ended = Ended { from: address(1), failures: 12, refused: 5 };
         assert_eq!(failures.sweep(now + 60 * SECOND), (vec![ended], 0));
         assert!(failures.is_empty());
-        assert!(!fail(&failures, 1, now + 60 * SECOND), "all is forgotten");
+        assert_eq!(fail(&failures, 1, now + 60 * SECOND), Failed::Counted, "all is forgotten");
     }
 
     #[test]
@@ -240,7 +251,7 @@ mod tests {
         let failures = Failures::new(6400);
         let start = Instant::now();
         for n in 0..100 {
-            assert!(!fail(&failures, 1, start + n * 31 * SECOND));
+            assert_eq!(fail(&failures, 1, start + n * 31 * SECOND), Failed::Counted);
             assert_eq!(failures.check(Key::client(address(1)), start + n * 31 * SECOND), Ok(()));
         }
     }

@@ -11,7 +11,7 @@ mod shards;
 mod volume;
 
 pub use concurrency::{Concurrency, Slot};
-pub use failures::{Ended, FailureSettings, Failures};
+pub use failures::{Ended, Failed, FailureSettings, Failures};
 pub use fields::{RateFields, retry_after};
 pub use key::{Key, Keyer};
 pub use lockouts::Lockouts;

@@ -75,8 +75,10 @@ pub struct Meter {
 const SHARDS: usize = 64;
 /// How many old keys each newcomer looks at.
 const LOOKED_AT: usize = 4;
-/// With four bits for each object, counts are right within one of a hundred where there are thousands, and exact for a few.
+/// Of *n* objects in *m* bits, *n*² / 2*m* are expected to share one with another, which is reckoned with, and the root of that is by how much
+/// counts are off: 1 of 50, 11 of 1000, 80 of 50,000.
 const BITS_PER_OBJECT: u32 = 4;
+const FEWEST_BITS: u32 = 1024;
 /// How much memory the bitmaps of one limit take at most, in bytes.
 const MAX_MEMORY: usize = 64 << 20;
 
@@ -87,7 +89,8 @@ impl Volume {
     /// A limit with these settings that keeps windows for at most `max_keys` keys, and for no more than bitmaps of 64 MiB in all.
     pub fn new(settings: VolumeSettings, max_keys: NonZeroUsize) -> Self {
         let objects = settings.objects.map_or(0, |max| max.get().min(Self::MAX_OBJECTS));
-        let words = (objects * BITS_PER_OBJECT).div_ceil(u64::BITS) as usize;
+        let words =
+            if objects == 0 { 0 } else { (objects * BITS_PER_OBJECT).max(FEWEST_BITS).div_ceil(u64::BITS) as usize };
         let max_keys = max_keys.get().min(MAX_MEMORY / (words * 8).max(1)).max(1);
         let count = max_keys.min(SHARDS);
         Self {
@@ -289,7 +292,9 @@ mod tests {
             let seen: Vec<String> = (0..max * 2).map(|n| format!("/things/{n}")).collect();
             let allowed = seen.iter().take_while(|path| volume.open(key(1), path, now).is_ok()).count();
             let off = (allowed as f64 - f64::from(max)).abs();
-            assert!(off <= (f64::from(max) * 0.05).max(1.0), "{allowed} of {max}");
+            // Five times what it is off by in the mean, which happens once in millions of runs.
+            let mean = f64::from(max) / (2.0 * (volume.words * 64) as f64).sqrt();
+            assert!(off <= 1.0 + 5.0 * mean, "{allowed} of {max}");
             assert!(seen[..allowed].iter().all(|path| volume.open(key(1), path, now).is_ok()), "known ones");
             let full = volume.open(key(1), &seen[allowed], now).expect_err("a new one");
             assert_eq!(full.measure, Measure::Objects);

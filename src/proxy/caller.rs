@@ -71,11 +71,10 @@ impl Caller<'_> {
         self.draft.lap();
         let proved = self.prove_by(&proof, &view, body, now).await;
         if let Err(denial) = &proved {
-            self.draft.claimed(whom());
-            lockout::failed(self.services, self.snapshot, self.chain, &view, claimed, denial);
             canary::presented(self.services, self.chain, &view, claimed, denial);
         }
-        let principal = proved?;
+        let principal = lockout::settle(self.services, self.snapshot, self.chain, &view, claimed, proved)
+            .inspect_err(|_| self.draft.claimed(whom()))?;
         self.draft.authenticated(&principal);
         if self.is_revoked(&principal, now) {
             return Err(Denial::Unauthenticated(AuthnFault::Revoked));

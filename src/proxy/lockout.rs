@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use crate::authn::Chain;
 use crate::domain::{AuthnFault, Denial, Lockout, RequestView, canonical_ip};
-use crate::limit::Key;
+use crate::limit::{Failed, FailureSettings, Key};
 use crate::state::{Services, Snapshot};
 
-/// Lets a request pass to be proved, by what it presents or by a token that is handed in, unless who sent it is locked out. Who presents nothing guesses nothing.
+/// Lets a request pass to be proved, by what it presents or by a token that is handed in, unless who sent it is locked out. Who presents
+/// nothing guesses nothing. What comes of it is for [`settle`].
 pub(super) fn check(
     services: &Services,
     snapshot: &Snapshot,
@@ -27,34 +28,54 @@ pub(super) fn check(
     lockouts.of(Lockout::Identity).check(key, now).map_err(|wait| Denial::LockedOut(Lockout::Identity, wait))
 }
 
-/// Counts a wrong credential.
-pub(super) fn failed(
+/// What is told of a request that was let pass: what it proved, or that its credential was wrong, which counts. But nothing, right or wrong, to
+/// those who were locked out meanwhile: however many guess at once, they are told of no more guesses than one after the other.
+pub(super) fn settle<T>(
     services: &Services,
     snapshot: &Snapshot,
     chain: &Chain,
     view: &RequestView<'_>,
     handed_in: Option<&str>,
-    denial: &Denial,
-) {
-    let Some(settings) = &snapshot.failures else { return };
-    if !denial.is_wrong_credential() {
-        return;
+    proved: Result<T, Denial>,
+) -> Result<T, Denial> {
+    if let (Err(denial), Some(settings)) = (&proved, &snapshot.failures)
+        && denial.is_wrong_credential()
+    {
+        failed(services, settings, chain, view, handed_in, denial)?;
+    } else {
+        check(services, snapshot, chain, view, handed_in)?;
     }
+    proved
+}
+
+/// Counts a wrong credential.
+fn failed(
+    services: &Services,
+    settings: &FailureSettings,
+    chain: &Chain,
+    view: &RequestView<'_>,
+    handed_in: Option<&str>,
+    denial: &Denial,
+) -> Result<(), Denial> {
     let identity = identity(services, chain, view, handed_in).map(|key| (Lockout::Identity, key));
     if *denial == Denial::Unauthenticated(AuthnFault::UnknownKey) && identity.is_none() {
         // A token by a key that its issuer has only just begun to use, or one that was made up, which no guess comes near.
-        return;
+        return Ok(());
     }
-    let now = Instant::now();
-    let lockouts = &services.engines.lockouts;
+    let (now, lockouts, mut told) = (Instant::now(), &services.engines.lockouts, Ok(()));
     let address = Some((Lockout::Address, Key::client(view.client)));
     for (by, key) in address.into_iter().chain(identity) {
-        if lockouts.of(by).fail(key, view.client, settings, now) {
-            services.engines.metrics.lockouts_total.of(by.into()).inc();
-            // The identity is not told: somebody may have put a password where the name belongs.
-            log::warn!(by = by.text(), client:% = view.client; "a lock-out begins after too many wrong credentials");
+        match lockouts.of(by).fail(key, view.client, settings, now) {
+            Failed::Counted => {}
+            Failed::Begins => {
+                services.engines.metrics.lockouts_total.of(by.into()).inc();
+                // The identity is not told: somebody may have put a password where the name belongs.
+                log::warn!(by = by.text(), client:% = view.client; "a lock-out begins after too many wrong credentials");
+            }
+            Failed::Late(wait) => told = told.and(Err(Denial::LockedOut(by, wait))),
         }
     }
+    told
 }
 
 /// A number for the identity that a request claims and does not prove, for the monitor to tell one from another: under a key that dies with

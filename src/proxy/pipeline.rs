@@ -60,10 +60,10 @@ pub(super) async fn admit(
     draft.lap();
     let proof = route.authn.authenticate(&view, draft.time()).await;
     if let Err(denial) = &proof {
-        draft.claimed(claimed());
-        lockout::failed(services, snapshot, &route.authn, &view, None, denial);
         canary::presented(services, &route.authn, &view, None, denial);
     }
+    let proof =
+        lockout::settle(services, snapshot, &route.authn, &view, None, proof).inspect_err(|_| draft.claimed(claimed()));
     let proof = proof.map_err(|denial| Refusal::with_challenge(denial, &route.authn, draft.time()))?;
     draft.authenticated(&proof.principal);
     let session = proof.principal.session.as_ref();

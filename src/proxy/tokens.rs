@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::admission::Refusal;
 use super::caller::{Caller, Proof};
 use crate::authn::client_credential;
-use crate::domain::{AuthnFault, Denial, OauthFault, Principal, Unavailable, steady};
+use crate::domain::{AuthnFault, Denial, OauthFault, Principal, ProofFault, Unavailable, steady};
 use crate::session::{Revocation, Revoked};
 use crate::state::{Endpoint, TokenService};
 use form::Form;
@@ -166,7 +166,9 @@ impl Call<'_> {
         let refusal = Refusal::with_challenge(denial, &self.service.authn, self.caller.draft.time());
         let (error, status) = match denial {
             Denial::TokenRequest(fault) => (fault.text(), denial.status()),
-            Denial::Unauthenticated(AuthnFault::Nonce) => ("use_dpop_nonce", 400),
+            // RFC 9449 §5, §8.
+            Denial::Unauthenticated(AuthnFault::Proof(ProofFault::Nonce)) => ("use_dpop_nonce", 400),
+            Denial::Unauthenticated(AuthnFault::Proof(_)) => ("invalid_dpop_proof", 400),
             // What is handed in is a parameter, and who hands it in no client (RFC 8693 §2.2.2).
             Denial::Unauthenticated(_) if is_exchange => ("invalid_request", 400),
             Denial::Unauthenticated(_) => ("invalid_client", denial.status()),

@@ -30,6 +30,7 @@ use pingora::server::{RunArgs, Server};
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::authn::ApiKeys;
 use crate::config::{self, LoadError, Plan, Process, Reloader};
 use crate::domain::{Name, trust_clock};
 use crate::inspect::Profile;
@@ -128,6 +129,8 @@ pub struct Site {
     pub store: Option<PathBuf>,
     /// The names of the authenticators.
     pub authenticators: Vec<Name>,
+    /// Those of them that know API keys.
+    pub api_keys: Vec<Arc<ApiKeys>>,
     /// The admin listener's address, where there is one.
     pub admin: Option<SocketAddr>,
     /// The secrets that are replaced.
@@ -142,9 +145,9 @@ pub fn site(file: &Path) -> Result<Site, StartError> {
     process::install_crypto();
     let engines = Engines::new().map_err(|error| StartError::Internal(error.to_string()))?;
     let (_, plan) = config::load(file, 1, &engines);
-    let Plan { snapshot, process, authenticators, .. } = plan?;
+    let Plan { snapshot, process, authenticators, api_keys, .. } = plan?;
     let rotations = snapshot.rotations.iter().map(|one| Arc::clone(&one.rotation)).collect();
-    Ok(Site { store: process.store, authenticators, admin: process.admin, rotations })
+    Ok(Site { store: process.store, authenticators, api_keys, admin: process.admin, rotations })
 }
 
 /// Runs a gateway until it is told to end; returns when every record is written.

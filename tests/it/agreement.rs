@@ -287,7 +287,7 @@ fn proofs(group: &Group) {
     for node in [here, there] {
         let proof = key.proof("GET", "http://api.test/api/x", Some(&token), None);
         assert_eq!(send(node, &proof), (200, Value::Null));
-        let again = (401, json!("replay"));
+        let again = (401, json!("proof_replay"));
         assert_eq!([there, here].map(|node| send(node, &proof)), [again.clone(), again]);
     }
     let proof = key.proof("GET", "http://api.test/api/x", Some(&token), None);

@@ -361,7 +361,7 @@ fn a_proof_is_good_once_at_all_nodes_together_also_when_redis_forgot_it() {
         (send(&nodes, 0, &proof).0 == 200).then_some(proof)
     });
     for node in [0, 1] {
-        assert_eq!(send(&nodes, node, &proof), (401, json!("replay")), "{node}");
+        assert_eq!(send(&nodes, node, &proof), (401, json!("proof_replay")), "{node}");
     }
     for turn in 0..2 {
         let proof = key.proof("GET", url, Some(&token), None);
@@ -374,7 +374,7 @@ fn a_proof_is_good_once_at_all_nodes_together_also_when_redis_forgot_it() {
         let again = eventually("the other node can tell", || {
             Some(send(&nodes, 1 - turn, &proof)).filter(|answer| answer.0 != 503)
         });
-        assert_eq!(again, (401, json!("replay")), "turn {turn}");
+        assert_eq!(again, (401, json!("proof_replay")), "turn {turn}");
         eventually("new ones are taken", || {
             (send(&nodes, turn, &key.proof("GET", url, Some(&token), None)).0 == 200).then_some(())
         });

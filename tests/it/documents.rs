@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use claviger::domain::{
     AccessFault, AuthnFault, Denial, HostFault, HttpFault, Inspection, Lockout, Measure, Methods, OauthFault,
-    PathFault, TimedOut, Unavailable, Withheld,
+    PathFault, ProofFault, TimedOut, Unavailable, Withheld,
 };
 
 use crate::support::{
@@ -119,7 +119,7 @@ const AUTHN: [AuthnFault; 25] = {
         Claim,
         Network,
         Binding,
-        Nonce,
+        Proof(ProofFault::Missing),
         Replay,
         Inactive,
         Certificate,
@@ -182,11 +182,12 @@ fn every_rule_by_which_requests_are_refused_is_told() {
     // Those two have tables of their own.
     let rest = |line: &&str| !line.contains("path normal form") && !line.contains("host normal form");
     is_told(page, "http", &table.lines().filter(rest).collect::<Vec<_>>().join("\n"));
-    is_told(
-        page,
-        "authn",
-        &fault_table("src/domain/authn_fault.rs", "AuthnFault", &named(&AUTHN, Denial::Unauthenticated)),
-    );
+    let table = fault_table("src/domain/authn_fault.rs", "AuthnFault", &named(&AUTHN, Denial::Unauthenticated));
+    // It has a table of its own.
+    let rest = |line: &&str| !line.contains("`proof_");
+    is_told(page, "authn", &table.lines().filter(rest).collect::<Vec<_>>().join("\n"));
+    let proofs = named(&ProofFault::ALL, |fault| Denial::Unauthenticated(AuthnFault::Proof(fault)));
+    is_told(page, "proofs", &fault_table("src/domain/proof_fault.rs", "ProofFault", &proofs));
 }
 
 #[test]

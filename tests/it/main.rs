@@ -35,6 +35,7 @@ mod hmac;
 mod identity;
 mod inspection;
 mod issuers;
+mod key_list;
 mod leaks;
 mod memory;
 mod monitor;

@@ -323,3 +323,40 @@ fn methods_outside_the_known_set_are_refused_and_nothing_is_exempt() {
     }
     scene.nothing_went_upstream();
 }
+
+#[test]
+fn the_admin_listener_answers_its_own_paths_to_the_letter_and_nobody_from_elsewhere() {
+    let scene = scene();
+    let own = scene.gateway.admin().to_string();
+    let ask = |method: &str, target: &str, host: &str| {
+        let bytes = request(method, target, &[("Host", host), ("Connection", "close")], b"");
+        Client::connect(scene.gateway.admin()).send(&bytes).response().status()
+    };
+    for path in ["/health", "/ready", "/status", "/metrics"] {
+        assert_eq!(ask("GET", path, &own), 200, "{path}");
+        for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+            assert_eq!(ask(method, path, &own), 405, "{method} {path}");
+        }
+        // A page in somebody's browser reaches loopback by a name of its own.
+        for host in ["evil.test", "localhost.evil.test", "127.0.0.1.evil.test", "192.0.2.1"] {
+            assert_eq!(ask("GET", path, host), 403, "{path} as {host}");
+        }
+    }
+    for target in [
+        "/",
+        "/status/",
+        "/status/00",
+        "//status",
+        "/STATUS",
+        "/stat%75s",
+        "/status%2f",
+        "/health/../status",
+        "/./status",
+        "/status;x",
+        "/statusx",
+        "/metrics/status",
+        "/status.json",
+    ] {
+        assert!(matches!(ask("GET", target, &own), 400 | 404), "{target}");
+    }
+}

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::support::{
     gateway::{Gateway, Site},
     issuer::{AUDIENCE, Issuer},
-    load::Load,
+    load::{Load, within},
     mutual::TLS,
     proof::ProofKey,
     provider::Provider,
@@ -71,6 +71,8 @@ fn a_token_bound_to_a_key_needs_a_new_proof_for_each_request() {
     };
     assert_eq!(ask(&bearer, None).status(), 401, "as a bearer token it is worth nothing");
     assert_eq!(ask(&dpop, None).status(), 401, "without a proof");
+    let unproved = ask(&dpop, None);
+    assert!(unproved.header("www-authenticate").is_some_and(|value| value.contains("invalid_dpop_proof")));
     let challenged = ask(&dpop, Some(&key.proof("GET", url, Some(&token), None)));
     assert_eq!(challenged.status(), 401, "without a nonce");
     assert!(challenged.header("www-authenticate").is_some_and(|value| value.contains("use_dpop_nonce")));
@@ -81,7 +83,7 @@ fn a_token_bound_to_a_key_needs_a_new_proof_for_each_request() {
     assert_eq!(response.header("dpop-nonce"), None);
     assert_eq!(ask(&dpop, Some(&proof)).status(), 401, "a second time");
     let details = |detail: &str| gateway.audited(detail, |record| record["detail"] == detail);
-    for detail in ["binding", "nonce", "replay"] {
+    for detail in ["binding", "proof_missing", "proof_nonce", "proof_replay"] {
         details(detail);
     }
     for (what, proof) in [
@@ -242,6 +244,93 @@ fn keys_that_change_under_load_refuse_no_good_token_and_a_retired_key_proves_not
     let tally = load.stop();
     assert!(tally.answers.iter().all(|status| *status == 200), "no good token was refused");
     assert!(tally.failures.is_empty(), "{:?}", tally.failures);
+}
+
+/// No request with an unknown key has the set fetched before its time here.
+#[test]
+fn a_key_that_the_provider_took_back_proves_nothing_after_the_configured_time() {
+    let Some(provider) = Provider::start() else { return };
+    let upstream = Upstream::echo();
+    let gateway = Gateway::start(|site| gateway(site, &upstream, &provider.issuer, "keys_refresh = \"2s\""));
+    let ask = |bearer: &str| gateway.get("/op/y", &[("Authorization", bearer)]).status();
+    let old = format!("Bearer {}", provider.token("plain", &[]));
+    assert_eq!(ask(&old), 200);
+    provider.control("publish");
+    provider.control("switch");
+    let new = format!("Bearer {}", provider.token("plain", &[]));
+    crate::support::eventually("the new key is known", || (ask(&new) == 200).then_some(()));
+    let bearer = new.clone();
+    let load = Load::start(
+        2,
+        gateway.public(),
+        move |_, _| request("GET", "/op/x", &[("Authorization", &bearer)], b""),
+        |response| response.status(),
+    );
+    load.wait_for(50);
+    assert_eq!(ask(&old), 200, "the old one is in the set still");
+    provider.control("retire");
+    let retired = Instant::now();
+    while ask(&old) == 200 {
+        // The time to fetch comes on top, on a machine that is busy.
+        assert!(retired.elapsed() < Duration::from_secs(4), "it proves callers {:?} later", retired.elapsed());
+    }
+    let refused = gateway.audited("the refusal", |record| record["path"] == "/op/y" && record["outcome"] == "denied");
+    assert_eq!(refused["detail"], "unknown_key");
+    load.wait_for(50);
+    let tally = load.stop();
+    assert!(tally.answers.iter().all(|status| *status == 200), "no good token was refused");
+    assert!(tally.failures.is_empty(), "{:?}", tally.failures);
+}
+
+/// Whoever can be proved without asking the provider is not refused while it fails. Who has to be asked about is, in time and for no
+/// longer than it fails.
+#[test]
+fn a_provider_that_fails_in_whatever_way_refuses_nobody_who_is_proved_without_it_and_proves_nobody() {
+    let Some(provider) = Provider::start() else { return };
+    let upstream = Upstream::echo();
+    let opaque = format!(
+        "keys_refresh = \"1s\"\n[authn.opaque.introspection]\nurl = \"{0}/token/introspection\"\nissuer = \"{0}\"\n\
+         client_id = \"gate-post\"\nclient_auth = \"post\"\nclient_secret = \"files:post\"\nid = \"client_id\"\n\
+         any_audience = true\ncache = \"0s\"\ntimeout = \"1s\"\n[route.opaque]\npath = \"/opaque/**\"\ntarget = \"api\"\n\
+         authn = [\"opaque\"]\nallow = [{{ scope = \"read\" }}]",
+        provider.issuer
+    );
+    let gateway = Gateway::start(|site| {
+        site.write("secrets/post", "secret-of-gate-post");
+        gateway(site, &upstream, &provider.issuer, &opaque)
+    });
+    let ask = |path: &str, token: &str| {
+        let began = Instant::now();
+        let response = gateway.get(path, &[("Authorization", &format!("Bearer {token}"))]);
+        assert!(began.elapsed() < Duration::from_secs(5), "an answer comes in time: {:?}", began.elapsed());
+        let id = response.header("x-request-id").expect("an id").to_owned();
+        let record = gateway.audited("the record", |record| record["id"] == *id);
+        (response.status(), record["detail"].as_str().unwrap_or_default().to_owned())
+    };
+    let (good, away) = ((200, String::new()), (503, "authenticator".to_owned()));
+    let seen = provider.token("plain", &[]);
+    assert_eq!(ask("/op/x", &seen), good);
+    let fetches_failed = || gateway.log().matches("the keys of authenticator `op` could not be fetched").count();
+    let suffers = |what: &str, never_seen: &str, unknown: &str| {
+        assert_eq!(ask("/op/x", &seen), good, "{what}: known");
+        assert_eq!(ask("/op/x", never_seen), good, "{what}: by the keys from before");
+        assert_eq!(ask("/opaque/x", unknown), away, "{what}: somebody has to be asked");
+    };
+    for fault in ["error", "garbage", "redirect", "silence"] {
+        let (never_seen, unknown) = (provider.token("plain", &[]), provider.opaque_token("plain", &[]));
+        let before = fetches_failed();
+        provider.control(&format!("fail/{fault}"));
+        suffers(fault, &never_seen, &unknown);
+        within(Duration::from_secs(40), "the keys were asked for in vain", || fetches_failed() > before);
+        suffers(fault, &seen, &unknown);
+        provider.control("fail/nothing");
+        crate::support::eventually("it is asked again", || (ask("/opaque/x", &unknown) == good).then_some(()));
+    }
+    let (never_seen, unknown) = (provider.token("plain", &[]), provider.opaque_token("plain", &[]));
+    drop(provider);
+    suffers("down", &never_seen, &unknown);
+    let log = gateway.log();
+    assert!(!log.contains(&unknown) && !log.contains("secret-of-gate-post"), "{log}");
 }
 
 #[test]

@@ -9,7 +9,10 @@ use std::{
 
 use crate::support::{
     PATIENCE, eventually,
-    frames::{self, CONTINUATION, DATA, END_HEADERS, END_STREAM, Ending, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS},
+    frames::{
+        self, CONTINUATION, DATA, END_HEADERS, END_STREAM, Ending, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS,
+        WINDOW_UPDATE,
+    },
     gateway::{Gateway, metric_in},
     raw::{Client, request},
     scene::{Extra, Scene, code},
@@ -210,7 +213,20 @@ fn floods_of_http2_frames_end_their_own_connection() {
     let continued = frames::frame(CONTINUATION, 0, 1, &frames::block(&[("x-a", &[b'x'; 1000])]));
     let continuation = [frames::frame(HEADERS, 0, 1, &get), continued.repeat(5_000)].concat();
     let empty = [frames::frame(HEADERS, 0, 1, &get), frames::frame(CONTINUATION, 0, 1, b"").repeat(100_000)].concat();
-    for (what, flood) in [("rapid reset", rapid_reset), ("continuation", continuation), ("empty continuation", empty)] {
+    // A window that is too large has the server end the stream, while its request goes on upstream (CVE-2025-8671).
+    let made_to_reset = |stream: u32| {
+        let head = frames::frame(HEADERS, END_HEADERS | END_STREAM, stream, &get);
+        [head, frames::frame(WINDOW_UPDATE, 0, stream, &0x7fff_ffff_u32.to_be_bytes())].concat()
+    };
+    let made_reset: Vec<u8> = (0..20_000).flat_map(|n| made_to_reset(n * 2 + 1)).collect();
+    let data = [frames::frame(HEADERS, END_HEADERS, 1, &get), frames::frame(DATA, 0, 1, b"").repeat(100_000)].concat();
+    for (what, flood) in [
+        ("rapid reset", rapid_reset),
+        ("resets of the server's own", made_reset),
+        ("continuation", continuation),
+        ("empty continuation", empty),
+        ("empty data", data),
+    ] {
         let mut client = Client::connect(scene.gateway.public());
         client.send(&[frames::opening(), flood].concat());
         let told = until_closed(&mut client);

@@ -1,6 +1,7 @@
 // An OpenID provider on loopback for tests: `node server.mjs` prints `issuer URL PORT` once it listens, and ends with its input. On that
 // second port it speaks TLS and asks for certificates, where TLS_CERTIFICATE and TLS_KEY are given. GATE_KEY is the public JWK of `gate-key`.
 // POST /control/publish adds a key, /control/switch signs with the newest, /control/retire leaves that one alone in the set.
+// /control/fail/WHAT has everything else answered by `error`, `garbage`, `redirect` or `silence`, until it says `nothing`.
 // /control/gate/HOST:PORT says where the gateway is: tokens about its callers are exchanged (RFC 8693) that its published keys prove.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { createServer, get } from 'node:http';
@@ -121,10 +122,19 @@ const controls = {
   '/control/retire': () => renew(keys.slice(0, 1)),
 };
 
+const faults = {
+  error: (_, response) => response.writeHead(500).end('{}'),
+  garbage: (_, response) => response.writeHead(200, { 'content-type': 'application/json' }).end('<html>Sign in</html>'),
+  redirect: (request, response) => response.writeHead(302, { location: `${issuer}${request.url}` }).end(),
+  silence: () => {},
+};
+let fault;
+
 const handle = (request, response) => {
-  const named = request.url.startsWith('/control/gate/') && (() => { gate = request.url.split('/')[3]; });
-  const control = request.method === 'POST' && (named || controls[request.url]);
-  if (!control) return answer(request, response);
+  const [, , what, value] = request.url.split('/');
+  const set = { gate: () => { gate = value; }, fail: () => { fault = faults[value]; } };
+  const control = request.method === 'POST' && request.url.startsWith('/control/') && (set[what] ?? controls[request.url]);
+  if (!control) return (fault ?? answer)(request, response);
   control();
   response.setHeader('content-length', 2);
   response.end('{}');

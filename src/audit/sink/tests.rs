@@ -2,8 +2,7 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use super::super::chain::{Digest, Head};
-use super::super::read::Reader;
+use super::super::chain::Head;
 use super::*;
 
 const LIMITS: Limits = Limits { size: 1 << 30, age: Duration::from_hours(24) };

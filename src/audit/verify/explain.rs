@@ -20,8 +20,9 @@ struct Behind {
     /// The line that does not, and the one behind it.
     it: Option<Link>,
     next: Option<Link>,
-    /// Whether the line that should be in its place is somewhere later.
+    /// Whether the line that should be in its place is somewhere later, and whether it is there itself once more.
     is_expected_later: bool,
+    is_copied_later: bool,
 }
 
 /// What there is among the lines that fit.
@@ -40,7 +41,7 @@ pub(super) fn explain(path: &Path, last: Chain, found: Fault) -> io::Result<Faul
     let before = Before::of(path, last, &it)?;
     let (seq, head) = (last.seq + 1, it.head);
     let is_followed = behind.next.as_ref().is_none_or(|next| next.head.prev == it.digest);
-    let (kind, seq, text) = if before.is_copy {
+    let (kind, seq, text) = if before.is_copy || behind.is_copied_later {
         (FaultKind::Duplicated, head.seq, "it is there twice".to_owned())
     } else if head.prev == last.head {
         (FaultKind::Edited, seq, "its number, or its log's id, was changed".to_owned())
@@ -65,12 +66,20 @@ pub(super) fn explain(path: &Path, last: Chain, found: Fault) -> io::Result<Faul
 /// Tells what was done to a log that does not begin with its first line.
 pub(super) fn explain_first(path: &Path, found: Fault) -> io::Result<Fault> {
     let mut reader = Reader::open(path, 0)?;
+    let (mut first, mut is_later) = (None, false);
     while let Some(line) = reader.next()? {
-        if line.head.is_some_and(|head| head.seq == found.seq) {
-            return Ok(Fault::new(FaultKind::Reordered, found.seq, "it is not at the beginning"));
+        let digest = Digest::of(line.bytes);
+        match (first, line.head) {
+            (None, Some(head)) => first = Some((head.seq, digest)),
+            (Some((seq, copy)), Some(_)) if copy == digest => {
+                return Ok(Fault::new(FaultKind::Duplicated, seq, "it is there twice"));
+            }
+            (Some(_), Some(head)) => is_later |= head.seq == found.seq,
+            (_, None) => {}
         }
     }
-    Ok(found)
+    let moved = || Fault::new(FaultKind::Reordered, found.seq, "it is not at the beginning");
+    Ok(if is_later { moved() } else { found })
 }
 
 impl Behind {
@@ -85,12 +94,13 @@ impl Behind {
             }
             let Some(head) = line.head else { continue };
             let link = Link { head, digest };
-            if behind.it.is_none() {
+            let Some(it) = behind.it else {
                 behind.it = Some(link);
-            } else {
-                behind.next.get_or_insert(link);
-                behind.is_expected_later |= (head.seq, head.prev, head.chain) == (last.seq + 1, last.head, last.id);
-            }
+                continue;
+            };
+            behind.next.get_or_insert(link);
+            behind.is_copied_later |= digest == it.digest;
+            behind.is_expected_later |= (head.seq, head.prev, head.chain) == (last.seq + 1, last.head, last.id);
         }
         Ok(behind)
     }

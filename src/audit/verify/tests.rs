@@ -214,6 +214,27 @@ fn whole_files_that_were_taken_away_or_mixed_up_are_named() {
 }
 
 #[test]
+fn a_compressed_file_that_was_changed_is_named() {
+    let site = Site::new();
+    site.write("log", 60, Limits { size: 4000, ..ONE_FILE });
+    super::super::keep::tidy(&site.path("log"), None, SystemTime::now()).expect("tidied");
+    let whole = super::super::Segment::whole(&site.path("log")).expect("listed");
+    let (second, sound) = (&whole[1].path, fs::read(&whole[1].path).expect("read"));
+    assert_eq!(site.fault("log", None), None);
+    let mut named = 0;
+    for at in 0..sound.len() {
+        let mut text = sound.clone();
+        text[at] ^= 1;
+        fs::write(second, text).expect("written");
+        // A bit of the frame's head may mean nothing; then all comes out as it was.
+        named += usize::from(site.verify("log", None).fault.is_some());
+    }
+    assert!(named + 4 >= sound.len(), "{named} of {}", sound.len());
+    fs::write(second, &sound[..sound.len() / 2]).expect("written");
+    assert_eq!(site.fault("log", None).map(|(kind, _)| kind), Some(FaultKind::Edited));
+}
+
+#[test]
 fn half_a_line_that_is_told_of_is_no_fault_and_cannot_be_changed() {
     let site = Site::new();
     site.write("log", 5, ONE_FILE);

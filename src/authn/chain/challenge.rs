@@ -3,13 +3,14 @@
 use http::HeaderValue;
 
 use crate::authn::{Alg, Authenticator, Dpop};
-use crate::domain::{AuthnFault, Name};
+use crate::domain::{AuthnFault, Name, ProofFault};
 
 /// The values of `WWW-Authenticate` of one route.
 #[derive(Debug)]
 pub(super) struct Challenges {
     missing: Vec<HeaderValue>,
     refused: Vec<HeaderValue>,
+    proof: Vec<HeaderValue>,
     nonce: Vec<HeaderValue>,
     accept_signature: Option<HeaderValue>,
 }
@@ -19,6 +20,7 @@ pub(super) struct Challenges {
 enum Error {
     None,
     Token,
+    Proof,
     Nonce,
 }
 
@@ -44,7 +46,7 @@ impl Challenges {
         }
         let all = |error: Error| schemes.iter().filter_map(|scheme| challenge(scheme, realm, error)).collect();
         // Whoever brought a proof is to make another, and not to take another scheme.
-        let nonce = challenge("DPoP", realm, Error::Nonce).into_iter().collect();
+        let again = |error: Error| challenge("DPoP", realm, error).into_iter().collect();
         let signatures = authenticators.iter().find_map(|authenticator| match authenticator {
             Authenticator::HttpSignature(signatures) => Some(signatures),
             Authenticator::Jwt(_)
@@ -58,19 +60,27 @@ impl Challenges {
             | Authenticator::Anonymous => None,
         });
         let accept_signature = signatures.and_then(|signatures| HeaderValue::try_from(signatures.asked_for()).ok());
-        Self { missing: all(Error::None), refused: all(Error::Token), nonce, accept_signature }
+        Self {
+            missing: all(Error::None),
+            refused: all(Error::Token),
+            proof: again(Error::Proof),
+            nonce: again(Error::Nonce),
+            accept_signature,
+        }
     }
 
     /// What a signature has to look like, where one is taken (RFC 9421 §5.1).
     pub(super) fn accept_signature(&self, fault: AuthnFault) -> Option<&HeaderValue> {
-        self.accept_signature.as_ref().filter(|_| fault != AuthnFault::Nonce)
+        self.accept_signature.as_ref().filter(|_| !matches!(fault, AuthnFault::Proof(_)))
     }
 
     pub(super) fn of(&self, fault: AuthnFault) -> &[HeaderValue] {
         if fault == AuthnFault::Missing {
             &self.missing
-        } else if fault == AuthnFault::Nonce {
+        } else if fault == AuthnFault::Proof(ProofFault::Nonce) {
             &self.nonce
+        } else if matches!(fault, AuthnFault::Proof(_)) {
+            &self.proof
         } else {
             &self.refused
         }
@@ -84,6 +94,7 @@ fn challenge(scheme: &str, realm: &Name, error: Error) -> Option<HeaderValue> {
         text.push_str(match error {
             Error::None => "",
             Error::Token => ", error=\"invalid_token\"",
+            Error::Proof => ", error=\"invalid_dpop_proof\"",
             Error::Nonce => ", error=\"use_dpop_nonce\"",
         });
     }

@@ -67,7 +67,7 @@ fn the_example_of_the_rfc_is_sound_once_and_in_its_time() {
     let host = Host::parse("resource.example.org").expect("a host");
     let path = NormalPath::parse(b"/protectedresource").expect("a path");
     let dpop = Dpop::since(UNIX_EPOCH);
-    use AuthnFault::{Expired, NotYetValid, Replay};
+    use ProofFault::{Expired, NotYetValid, Replay};
     for (now, want) in [
         (1_562_262_607, Err(NotYetValid)),
         (1_562_262_608, Ok(())),
@@ -78,7 +78,7 @@ fn the_example_of_the_rfc_is_sound_once_and_in_its_time() {
             let asked = RequestView { host: &host, asked: &path, authority: "resource.example.org", ..*request };
             dpop.verify_here(&asked, &Wanted { token: Some(token), key: Some(key), nonce: false }, at(now)).map(drop)
         });
-        assert_eq!(got, want.map_err(Denial::Unauthenticated), "{now}");
+        assert_eq!(got, want.map_err(refused), "{now}");
     }
 }
 
@@ -110,22 +110,22 @@ fn a_proof_of_each_algorithm_is_taken_and_of_no_other() {
         ("EdDSA", Signer::ed(), Ok(())),
         ("RS256", Signer::rs256(), Ok(())),
         ("PS256", Signer::ps256(), Ok(())),
-        ("RS512", Signer::rs256(), Err(AuthnFault::Algorithm)),
-        ("ES256", Signer::ed(), Err(AuthnFault::Algorithm)),
-        ("none", Signer::es256(), Err(AuthnFault::Algorithm)),
+        ("RS512", Signer::rs256(), Err(ProofFault::Algorithm)),
+        ("ES256", Signer::ed(), Err(ProofFault::Algorithm)),
+        ("none", Signer::es256(), Err(ProofFault::Algorithm)),
     ] {
         let proof = signer.token(&head(alg, &signer).to_string(), &body(TOKEN).to_string());
-        assert_eq!(judge(&proof, key_of(&signer)), want.map_err(Denial::Unauthenticated), "{alg}");
+        assert_eq!(judge(&proof, key_of(&signer)), want.map_err(refused), "{alg}");
     }
     let shared = Signer::hs256(&[7; 32]);
     let proof =
         shared.token(&json!({"typ": "dpop+jwt", "alg": "HS256", "jwk": {"kty": "oct", "k": "Bw"}}).to_string(), "{}");
-    assert_eq!(judge(&proof, [7; 32]), Err(Denial::Unauthenticated(AuthnFault::Algorithm)));
+    assert_eq!(judge(&proof, [7; 32]), Err(refused(ProofFault::Algorithm)));
 }
 
 #[test]
 fn every_forged_proof_meets_its_fault() {
-    use AuthnFault::{Binding, Claim, Critical, Expired, Malformed, NotYetValid, Signature, Type};
+    use ProofFault::{Claim, Expired, Key, Malformed, Missing, NotYetValid, Request, Signature, Token, Type};
     let (signer, other) = (Signer::es256(), Signer::es256());
     let (head, body) = (|| head("ES256", &signer), || body(TOKEN));
     let headed = |header: String| signer.token(&header, &body().to_string());
@@ -138,12 +138,12 @@ fn every_forged_proof_meets_its_fault() {
         ("a key by reference", headed(with(head(), "jku", json!("https://evil.example"))), Malformed),
         ("a certificate", headed(with(head(), "x5c", json!([]))), Malformed),
         ("a private key", headed(with(head(), "jwk", with_private())), Malformed),
-        ("crit", headed(with(head(), "crit", json!(["jwk"]))), Critical),
-        ("another's key", other.token(&super::tests::head("ES256", &other).to_string(), &body().to_string()), Binding),
+        ("crit", headed(with(head(), "crit", json!(["jwk"]))), Malformed),
+        ("another's key", other.token(&super::tests::head("ES256", &other).to_string(), &body().to_string()), Key),
         ("another's signature", other.token(&head().to_string(), &body().to_string()), Signature),
-        ("another method", claimed(with(body(), "htm", json!("POST"))), Binding),
-        ("a method in lower case", claimed(with(body(), "htm", json!("get"))), Binding),
-        ("another token", claimed(super::tests::body("x").to_string()), Binding),
+        ("another method", claimed(with(body(), "htm", json!("POST"))), Request),
+        ("a method in lower case", claimed(with(body(), "htm", json!("get"))), Request),
+        ("another token", claimed(super::tests::body("x").to_string()), Token),
         ("a token's digest in another spelling", claimed(with(body(), "ath", json!("x=="))), Claim),
         ("too old", claimed(with(body(), "iat", json!(NOW - 61))), Expired),
         ("ahead of its time", claimed(with(body(), "iat", json!(NOW + 11))), NotYetValid),
@@ -161,17 +161,17 @@ fn every_forged_proof_meets_its_fault() {
     let dpop = Dpop::since(UNIX_EPOCH);
     for (what, proof, fault) in cases {
         let got = judge_at(&dpop, &[&proof], key_of(&signer), false, NOW);
-        assert_eq!(got, Err(Denial::Unauthenticated(fault)), "{what}");
+        assert_eq!(got, Err(refused(fault)), "{what}");
     }
     let good = claimed(body().to_string());
     let twice = || judge_at(&dpop, &[&good, &good], key_of(&signer), false, NOW);
-    assert_eq!(twice(), Err(Denial::Unauthenticated(AuthnFault::Several)));
-    assert_eq!(judge_at(&dpop, &[], key_of(&signer), false, NOW), Err(Denial::Unauthenticated(Binding)));
+    assert_eq!(twice(), Err(refused(ProofFault::Several)));
+    assert_eq!(judge_at(&dpop, &[], key_of(&signer), false, NOW), Err(refused(Missing)));
     // None of them has used the id up; the good one does.
     assert_eq!(judge_at(&dpop, &[&good], key_of(&signer), false, NOW), Ok(()));
     let resigned = claimed(body().to_string());
     let got = judge_at(&dpop, &[&resigned], key_of(&signer), false, NOW + 5);
-    assert_eq!(got, Err(Denial::Unauthenticated(AuthnFault::Replay)), "the same id under another signature");
+    assert_eq!(got, Err(refused(ProofFault::Replay)), "the same id under another signature");
     let same_id = other.token(&super::tests::head("ES256", &other).to_string(), &body().to_string());
     assert_eq!(judge_at(&dpop, &[&same_id], key_of(&other), false, NOW), Ok(()), "ids are each key's own");
 }
@@ -215,17 +215,17 @@ fn a_nonce_that_is_needed_has_to_be_ours_and_young() {
     let nonce = dpop.nonce(at(NOW)).expect("a nonce").to_str().expect("text").to_owned();
     let foreign = Dpop::since(UNIX_EPOCH).nonce(at(NOW)).expect("a nonce").to_str().expect("text").to_owned();
     for (now, nonce, want) in [
-        (NOW, json!(null), Err(AuthnFault::Nonce)),
-        (NOW, json!(foreign), Err(AuthnFault::Nonce)),
-        (NOW + 121, json!(nonce), Err(AuthnFault::Nonce)),
+        (NOW, json!(null), Err(ProofFault::Nonce)),
+        (NOW, json!(foreign), Err(ProofFault::Nonce)),
+        (NOW + 121, json!(nonce), Err(ProofFault::Nonce)),
         (NOW, json!(nonce), Ok(())),
-        (NOW, json!(nonce), Err(AuthnFault::Replay)),
+        (NOW, json!(nonce), Err(ProofFault::Replay)),
     ] {
         let mut claims = body(TOKEN);
         claims["iat"] = json!(now);
         let proof = signer.token(&head("EdDSA", &signer).to_string(), &with(claims, "nonce", nonce));
         let got = judge_at(&dpop, &[&proof], key_of(&signer), true, now);
-        assert_eq!(got, want.map_err(Denial::Unauthenticated), "{now}");
+        assert_eq!(got, want.map_err(refused), "{now}");
     }
 }
 
@@ -251,15 +251,16 @@ fn a_bound_token_needs_its_scheme_and_its_proof_and_an_unbound_one_cannot_preten
     };
     let (chain, _issuer, token) = bound(false, Some(json!({"jkt": encode(&key_of(&signer))})));
     let (free_chain, _free_issuer, free) = bound(false, None);
-    use AuthnFault::{Binding, Replay};
+    use AuthnFault::{Binding, Proof};
+    use ProofFault::{Missing, Replay};
     let (bearer, dpop) = (format!("Bearer {token}"), format!("DPoP {token}"));
     let first = proof(&token, "1");
     for (chain, headers, want) in [
         (&chain, vec![("authorization", &bearer)], Err(Binding)),
         (&chain, vec![("authorization", &bearer), ("dpop", &proof(&token, "0"))], Err(Binding)),
-        (&chain, vec![("authorization", &dpop)], Err(Binding)),
+        (&chain, vec![("authorization", &dpop)], Err(Proof(Missing))),
         (&chain, vec![("authorization", &dpop), ("dpop", &first)], Ok(())),
-        (&chain, vec![("authorization", &dpop), ("dpop", &first)], Err(Replay)),
+        (&chain, vec![("authorization", &dpop), ("dpop", &first)], Err(Proof(Replay))),
         (&chain, vec![("authorization", &dpop), ("dpop", &proof(&token, "2"))], Ok(())),
         (&chain, vec![("authorization", &bearer)], Err(Binding)),
         (&free_chain, vec![("authorization", &format!("Bearer {free}"))], Ok(())),
@@ -273,14 +274,34 @@ fn a_bound_token_needs_its_scheme_and_its_proof_and_an_unbound_one_cannot_preten
     let (chain, _issuer, token) = bound(true, Some(json!({"jkt": encode(&key_of(&signer))})));
     let headers = [("authorization", &*format!("DPoP {token}")), ("dpop", &*proof(&token, "1"))];
     let got = with_request(&headers, |request| proven(&chain, request, NOW)).map(drop);
-    assert_eq!(got, Err(Denial::Unauthenticated(AuthnFault::Nonce)));
-    assert!(chain.challenges(AuthnFault::Nonce)[0].to_str().expect("text").contains(r#"error="use_dpop_nonce""#));
-    let nonce = chain.nonce(AuthnFault::Nonce, at(NOW)).expect("a nonce");
+    assert_eq!(got, Err(refused(ProofFault::Nonce)));
+    let nonce = chain.nonce(Proof(ProofFault::Nonce), at(NOW)).expect("a nonce");
     assert_eq!(chain.nonce(Binding, at(NOW)), None);
     let claims = with(body(&token), "nonce", json!(nonce.to_str().expect("text")));
     let proof = signer.token(&head("ES256", &signer).to_string(), &claims);
     let headers = [("authorization", &*format!("DPoP {token}")), ("dpop", &*proof)];
     assert!(with_request(&headers, |request| proven(&chain, request, NOW)).is_ok());
+}
+
+/// RFC 9449 §7.1: the one that is to make another proof is told so, and not to take another token or scheme; which part is wrong nobody is.
+#[test]
+fn a_challenge_says_whether_the_token_or_the_proof_is_wrong_and_no_more() {
+    let (chain, _issuer, _) = bound(false, None);
+    let bearer = r#"Bearer realm="api", error="invalid_token""#;
+    let dpop = |error: &str| format!(r#"DPoP realm="api", error="{error}", algs="ES256 ES384 EdDSA PS256 RS256""#);
+    for (fault, want) in [
+        (AuthnFault::Signature, vec![bearer.to_owned(), dpop("invalid_token")]),
+        (AuthnFault::Binding, vec![bearer.to_owned(), dpop("invalid_token")]),
+        (ProofFault::Missing.into(), vec![dpop("invalid_dpop_proof")]),
+        (ProofFault::Signature.into(), vec![dpop("invalid_dpop_proof")]),
+        (ProofFault::Key.into(), vec![dpop("invalid_dpop_proof")]),
+        (ProofFault::Replay.into(), vec![dpop("invalid_dpop_proof")]),
+        (ProofFault::Nonce.into(), vec![dpop("use_dpop_nonce")]),
+    ] {
+        let told: Vec<_> = chain.challenges(fault).iter().map(|value| value.to_str().expect("text")).collect();
+        assert_eq!(told, want, "{fault:?}");
+        assert_eq!(chain.nonce(fault, at(NOW)).is_some(), fault == ProofFault::Nonce.into(), "{fault:?}");
+    }
 }
 
 /// RFC 8705 §3.

@@ -11,6 +11,7 @@ use super::asked::{ask_settings, client};
 use crate::authn::asked::{AWAY, Asked};
 use crate::authn::testing::{NOW, at, principal};
 use crate::domain::{AuthnFault, Denial, Principal};
+use crate::net::NetError;
 
 fn asker(cache: u64) -> Arc<Asked> {
     Arc::new(Asked::new(ask_settings("https://login.example.com/", cache), &client()).expect("settings"))
@@ -89,6 +90,33 @@ async fn questions_under_way_are_bounded_and_no_answer_is_not_remembered() {
         assert!(one.await.expect("no panic").is_ok());
     }
     assert!(beyond().await.is_ok(), "there is room again");
+}
+
+#[tokio::test]
+async fn while_nobody_answers_one_question_at_a_time_is_asked() {
+    let (asked, asks, gate) = (asker(0), Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let silent = || asked.verdict([9; 32], at(NOW), || async { asked.heard(Err(NetError::Timeout)) });
+    let all: Vec<_> = (0..2).map(|key| ask(&asked, key, &asks, &gate)).collect();
+    until(|| asks.load(Ordering::SeqCst) == 2).await;
+    for _ in 0..5 {
+        assert_eq!(silent().await, Err(AWAY));
+    }
+    let trial = ask(&asked, 2, &asks, &gate);
+    until(|| asks.load(Ordering::SeqCst) == 3).await;
+    assert_eq!(ask(&asked, 3, &asks, &gate).await.expect("no panic"), Err(AWAY), "refused at once");
+    assert_eq!(asks.load(Ordering::SeqCst), 3, "nobody was asked");
+    gate.add_permits(1);
+    for one in all.into_iter().chain([trial]) {
+        assert!(one.await.expect("no panic").is_ok());
+    }
+    // An answer of whatever sort ends it.
+    let odd = asked.verdict([9; 32], at(NOW), || async { asked.heard(Ok(())).and(Err(AWAY)) });
+    assert_eq!(odd.await, Err(AWAY));
+    let all: Vec<_> = (4..8).map(|key| ask(&asked, key, &asks, &gate)).collect();
+    until(|| asks.load(Ordering::SeqCst) == 7).await;
+    for one in all {
+        assert!(one.await.expect("no panic").is_ok());
+    }
 }
 
 #[tokio::test]

@@ -140,6 +140,15 @@ fn unsafe_settings_make_no_authenticator() {
         (changed(|s| s.audiences.clear()), JwtFault::NoAudience),
         (changed(|s| s.audiences.push(String::new())), JwtFault::NoAudience),
         (changed(|s| s.leeway = std::time::Duration::from_secs(31)), JwtFault::Leeway),
+        (changed(|s| s.keys_refresh = Some(std::time::Duration::from_millis(999))), JwtFault::Refresh),
+        (changed(|s| s.keys_refresh = Some(std::time::Duration::from_secs(3601))), JwtFault::Refresh),
+        (
+            changed(|s| {
+                s.keys = KeySource::JwksFile("/nonexistent".into());
+                s.keys_refresh = Some(std::time::Duration::from_secs(60));
+            }),
+            JwtFault::Refresh,
+        ),
         (changed(|s| s.algorithms = vec![Alg::Rs256, Alg::Hs256]), JwtFault::Keys(KeyFault::Algorithm)),
         (settings(KeySource::Secret { key: shared(SECRET), alg: Alg::Rs256 }), JwtFault::Keys(KeyFault::Algorithm)),
         (settings(KeySource::Secret { key: shared(b"short"), alg: Alg::Hs256 }), JwtFault::Keys(KeyFault::ShortSecret)),

@@ -76,10 +76,11 @@ impl Compiler<'_, '_> {
             kind: kind?,
             is_access_token_profile: is_access_token_profile?,
             is_nonce_needed: table.dpop_nonce,
+            keys_refresh: table.keys_refresh.map(|Period(every)| every),
         };
         let client = self.client(table.issuer.span())?;
         let made = self.engines.authenticators.jwt(settings, &client);
-        let cure = "name the issuer and audience exactly as tokens do, a leeway of at most 30s, and a key that fits the algorithms";
+        let cure = "name the issuer and audience exactly as tokens do, a leeway of at most 30s, a key that fits the algorithms, and `keys_refresh` with keys from a URL alone";
         self.report.take(table.issuer.span(), made, cure).map(Authenticator::Jwt)
     }
 
@@ -155,7 +156,9 @@ impl Compiler<'_, '_> {
         let keys = self.key_entries(table.key);
         let made = ApiKeys::new(ApiKeySettings { name: name.clone(), header, keys });
         let cure = "paste the entry that `claviger key new` printed";
-        self.report.take(span, made, cure).map(|keys| Authenticator::ApiKey(Arc::new(keys)))
+        let keys = Arc::new(self.report.take(span, made, cure)?);
+        self.api_keys.push(Arc::clone(&keys));
+        Some(Authenticator::ApiKey(keys))
     }
 
     fn key_entries(&mut self, tables: BTreeMap<Spanned<String>, Spanned<KeyTable>>) -> Vec<ApiKeyEntry> {

@@ -36,6 +36,7 @@ use super::diagnostic::{Diagnostics, Report, nearest};
 use super::file::Text;
 use super::read::{Entries, File, read};
 use super::watched::Watched;
+use crate::authn::ApiKeys;
 use crate::crypto::sha256;
 use crate::domain::{Name, SecretRef};
 use crate::inject::Credential;
@@ -55,6 +56,8 @@ pub struct Plan {
     pub process: Process,
     /// The names of the authenticators, for commands that name one.
     pub authenticators: Vec<Name>,
+    /// The authenticators by API keys, for the command that lists keys.
+    pub api_keys: Vec<Arc<ApiKeys>>,
     /// What opens and seals what the nodes of a cluster share.
     pub cluster: Option<ClusterSecrets>,
 }
@@ -103,6 +106,7 @@ pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> (Watc
         unreadable,
         watched,
         tokens: Vec::new(),
+        api_keys: Vec::new(),
         rotated: Vec::new(),
         own: Vec::new(),
         revoked: Vec::new(),
@@ -110,8 +114,8 @@ pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> (Watc
     let authenticators = tables.authn.keys().cloned().collect();
     let (snapshot, process, cluster) = compiler.run(tables, number);
     let snapshot = Snapshot { digest: sha256(text.as_bytes()), ..snapshot };
-    let watched = compiler.watched;
-    (watched, report.finish().map(|()| Plan { snapshot, process, authenticators, cluster }))
+    let (watched, api_keys) = (compiler.watched, compiler.api_keys);
+    (watched, report.finish().map(|()| Plan { snapshot, process, authenticators, api_keys, cluster }))
 }
 
 /// What compiling an entry needs besides the entry.
@@ -124,6 +128,8 @@ struct Compiler<'c, 'a> {
     watched: Watched,
     /// The vaults of credentials that are tokens.
     tokens: Vec<Arc<Vault>>,
+    /// Who proves callers by keys.
+    api_keys: Vec<Arc<ApiKeys>>,
     /// The secrets that are replaced.
     rotated: Vec<SecretRef>,
     /// Credentials of secrets that principals have of their own by their id alone, and the one authenticator whose ids these are.

@@ -60,6 +60,8 @@ pub(in crate::config) struct JwtTable {
     pub(in crate::config) public_key_file: Option<Text>,
     /// A shared secret for HS256, HS384 or HS512, as `vault:path`; needs `algorithms` with the one that it is for. Default: discovery at the issuer.
     pub(in crate::config) hmac_secret: Option<Text>,
+    /// How often keys from a URL are fetched again, 1s to 1h; a token by a key that the issuer took back is refused after that time. Default: `5m`, or what the issuer's `Cache-Control` says, 1m to 1h.
+    pub(in crate::config) keys_refresh: Option<Period>,
     /// The algorithms allowed, such as `RS256`, `ES256` or `EdDSA`. Default: every asymmetric one that fits the key.
     #[serde(default, deserialize_with = "named")]
     pub(in crate::config) algorithms: Vec<Text>,

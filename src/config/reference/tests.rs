@@ -276,7 +276,8 @@ fn other(told: &Told) -> Option<Value> {
     match &*told.kind {
         "integer" => Some(Value::Integer(told.default.parse::<i64>().expect("a number") + 1)),
         "boolean" => Some(Value::Boolean(told.default != "true")),
-        "period" if ["rotate", "max_stale", "max_age"].contains(&&*told.key) => Some("1h".into()),
+        "period" if ["rotate", "max_stale"].contains(&&*told.key) => Some("1h".into()),
+        "period" if told.path == "audit" && told.key == "max_age" => Some("1h".into()),
         "period" => Some("3s".into()),
         "size" => Some("77KiB".into()),
         kind if kind.starts_with("list of 2") => Some(vec![Value::Integer(201), Value::Integer(202)].into()),

@@ -118,7 +118,7 @@ impl Bench<'_> {
             }
             let challenged = (response.all("www-authenticate"), response.header("dpop-nonce").is_some());
             let wanted = self.challenges(&sent, &want);
-            if challenged != (wanted.iter().map(String::as_str).collect(), want.2 == "nonce") {
+            if challenged != (wanted.iter().map(String::as_str).collect(), want.2 == "proof_nonce") {
                 wrong.push(format!("{method}: {attack}: challenged with {challenged:?} instead of {wanted:?}"));
             }
             if want.0 != 200 {
@@ -153,7 +153,8 @@ impl Bench<'_> {
         let (_, schemes) = self.schemes.iter().find(|(name, _)| *name == route).expect("a route of the table");
         let one = |scheme: &&str| {
             let error = match (*scheme, *detail) {
-                ("DPoP", "nonce") => ", error=\"use_dpop_nonce\"",
+                ("DPoP", "proof_nonce") => ", error=\"use_dpop_nonce\"",
+                ("DPoP", detail) if detail.starts_with("proof_") => ", error=\"invalid_dpop_proof\"",
                 (_, "missing") | ("Basic" | "Signature", _) => "",
                 _ => ", error=\"invalid_token\"",
             };
@@ -165,7 +166,7 @@ impl Bench<'_> {
             format!("{scheme} realm=\"{route}\"{error}{more}")
         };
         // Who is to make another proof is not to take another scheme.
-        schemes.iter().filter(|scheme| *detail != "nonce" || **scheme == "DPoP").map(one).collect()
+        schemes.iter().filter(|scheme| !detail.starts_with("proof_") || **scheme == "DPoP").map(one).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use claviger::crypto::{ApiKeyRecord, PasswordDigest, api_key};
+use serde_json::Value;
 
 use super::{Bench, MISSING, Row, Sent, refused, tokens};
 use crate::support::{
@@ -76,8 +77,13 @@ allow = [{{ role = "reader" }}]
 }
 
 fn scene() -> (Scene, Keys) {
+    scene_with("")
+}
+
+/// The same with these lines in `[failures]`.
+fn scene_with(failures: &str) -> (Scene, Keys) {
     let mut keys = Keys { good: String::new(), expired: String::new(), elsewhere: String::new() };
-    let tables = tables(&mut keys);
+    let tables = tables(&mut keys).replacen("[failures]\n", &format!("[failures]\n{failures}"), 1);
     let listen = "forwarded_from = [\"127.0.0.0/8\"]";
     (Scene::new(&Extra { listen, tables: &tables, ..Extra::default() }), keys)
 }
@@ -219,4 +225,37 @@ fn who_guesses_is_locked_out_for_longer_and_longer_and_nobody_else() {
         scene.gateway.metric("claviger_lockouts", &[]).filter(|&sum| (sum - 2.0).abs() < 0.1)
     });
     assert_eq!(scene.gateway.log().matches("a lock-out begins").count(), 2, "once for each");
+}
+
+/// Comparing passwords takes time, and all of these come before the first was found to be wrong.
+#[test]
+fn guesses_at_once_are_told_of_no_more_than_guesses_one_after_the_other() {
+    const GUESSES: usize = 40;
+    let (scene, _) = scene_with("delay = \"1m\"\n");
+    let guess = |password: &str| {
+        let authorization = basic(&format!("ada@example.com:{password}"));
+        let headers = [("Host", "api.test"), ("Forwarded", "for=192.0.2.7"), ("Authorization", &*authorization)];
+        raw::request("GET", "/door/x", &headers, b"")
+    };
+    let mut clients: Vec<_> = (0..GUESSES).map(|_| raw::Client::connect(scene.gateway.public())).collect();
+    for (nth, client) in clients.iter_mut().enumerate() {
+        client.send(&guess(&format!("wrong{nth}")));
+    }
+    let first = clients[0].response();
+    // The last one is right and comes when all others wait already: it learns no more than they do.
+    let mut last = raw::Client::connect(scene.gateway.public());
+    last.send(&guess(PASSWORD));
+    let rest = clients[1..].iter_mut().chain([&mut last]).map(raw::Client::response);
+    let answers: Vec<_> = [first].into_iter().chain(rest).collect();
+    let with = |status: u16| answers.iter().filter(|answer| answer.status() == status).count();
+    assert_eq!(
+        (with(401), with(429)),
+        (10, GUESSES - 9),
+        "{:?}",
+        answers.iter().map(Message::status).collect::<Vec<_>>()
+    );
+    let right = answers.last().expect("an answer");
+    assert_eq!(code(right), "locked_out");
+    assert_eq!(scene.record_of(right)["principal"], Value::Null, "nor does its record tell more");
+    assert!(scene.upstream.requests().is_empty());
 }

@@ -67,7 +67,7 @@ impl Provider {
         response
     }
 
-    /// Changes its keys: `publish`, `switch` or `retire`.
+    /// Changes its keys: `publish`, `switch` or `retire`. Or has it fail: `fail/` with how, of which its program tells, or `nothing`.
     pub(crate) fn control(&self, what: &str) {
         self.post(&format!("/control/{what}"), &[], "");
     }
