@@ -51,6 +51,12 @@ fn is_alert(entry: &Value, act: &str, detection: &str) -> bool {
     entry["kind"] == "alert" && entry["act"] == act && entry["detection"] == detection
 }
 
+/// The record of an alert.
+fn alerted(gateway: &Gateway, act: &str, detection: &str) -> Value {
+    let is_it = |entry: &Value| is_alert(entry, act, detection);
+    eventually(&format!("{detection} is {act}"), || gateway.audit_lines().into_iter().find(is_it))
+}
+
 /// A receiver that takes everything.
 fn receiver() -> Upstream {
     Upstream::start(|_, wire| wire.respond(200, &[], b""))
@@ -80,7 +86,7 @@ fn credential_stuffing_is_told_wherever_somebody_looks() {
     );
     let scene = Scene::new(&Extra { tables: &tables, ..Extra::default() });
     let answers = stuff(&scene.gateway, &key, 12);
-    let raised = scene.gateway.audited("an alert", |entry| is_alert(entry, "raised", "credential_stuffing"));
+    let raised = alerted(&scene.gateway, "raised", "credential_stuffing");
     assert_eq!((&raised["of"], &raised["severity"]), (&"address:127.0.0.1".into(), &"critical".into()));
     assert_eq!((&raised["evidence"]["identities"], &raised["evidence"]["at"]), (&10.into(), &10.into()));
     let tenth = answers[9].header("x-request-id").expect("an id");
@@ -92,7 +98,7 @@ fn credential_stuffing_is_told_wherever_somebody_looks() {
     let found = ["active", "over"].iter().find_map(|part| shown[part].as_array()?.iter().find(is_it).cloned());
     assert_eq!(found.expect("it is shown")["subject"], "address:127.0.0.1");
 
-    let cleared = scene.gateway.audited("it is over", |entry| is_alert(entry, "cleared", "credential_stuffing"));
+    let cleared = alerted(&scene.gateway, "cleared", "credential_stuffing");
     assert_eq!((&cleared["id"], &cleared["times"]), (&raised["id"], &3.into()));
     let both = eventually("the webhook is told of both", || Some(told(&webhook)).filter(|told| told.len() == 2));
     assert_eq!([&both[0]["alert"], &both[1]["alert"]], ["raised", "cleared"]);
@@ -148,9 +154,9 @@ freeze = "1h"
         assert_eq!(use_from(session, address).status(), 200);
     }
     assert_eq!(use_from(&ada, "198.51.100.1").status(), 200, "she may be on a journey");
-    scene.gateway.audited("that is told", |entry| is_alert(entry, "raised", "moved_session"));
+    alerted(&scene.gateway, "raised", "moved_session");
     assert_eq!(use_from(&ada, "192.0.2.7").status(), 200, "but not at home at the same time");
-    let raised = scene.gateway.audited("an alert", |entry| is_alert(entry, "raised", "stolen_session"));
+    let raised = alerted(&scene.gateway, "raised", "stolen_session");
     assert_eq!(raised["action"], "freeze_session");
     let act = scene.gateway.audited("the act", |entry| entry["kind"] == "revocation");
     let by = format!("monitor:{}", raised["id"].as_str().expect("an id"));
