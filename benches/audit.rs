@@ -27,6 +27,7 @@ fn record() -> Record {
         path: Some("/v1/refunds".to_owned()),
         query: true,
         route: Some(name("stripe")),
+        claimed: None,
         principal: Some(Arc::new(Principal::new(name("corp"), PrincipalKind::Service, "svc-refunds".to_owned()))),
         role: Some("billing".into()),
         rule: Some("route.stripe.allow[1]".into()),

@@ -12,6 +12,7 @@ pub mod domain;
 pub mod inject;
 pub mod inspect;
 pub mod limit;
+pub mod monitor;
 pub mod net;
 pub mod proxy;
 pub mod server;

@@ -26,7 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("inspect", &["domain"]),
     ("inject", &["domain", "crypto", "net", "vault", "authz"]),
     ("audit", &["domain", "crypto", "telemetry", "net"]),
-    ("monitor", &["domain", "telemetry", "net", "audit"]),
+    ("monitor", &["domain", "crypto", "telemetry", "net", "vault", "audit"]),
     (
         "state",
         &[
@@ -43,6 +43,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "inspect",
             "inject",
             "audit",
+            "monitor",
         ],
     ),
     (
@@ -138,6 +139,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("redis", &["cluster"]),
     ("rusqlite", &["session"]),
     ("reqwest", &["net"]),
+    ("lettre", &["net"]),
 ];
 
 /// A file's limit in lines; 300 is the aim.

@@ -1,4 +1,6 @@
-//! The control plane's listener: health, readiness, status and metrics. Answers; never listens itself, and knows no framework.
+//! The control plane's listener: health, readiness, status, alerts and metrics. Answers; never listens itself, and knows no framework.
+
+mod alerts;
 
 use std::time::SystemTime;
 
@@ -73,7 +75,10 @@ pub fn answer(services: &Services, method: &Method, path: &str, headers: &Header
             reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", services.engines.metrics.render())
         }
         "/status" => status(services),
-        _ => text(StatusCode::NOT_FOUND, "Ask for /health, /ready, /status or /metrics.\n"),
+        "/alerts" => {
+            reply(StatusCode::OK, "application/json", alerts::answer(&services.alerts.load()).to_string().into_bytes())
+        }
+        _ => text(StatusCode::NOT_FOUND, "Ask for /health, /ready, /status, /alerts or /metrics.\n"),
     }
 }
 

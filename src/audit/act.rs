@@ -82,6 +82,14 @@ pub enum Entry {
     Exchange(Box<super::Record>),
     /// What an operator did.
     Act(Box<Act>),
+    /// What the monitor told.
+    Alert(Box<super::AlertRecord>),
+}
+
+impl From<super::AlertRecord> for Entry {
+    fn from(alert: super::AlertRecord) -> Self {
+        Self::Alert(Box::new(alert))
+    }
 }
 
 impl From<super::Record> for Entry {

@@ -24,6 +24,8 @@ pub enum Kind {
     Access,
     /// Something came of replacing a secret.
     Rotation,
+    /// The monitor raised an alert, or cleared it.
+    Alert,
     /// There are exchanges without a line.
     Lost,
     /// A process began to write.
@@ -38,12 +40,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Decision,
         Self::Exchange,
         Self::Revocation,
         Self::Access,
         Self::Rotation,
+        Self::Alert,
         Self::Lost,
         Self::Opened,
         Self::Torn,
@@ -59,6 +62,7 @@ impl Kind {
             Self::Revocation => "revocation",
             Self::Access => "access",
             Self::Rotation => "rotation",
+            Self::Alert => "alert",
             Self::Lost => "lost",
             Self::Opened => "opened",
             Self::Torn => "torn",

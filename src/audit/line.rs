@@ -338,5 +338,6 @@ fn protocol(protocol: Protocol) -> &'static str {
     }
 }
 
+mod alert;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 //! written; whoever is in the same process can [`Log::watch`] instead.
 
 mod act;
+mod alert;
 mod anchor;
 mod batch;
 mod chain;
@@ -21,6 +22,7 @@ pub mod verify;
 mod writer;
 
 pub use self::act::{Act, Deed, Entry, RotationDeed};
+pub use self::alert::AlertRecord;
 pub use self::chain::{ChainId, Digest, Head, Kind};
 pub use self::log::{First, Log, NotDurable, Unwritten};
 pub use self::read::{Line, Reader};

@@ -76,6 +76,8 @@ pub struct Record {
     pub query: bool,
     /// The `[route.NAME]` that matched.
     pub route: Option<Name>,
+    /// A number for the identity that was claimed and not proved; never written, and another in each process.
+    pub claimed: Option<u64>,
     /// Who called.
     pub principal: Option<Arc<Principal>>,
     /// The role by which it was allowed.
@@ -137,6 +139,7 @@ pub(super) mod tests {
             path: None,
             query: false,
             route: None,
+            claimed: None,
             principal: None,
             role: None,
             rule: None,

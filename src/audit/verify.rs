@@ -131,7 +131,13 @@ impl Walk<'_> {
         match head.kind {
             Kind::Checkpoint => self.checkpoint(&head, line.bytes, digest),
             Kind::Opened | Kind::Closed | Kind::Lost => self.told(&head, line.bytes),
-            Kind::Torn | Kind::Decision | Kind::Exchange | Kind::Revocation | Kind::Access | Kind::Rotation => Ok(()),
+            Kind::Torn
+            | Kind::Decision
+            | Kind::Exchange
+            | Kind::Revocation
+            | Kind::Access
+            | Kind::Rotation
+            | Kind::Alert => Ok(()),
         }
     }
 

@@ -4,6 +4,7 @@ mod call;
 mod client;
 mod egress;
 mod error;
+mod mail;
 mod refreshed;
 mod resolver;
 
@@ -11,4 +12,5 @@ pub use call::{Answer, Question, sensitive};
 pub use client::{Client, ClientSettings, Fetched};
 pub use egress::Egress;
 pub use error::NetError;
+pub use mail::{Mail, MailSecurity, MailServer};
 pub use refreshed::{Fresh, Pace, Refreshed};

@@ -73,6 +73,7 @@ impl Draft {
             path: None,
             query: false,
             route: None,
+            claimed: None,
             principal: None,
             role: None,
             rule: None,
@@ -181,6 +182,13 @@ impl Draft {
         if let Some(record) = &mut self.record {
             record.principal = Some(Arc::clone(principal));
             record.timings.authenticate = Some(took);
+        }
+    }
+
+    /// Who was claimed to call, where nobody was proved to.
+    pub(super) fn claimed(&mut self, claimed: Option<u64>) {
+        if let Some(record) = &mut self.record {
+            record.claimed = claimed;
         }
     }
 

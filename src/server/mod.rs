@@ -8,6 +8,8 @@ mod cluster;
 mod complaint;
 mod handover;
 mod listeners;
+mod monitor;
+mod notify;
 mod process;
 mod revocations;
 mod rotations;
@@ -192,6 +194,7 @@ pub fn run(options: Options) -> Result<(), StartError> {
     revocations::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     anchor::start(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     access::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
+    monitor::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     tell(&process, &services);
     let signals = shutdown::Signals::new(Arc::clone(&services), handover);
     server.run(RunArgs { shutdown_signal: Box::new(signals) });

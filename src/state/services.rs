@@ -10,6 +10,7 @@ use crate::audit::Log;
 use crate::authn::Authenticators;
 use crate::inspect::Library;
 use crate::limit::{Limits, Lockouts};
+use crate::monitor::Shown;
 use crate::session::{Access, Peers, Revocations};
 use crate::target::Targets;
 use crate::telemetry::Metrics;
@@ -62,6 +63,8 @@ pub struct Services {
     pub engines: Engines,
     /// The audit log.
     pub audit: Log,
+    /// The alerts, as they were last told.
+    pub alerts: ArcSwap<Shown>,
     /// Which decoys were used.
     pub canaries: Arc<Canaries>,
     /// Whose access was ended; none where there is no store that could say so.
@@ -94,6 +97,7 @@ impl Services {
         Self {
             engines,
             audit,
+            alerts: ArcSwap::default(),
             canaries: Arc::default(),
             revocations: None,
             access: None,

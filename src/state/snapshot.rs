@@ -8,6 +8,7 @@ use crate::crypto::Certificates;
 use crate::domain::{Name, NetworkSet};
 use crate::inject::Issuer;
 use crate::limit::FailureSettings;
+use crate::monitor;
 use crate::net::Client;
 use crate::target::Target;
 use crate::vault::{Slot, Vault};
@@ -37,6 +38,10 @@ pub struct Snapshot {
     pub sessions: Option<Arc<TokenService>>,
     /// Where access is asked for.
     pub access: Option<Arc<AccessService>>,
+    /// What is looked for in records.
+    pub monitor: Arc<monitor::Settings>,
+    /// Who is told of alerts.
+    pub notifiers: Vec<Arc<monitor::Notifier>>,
     /// The key that signs the audit log's checkpoints.
     pub audit_key: Option<Arc<Slot>>,
     /// Where the audit log's checkpoints are sent too.

@@ -14,6 +14,7 @@ use super::labels::{
     Availability, ConnectionRefusal, Decoy, IngressTimeout, InspectionVerdict, Labelled, LockoutBy, Outcome, Phase,
     ReloadResult, UpstreamFault,
 };
+use super::monitor::MonitorMetrics;
 
 /// The process's metrics. Label values are names from the configuration, denial codes or one of the closed sets of this module.
 #[derive(Debug)]
@@ -73,6 +74,8 @@ pub struct Metrics {
     rotations: IntCounterVec,
     /// What the audit log counts.
     pub audit: AuditMetrics,
+    /// What the monitor counts.
+    pub monitor: MonitorMetrics,
 }
 
 /// The metrics of the audit log; cheap to clone.
@@ -184,6 +187,7 @@ impl Metrics {
                 &["credential", "result"],
             )?,
             audit: AuditMetrics::declare(&declare)?,
+            monitor: MonitorMetrics::declare(&declare)?,
             registry: declare.0,
         })
     }
@@ -273,39 +277,46 @@ impl AuditMetrics {
     }
 }
 
-struct Declare(Registry);
+/// Declares metrics in a registry.
+pub(super) struct Declare(Registry);
 
 impl Declare {
-    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+    pub(super) fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
         self.register(IntCounter::with_opts(options(name, help))?)
     }
 
-    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+    pub(super) fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
         self.register(IntGauge::with_opts(options(name, help))?)
     }
 
-    fn number(&self, name: &str, help: &str) -> prometheus::Result<prometheus::Gauge> {
+    pub(super) fn number(&self, name: &str, help: &str) -> prometheus::Result<prometheus::Gauge> {
         self.register(prometheus::Gauge::with_opts(options(name, help))?)
     }
 
-    fn numbers(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<prometheus::GaugeVec> {
+    pub(super) fn numbers(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<prometheus::GaugeVec> {
         self.register(prometheus::GaugeVec::new(options(name, help), labels)?)
     }
 
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+    pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
         self.register(IntGaugeVec::new(options(name, help), labels)?)
     }
 
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+    pub(super) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
         self.register(IntCounterVec::new(options(name, help), labels)?)
     }
 
-    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
+    pub(super) fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
         let options = HistogramOpts { common_opts: options(name, help), buckets: buckets.to_vec() };
         self.register(Histogram::with_opts(options)?)
     }
 
-    fn histograms(&self, name: &str, help: &str, label: &str, buckets: &[f64]) -> prometheus::Result<HistogramVec> {
+    pub(super) fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+        buckets: &[f64],
+    ) -> prometheus::Result<HistogramVec> {
         let options = HistogramOpts { common_opts: options(name, help), buckets: buckets.to_vec() };
         self.register(HistogramVec::new(options, &[label])?)
     }

@@ -338,6 +338,9 @@ key_file = "master.key"
 target = "api"
 secret = "local:key"
 [leak.all]
+[notify.soc.webhook]
+url = "https://soc.test/"
+secret = "local:key"
 [rotation.replaced]
 credential = "replaced"
 create = ["/bin/false"]
@@ -391,6 +394,7 @@ fn every_metric_is_told_with_its_labels() {
     }
     let declared = read("src/telemetry/metrics.rs");
     let (declared, _) = declared.split_once("#[cfg(test)]").expect("tests");
+    let declared = format!("{declared}{}", read("src/telemetry/monitor.rs"));
     let calls = ["counter(", "counters(", "gauge(", "number(", "numbers(", "gauges(", "histogram(", "histograms("];
     let count: usize = calls
         .map(|call| {

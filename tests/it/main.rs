@@ -38,6 +38,7 @@ mod issuers;
 mod key_list;
 mod leaks;
 mod memory;
+mod monitor;
 mod mtls;
 mod oauth2;
 mod partition;

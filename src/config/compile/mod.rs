@@ -13,6 +13,8 @@ mod inspect;
 mod leak;
 mod limit;
 mod listen;
+mod monitor;
+mod notify;
 mod oauth2;
 mod provider;
 mod role;
@@ -145,11 +147,7 @@ struct Compiled<T> {
 
 impl Compiler<'_, '_> {
     fn run(&mut self, file: File, number: u64) -> (Snapshot, Process, Option<ClusterSecrets>) {
-        let nothing_to_do = file.listen.is_empty() || file.route.is_empty();
-        if nothing_to_do && self.report.count() == 0 {
-            let cure = "write at least one `[listen.NAME]` and one `[route.NAME]`";
-            self.report.add(0..0, "there is nothing to serve", cure);
-        }
+        self.serves_something(&file);
         let mut process = self.process(&file);
         let vaults = self.vaults(file.vault);
         let (audit_key, audit_anchor) = self.audit_services(&file.audit, &vaults);
@@ -168,6 +166,8 @@ impl Compiler<'_, '_> {
         let authenticators = self.each("authn", file.authn, |c, name, entry| c.authenticator(name, entry, &vaults));
         let roles = self.roles(file.role, &authenticators);
         let failures = self.failures(&file.failures);
+        let monitor = self.monitor(file.monitor, process.store.is_some());
+        let notifiers = self.each("notify", file.notify, |c, name, entry| c.notifier(name, entry, &vaults));
         let limits = self.each("limit", file.limit, Self::limit);
         let inspecting = self.each("inspect", file.inspect, Self::inspecting);
         let leaks = self.each("leak", file.leak, Self::leak);
@@ -196,25 +196,33 @@ impl Compiler<'_, '_> {
         let access = file.access.and_then(|table| self.access(&table, has_store, &vaults, &parts));
         let (router, routes) = self.router(file.route, &parts);
         let vaults = vaults.by_name.into_values().flatten().chain(mem::take(&mut self.tokens)).collect();
-        let rotations = rotations.by_name.into_values().flatten().collect();
-        let targets = parts.targets.by_name.into_values().flatten().collect();
         let snapshot = Snapshot {
             number,
             router,
             routes,
             vaults,
-            targets,
-            rotations,
+            targets: parts.targets.by_name.into_values().flatten().collect(),
+            rotations: rotations.by_name.into_values().flatten().collect(),
             failures,
             issuer: parts.issuer,
             sessions,
             access,
+            monitor,
+            notifiers: notifiers.by_name.into_values().flatten().collect(),
             audit_key,
             audit_anchor,
             listeners,
             ..Snapshot::default()
         };
         (snapshot, process, secrets)
+    }
+
+    fn serves_something(&mut self, file: &File) {
+        let nothing_to_do = file.listen.is_empty() || file.route.is_empty();
+        if nothing_to_do && self.report.count() == 0 {
+            let cure = "write at least one `[listen.NAME]` and one `[route.NAME]`";
+            self.report.add(0..0, "there is nothing to serve", cure);
+        }
     }
 
     fn each<T, V>(

@@ -18,6 +18,18 @@ cluster = { redis = { url = "redis://127.0.0.1", key = "directory:cluster" } }
 [admin]
 address = "127.0.0.1:9901"
 [failures]
+[monitor]
+[notify.webhook.webhook]
+url = "https://soc.example.com/alerts"
+secret = "directory:webhook"
+[notify.slack.slack]
+url = "directory:slack"
+[notify.alertmanager.alertmanager]
+url = "https://alertmanager.example.com"
+[notify.mail.mail]
+server = "smtp.example.com:587"
+from = "claviger@example.com"
+to = ["soc@example.com"]
 [identity_token]
 issuer = "https://gateway.example.com"
 key = "directory:identity"
