@@ -53,7 +53,7 @@ pub struct Timings {
 ///
 /// The log has one JSON object a line, with these members in this order, those left out that say nothing: `kind` (`exchange`), `time`
 /// (RFC 3339, UTC, microseconds), `id`, `node`, `config`, `listener`, `client`, `protocol`, `method`, `host`, `path`, `query`, `route`,
-/// `authenticator`, `principal`, `principal_kind`, `key`, `actor`, `session`, `role`, `rule`, `grant`, `outcome`, `code`, `detail`, `target`, `backend`, `attempts`, `credential`,
+/// `authenticator`, `principal`, `principal_kind`, `key`, `actor`, `session`, `role`, `rule`, `grant`, `outcome`, `code`, `detail`, `shadow_code`, `target`, `backend`, `attempts`, `credential`,
 /// `inspection`, `status`, `reflected`, `leaks`, `request_bytes`, `response_bytes`, `authenticate_us`, `authorize_us`, `acquire_us`, `upstream_us`, `total_us`. A line of `kind`
 /// `lost` has `time`, `node` and the `count` of exchanges that have no line of their own.
 #[derive(Debug, Clone)]
@@ -92,6 +92,8 @@ pub struct Record {
     pub outcome: Outcome,
     /// Why it was refused, or what failed.
     pub denial: Option<Denial>,
+    /// Why it would have been refused, where the route's rules are not enforced.
+    pub shadow: Option<Denial>,
     /// The `[target.NAME]` it went to.
     pub target: Option<Name>,
     /// The address it was last sent to.
@@ -145,6 +147,7 @@ pub(super) mod tests {
             grant: None,
             outcome: Outcome::Aborted,
             denial: None,
+            shadow: None,
             target: None,
             backend: None,
             attempts: 0,
