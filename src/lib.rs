@@ -14,6 +14,7 @@ pub mod inspect;
 pub mod limit;
 pub mod net;
 pub mod proxy;
+pub mod review;
 pub mod server;
 pub mod session;
 pub mod state;

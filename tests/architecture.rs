@@ -84,6 +84,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("cluster", &["domain", "crypto", "net", "session", "vault", "limit"]),
     (
+        "review",
+        &["domain", "authn", "authz", "inject", "target", "inspect", "limit", "audit", "state", "proxy", "config"],
+    ),
+    (
         "admin",
         &["domain", "telemetry", "target", "session", "vault", "authn", "authz", "audit", "monitor", "state", "config"],
     ),
@@ -125,6 +129,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "audit",
             "monitor",
             "config",
+            "review",
             "server",
         ],
     ),

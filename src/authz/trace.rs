@@ -49,6 +49,11 @@ impl Policy {
         self.rules.iter().zip(before).filter(|(rule, before)| Some(&rule.label) != *before).map(|(rule, _)| rule)
     }
 
+    /// The rules for this path, as the upstream is asked for it.
+    pub fn rules_for<'a>(&'a self, path: &'a NormalPath) -> impl Iterator<Item = &'a Rule> {
+        self.rules().filter(move |rule| rule.paths.iter().any(|pattern| matches(pattern, path)))
+    }
+
     /// Who has which role, as this policy knows it.
     pub fn roles(&self) -> &Roles {
         &self.roles

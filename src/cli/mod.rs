@@ -6,6 +6,7 @@ mod inspect;
 mod key;
 mod openapi;
 mod password;
+mod plan;
 mod revocation;
 mod rotation;
 mod run;
@@ -28,6 +29,7 @@ pub use inspect::InspectArgs;
 pub use key::{KeyCommand, NewKey};
 pub use openapi::OpenapiCommand;
 pub use password::NewPassword;
+pub use plan::PlanArgs;
 pub use revocation::RevocationCommand;
 pub use rotation::{RotateArgs, StatusArgs};
 pub use run::{CheckArgs, RunArgs};
@@ -50,6 +52,7 @@ Examples:
   claviger vault init secrets.sealed --key-file master.key
   claviger vault set secrets.sealed stripe/api-key --key-file master.key
   claviger check claviger.toml                    every mistake, with line, column and cure
+  claviger plan claviger.toml next.toml           who gains and loses what by another configuration
   claviger run claviger.toml                      serve; SIGHUP or a changed file reloads
   claviger run claviger.toml --upgrade            take over from the running process
   claviger access request finance --reason incident --gateway https://gateway.example.com
@@ -66,6 +69,8 @@ pub enum Command {
     Run(RunArgs),
     /// Check a configuration and tell everything that is wrong with it.
     Check(CheckArgs),
+    /// Tell what another configuration changes: the access that is gained and lost, and what else matters to security.
+    Plan(PlanArgs),
     /// Make and change sealed files of secrets, replace a secret, and show how all stand.
     #[command(subcommand)]
     Vault(VaultCommand),
@@ -103,6 +108,7 @@ impl Cli {
         let done = match self.command {
             Command::Run(args) => args.run(),
             Command::Check(args) => args.run(out),
+            Command::Plan(args) => args.run(out),
             Command::Vault(command) => command.run(out),
             Command::Key(command) => command.run(out).map_err(Failure::from),
             Command::Revocation(command) => command.run(out),

@@ -9,6 +9,7 @@ mod reload;
 mod schema;
 mod values;
 mod watched;
+mod written;
 
 pub use compile::{ClientCertificate, ClusterPlace, ClusterSecrets, Listener, Plan, Process, compile};
 pub use diagnostic::{Diagnostic, Diagnostics};
@@ -16,6 +17,7 @@ pub use reference::reference;
 pub use reload::{LoadError, ReloadError, Reloader, load};
 pub use schema::schema;
 pub use watched::Watched;
+pub use written::written;
 
 /// A text as TOML writes it.
 pub fn toml_text(text: &str) -> String {
