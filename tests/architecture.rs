@@ -85,7 +85,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cluster", &["domain", "crypto", "net", "session", "vault", "limit"]),
     (
         "review",
-        &["domain", "authn", "authz", "inject", "target", "inspect", "limit", "audit", "state", "proxy", "config"],
+        &["domain", "session", "authn", "authz", "limit", "target", "inspect", "audit", "state", "proxy", "config"],
     ),
     (
         "admin",

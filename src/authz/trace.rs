@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::policy::is_confined;
 use super::{Circumstances, Grantee, Policy, RoleFault, Roles, Rule};
-use crate::domain::{Methods, Name, NormalPath, PathPattern, PatternMap, Principal, RequestView};
+use crate::domain::{Methods, Name, NormalPath, Principal, RequestView};
 
 /// A rule that was looked at, and what in it does not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Policy {
 
     /// The rules for this path, as the upstream is asked for it.
     pub fn rules_for<'a>(&'a self, path: &'a NormalPath) -> impl Iterator<Item = &'a Rule> {
-        self.rules().filter(move |rule| rule.paths.iter().any(|pattern| matches(pattern, path)))
+        self.rules().filter(move |rule| rule.paths.iter().any(|pattern| pattern.matches(path)))
     }
 
     /// Who has which role, as this policy knows it.
@@ -88,7 +88,7 @@ impl Policy {
         if !rule.methods.intersects(Methods::of(request.method.as_str())) {
             faults.push(RuleFault::Method);
         }
-        if !rule.paths.iter().any(|pattern| matches(pattern, request.path)) {
+        if !rule.paths.iter().any(|pattern| pattern.matches(request.path)) {
             faults.push(RuleFault::Path);
         }
         faults.extend(rule.missing_scopes(principal).map(|scope| RuleFault::MissingScope(Arc::clone(scope))));
@@ -97,10 +97,4 @@ impl Policy {
         }
         faults
     }
-}
-
-fn matches(pattern: &PathPattern, path: &NormalPath) -> bool {
-    let mut map = PatternMap::default();
-    map.entry(pattern, || ());
-    map.find(path, |()| Some(())).is_some()
 }

@@ -2,11 +2,13 @@
 
 mod access;
 mod demo;
+mod explain;
 mod inspect;
 mod key;
 mod openapi;
 mod password;
 mod plan;
+mod policy;
 mod revocation;
 mod rotation;
 mod run;
@@ -25,11 +27,13 @@ use clap_complete::Shell;
 
 pub use access::AccessCommand;
 pub use demo::DemoArgs;
+pub use explain::ExplainArgs;
 pub use inspect::InspectArgs;
 pub use key::{KeyCommand, NewKey};
 pub use openapi::OpenapiCommand;
 pub use password::NewPassword;
 pub use plan::PlanArgs;
+pub use policy::PolicyCommand;
 pub use revocation::RevocationCommand;
 pub use rotation::{RotateArgs, StatusArgs};
 pub use run::{CheckArgs, RunArgs};
@@ -53,6 +57,8 @@ Examples:
   claviger vault set secrets.sealed stripe/api-key --key-file master.key
   claviger check claviger.toml                    every mistake, with line, column and cure
   claviger plan claviger.toml next.toml           who gains and loses what by another configuration
+  claviger explain claviger.toml GET https://api.example.com/orders/7 --principal corp:ada
+  claviger policy test claviger.toml cases.toml   rules as a table of cases, for a pipeline
   claviger run claviger.toml                      serve; SIGHUP or a changed file reloads
   claviger run claviger.toml --upgrade            take over from the running process
   claviger access request finance --reason incident --gateway https://gateway.example.com
@@ -71,6 +77,11 @@ pub enum Command {
     Check(CheckArgs),
     /// Tell what another configuration changes: the access that is gained and lost, and what else matters to security.
     Plan(PlanArgs),
+    /// Tell what becomes of one request, and why: every step of the decision.
+    Explain(ExplainArgs),
+    /// Test rules by a table of cases.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Make and change sealed files of secrets, replace a secret, and show how all stand.
     #[command(subcommand)]
     Vault(VaultCommand),
@@ -109,6 +120,8 @@ impl Cli {
             Command::Run(args) => args.run(),
             Command::Check(args) => args.run(out),
             Command::Plan(args) => args.run(out),
+            Command::Explain(args) => args.run(out),
+            Command::Policy(command) => command.run(out),
             Command::Vault(command) => command.run(out),
             Command::Key(command) => command.run(out).map_err(Failure::from),
             Command::Revocation(command) => command.run(out),

@@ -1,5 +1,6 @@
 //! TOML -> checked -> compiled snapshot, or every error with file, line, column and cure.
 
+mod cases;
 mod compile;
 mod diagnostic;
 mod file;
@@ -11,6 +12,7 @@ mod values;
 mod watched;
 mod written;
 
+pub use cases::{Case, Expected, cases, moment};
 pub use compile::{ClientCertificate, ClusterPlace, ClusterSecrets, Listener, Plan, Process, compile};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use reference::reference;

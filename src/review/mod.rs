@@ -2,9 +2,13 @@
 //! code that serves; nothing here is on a request's path, and nothing here decides.
 
 mod access;
+mod cases;
 mod cells;
 mod change;
+mod explain;
+mod explained;
 mod members;
+mod question;
 mod settings;
 mod terms;
 
@@ -13,7 +17,10 @@ use std::path::Path;
 use crate::config::{self, LoadError, Plan};
 use crate::state::{Engines, Snapshot};
 
+pub use cases::{Outcome, Tested};
 pub use change::{Access, Change, Effect};
+pub use explained::{Explained, Passed, RuleTold, Verdict, Why};
+pub use question::{Caller, Question};
 
 /// A configuration that was compiled, to be looked at.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! What two patterns have in common, and paths that stand for all that a pattern matches: for comparing patterns, not for requests.
 
-use super::{NormalPath, PathPattern, Segment};
+use super::{NormalPath, PathPattern, PatternMap, Segment};
 
 impl PathPattern {
     /// The pattern of the paths that both match; none where there is no such path.
@@ -16,6 +16,13 @@ impl PathPattern {
         });
         let rest = long.rest && (short.rest || short.segments.len() < long.segments.len());
         Some(Self { segments: segments.collect(), rest })
+    }
+
+    /// Whether it matches a path, found as a request's would be.
+    pub fn matches(&self, path: &NormalPath) -> bool {
+        let mut map = PatternMap::default();
+        map.entry(self, || ());
+        map.find(path, |()| Some(())).is_some()
     }
 
     /// The pattern below a literal path that is taken off before it is asked, as a whole.
