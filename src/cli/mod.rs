@@ -1,6 +1,7 @@
 //! The commands.
 
 mod access;
+mod audit;
 mod demo;
 mod explain;
 mod inspect;
@@ -26,6 +27,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use access::AccessCommand;
+pub use audit::AuditCommand;
 pub use demo::DemoArgs;
 pub use explain::ExplainArgs;
 pub use inspect::InspectArgs;
@@ -59,6 +61,8 @@ Examples:
   claviger plan claviger.toml next.toml           who gains and loses what by another configuration
   claviger explain claviger.toml GET https://api.example.com/orders/7 --principal corp:ada
   claviger policy test claviger.toml cases.toml   rules as a table of cases, for a pipeline
+  claviger policy advise claviger.toml --log audit.jsonl
+  claviger audit query audit.jsonl --principal corp:ada --since 7d
   claviger run claviger.toml                      serve; SIGHUP or a changed file reloads
   claviger run claviger.toml --upgrade            take over from the running process
   claviger access request finance --reason incident --gateway https://gateway.example.com
@@ -82,6 +86,9 @@ pub enum Command {
     /// Test rules by a table of cases.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Read audit records: who accessed what.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Make and change sealed files of secrets, replace a secret, and show how all stand.
     #[command(subcommand)]
     Vault(VaultCommand),
@@ -122,6 +129,7 @@ impl Cli {
             Command::Plan(args) => args.run(out),
             Command::Explain(args) => args.run(out),
             Command::Policy(command) => command.run(out),
+            Command::Audit(command) => command.run(out),
             Command::Vault(command) => command.run(out),
             Command::Key(command) => command.run(out).map_err(Failure::from),
             Command::Revocation(command) => command.run(out),

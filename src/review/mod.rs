@@ -2,12 +2,14 @@
 //! code that serves; nothing here is on a request's path, and nothing here decides.
 
 mod access;
+mod advise;
 mod cases;
 mod cells;
 mod change;
 mod explain;
 mod explained;
 mod members;
+mod narrow;
 mod question;
 mod settings;
 mod terms;
@@ -17,6 +19,7 @@ use std::path::Path;
 use crate::config::{self, LoadError, Plan};
 use crate::state::{Engines, Snapshot};
 
+pub use advise::{Advice, RuleAdvice, UnusedMember, Usage, UsedRecord};
 pub use cases::{Outcome, Tested};
 pub use change::{Access, Change, Effect};
 pub use explained::{Explained, Passed, RuleTold, Verdict, Why};

@@ -11,4 +11,4 @@ pub use labels::{
 };
 pub use metrics::{AuditMetrics, Metrics, RouteMetrics, TargetMetrics};
 
-pub(crate) use line::write_json;
+pub(crate) use line::{escape, write_json};

@@ -50,7 +50,7 @@ fn lines_are_found_in_plain_and_compressed_files_in_their_order() {
     assert_eq!(found(&Query::default(), &path), (0..30).collect::<Vec<_>>());
     assert_eq!(found(&Query::default().with("route", "a"), &path), (0..30).step_by(3).collect::<Vec<_>>());
     assert_eq!(found(&Query::default().with("route", "c"), &path), [0; 0]);
-    let from = |nth| UNIX_EPOCH + Duration::from_secs(1_800_000_000 + nth);
+    let from = |nth: u64| UNIX_EPOCH + Duration::from_secs(1_800_000_000 + nth);
     assert_eq!(found(&Query::default().since(from(8)).until(from(13)), &path), [8, 9, 10, 11, 12]);
     assert_eq!(found(&Query::default().with("route", "a").since(from(8)).until(from(13)), &path), [9, 12]);
     assert!(
