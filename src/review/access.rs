@@ -30,8 +30,19 @@ enum What {
     Taken { from: Name },
 }
 
-/// Where a finding holds.
+/// Paths of hosts, with methods.
 type Places = BTreeMap<(HostPattern, PathPattern), Methods>;
+
+/// All that was found.
+#[derive(Debug, Default)]
+struct Found {
+    /// Where each finding holds.
+    findings: BTreeMap<Finding, Places>,
+    /// Every piece that was looked at.
+    pieces: BTreeMap<HostPattern, Vec<PathPattern>>,
+    /// What somebody may ask for in the end, on whatever terms.
+    after: BTreeMap<Who, Places>,
+}
 
 /// What somebody gains or loses by rules, and what another route takes.
 pub(super) fn compare(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
@@ -39,7 +50,7 @@ pub(super) fn compare(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
     if changed.is_empty() {
         return Vec::new();
     }
-    let mut found: BTreeMap<Finding, Places> = BTreeMap::new();
+    let mut found = Found::default();
     let mut changes = Vec::new();
     for (pattern, host) in cells::hosts([&old.router, &new.router]) {
         let here = |routes: &[Arc<Route>]| -> BTreeSet<PathPattern> {
@@ -57,7 +68,7 @@ pub(super) fn compare(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
             )),
         }
     }
-    changes.extend(found.iter().flat_map(|(finding, places)| tell(finding, places)));
+    changes.extend(found.findings.iter().flat_map(|(finding, places)| found.tell(finding, places)));
     changes
 }
 
@@ -94,26 +105,22 @@ fn meaning(route: &Route) -> String {
     format!("{form:?} {rules:?}")
 }
 
-fn look(
-    old: &Snapshot,
-    new: &Snapshot,
-    pattern: &HostPattern,
-    host: &Host,
-    cell: &Cell,
-    found: &mut BTreeMap<Finding, Places>,
-) {
+fn look(old: &Snapshot, new: &Snapshot, pattern: &HostPattern, host: &Host, cell: &Cell, found: &mut Found) {
+    let place = (pattern.clone(), cell.pattern.clone());
+    found.pieces.entry(pattern.clone()).or_default().push(cell.pattern.clone());
     for text in Methods::KNOWN {
         let Ok(method) = Method::from_bytes(text.as_bytes()) else { continue };
         let (before, after) =
             (Answer::of(old, host, &cell.example, &method), Answer::of(new, host, &cell.example, &method));
-        let mut note = |finding: Finding| {
-            let methods = found
-                .entry(finding)
-                .or_default()
-                .entry((pattern.clone(), cell.pattern.clone()))
-                .or_insert(Methods::NONE);
-            *methods = methods.union(Methods::of(text));
+        let asked = Methods::of(text);
+        let add = |places: &mut Places| {
+            let methods = places.entry(place.clone()).or_insert(Methods::NONE);
+            *methods = methods.union(asked);
         };
+        for who in after.terms.keys() {
+            add(found.after.entry(who.clone()).or_default());
+        }
+        let mut note = |finding: Finding| add(found.findings.entry(finding).or_default());
         let may = |who: &Who, terms: &Terms, snapshot| match (before.words(who, old), after.words(who, new)) {
             (Some(was), Some(now)) => What::Terms { who: who.clone(), was, now },
             (None, _) | (_, None) => What::May { who: who.clone(), terms: terms.words(snapshot) },
@@ -137,24 +144,54 @@ fn look(
     }
 }
 
-/// One change for each of the largest places in which a finding holds for the same methods.
-fn tell(finding: &Finding, places: &Places) -> Vec<Change> {
-    let covers = |wide: &(HostPattern, PathPattern), narrow: &(HostPattern, PathPattern)| {
-        let is_host = wide.0 == narrow.0 || wide.0 == HostPattern::Any;
-        wide != narrow && is_host && wide.1.covers(&narrow.1)
-    };
-    let is_said = |place: &(HostPattern, PathPattern), methods: Methods| {
-        places.iter().any(|(wide, more)| covers(wide, place) && more.union(methods) == *more)
-    };
-    let largest = places.iter().filter(|(place, methods)| !is_said(place, **methods));
-    largest.map(|((host, path), methods)| sentence(finding, host, path, *methods)).collect()
+impl Found {
+    /// One change for each of the largest places in which a finding holds for the same methods.
+    fn tell(&self, finding: &Finding, places: &Places) -> Vec<Change> {
+        let covers = |wide: &(HostPattern, PathPattern), narrow: &(HostPattern, PathPattern)| {
+            let is_host = wide.0 == narrow.0 || wide.0 == HostPattern::Any;
+            wide != narrow && is_host && wide.1.covers(&narrow.1)
+        };
+        let is_said = |place: &(HostPattern, PathPattern), methods: Methods| {
+            places.iter().any(|(wide, more)| covers(wide, place) && more.union(methods) == *more)
+        };
+        let largest = places.iter().filter(|(place, methods)| !is_said(place, **methods));
+        largest
+            .map(|(place, methods)| sentence(finding, place, *methods, self.except(finding, place, *methods)))
+            .collect()
+    }
+
+    /// The largest pieces within a place in which somebody may the same before and after.
+    fn except(&self, finding: &Finding, place: &(HostPattern, PathPattern), methods: Methods) -> Vec<PathPattern> {
+        let What::May { who, .. } = &finding.what else { return Vec::new() };
+        let empty = Places::new();
+        let after = self.after.get(who).unwrap_or(&empty);
+        let holds_not = |path: &PathPattern| {
+            let may = after.get(&(place.0.clone(), path.clone())).copied().unwrap_or(Methods::NONE);
+            match finding.effect {
+                Effect::Gained => may.union(methods) != may,
+                Effect::Lost | Effect::Changed => may.intersects(methods),
+            }
+        };
+        let within =
+            self.pieces.get(&place.0).into_iter().flatten().filter(|path| **path != place.1 && place.1.covers(path));
+        let all: Vec<_> = within.filter(|path| holds_not(path)).collect();
+        let is_largest = |path: &&&PathPattern| !all.iter().any(|other| other != *path && other.covers(path));
+        all.iter().filter(is_largest).map(|path| (*path).clone()).collect()
+    }
 }
 
-fn sentence(finding: &Finding, host: &HostPattern, path: &PathPattern, methods: Methods) -> Change {
+fn sentence(
+    finding: &Finding,
+    (host, path): &(HostPattern, PathPattern),
+    methods: Methods,
+    except: Vec<PathPattern>,
+) -> Change {
+    let except: Vec<_> = except.iter().map(ToString::to_string).collect();
     let place = match host {
         HostPattern::Any => path.to_string(),
         HostPattern::Exact(_) | HostPattern::Wildcard(_) => format!("{host}{path}"),
     };
+    let place = if except.is_empty() { place } else { format!("{place} but for {}", except.join(", ")) };
     let (names, route) = (method_text(methods), finding.route.as_str());
     let (about, text, conditions) = match &finding.what {
         What::May { who, terms } => {
@@ -181,6 +218,7 @@ fn sentence(finding: &Finding, host: &HostPattern, path: &PathPattern, methods: 
         host: (*host != HostPattern::Any).then(|| host.to_string()),
         methods: methods.names().collect(),
         path: path.to_string(),
+        except,
         conditions,
     };
     Change { effect: finding.effect, about, access: Some(access), text }

@@ -63,7 +63,9 @@ fn fresh<'a>(literals: impl Iterator<Item = &'a str>) -> String {
 pub(super) fn patterns(route: &Route) -> BTreeSet<PathPattern> {
     let rules = route.policy.rules().flat_map(|rule| &rule.paths);
     let asked = rules.filter_map(|pattern| pattern.below(&route.prefix)?.meet(&route.path));
-    asked.chain([route.path.clone()]).collect()
+    // What stands for the prefix itself stands for it with a slash behind it too.
+    let ended = PathPattern::parse(&format!("{}/", route.prefix)).ok().and_then(|ended| ended.meet(&route.path));
+    asked.chain(ended).chain([route.path.clone()]).collect()
 }
 
 /// Hosts that stand for all: each that is named, one below each suffix, and one of which nobody speaks.
@@ -104,7 +106,7 @@ mod tests {
             .into_iter()
             .map(|cell| format!("{} {}", cell.pattern, cell.example.as_str()))
             .collect();
-        assert_eq!(told, ["/a/b /a/b", "/a/b/c /a/b/c", "/a/** /a"]);
+        assert_eq!(told, ["/a/** /a", "/a/b /a/b", "/a/b/c /a/b/c"]);
         let covered = cells(&set(&["/**"]), &set(&["/", "/*/**", "/**"])).expect("few");
         assert!(covered.iter().all(|cell| cell.pattern.to_string() != "/**"), "nothing is left of it: {covered:?}");
     }

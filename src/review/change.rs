@@ -51,6 +51,9 @@ pub struct Access {
     pub methods: Vec<&'static str>,
     /// The paths, as clients ask for them.
     pub path: String,
+    /// Paths among these for which it does not hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<String>,
     /// What else is needed: scopes, networks, an approval.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<String>,

@@ -110,7 +110,7 @@ fn what_a_step_changes_is_told_by_what_it_means() {
             "a narrower path",
             route("r", "/r/**", "allow = [{ scope = \"s\", methods = [\"GET\"], paths = [\"/a/**\"] }]"),
             route("r", "/r/**", "allow = [{ scope = \"s\", methods = [\"GET\"], paths = [\"/a/*\"] }]"),
-            vec!["lost: scope s loses GET /r/a/**, route r"],
+            vec!["lost: scope s loses GET /r/a/** but for /r/a/*, route r"],
         ),
         (
             "a more specific route takes what another allowed",

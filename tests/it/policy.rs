@@ -288,7 +288,7 @@ fn site() -> (Site, String) {
 fn a_plan_tells_what_is_gained_and_lost_and_fails_a_pipeline_where_it_is_to() {
     let (site, _) = site();
     let said = "gained (1)\n  + role billing gains POST /stripe/v1/refunds, route stripe\n\
-                lost (1)\n  - role billing loses GET /stripe/v1/charges/**, route stripe\n";
+                lost (1)\n  - role billing loses GET /stripe/v1/charges/** but for /stripe/v1/charges/*, route stripe\n";
     for (arguments, code, want) in [
         (&["plan", "old.toml", "new.toml"][..], 0, said),
         (&["plan", "old.toml", "new.toml", "--fail-on", "gained"], 1, said),
