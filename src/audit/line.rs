@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-use crate::domain::Name;
+use crate::domain::{Denial, Name};
 use crate::telemetry::write_json;
 
 use super::record::{Outcome, Protocol};
@@ -63,6 +63,7 @@ impl Lines {
             line.plain("code", denial.code());
             line.plain_if("detail", Some(denial.detail()).filter(|detail| !detail.is_empty()));
         }
+        line.plain_if("shadow_code", record.shadow.as_ref().map(Denial::code));
         if let Some(inspection) = &record.inspection {
             line.raw("inspection", inspection);
         }

@@ -158,22 +158,13 @@ fn a_route_in_shadow_enforces_everything_but_its_rules() {
         (&[("Authorization", key.as_str()), ("Authorization", forged.as_str())][..], "credential_ambiguous"),
     ] {
         let answer = gateway.get("/tried/unknown", headers);
-        assert_eq!(
-            (answer.status(), code(&answer).as_str()),
-            (if want == "credential_ambiguous" { 401 } else { 401 }, want)
-        );
+        assert_eq!((answer.status(), code(&answer).as_str()), (401, want));
     }
     assert!(upstream.requests().is_empty());
     // Nor past anything else.
     let host = gateway.public().to_string();
     let post = |path: &str, body: &[u8]| {
-        let length = body.len().to_string();
-        let headers = [
-            ("Host", host.as_str()),
-            ("Authorization", key.as_str()),
-            ("Content-Length", length.as_str()),
-            ("Content-Type", "text/plain"),
-        ];
+        let headers = [("Host", host.as_str()), ("Authorization", key.as_str()), ("Content-Type", "text/plain")];
         gateway.send(&raw::request("POST", path, &headers, body))
     };
     assert_eq!(gateway.get("/tried/../x", &known).status(), 400);
@@ -204,8 +195,8 @@ fn a_route_in_shadow_enforces_everything_but_its_rules() {
         let request = raw::request("GET", "/metrics", &[("Host", &admin), ("Connection", "close")], b"");
         let text = raw::parse(&raw::exchange(gateway.admin(), &request)).text();
         let has = |line: &str| text.lines().any(|one| one == line);
-        (has("claviger_shadowed_total{route=\"tried\"} 1")
-            && has("claviger_shadowed_total{route=\"limited\"} 2")
+        (has("claviger_shadowed_total{route=\"tried\"} 2")
+            && has("claviger_shadowed_total{route=\"limited\"} 3")
             && has("claviger_shadowed_total{route=\"rules\"} 0"))
         .then_some(())
     });
@@ -276,7 +267,7 @@ const OLD: &str = "[listen.a]\naddress = \"127.0.0.1:1\"\n[authn.corp.api_key]\n
 fn site() -> (Site, String) {
     let site = Site::new();
     site.write("old.toml", OLD);
-    let new = OLD.replace("]\n]", "]\n]").replace(
+    let new = OLD.replace(
         "[\"/v1/charges/**\"] },",
         "[\"/v1/charges/*\"] },\n  { role = \"billing\", methods = [\"POST\"], paths = [\"/v1/refunds\"] },",
     );
