@@ -73,6 +73,8 @@ impl RotationDeed {
 /// What becomes a line.
 #[derive(Debug)]
 pub enum Entry {
+    /// An exchange that is about to be forwarded, where the disk has to have that first. Its record follows, with the same id.
+    Decision(Box<super::Record>),
     /// An exchange that ended.
     Exchange(Box<super::Record>),
     /// What an operator did.

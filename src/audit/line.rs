@@ -1,4 +1,4 @@
-//! The line that an exchange becomes. Written by hand: a library's serializer costs more for each request than proving who sent it.
+//! What a line says of an exchange or an act, but for how it is linked. Written by hand: a library's serializer costs more for each request than proving who sent it.
 
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -6,13 +6,15 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-use crate::domain::{Denial, Name};
+use crate::domain::{Denial, Name, hex};
 use crate::telemetry::write_json;
 
+use super::queue::Lost;
 use super::record::{Outcome, Protocol};
+use super::writer::Process;
 use super::{Act, Deed, Record};
 
-/// Writes lines, each with its end. The order of their members is part of the format.
+/// Writes the members of lines, each with a comma in front. Their order is part of the format.
 #[derive(Debug)]
 pub(super) struct Lines {
     node: Option<Name>,
@@ -32,10 +34,32 @@ impl Lines {
         self.step = seconds;
     }
 
-    /// The line of one exchange.
+    /// Those of an exchange that is about to be forwarded.
+    pub(super) fn decision(&mut self, out: &mut Vec<u8>, record: &Record) {
+        let mut line = Object(out);
+        self.asked(&mut line, record);
+        line.plain_if("target", record.target.as_ref().map(Name::as_str));
+        line.plain_if("credential", record.credential.as_ref().map(Name::as_str));
+    }
+
+    /// Those of an exchange that ended.
     pub(super) fn exchange(&mut self, out: &mut Vec<u8>, record: &Record) {
-        let mut line = Object::begin(out, "exchange");
-        self.time(&mut line, record.time);
+        let mut line = Object(out);
+        self.asked(&mut line, record);
+        line.plain("outcome", outcome(record.outcome));
+        if let Some(denial) = &record.denial {
+            line.plain("code", denial.code());
+            line.plain_if("detail", Some(denial.detail()).filter(|detail| !detail.is_empty()));
+        }
+        if let Some(inspection) = &record.inspection {
+            line.raw("inspection", inspection);
+        }
+        self.sent(&mut line, record);
+    }
+
+    /// Who asked for what, and by which rule it was allowed.
+    fn asked(&mut self, line: &mut Object<'_>, record: &Record) {
+        self.time(line, record.time);
         line.plain("id", record.id.encode(&mut [0; 36]));
         line.plain_if("node", self.node.as_ref().map(Name::as_str));
         line.number("config", record.config);
@@ -58,17 +82,7 @@ impl Lines {
         line.text_if("role", record.role.as_deref());
         line.text_if("rule", record.rule.as_deref());
         line.plain_if("grant", record.grant.map(|grant| grant.to_string()).as_deref());
-        line.plain("outcome", outcome(record.outcome));
-        if let Some(denial) = &record.denial {
-            line.plain("code", denial.code());
-            line.plain_if("detail", Some(denial.detail()).filter(|detail| !detail.is_empty()));
-        }
         line.plain_if("shadow_code", record.shadow.as_ref().map(Denial::code));
-        if let Some(inspection) = &record.inspection {
-            line.raw("inspection", inspection);
-        }
-        self.sent(&mut line, record);
-        line.end();
     }
 
     /// Where an exchange went, and what it took.
@@ -93,14 +107,9 @@ impl Lines {
         line.number("total_us", micros(record.timings.total));
     }
 
-    /// The line of one act.
+    /// Those of one act.
     pub(super) fn act(&mut self, out: &mut Vec<u8>, act: &Act) {
-        let kind = match act.deed {
-            Deed::Revoked | Deed::Lifted => "revocation",
-            Deed::Access(_) => "access",
-            Deed::Rotation(_) => "rotation",
-        };
-        let mut line = Object::begin(out, kind);
+        let mut line = Object(out);
         self.time(&mut line, act.time);
         line.plain("id", &act.id);
         line.plain_if("node", self.node.as_ref().map(Name::as_str));
@@ -112,28 +121,57 @@ impl Lines {
         line.text("by", &act.by);
         line.plain("since", &format!("{:.3}", stamp(act.since)));
         line.plain_if("until", act.until.map(|until| format!("{:.3}", stamp(until))).as_deref());
-        line.end();
     }
 
-    /// The line of exchanges that have none of their own: the log took none, so that they were refused, or its queue was full.
-    pub(super) fn lost(&mut self, out: &mut Vec<u8>, count: u64, now: SystemTime) {
-        let mut line = Object::begin(out, "lost");
+    /// Those of exchanges that have no line of their own: they were refused since the log took none, or there was no room for them.
+    pub(super) fn lost(&mut self, out: &mut Vec<u8>, lost: Lost, now: SystemTime) {
+        let mut line = Object(out);
         self.time(&mut line, now);
         line.plain_if("node", self.node.as_ref().map(Name::as_str));
-        line.number("count", count);
-        line.end();
+        line.number("count", lost.count());
+        line.number("refused", lost.refused);
+    }
+
+    /// Those of a process that begins to write.
+    pub(super) fn opened(&mut self, out: &mut Vec<u8>, process: &Process, now: SystemTime) {
+        let mut line = self.of_process(out, process, now);
+        line.plain("version", env!("CARGO_PKG_VERSION"));
+        line.plain("durability", process.durability.text());
+        line.plain("on_full", process.on_full.text());
+    }
+
+    /// Those of a process that has written everything.
+    pub(super) fn closed(&mut self, out: &mut Vec<u8>, process: &Process, now: SystemTime) {
+        self.of_process(out, process, now);
+    }
+
+    /// Those of a checkpoint, up to what proves it.
+    pub(super) fn checkpoint(&mut self, out: &mut Vec<u8>, process: &Process, now: SystemTime) {
+        let mut line = self.of_process(out, process, now);
+        if let Some((number, digest)) = process.config {
+            line.number("config", number);
+            line.plain("config_digest", &hex(&digest));
+        }
+    }
+
+    fn of_process<'a>(&mut self, out: &'a mut Vec<u8>, process: &Process, now: SystemTime) -> Object<'a> {
+        let mut line = Object(out);
+        self.time(&mut line, now);
+        line.plain_if("node", self.node.as_ref().map(Name::as_str));
+        line.plain("process", process.id.as_str());
+        line
     }
 
     /// RFC 3339 with six digits always, so that lines sort by their text. A clock outside what a timestamp can hold must not keep a record
     /// from being written.
     fn time(&mut self, line: &mut Object<'_>, time: SystemTime) {
-        self.moment(line, time);
+        self.write_moment(line, time);
         if self.step != 0 {
             line.raw("clock_step", itoa::Buffer::new().format(self.step));
         }
     }
 
-    fn moment(&mut self, line: &mut Object<'_>, time: SystemTime) {
+    fn write_moment(&mut self, line: &mut Object<'_>, time: SystemTime) {
         let time = stamp(time);
         let (second, nanos) = (time.as_second(), time.subsec_nanosecond());
         if nanos < 0 {
@@ -157,21 +195,10 @@ impl Lines {
     }
 }
 
-/// A JSON object under way.
+/// The members of a JSON object.
 struct Object<'a>(&'a mut Vec<u8>);
 
-impl<'a> Object<'a> {
-    fn begin(out: &'a mut Vec<u8>, kind: &str) -> Self {
-        out.extend_from_slice(b"{\"kind\":\"");
-        out.extend_from_slice(kind.as_bytes());
-        out.push(b'"');
-        Self(out)
-    }
-
-    fn end(self) {
-        self.0.extend_from_slice(b"}\n");
-    }
-
+impl Object<'_> {
     #[inline]
     fn key(&mut self, key: &str) {
         self.0.extend_from_slice(b",\"");
@@ -270,6 +297,11 @@ impl<'a> Object<'a> {
 /// at many bytes at once.
 fn is_plain(text: &str) -> bool {
     text.bytes().fold(true, |plain, b| plain & matches!(b, b' '..=b'~') & (b != b'"') & (b != b'\\'))
+}
+
+/// A moment as lines have it.
+pub(super) fn moment(time: SystemTime) -> String {
+    format!("{:.6}", stamp(time))
 }
 
 fn stamp(time: SystemTime) -> Timestamp {

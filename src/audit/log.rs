@@ -2,46 +2,82 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
-use crate::domain::Name;
+use arc_swap::ArcSwapOption;
+use tokio::sync::mpsc;
+
+use crate::crypto::SigningKey;
 use crate::telemetry::AuditMetrics;
 
+use super::anchor::Anchor;
+use super::keep::Keeper;
 use super::queue::Queue;
-use super::sink::Sink;
-use super::{Entry, writer};
-
-/// Where records go, and how many may wait.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// The file, which is appended to; standard output where there is none.
-    pub path: Option<PathBuf>,
-    /// How many records may wait for the writer while requests are still admitted.
-    pub max_queue: usize,
-    /// What this process is called in every line.
-    pub node: Option<Name>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { path: None, max_queue: 65_536, node: None }
-    }
-}
+use super::sink::{Limits, Sink};
+use super::writer::Writer;
+use super::{Durability, Entry, Record, Settings};
 
 /// The handle by which records reach the log; cheap to clone.
 ///
-/// Every exchange ends in one [`submit`](Self::submit). It never waits: records are queued, and a thread writes them in batches within a few
-/// milliseconds. When the file cannot be written the thread keeps what it has and tries again, and [`accepts`](Self::accepts) says no, on
-/// which admission refuses exchanges before they are delivered. What is under way at that moment is still queued, up to twice `max_queue`
-/// records in all. The exchanges refused meanwhile are counted, and one `lost` line tells their number when the file can be written again.
+/// Every exchange ends in one [`submit`](Self::submit). It never waits: records are queued, and a thread links and writes them in batches
+/// within a few milliseconds. When the file cannot be written the thread keeps what it has and tries again, [`accepts`](Self::accepts) says
+/// no, and [`admit`](Self::admit) does with exchanges what [`OnFull`](super::OnFull) says. What is under way at that moment is still queued,
+/// up to twice `max_queue` records in all. The exchanges that have no record because of that are counted, and one `lost` line tells their
+/// number when the file can be written again.
 ///
 /// A process that is killed loses what it had not written, a few milliseconds' worth; one that is asked to stop calls
-/// [`close`](Self::close) and loses nothing.
+/// [`close`](Self::close) and loses nothing. With [`Durability::Fsync`], an exchange is forwarded only when [`decide`](Self::decide) has
+/// come back.
 #[derive(Debug, Clone)]
-pub struct Log(Arc<Queue>);
+pub struct Log(Arc<Shared>);
+
+/// What handles and the writer share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) queue: Queue,
+    /// What signs checkpoints.
+    pub(super) key: ArcSwapOption<SigningKey>,
+    /// The number and digest of the configuration in force.
+    pub(super) config: ArcSwapOption<(u64, [u8; 32])>,
+    pub(super) metrics: AuditMetrics,
+    /// Who sends checkpoints elsewhere, and how many are not there yet.
+    sender: OnceLock<SyncSender<Vec<u8>>>,
+    unsent: AtomicUsize,
+    durability: Durability,
+    max_wait: Duration,
+}
+
+impl Shared {
+    /// Hands a checkpoint to whoever sends them elsewhere.
+    pub(super) fn send(&self, checkpoint: &[u8]) {
+        let Some(sender) = self.sender.get() else { return };
+        self.unsent.fetch_add(1, Ordering::Relaxed);
+        if sender.try_send(checkpoint.to_vec()).is_err() {
+            self.unsent.fetch_sub(1, Ordering::Relaxed);
+            self.metrics.anchor_errors.inc();
+        }
+    }
+}
+
+/// What the first checkpoint of a process says.
+#[derive(Debug, Default)]
+pub struct First {
+    /// What signs it.
+    pub key: Option<Arc<SigningKey>>,
+    /// The number and digest of the configuration in force.
+    pub config: Option<(u64, [u8; 32])>,
+}
+
+/// The decision about an exchange is not on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotDurable;
+
+/// How long a request waits for the disk.
+const DURABLE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Not all records reached the file before the deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,27 +95,105 @@ impl fmt::Display for Unwritten {
 impl std::error::Error for Unwritten {}
 
 impl Log {
-    /// Opens the log and starts its writer. A file that is moved or deleted later is opened anew within a second of the next record.
+    /// Opens the log and starts its writer, as [`open_with`](Self::open_with) does, without a key.
     ///
     /// # Errors
-    /// When the file cannot be opened for appending, or the thread not be started.
+    /// Those of [`open_with`](Self::open_with).
     pub fn open(settings: Settings, metrics: AuditMetrics) -> io::Result<Self> {
-        let Settings { path, max_queue, node } = settings;
-        let sink = Sink::open(path, Instant::now())?;
-        let queue = Arc::new(Queue::new(max_queue, metrics));
-        let writers = Arc::clone(&queue);
-        thread::Builder::new().name("audit".to_owned()).spawn(move || writer::run(&writers, sink, node))?;
-        Ok(Self(queue))
+        Self::open_with(settings, metrics, First::default())
+    }
+
+    /// Opens the log and starts its writer. A file that is moved or deleted later is opened anew with the next record.
+    ///
+    /// # Errors
+    /// When the file or the anchor cannot be opened for appending, or a thread not be started.
+    pub fn open_with(settings: Settings, metrics: AuditMetrics, first: First) -> io::Result<Self> {
+        let limits = Limits { size: settings.max_size, age: settings.max_age };
+        let sink = Sink::open(settings.path.clone(), limits, SystemTime::now())?;
+        let anchor = settings.anchor.clone().map(|path| Anchor::open(path, metrics.clone())).transpose()?;
+        let shared = Arc::new(Shared {
+            queue: Queue::new(settings.max_queue, settings.on_full, metrics.clone()),
+            key: ArcSwapOption::new(first.key),
+            config: ArcSwapOption::new(first.config.map(Arc::new)),
+            metrics,
+            sender: OnceLock::new(),
+            unsent: AtomicUsize::new(0),
+            durability: settings.durability,
+            max_wait: settings.max_wait,
+        });
+        let keeper = settings.path.clone().map(|path| Keeper::start(path, settings.keep)).transpose()?;
+        let writer = Writer::new(Arc::clone(&shared), sink, anchor, keeper, &settings);
+        thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run())?;
+        Ok(Self(shared))
+    }
+
+    /// Signs checkpoints with this key from now on.
+    pub fn sign_with(&self, key: Arc<SigningKey>) {
+        self.0.key.store(Some(key));
+    }
+
+    /// Says which configuration is in force, by its number and digest, for checkpoints to name.
+    pub fn configured(&self, number: u64, digest: [u8; 32]) {
+        self.0.config.store(Some(Arc::new((number, digest))));
+    }
+
+    /// Shows what is written from now on, batch by batch in the order of the log, to whoever has the other end: at most one. At most
+    /// `capacity` batches wait for it; what does not fit is not shown and counted in `claviger_audit_unwatched_total`. None where somebody
+    /// watches already.
+    pub fn watch(&self, capacity: usize) -> Option<mpsc::Receiver<Vec<Entry>>> {
+        let (watcher, batches) = mpsc::channel(capacity);
+        self.0.queue.watch(watcher).then_some(batches)
+    }
+
+    /// The lines of checkpoints from now on, for whoever sends them elsewhere: at most one, who says of each that it is
+    /// [`anchored`](Self::anchored). At most `capacity` wait; the next holds what one told that finds no room.
+    pub fn checkpoints(&self, capacity: usize) -> Option<Receiver<Vec<u8>>> {
+        let (sender, lines) = sync_channel(capacity);
+        self.0.sender.set(sender).ok().map(|()| lines)
+    }
+
+    /// Says that the checkpoint that was received last is where it is to be, or that nobody wants it any more.
+    pub fn anchored(&self) {
+        self.0.unsent.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether all checkpoints are.
+    pub fn is_anchored(&self) -> bool {
+        self.0.unsent.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether an exchange may go on, as far as its record is concerned. Waits only where exchanges are to wait.
+    pub async fn admit(&self) -> bool {
+        self.0.queue.admits(self.0.max_wait).await
+    }
+
+    /// Whether a decision has to be on the disk before anything is forwarded.
+    pub fn is_durable(&self) -> bool {
+        self.0.durability == Durability::Fsync
+    }
+
+    /// Brings the decision to forward this exchange to the disk.
+    ///
+    /// # Errors
+    /// [`NotDurable`], within a second, when that cannot be done: the exchange must not be forwarded.
+    pub async fn decide(&self, record: &mut Record) -> Result<(), NotDurable> {
+        let entry = Entry::Decision(Box::new(record.clone()));
+        let written = self.0.queue.submit_durably(entry).ok_or(NotDurable)?;
+        record.is_decided = true;
+        match tokio::time::timeout(DURABLE_WITHIN, written).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(NotDurable),
+        }
     }
 
     /// Whether an exchange that is admitted now can be expected to be recorded: the last write succeeded and the queue has room.
     pub fn accepts(&self) -> bool {
-        self.0.accepts()
+        self.0.queue.accepts()
     }
 
     /// Hands over the record of one exchange or act. Never waits and never fails: a record that cannot be queued is counted.
     pub fn submit(&self, entry: impl Into<Entry>) {
-        self.0.submit(entry.into());
+        self.0.queue.submit(entry.into());
     }
 
     /// Writes everything, puts it on the disk and stops the writer; no exchange may end after it. Blocks its thread, at most this long.
@@ -87,7 +201,7 @@ impl Log {
     /// # Errors
     /// [`Unwritten`] when the file could not be written in this time, or the disk did not confirm.
     pub fn close(&self, patience: Duration) -> Result<(), Unwritten> {
-        self.0.close(patience).map_err(|exchanges| Unwritten { exchanges })
+        self.0.queue.close(patience).map_err(|exchanges| Unwritten { exchanges })
     }
 }
 
@@ -99,6 +213,7 @@ mod tests {
 
     use super::super::Record;
     use std::path::Path;
+    use std::time::Instant;
 
     use serde_json::Value;
 
@@ -111,13 +226,15 @@ mod tests {
 
     fn open(path: &Path, max_queue: usize) -> (Log, AuditMetrics) {
         let metrics = Metrics::new().expect("metrics").audit;
-        let settings = Settings { path: Some(path.to_owned()), max_queue, node: None };
+        let settings = Settings { path: Some(path.to_owned()), max_queue, ..Settings::default() };
         (Log::open(settings, metrics.clone()).expect("opened"), metrics)
     }
 
     fn lines(path: &Path) -> Vec<Value> {
         let text = fs::read_to_string(path).expect("file");
-        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+        let all = text.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+        all.filter(|line: &Value| !["opened", "checkpoint", "closed"].contains(&line["kind"].as_str().expect("a kind")))
+            .collect()
     }
 
     fn refused() -> Record {
@@ -156,7 +273,6 @@ mod tests {
         let (path, real, next) = (dir.path().join("audit.log"), dir.path().join("real"), dir.path().join("next"));
         symlink("/dev/full", &path).expect("link");
         let (log, metrics) = open(&path, 100);
-        assert!(log.accepts());
         log.submit(full("first"));
         wait_until(|| !log.accepts());
         log.submit(full("under-way"));
@@ -208,7 +324,7 @@ mod tests {
     fn a_writer_that_slept_is_woken() {
         let dir = tempfile::tempdir().expect("directory");
         let (log, metrics) = open(&dir.path().join("audit.log"), 10);
-        wait_until(|| log.0.is_writer_parked());
+        wait_until(|| log.0.queue.is_writer_parked());
         log.submit(full("x"));
         wait_until(|| metrics.records.get() == 1);
         log.close(PATIENCE).expect("closed");

@@ -51,11 +51,7 @@ pub struct Timings {
 
 /// One exchange. Made on the request path of what is at hand; turned into text by the writer.
 ///
-/// The log has one JSON object a line, with these members in this order, those left out that say nothing: `kind` (`exchange`), `time`
-/// (RFC 3339, UTC, microseconds), `id`, `node`, `config`, `listener`, `client`, `protocol`, `method`, `host`, `path`, `query`, `route`,
-/// `authenticator`, `principal`, `principal_kind`, `key`, `actor`, `session`, `role`, `rule`, `grant`, `outcome`, `code`, `detail`, `shadow_code`, `target`, `backend`, `attempts`, `credential`,
-/// `inspection`, `status`, `reflected`, `leaks`, `request_bytes`, `response_bytes`, `authenticate_us`, `authorize_us`, `acquire_us`, `upstream_us`, `total_us`. A line of `kind`
-/// `lost` has `time`, `node` and the `count` of exchanges that have no line of their own.
+/// docs/audit.md has what a line says of it.
 #[derive(Debug, Clone)]
 pub struct Record {
     /// When the head had arrived.
@@ -116,6 +112,8 @@ pub struct Record {
     pub response_bytes: u64,
     /// The time of each phase.
     pub timings: Timings,
+    /// Whether there is a line of the decision to forward it.
+    pub is_decided: bool,
 }
 
 #[cfg(test)]
@@ -159,6 +157,7 @@ pub(super) mod tests {
             request_bytes: 0,
             response_bytes: 0,
             timings: Timings::default(),
+            is_decided: false,
         }
     }
 

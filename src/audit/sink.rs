@@ -1,195 +1,270 @@
-//! Where lines meet the file: the only place that makes them one after another and the only one that writes.
+//! Where lines meet the file: the only place that links them and the only one that writes.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
-/// The log's file and the lines that are not in it yet.
+use super::batch::{Batch, Linked};
+use super::chain::{Chain, Digest, Kind};
+use super::line::moment;
+use super::read::Reader;
+use super::segment::{Segment, directory, whole_path};
+use super::tail::{Tail, Torn, first_seq};
+use crate::crypto::SigningKey;
+
+/// The log's file.
 ///
-/// The file is open for appending and each batch is one write, so that an old and a new process may share it during an upgrade.
-#[derive(Debug)]
+/// It is open for appending, and locked while a batch is linked and written, so that an old and a new process share one chain during an
+/// upgrade: each goes on where the other ended. Between two batches somebody may rotate, move or delete the file.
 pub(super) struct Sink {
     /// None for standard output, which nobody moves.
     path: Option<PathBuf>,
     file: File,
-    /// When the path was last compared with the file.
-    followed: Instant,
-    /// Whole lines.
-    batch: Vec<u8>,
-    /// How much of the batch is in the file; not at the end of a line after a write that was cut short.
-    written: usize,
+    /// The size of the file when the end of the chain was last known to be its last line; none when that has to be looked at.
+    len: Option<u64>,
+    /// Since when the file is written, as far as that is known.
+    began: SystemTime,
+    chain: Chain,
+    torn: Option<Torn>,
+    linked: Linked,
+    limits: Limits,
+    /// Until when it is not tried again to make the file whole.
+    given_up_until: Option<SystemTime>,
+    /// Whether it has been made whole since that was last looked at.
+    pub(super) is_rotated: bool,
+    /// What signs checkpoints.
+    pub(super) key: Option<Arc<SigningKey>>,
+    /// Checkpoints that were written and not fetched.
+    pub(super) checkpoints: Vec<Vec<u8>>,
 }
 
-/// From here on a batch is written before more is added.
-const FULL_BATCH: usize = 256 * 1024;
-/// How often it is looked whether the file was moved.
-const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+/// When a file is whole.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) size: u64,
+    pub(super) age: Duration,
+}
+
+/// How long another process may write.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// When it is tried again to make a file whole.
+const ROTATE_AGAIN: Duration = Duration::from_mins(1);
+const LOCK_EVERY: Duration = Duration::from_millis(1);
 
 impl Sink {
     /// Opens the file at the path, created for its owner alone where there is none, or standard output.
-    pub(super) fn open(path: Option<PathBuf>, now: Instant) -> io::Result<Self> {
+    pub(super) fn open(path: Option<PathBuf>, limits: Limits, now: SystemTime) -> io::Result<Self> {
         let file = match &path {
             Some(path) => open_file(path)?,
             // The stream of `std` has a buffer of its own that hides how much was written.
             None => File::from(io::stdout().as_fd().try_clone_to_owned()?),
         };
-        Ok(Self { path, file, followed: now, batch: Vec::with_capacity(FULL_BATCH), written: 0 })
+        let chain = Chain::new();
+        let linked = Linked::new(chain);
+        let (len, began) = (path.is_none().then_some(0), now);
+        let (torn, key, checkpoints) = (None, None, Vec::new());
+        let (given_up_until, is_rotated) = (None, false);
+        Ok(Self { path, file, len, began, chain, torn, linked, limits, given_up_until, is_rotated, key, checkpoints })
     }
 
-    /// The batch, for whole lines to be added. A chain of digests would begin here.
-    pub(super) fn batch(&mut self) -> &mut Vec<u8> {
-        &mut self.batch
+    /// The end of the chain, as it was left.
+    #[cfg(test)]
+    pub(super) fn chain(&self) -> Chain {
+        self.chain
     }
 
-    /// Whether the batch should be written before more is added.
-    pub(super) fn is_full(&self) -> bool {
-        self.batch.len() >= FULL_BATCH
+    /// Whether the file is to become whole.
+    pub(super) fn is_due(&self, now: SystemTime) -> bool {
+        let age = now.duration_since(self.began).unwrap_or_default();
+        let is_due = |len| len >= self.limits.size || (len > 0 && age >= self.limits.age);
+        let is_tried = self.given_up_until.is_none_or(|until| now >= until);
+        self.path.is_some() && is_tried && self.len.is_some_and(is_due)
     }
 
-    /// Writes what is left of the batch. After an error it may be called again, and goes on where the file ends.
-    pub(super) fn write(&mut self, now: Instant) -> io::Result<()> {
-        self.follow(now)?;
-        while let Some(rest) = self.batch.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match self.file.write(rest) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(more) => self.written += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+    /// Writes what is left of the batch, and makes the file whole with `closing`, the members of a checkpoint, when it is time. After an error
+    /// it may be called again, and goes on where the file ends.
+    pub(super) fn write(&mut self, batch: &mut Batch, closing: &[u8], now: SystemTime) -> io::Result<()> {
+        let done = self.lock(now).and_then(|()| {
+            self.link(now);
+            self.linked.batch(batch, self.key.as_ref());
+            let done = self.put();
+            batch.did(done.0);
+            done.1?;
+            if self.is_due(now)
+                && let Err(error) = self.rotate(closing, now)
+            {
+                // Requests go on: the file is longer than it should be, and whole.
+                log::error!(error:%; "the audit log cannot be rotated");
+                self.given_up_until = Some(now + ROTATE_AGAIN);
             }
-        }
-        self.batch.clear();
-        self.written = 0;
-        Ok(())
+            Ok(())
+        });
+        // Of a file that cannot be locked either, nothing has to be given back.
+        let _ = self.file.unlock();
+        done
     }
 
     /// Waits until what was written is on the disk. Pipes and terminals have none.
     pub(super) fn sync(&self) -> io::Result<()> {
-        if self.file.metadata()?.is_file() { self.file.sync_all() } else { Ok(()) }
+        if self.file.metadata()?.is_file() { self.file.sync_data() } else { Ok(()) }
     }
 
-    /// Takes the file that is at the path now, where the old one was moved or deleted.
-    fn follow(&mut self, now: Instant) -> io::Result<()> {
-        let Some(path) = &self.path else { return Ok(()) };
-        if now.saturating_duration_since(self.followed) < FOLLOW_EVERY {
+    /// Begins new lines behind the last one, and tells of half a line.
+    fn link(&mut self, now: SystemTime) {
+        self.linked.begin(self.chain);
+        if let Some(torn) = self.torn {
+            self.linked.torn(torn, &moment(now));
+        }
+    }
+
+    /// Writes what is linked; tells how many lines of the batch are in the file, whatever came of the rest.
+    fn put(&mut self) -> (usize, io::Result<()>) {
+        let (mut written, mut result) = (0, Ok(()));
+        while let Some(rest) = self.linked.text.get(written..).filter(|rest| !rest.is_empty()) {
+            match self.file.write(rest) {
+                Ok(0) => result = Err(io::ErrorKind::WriteZero.into()),
+                Ok(more) => written += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => result = Err(error),
+            }
+            if result.is_err() {
+                break;
+            }
+        }
+        let (lines, chain, end) = self.linked.within(written);
+        self.checkpoints.extend(self.linked.checkpoints(written).map(<[u8]>::to_vec));
+        self.chain = chain;
+        self.after(written, end);
+        (lines, result)
+    }
+
+    /// Takes back what was written of a line that has no end: the next would begin in its middle.
+    fn after(&mut self, written: usize, end: usize) {
+        let before = self.len;
+        self.len = before.map(|before| before + end as u64);
+        if end > 0 {
+            self.torn = None;
+        }
+        if written == end {
+            return;
+        }
+        let is_back = self.len.filter(|_| self.path.is_some()).is_some_and(|len| self.file.set_len(len).is_ok());
+        if !is_back {
+            // Found again at the end of a file; of anything else, it is all that is known.
+            self.torn = Some(Torn::of(&self.linked.text[end..written]));
+            self.len = self.len.filter(|_| self.path.is_none());
+        }
+    }
+
+    /// Locks the file that is at the path now, and finds the end of the chain in it.
+    fn lock(&mut self, now: SystemTime) -> io::Result<()> {
+        let Some(path) = self.path.clone() else { return Ok(()) };
+        loop {
+            lock(&self.file)?;
+            self.catch_up()?;
+            let ours = self.file.metadata()?;
+            match fs::metadata(&path) {
+                Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+            // What another process wrote to the old one has been looked at: nobody adds to it any more.
+            self.file = open_file(&path)?;
+            (self.len, self.torn, self.began) = (None, None, now);
+        }
+    }
+
+    /// Takes over what another process, or one before, has written.
+    fn catch_up(&mut self) -> io::Result<()> {
+        let about = self.file.metadata()?;
+        if !about.is_file() {
+            self.len.get_or_insert(0);
             return Ok(());
         }
-        self.followed = now;
-        let ours = self.file.metadata()?;
-        match fs::metadata(path) {
-            Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => return Ok(()),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+        if self.len == Some(about.len()) {
+            return Ok(());
         }
-        self.file = open_file(path)?;
-        // A line that was cut short in the old file is written whole in the new one.
-        let done = self.batch.get(..self.written).unwrap_or_default();
-        self.written = done.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
+        let tail = Tail::of(&self.file, about.len())?;
+        let whole = if tail.chain.is_none() { self.last_of_whole()? } else { None };
+        let is_newer = |chain: &Chain| chain.id == self.chain.id && chain.seq >= self.chain.seq;
+        let is_new = self.chain.seq == 0;
+        if let Some(chain) = tail.chain.or(whole).filter(|chain| is_new || is_newer(chain)) {
+            self.chain = chain;
+        } else if is_new {
+            // Lines from before there was a chain are held by it at their end.
+            self.chain.head = tail.last.unwrap_or(Chain::NOTHING);
+        }
+        if about.len() > 0 && self.len.is_none() {
+            self.began = about.created().unwrap_or(self.began);
+        }
+        (self.torn, self.len) = (tail.torn, Some(about.len()));
         Ok(())
+    }
+
+    /// The end of the chain in the newest whole file, where that one begins behind what is known: a file may have come and gone since.
+    fn last_of_whole(&self) -> io::Result<Option<Chain>> {
+        let Some(path) = &self.path else { return Ok(None) };
+        let newest = Segment::whole(path)?.pop();
+        let is_news = |one: &Segment| self.chain.seq == 0 || one.first > Some(self.chain.seq);
+        newest.filter(is_news).map_or(Ok(None), last_of)
+    }
+
+    /// Ends the file with a checkpoint, gives it the name of a whole one, and begins the next.
+    fn rotate(&mut self, closing: &[u8], now: SystemTime) -> io::Result<()> {
+        let Some(path) = self.path.clone() else { return Ok(()) };
+        self.link(now);
+        self.linked.line(Kind::Checkpoint, closing, self.key.as_ref());
+        self.put().1?;
+        self.sync()?;
+        let first = first_seq(&self.file)?.unwrap_or(0);
+        let whole = whole_path(&path, first);
+        if whole.try_exists()? {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, whole.display().to_string()));
+        }
+        fs::rename(&path, whole)?;
+        // The lock is kept until the old file is closed: who waits for it finds that it was moved.
+        self.file = open_file(&path)?;
+        (self.len, self.began, self.is_rotated) = (None, now, true);
+        File::open(directory(&path))?.sync_all()
     }
 }
 
-fn open_file(path: &PathBuf) -> io::Result<File> {
-    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-    let about = file.metadata()?;
-    if about.is_file() && about.len() > 0 {
-        // A process that was killed may have left half a line. It stays, and the next one begins its own.
-        let mut last = [0];
-        file.read_exact_at(&mut last, about.len() - 1)?;
-        if last != *b"\n" {
-            file.write_all(b"\n")?;
+/// The end of the chain in a whole file.
+fn last_of(whole: Segment) -> io::Result<Option<Chain>> {
+    let mut reader = Reader::open_one(whole)?;
+    let mut last = None;
+    while let Some(line) = reader.next()? {
+        if let Some(head) = line.head {
+            last = Some(Chain { id: head.chain, seq: head.seq, head: Digest::of(line.bytes) });
         }
     }
-    Ok(file)
+    Ok(last)
+}
+
+fn lock(file: &File) -> io::Result<()> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if waited < PATIENCE => thread::sleep(LOCK_EVERY),
+            Err(TryLockError::WouldBlock) => return Err(io::Error::other("another process holds the audit log")),
+            // A file system without locks: there is one process, but for the moments of an upgrade.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        waited += LOCK_EVERY;
+    }
+}
+
+fn open_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
-
-    use super::*;
-
-    fn lines(path: &std::path::Path) -> Vec<String> {
-        fs::read_to_string(path).expect("file").lines().map(str::to_owned).collect()
-    }
-
-    fn append(sink: &mut Sink, text: &str) {
-        writeln!(sink.batch(), "\"{text}\"").expect("memory");
-    }
-
-    #[test]
-    fn the_file_is_the_owners_alone() {
-        let dir = tempfile::tempdir().expect("directory");
-        let path = dir.path().join("audit.log");
-        let sink = Sink::open(Some(path.clone()), Instant::now()).expect("opened");
-        assert_eq!(fs::metadata(&path).expect("file").permissions().mode() & 0o777, 0o600);
-        sink.sync().expect("synced");
-    }
-
-    #[test]
-    fn a_moved_or_deleted_file_is_followed_once_a_second() {
-        let dir = tempfile::tempdir().expect("directory");
-        let (path, old) = (dir.path().join("audit.log"), dir.path().join("audit.log.1"));
-        let start = Instant::now();
-        let mut sink = Sink::open(Some(path.clone()), start).expect("opened");
-        let mut put = |text: &str, after: u64| {
-            append(&mut sink, text);
-            sink.write(start + Duration::from_millis(after)).expect("written");
-        };
-        put("a", 0);
-        fs::rename(&path, &old).expect("moved");
-        put("b", 999);
-        put("c", 1000);
-        assert_eq!((lines(&old), lines(&path)), (vec!["\"a\"".into(), "\"b\"".into()], vec!["\"c\"".into()]));
-        fs::remove_file(&path).expect("deleted");
-        put("d", 2000);
-        assert_eq!(lines(&path), ["\"d\""]);
-    }
-
-    #[test]
-    fn half_a_line_of_a_killed_process_does_not_spoil_the_next() {
-        let dir = tempfile::tempdir().expect("directory");
-        let path = dir.path().join("audit.log");
-        fs::write(&path, "\"whole\"\n{\"to").expect("written");
-        let now = Instant::now();
-        let mut sink = Sink::open(Some(path.clone()), now).expect("opened");
-        append(&mut sink, "next");
-        sink.write(now).expect("written");
-        assert_eq!(lines(&path), ["\"whole\"", "{\"to", "\"next\""]);
-    }
-
-    #[test]
-    fn a_batch_that_met_a_full_disk_is_written_whole_and_once_elsewhere() {
-        let dir = tempfile::tempdir().expect("directory");
-        let (path, real) = (dir.path().join("audit.log"), dir.path().join("real"));
-        symlink("/dev/full", &path).expect("link");
-        let start = Instant::now();
-        let mut sink = Sink::open(Some(path.clone()), start).expect("opened");
-        for line in ["a", "bcd", "e"] {
-            append(&mut sink, line);
-        }
-        assert_eq!(sink.write(start).expect_err("full").kind(), io::ErrorKind::StorageFull);
-        // As after a short write that ended within the second line.
-        sink.written = 6;
-        fs::remove_file(&path).expect("deleted");
-        symlink(&real, &path).expect("link");
-        sink.write(start + FOLLOW_EVERY).expect("written");
-        assert_eq!(lines(&real), ["\"bcd\"", "\"e\""], "the first line was written before");
-    }
-
-    #[test]
-    fn a_write_that_was_cut_short_goes_on_where_it_ended() {
-        let dir = tempfile::tempdir().expect("directory");
-        let path = dir.path().join("audit.log");
-        let now = Instant::now();
-        let mut sink = Sink::open(Some(path.clone()), now).expect("opened");
-        append(&mut sink, "abc");
-        sink.file.write_all(b"\"a").expect("written");
-        sink.written = 2;
-        sink.write(now).expect("written");
-        assert_eq!(lines(&path), ["\"abc\""]);
-    }
-}
+mod tests;

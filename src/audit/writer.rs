@@ -1,53 +1,212 @@
 //! The thread that turns records into lines and brings them to the file.
 
+use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::domain::{Name, clock_step};
+use tokio::sync::oneshot;
 
-use super::Entry;
+use super::anchor::Anchor;
+use super::batch::Batch;
+use super::chain::{ChainId, Kind};
+use super::keep::Keeper;
 use super::line::Lines;
-use super::queue::Queue;
+use super::log::Shared;
+use super::queue::{Lost, Taken};
 use super::sink::Sink;
+use super::{Deed, Durability, Entry, OnFull, Settings};
 
 /// The pause after a failed write.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
-/// Writes until the queue is closed and empty.
-pub(super) fn run(queue: &Arc<Queue>, mut sink: Sink, node: Option<Name>) {
-    let mut lines = Lines::new(node);
-    let mut ending = Ending { queue, synced: false };
-    let mut batch = Vec::new();
-    while let Some(lost) = queue.take(&mut batch) {
-        let mut unwritten = 0;
-        lines.stepped(clock_step(SystemTime::now()));
-        for entry in batch.drain(..) {
-            match &entry {
-                Entry::Exchange(record) => lines.exchange(sink.batch(), record),
-                Entry::Act(act) => lines.act(sink.batch(), act),
-            }
-            unwritten += 1;
-            if sink.is_full() {
-                write(queue, &mut sink);
-                queue.wrote(unwritten, 0);
-                unwritten = 0;
-            }
-        }
-        if lost > 0 {
-            lines.lost(sink.batch(), lost, SystemTime::now());
-        }
-        write(queue, &mut sink);
-        queue.wrote(unwritten, lost);
-    }
-    ending.synced = sync(&sink);
+/// The process, as lines tell of it.
+#[derive(Debug)]
+pub(super) struct Process {
+    /// Its own id: as random as a chain's.
+    pub(super) id: ChainId,
+    pub(super) durability: Durability,
+    pub(super) on_full: OnFull,
+    /// The number and digest of the configuration in force.
+    pub(super) config: Option<(u64, [u8; 32])>,
 }
 
-/// Tries until the batch is in the file. Whoever closes the log waits no longer than it wants to.
-fn write(queue: &Queue, sink: &mut Sink) {
-    while let Err(error) = sink.write(Instant::now()) {
-        queue.failed(&error);
-        thread::sleep(RETRY_AFTER);
+/// What the thread works with.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    sink: Sink,
+    anchor: Option<Anchor>,
+    keeper: Option<Keeper>,
+    lines: Lines,
+    batch: Batch,
+    process: Process,
+    every: Duration,
+    after: u64,
+    /// Lines since the last checkpoint, and since when there are any.
+    unmarked: u64,
+    since: Option<Instant>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        sink: Sink,
+        anchor: Option<Anchor>,
+        keeper: Option<Keeper>,
+        settings: &Settings,
+    ) -> Self {
+        let process =
+            Process { id: ChainId::new(), durability: settings.durability, on_full: settings.on_full, config: None };
+        Self {
+            shared,
+            sink,
+            anchor,
+            keeper,
+            lines: Lines::new(settings.node.clone()),
+            batch: Batch::default(),
+            process,
+            every: settings.checkpoint_every,
+            after: settings.checkpoint_after,
+            unmarked: 0,
+            since: None,
+        }
+    }
+
+    /// Writes until the queue is closed and empty.
+    pub(super) fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let mut ending = Ending { shared: &shared, synced: false };
+        let mut entries = Vec::new();
+        self.open();
+        while let Some(taken) = shared.queue.take(&mut entries, self.next_look()) {
+            self.turn(&mut entries, taken);
+        }
+        ending.synced = self.close();
+    }
+
+    fn open(&mut self) {
+        let (lines, process) = (&mut self.lines, &self.process);
+        self.batch.add(Kind::Opened, |out| lines.opened(out, process, SystemTime::now()));
+        self.mark();
+        self.write();
+        self.shared.queue.wrote(0, Lost::default());
+    }
+
+    /// The last lines; tells whether everything is on the disk.
+    fn close(&mut self) -> bool {
+        let (lines, process) = (&mut self.lines, &self.process);
+        self.batch.add(Kind::Closed, |out| lines.closed(out, process, SystemTime::now()));
+        self.mark();
+        self.write();
+        let is_anchored = self.anchor.take().is_none_or(Anchor::close);
+        sync(&self.sink) && is_anchored
+    }
+
+    /// When there has to be a checkpoint, or a new file, at the latest.
+    fn next_look(&self) -> Option<Instant> {
+        self.since.map(|since| since + self.every)
+    }
+
+    fn turn(&mut self, entries: &mut Vec<Entry>, taken: Taken) {
+        let Taken { lost, waiters } = taken;
+        self.lines.stepped(crate::domain::clock_step(SystemTime::now()));
+        let mut unwritten = 0;
+        for entry in entries.iter() {
+            self.add(entry);
+            unwritten += 1;
+            if self.batch.is_full() {
+                self.write();
+                self.shared.queue.wrote(std::mem::take(&mut unwritten), Lost::default());
+            }
+        }
+        if lost.count() > 0 {
+            let lines = &mut self.lines;
+            self.batch.add(Kind::Lost, |out| lines.lost(out, lost, SystemTime::now()));
+        }
+        if !entries.is_empty() {
+            self.since.get_or_insert_with(Instant::now);
+            self.unmarked += entries.len() as u64;
+        }
+        let is_time = self.next_look().is_some_and(|at| at <= Instant::now());
+        if is_time || self.unmarked >= self.after {
+            self.mark();
+        }
+        if !self.batch.is_empty() || self.sink.is_due(SystemTime::now()) {
+            self.write_for(waiters);
+            self.shared.queue.wrote(unwritten, lost);
+        }
+        self.shared.queue.show(entries);
+    }
+
+    fn add(&mut self, entry: &Entry) {
+        let lines = &mut self.lines;
+        match entry {
+            Entry::Decision(record) => self.batch.add(Kind::Decision, |out| lines.decision(out, record)),
+            Entry::Exchange(record) => self.batch.add(Kind::Exchange, |out| lines.exchange(out, record)),
+            Entry::Act(act) => {
+                let kind = match act.deed {
+                    Deed::Revoked | Deed::Lifted => Kind::Revocation,
+                    Deed::Access(_) => Kind::Access,
+                    Deed::Rotation(_) => Kind::Rotation,
+                };
+                self.batch.add(kind, |out| lines.act(out, act));
+            }
+        }
+    }
+
+    /// Adds a checkpoint.
+    fn mark(&mut self) {
+        let members = self.checkpoint();
+        self.batch.add(Kind::Checkpoint, |out| out.extend_from_slice(&members));
+        (self.unmarked, self.since) = (0, None);
+    }
+
+    /// The members of a checkpoint that is made now.
+    fn checkpoint(&mut self) -> Vec<u8> {
+        self.sink.key = self.shared.key.load_full();
+        self.process.config = self.shared.config.load().as_deref().copied();
+        let mut members = Vec::new();
+        self.lines.checkpoint(&mut members, &self.process, SystemTime::now());
+        members
+    }
+
+    fn write(&mut self) {
+        self.write_for(Vec::new());
+    }
+
+    /// Tries until the batch is in the file, and on the disk where somebody waits for that: only for the first try. Whoever closes the log
+    /// waits no longer than it wants to.
+    fn write_for(&mut self, mut waiters: Vec<oneshot::Sender<()>>) {
+        let closing = self.checkpoint();
+        while let Err(error) = self.put(&closing) {
+            waiters.clear();
+            self.shared.queue.failed(&error);
+            thread::sleep(RETRY_AFTER);
+        }
+        for waiter in waiters {
+            // Who went away meanwhile waits no more.
+            let _ = waiter.send(());
+        }
+        if std::mem::take(&mut self.sink.is_rotated)
+            && let Some(keeper) = &self.keeper
+        {
+            keeper.wake();
+        }
+        for checkpoint in self.sink.checkpoints.drain(..) {
+            self.shared.metrics.checkpoints.inc();
+            self.shared.send(&checkpoint);
+            if let Some(anchor) = &self.anchor {
+                anchor.add(checkpoint);
+            }
+        }
+    }
+
+    fn put(&mut self, closing: &[u8]) -> io::Result<()> {
+        self.sink.write(&mut self.batch, closing, SystemTime::now())?;
+        match self.process.durability {
+            Durability::Batch => Ok(()),
+            Durability::Fsync => self.sink.sync(),
+        }
     }
 }
 
@@ -62,12 +221,12 @@ fn sync(sink: &Sink) -> bool {
 
 /// Tells the queue that the writer has ended, also by a panic: then nothing is accepted any more.
 struct Ending<'a> {
-    queue: &'a Queue,
+    shared: &'a Shared,
     synced: bool,
 }
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        self.queue.end(self.synced);
+        self.shared.queue.end(self.synced);
     }
 }

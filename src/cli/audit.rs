@@ -1,223 +1,150 @@
-//! `claviger audit`: who did what, by the records.
+//! `claviger audit`: whether an audit log is what was written, and what it says.
 
+mod query;
 mod shown;
 
-use std::io::{self, IsTerminal as _, Write};
-use std::net::IpAddr;
-use std::ops::ControlFlow;
-use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
 use super::Failure;
-use crate::audit::{Progress, Query};
-use crate::config;
-use crate::domain::Principal;
+use crate::audit::Segment;
+use crate::audit::verify::{Mark, Report, verify};
+use crate::crypto::{SignatureAlgorithm, SignatureKey};
 
-use shown::Shown;
+pub(super) use query::Bar;
+pub use query::QueryArgs;
 
-/// Read audit records.
+/// Look into audit logs: who accessed what, and whether they are whole.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
     /// Tell who accessed what, in one line each.
     Query(QueryArgs),
+    /// Tell whether a log is what its processes wrote: what is whole, from where to where, and the first line that is not.
+    Verify(VerifyArgs),
 }
 
-/// Which records to tell of, and how.
+/// Which log, and what proves it.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
-pub struct QueryArgs {
-    /// The audit file; files that were full before it, beside it with a number behind its name, are read too, also compressed ones (`.zst`).
-    #[arg(value_name = "LOG")]
-    log: PathBuf,
-    /// Of this principal: `AUTHENTICATOR:ID`, or the id alone.
+pub struct VerifyArgs {
+    /// The log, as `[audit] path` names it; its older files are found beside it.
+    pub path: PathBuf,
+    /// A public key in PEM that checkpoints are signed with; may be given more than once. Without one, a log that somebody made anew is not
+    /// told from one that was written.
+    #[arg(long = "key", value_name = "FILE")]
+    pub keys: Vec<PathBuf>,
+    /// The second file of checkpoints, as `[audit] anchor` names it. Without it, a log whose end was cut off is not told from a shorter one.
+    #[arg(long, value_name = "FILE")]
+    pub anchor: Option<PathBuf>,
+    /// Print one JSON object instead.
     #[arg(long)]
-    principal: Option<String>,
-    /// Of whoever acted for somebody.
-    #[arg(long)]
-    actor: Option<String>,
-    /// That went to this target.
-    #[arg(long)]
-    target: Option<String>,
-    /// That this route took.
-    #[arg(long)]
-    route: Option<String>,
-    /// That were allowed to this role.
-    #[arg(long)]
-    role: Option<String>,
-    /// That this rule allowed, such as `route.stripe.allow[1]`.
-    #[arg(long)]
-    rule: Option<String>,
-    /// Denied or failed with this code.
-    #[arg(long, alias = "denial", value_name = "CODE")]
-    code: Option<String>,
-    /// That no rule allows, let through by a route in shadow.
-    #[arg(long)]
-    shadowed: bool,
-    /// That ended so: `completed`, `denied`, `failed`, `aborted` or `panicked`.
-    #[arg(long)]
-    outcome: Option<String>,
-    /// Of this session.
-    #[arg(long, value_name = "ID")]
-    session: Option<String>,
-    /// On this grant.
-    #[arg(long, value_name = "ID")]
-    grant: Option<String>,
-    /// With this method.
-    #[arg(long)]
-    method: Option<String>,
-    /// From this client.
-    #[arg(long, value_name = "ADDRESS")]
-    client: Option<IpAddr>,
-    /// With this id, as the client was told it in `X-Request-Id`.
-    #[arg(long)]
-    id: Option<String>,
-    /// Of this kind: `exchange`, `revocation`, `access`, `rotation`, `lost`.
-    #[arg(long)]
-    kind: Option<String>,
-    /// Of this time or later: a moment such as `2026-11-23T09:30:00Z`, or how long ago, such as `2h` or `7d`.
-    #[arg(long, value_name = "TIME", value_parser = since)]
-    since: Option<SystemTime>,
-    /// Of an earlier time than this.
-    #[arg(long, value_name = "TIME", value_parser = since)]
-    until: Option<SystemTime>,
-    /// How to tell: a table for people, the records as they are, or CSV.
-    #[arg(long, value_enum, default_value_t = Form::Table)]
-    format: Form,
-    /// No more than so many, the earliest ones.
-    #[arg(long, value_name = "NUMBER")]
-    limit: Option<u64>,
+    pub json: bool,
 }
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
-    Table,
-    Json,
-    Csv,
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  claviger audit query audit.jsonl --principal corp:ada --since 7d
-  claviger audit query audit.jsonl --target stripe --method POST --since 2026-11-01T00:00:00Z --format csv > refunds.csv
-  claviger audit query audit.jsonl --code not_allowed --since 1h --limit 20
-  claviger audit query audit.jsonl --session 7f21c0de... --format json | jq .path
-
-Exit codes: 0 done, 1 the log cannot be read, 2 wrong arguments.";
 
 impl AuditCommand {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         match self {
             Self::Query(args) => args.run(out),
+            Self::Verify(args) => args.run(out),
         }
     }
 }
 
-impl QueryArgs {
+impl VerifyArgs {
     fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
-        let query = self.query();
-        let mut shown = Shown::new(out, self.format)?;
-        let mut left = self.limit.unwrap_or(u64::MAX);
-        let mut bar = Bar::new();
-        let done = query.scan(&self.log, &mut |progress| bar.tell(progress), &mut |line| {
-            if left == 0 {
-                return Ok(ControlFlow::Break(()));
+        let keys = self.keys.iter().map(|file| key(file)).collect::<Result<Vec<_>, _>>()?;
+        let wrong = |error: io::Error| Failure::new(2, format!("claviger: {}: {error}", self.path.display()));
+        if self.anchor.is_none() && Segment::of(&self.path).map_err(wrong)?.is_empty() {
+            return Err(wrong(io::ErrorKind::NotFound.into()));
+        }
+        let is_shown = io::stderr().is_terminal() && !self.json;
+        let mut progress = |bytes: u64| {
+            if is_shown {
+                // It is only shown.
+                let _ = write!(io::stderr(), "\r{} MB looked at", bytes / 1_000_000);
             }
-            // What is no record was not written by a gateway; `verify` tells of it.
-            let Ok(record) = serde_json::from_slice(line) else { return Ok(ControlFlow::Continue(())) };
-            if query.fits(&record) {
-                left -= 1;
-                shown.record(line, &record)?;
-            }
-            Ok(ControlFlow::Continue(()))
-        });
-        bar.end();
-        match done {
-            Ok(_) => Ok(()),
-            // Whoever reads has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            Err(error) => Err(error.into()),
+        };
+        let report = verify(&self.path, &keys, self.anchor.as_deref(), &mut progress).map_err(wrong)?;
+        if is_shown {
+            let _ = write!(io::stderr(), "\r\x1b[K");
         }
-    }
-
-    fn query(&self) -> Query {
-        let mut query = Query::default();
-        if let Some(text) = &self.principal {
-            query = match Principal::parse_name(text) {
-                Some((authenticator, id)) => query.with("principal", &id).with("authenticator", authenticator.as_str()),
-                None => query.with("principal", text),
-            };
+        if self.json {
+            let text = serde_json::to_string(&report).map_err(io::Error::other)?;
+            writeln!(out, "{text}")?;
+        } else {
+            tell(&self.path, &report, self.anchor.is_some(), out)?;
         }
-        let client = self.client.map(|client| client.to_string());
-        for (member, text) in [
-            ("actor", &self.actor),
-            ("target", &self.target),
-            ("route", &self.route),
-            ("role", &self.role),
-            ("rule", &self.rule),
-            ("code", &self.code),
-            ("outcome", &self.outcome),
-            ("session", &self.session),
-            ("grant", &self.grant),
-            ("method", &self.method),
-            ("client", &client),
-            ("id", &self.id),
-            ("kind", &self.kind),
-        ] {
-            if let Some(text) = text {
-                query = query.with(member, text);
-            }
-        }
-        if self.shadowed {
-            query = query.having("shadow_code");
-        }
-        if let Some(time) = self.since {
-            query = query.since(time);
-        }
-        if let Some(time) = self.until {
-            query = query.until(time);
-        }
-        query
+        if report.fault.is_none() { Ok(()) } else { Err(Failure::silent(1)) }
     }
 }
 
-/// A moment, or how long ago.
-fn since(text: &str) -> Result<SystemTime, String> {
-    let ago = |text: &str| SystemTime::now().checked_sub(humantime::parse_duration(text).ok()?);
-    let cure = "write a moment such as 2026-11-23T09:30:00Z, or how long ago, such as 2h or 7d";
-    config::moment(text).or_else(|| ago(text)).ok_or_else(|| cure.to_owned())
+fn key(file: &Path) -> Result<SignatureKey, Failure> {
+    let wrong = |text: String| Failure::new(2, format!("claviger: {}: {text}", file.display()));
+    let pem = fs::read(file).map_err(|error| wrong(error.to_string()))?;
+    SignatureKey::public(SignatureAlgorithm::Ed25519, &pem).map_err(|fault| wrong(fault.to_string()))
 }
 
-/// How far a long work has come, on standard error where that is a terminal.
-pub(super) struct Bar {
-    is_shown: bool,
-    told: Instant,
-    has_told: bool,
+fn tell(path: &Path, report: &Report, is_anchored: bool, out: &mut dyn Write) -> io::Result<()> {
+    let verdict = if report.fault.is_none() { "intact" } else { "NOT intact" };
+    writeln!(out, "{}: {verdict}", path.display())?;
+    if let Some(fault) = &report.fault {
+        let of = if fault.seq == 0 { "the log is".to_owned() } else { format!("line {}", fault.seq) };
+        write!(out, "  {of} {}: {}", fault.kind.text(), fault.text)?;
+        match (&fault.file, fault.line) {
+            (Some(file), Some(line)) => writeln!(out, " ({}:{line})", file.display())?,
+            _ => writeln!(out)?,
+        }
+    }
+    if let (Some(chain), Some(first), Some(last)) = (&report.chain, &report.first, &report.last) {
+        let (from, to) = (shown(first), shown(last));
+        writeln!(out, "  {} lines of the log {chain} fit: from {from} to {to}", report.lines)?;
+    }
+    proofs(report, is_anchored, out)?;
+    if report.unchained > 0 {
+        writeln!(out, "  {} lines before them are of no chain: nothing protects them", report.unchained)?;
+    }
+    if report.torn > 0 {
+        writeln!(out, "  {} half lines, of processes that were killed, are kept and told of", report.torn)?;
+    }
+    if report.lost > 0 {
+        let served = report.lost - report.lost_refused.min(report.lost);
+        writeln!(out, "  {} exchanges have no line, as lines say: {served} of them may have been served", report.lost)?;
+    }
+    for (seq, process) in &report.not_closed {
+        writeln!(
+            out,
+            "  process {process}, from line {seq} on, did not say that it wrote everything: it runs yet, or it was killed and what it had not written is missing"
+        )?;
+    }
+    Ok(())
 }
 
-/// How often that is told, and after how long first.
-const TELL_EVERY: Duration = Duration::from_millis(200);
-
-impl Bar {
-    pub(super) fn new() -> Self {
-        Self { is_shown: io::stderr().is_terminal(), told: Instant::now(), has_told: false }
-    }
-
-    pub(super) fn tell(&mut self, progress: Progress) {
-        if !self.is_shown || self.told.elapsed() < TELL_EVERY {
-            return;
+fn proofs(report: &Report, is_anchored: bool, out: &mut dyn Write) -> io::Result<()> {
+    match (&report.proved, &report.last) {
+        (Some(proved), Some(last)) => writeln!(
+            out,
+            "  {} checkpoints are signed, the last is {}; {} lines behind it have no signature yet",
+            report.signed,
+            shown(proved),
+            last.seq.saturating_sub(proved.seq)
+        )?,
+        _ if !report.is_signed => {
+            writeln!(
+                out,
+                "  signatures were not looked at: without --key, whoever can write the log can make it anew"
+            )?;
         }
-        (self.told, self.has_told) = (Instant::now(), true);
-        let (done, of) = (progress.done >> 20, progress.of >> 20);
-        let filled = usize::try_from(done.saturating_mul(30).checked_div(of).unwrap_or(30)).unwrap_or(30).min(30);
-        // A terminal that is gone is no reason to stop.
-        let _ = write!(io::stderr(), "\r[{:<30}] {done} of {of} MiB", "#".repeat(filled));
+        _ => {}
     }
+    if is_anchored {
+        writeln!(out, "  {} checkpoints are in the anchor too", report.anchored)
+    } else {
+        writeln!(out, "  without --anchor, an end that was cut off does not show")
+    }
+}
 
-    pub(super) fn end(&self) {
-        if self.has_told {
-            let _ = write!(io::stderr(), "\r{:60}\r", "");
-        }
-    }
+fn shown(mark: &Mark) -> String {
+    format!("{} ({})", mark.seq, mark.time)
 }

@@ -1,14 +1,16 @@
 //! `claviger key`: making API keys for callers, and digests of their passwords.
 
 use std::error::Error;
+use std::fs::File;
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
 use crate::crypto::{ApiKeyRecord, MasterKey, SigningKey, api_key};
-use crate::domain::{Name, Principal};
+use crate::domain::{Name, Principal, Secret};
 
 /// Make API keys and password digests for callers.
 #[derive(Debug, Subcommand)]
@@ -17,6 +19,13 @@ pub enum KeyCommand {
     New(NewKey),
     /// Make a private key for `[identity_token]`: prints it in PEM, for `claviger vault set`. Whoever has it can speak for the gateway.
     Identity,
+    /// Make a private key that signs the audit log's checkpoints: prints it in PEM, for `claviger vault set`, and writes its public half, which
+    /// `claviger audit verify` takes, to a file.
+    Audit {
+        /// Where the public half goes; the file must not be there yet.
+        #[arg(long, value_name = "FILE")]
+        public: PathBuf,
+    },
     /// Make a key that seals what the gateway keeps in its store, such as the keys that sign sessions: prints it, for `claviger vault set`.
     Sealing,
     /// Make the digest of a password, which is asked for, or read from standard input when that is no terminal.
@@ -60,6 +69,14 @@ impl KeyCommand {
             Self::Identity => {
                 let key = SigningKey::generate()?;
                 out.write_all(key.as_bytes())?;
+                Ok(())
+            }
+            Self::Audit { public } => {
+                let pem = SigningKey::generate()?;
+                let key = SigningKey::from_pem(&Secret::new(pem.as_bytes().to_vec()))?;
+                let text = key.public_pem().ok_or("no Ed25519 key was made")?;
+                File::create_new(public)?.write_all(text.as_bytes())?;
+                out.write_all(pem.as_bytes())?;
                 Ok(())
             }
             Self::Sealing => {

@@ -27,7 +27,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use access::AccessCommand;
-pub use audit::AuditCommand;
+pub use audit::{AuditCommand, QueryArgs, VerifyArgs};
 pub use demo::DemoArgs;
 pub use explain::ExplainArgs;
 pub use inspect::InspectArgs;
@@ -67,6 +67,7 @@ Examples:
   claviger run claviger.toml --upgrade            take over from the running process
   claviger access request finance --reason incident --gateway https://gateway.example.com
   claviger revocation add principal:corp:ada --reason stolen
+  claviger audit verify audit.log --key audit.pub --anchor /mnt/anchor/audit.log
   claviger inspect request.txt                    why a request is stopped, or not
   claviger openapi import api.json                a route that takes what an API describes
 
@@ -86,15 +87,15 @@ pub enum Command {
     /// Test rules by a table of cases.
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// Read audit records: who accessed what.
-    #[command(subcommand)]
-    Audit(AuditCommand),
     /// Make and change sealed files of secrets, replace a secret, and show how all stand.
     #[command(subcommand)]
     Vault(VaultCommand),
-    /// Make API keys and password digests for callers.
+    /// Make API keys and password digests for callers, and keys for the gateway itself.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Tell who accessed what, and whether an audit log is what was written.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// End somebody's access at once, everywhere, in the middle of what is under way too.
     #[command(subcommand)]
     Revocation(RevocationCommand),
@@ -129,9 +130,9 @@ impl Cli {
             Command::Plan(args) => args.run(out),
             Command::Explain(args) => args.run(out),
             Command::Policy(command) => command.run(out),
-            Command::Audit(command) => command.run(out),
             Command::Vault(command) => command.run(out),
             Command::Key(command) => command.run(out).map_err(Failure::from),
+            Command::Audit(command) => command.run(out),
             Command::Revocation(command) => command.run(out),
             Command::Access(command) => command.run(out),
             Command::Session(command) => command.run(out),

@@ -1,6 +1,6 @@
 //! `claviger run` and `claviger check`.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
 use log::LevelFilter;
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{ConfigFile, Failure};
 use crate::config::LoadError;
-use crate::server::{self, Options, StartError};
+use crate::server::{self, Checked, Options, StartError};
 use crate::telemetry::logs::{self, Format};
 
 /// What to serve, and how to log about it.
@@ -74,12 +74,23 @@ struct Found<'a> {
 }
 
 impl CheckArgs {
+    fn passed(&self, file: &str, checked: &Checked, out: &mut dyn Write) -> io::Result<()> {
+        let Checked { routes, advice } = checked;
+        if self.json {
+            let mut text = serde_json::json!({ "ok": true, "routes": routes });
+            if !advice.is_empty() {
+                text["advice"] = advice.as_slice().into();
+            }
+            return writeln!(out, "{text}");
+        }
+        writeln!(out, "{file}: ok, {routes} route{}", if *routes == 1 { "" } else { "s" })?;
+        advice.iter().try_for_each(|one| writeln!(out, "    advice: {one}"))
+    }
+
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let file = self.config.file.display().to_string();
         let error = match server::check(&self.config.file) {
-            Ok(routes) if self.json => return Ok(writeln!(out, r#"{{"ok":true,"routes":{routes}}}"#)?),
-            Ok(1) => return Ok(writeln!(out, "{file}: ok, 1 route")?),
-            Ok(routes) => return Ok(writeln!(out, "{file}: ok, {routes} routes")?),
+            Ok(checked) => return Ok(self.passed(&file, &checked, out)?),
             Err(error) => error,
         };
         match &error {

@@ -49,12 +49,36 @@ pub(super) struct AdminTable {
     pub(super) address: Text,
 }
 
-/// `[audit]`: where records go.
+/// `[audit]`: where records go, how they are proved, and what becomes of requests when they cannot be written.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct AuditTable {
     /// A file, or `-` for standard output. Default `-`.
     pub(super) path: Option<String>,
+    /// The private key that signs checkpoints, as `vault:path`; `claviger key audit` makes one. Default: none, so that nobody can tell whether
+    /// the log was made anew.
+    pub(super) key: Option<Text>,
+    /// A second file, elsewhere, that every checkpoint is added to: with it, a log whose end was cut can be told. Default: none.
+    pub(super) anchor: Option<Text>,
+    /// A service that every checkpoint is put to as well, `PUT URL/CHAIN/SEQ.json`: an https URL, or http on loopback. Default: none.
+    pub(super) anchor_url: Option<Text>,
+    /// The bearer token for it, as `vault:path`. Default: none.
+    pub(super) anchor_token: Option<Text>,
+    /// What becomes of requests while records cannot be written: `refuse`, `wait` (for `max_wait`, then refused), or `drop`: they are served,
+    /// and a record tells later how many have none. Default `refuse`.
+    pub(super) on_full: Option<Text>,
+    /// How long a request waits with `on_full = "wait"`, 100ms to 1m. Default `10s`.
+    pub(super) max_wait: Option<Spanned<Period>>,
+    /// When a request may be forwarded: `batch`, or `fsync`: when a record of the decision is on the disk. Default `batch`.
+    pub(super) durability: Option<Text>,
+    /// How long after a record there is a checkpoint at the latest, 1s to 1h. Default `1m`.
+    pub(super) checkpoint_every: Option<Spanned<Period>>,
+    /// The size from which on the next file begins, 64KiB to 16GiB. Default `256MiB`.
+    pub(super) max_size: Option<Spanned<Size>>,
+    /// The age from which on the next file begins, 1m to 366d. Default `1d`.
+    pub(super) max_age: Option<Spanned<Period>>,
+    /// How long a whole file is kept, at least 1m. Default: for ever.
+    pub(super) keep: Option<Spanned<Period>>,
 }
 
 /// `[store]`: what has to outlive the process.

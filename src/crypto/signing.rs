@@ -81,6 +81,18 @@ impl SigningKey {
         format!(r#"{public},"kid":"{}","alg":"{}","use":"sig"}}"#, self.kid, self.alg())
     }
 
+    /// The public key in PEM (SubjectPublicKeyInfo, RFC 8410 §4); none of P-256.
+    pub fn public_pem(&self) -> Option<String> {
+        const PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
+        match &self.pair {
+            Pair::Ed25519(pair) => {
+                let body = STANDARD.encode([&PREFIX, pair.public_key().as_ref()].concat());
+                Some(format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n"))
+            }
+            Pair::P256(_) => None,
+        }
+    }
+
     /// These claims as a token of this type (RFC 7515 §7.1), signed.
     ///
     /// # Errors
@@ -154,6 +166,7 @@ impl std::error::Error for SigningKeyFault {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::{SignatureAlgorithm, SignatureKey};
 
     fn secret(text: &str) -> Secret {
         Secret::new(text.as_bytes().to_vec())
@@ -167,6 +180,8 @@ mod tests {
         let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der));
         let key = SigningKey::from_pem(&secret(&pem)).expect("a key");
         assert_eq!((key.kid(), key.alg()), ("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", "EdDSA"));
+        let public = SignatureKey::public(SignatureAlgorithm::Ed25519, key.public_pem().expect("one").as_bytes());
+        assert!(public.expect("a key").verify(b"x", &key.sign(b"x").expect("signed")));
         let jwk: serde_json::Value = serde_json::from_str(&key.jwk()).expect("JSON");
         assert_eq!(jwk["x"], "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
         assert!(jwk.get("d").is_none() && !format!("{key:?}").contains("nWGx"));

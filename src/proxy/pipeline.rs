@@ -28,7 +28,7 @@ pub(super) async fn admit(
     snapshot: &Snapshot,
     draft: &mut Draft,
 ) -> Result<Decision, Refusal> {
-    if !services.audit.accepts() {
+    if !services.audit.accepts() && !Box::pin(services.audit.admit()).await {
         return Err(Denial::Unavailable(Unavailable::Audit).into());
     }
     // The raw head is judged first: what Pingora made of an ambiguous one must not matter.
@@ -166,6 +166,10 @@ async fn permit(
     let acquire = |credential: &Arc<Credential>| credential.acquire(&permit, draft.lapped(), &content);
     let injection = own.as_ref().or(route.credential.as_ref()).map(acquire).transpose()?;
     draft.acquired(injection.as_ref());
+    if services.audit.is_durable() {
+        // Before a use is spent: who is refused has used nothing.
+        Box::pin(draft.decided()).await?;
+    }
     let session = permit.principal().session.as_ref();
     if permit.grant().is_some() || session.is_some_and(|session| session.bounds.uses.is_some()) {
         // Last of what may refuse: who is refused has used nothing.

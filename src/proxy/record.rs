@@ -12,9 +12,9 @@ use super::admission::Admission;
 use super::forwarded::client_address;
 use super::identify::Identified;
 use super::ingress::Connection;
-use crate::audit::{Outcome, Protocol, Record, Timings};
+use crate::audit::{NotDurable, Outcome, Protocol, Record, Timings};
 use crate::authz::{Grantee, Permit};
-use crate::domain::{Denial, HttpFault, Methods, Principal, RequestId};
+use crate::domain::{Denial, HttpFault, Methods, Principal, RequestId, Unavailable};
 use crate::inject::Injection;
 use crate::limit::{Key, Meter};
 use crate::state::{LimitBy, Route, RouteLimit, Services, Snapshot};
@@ -92,6 +92,7 @@ impl Draft {
             request_bytes: 0,
             response_bytes: 0,
             timings: Timings::default(),
+            is_decided: false,
         });
         let (services, connection) = (Arc::clone(services), Arc::clone(connection));
         let began = Instant::now();
@@ -204,6 +205,12 @@ impl Draft {
             record.credential = injection.map(|injection| injection.credential().clone());
             record.timings.acquire = injection.map(|_| took);
         }
+    }
+
+    /// Brings what was decided to the disk.
+    pub(super) async fn decided(&mut self) -> Result<(), Denial> {
+        let Some(record) = &mut self.record else { return Ok(()) };
+        self.services.audit.decide(record).await.map_err(|NotDurable| Denial::Unavailable(Unavailable::Audit))
     }
 
     pub(super) fn attempted(&mut self, selected: &Selected) {
@@ -347,7 +354,9 @@ mod tests {
         let text = std::fs::read_to_string(path).expect("records");
         let outcomes: Vec<String> = text
             .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["outcome"].to_string())
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
+            .filter(|line| line["kind"] == "exchange")
+            .map(|line| line["outcome"].to_string())
             .collect();
         assert_eq!(outcomes, ["\"denied\"", "\"aborted\"", "\"panicked\""]);
     }

@@ -11,7 +11,7 @@ use prometheus::IntCounter;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::{rotations, sessions};
+use super::{audit, rotations, sessions};
 use crate::cluster::Cluster;
 use crate::config::Reloader;
 use crate::domain::Lockout;
@@ -52,6 +52,7 @@ impl BackgroundService for Background {
             self.reload_on_hangup(),
             self.count(),
             self.end_lockouts(),
+            audit::sign(&self.services),
             sessions::keep(&self.services),
             rotations::keep(&self.services),
         );

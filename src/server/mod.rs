@@ -1,6 +1,8 @@
 //! Builds everything once and hands it to Pingora: listeners, TLS, background work, shutdown and upgrade.
 
 mod access;
+mod anchor;
+mod audit;
 mod background;
 mod cluster;
 mod complaint;
@@ -23,9 +25,9 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::audit;
 use crate::config::{self, LoadError, Plan, Process, Reloader};
 use crate::domain::{Name, trust_clock};
 use crate::inspect::Profile;
@@ -81,15 +83,27 @@ impl From<LoadError> for StartError {
     }
 }
 
-/// Reads and compiles a configuration, as a start would; tells how many routes it has.
+/// What there is to say of a configuration that can be served.
+#[derive(Debug)]
+pub struct Checked {
+    /// How many routes it has.
+    pub routes: usize,
+    /// What would make it better.
+    pub advice: Vec<&'static str>,
+}
+
+/// Reads and compiles a configuration, as a start would.
 ///
 /// # Errors
 /// [`StartError`] when it cannot be read or is wrong.
-pub fn check(file: &Path) -> Result<usize, StartError> {
+pub fn check(file: &Path) -> Result<Checked, StartError> {
     process::install_crypto();
     let engines = Engines::new().map_err(|error| StartError::Internal(error.to_string()))?;
     let (_, plan) = config::load(file, 1, &engines);
-    Ok(plan?.snapshot.routes)
+    let Plan { snapshot, process, .. } = plan?;
+    let is_unsigned = process.audit.path.is_some() && snapshot.audit_key.is_none();
+    let unsigned = "[audit] has no `key`: checkpoints are not signed, so whoever can write the log can make it anew; `claviger key audit` makes one";
+    Ok(Checked { routes: snapshot.routes, advice: is_unsigned.then_some(unsigned).into_iter().collect() })
 }
 
 /// How the requests of a route of a configuration are looked through; none where they are not, or there is no such route.
@@ -141,8 +155,7 @@ pub fn run(options: Options) -> Result<(), StartError> {
     let engines = Engines::new().map_err(|error| StartError::Internal(error.to_string()))?;
     let (watched, plan) = config::load(&options.config, 1, &engines);
     let Plan { snapshot, process, cluster, .. } = plan?;
-    let settings = audit::Settings { path: process.audit.clone(), ..audit::Settings::default() };
-    let log = audit::Log::open(settings, engines.metrics.audit.clone()).map_err(StartError::Audit)?;
+    let log = audit::open(process.audit.clone(), &engines, &snapshot).map_err(StartError::Audit)?;
     let kept = process.store.as_deref().map(|path| open(path, &engines)).transpose().map_err(StartError::Store)?;
     let services = Services::new(engines, log, snapshot);
     let (services, store) = match kept {
@@ -174,6 +187,7 @@ pub fn run(options: Options) -> Result<(), StartError> {
     server.add_service(background::service(Arc::clone(&services), reloader, gates, cluster));
     server.add_service(handover::Sockets { handover: Arc::clone(&handover), services: Arc::clone(&services) });
     revocations::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
+    anchor::start(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     access::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     tell(&process, &services);
     let signals = shutdown::Signals::new(Arc::clone(&services), handover);
@@ -233,6 +247,8 @@ fn prime(services: &Services) -> Result<(), StartError> {
     runtime.block_on(async {
         // Until somebody waits for it, a hang-up would end the process. What changes meanwhile is reloaded without one.
         let _hangups = signal(SignalKind::hangup());
+        // A file that has become as long as files may be is an error like a full disk, and not the end.
+        let _too_long = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()));
         services.engines.targets.resolve_now().await;
         let _ = tokio::time::timeout(Duration::from_secs(5), services.engines.authenticators.prime()).await;
     });

@@ -98,5 +98,9 @@ pub(super) fn flush(services: &Services) {
     if let Err(unwritten) = services.audit.close(FLUSH) {
         log::error!(exchanges = unwritten.exchanges; "records could not be written");
     }
+    let began = Instant::now();
+    while !services.audit.is_anchored() && began.elapsed() < CUT {
+        std::thread::sleep(Duration::from_millis(2));
+    }
     services.engines.vaults.close(CUT);
 }

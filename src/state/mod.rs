@@ -20,5 +20,5 @@ pub use rotating::{Probe, Rotating};
 pub use route::{LimitBy, Route, RouteLimit, Scrub};
 pub use router::{Overlap, Router};
 pub use services::{Engines, ReloadOutcome, Services};
-pub use snapshot::{ListenerState, Snapshot};
+pub use snapshot::{AuditAnchor, ListenerState, Snapshot};
 pub use tokens::{Endpoint, TokenService};

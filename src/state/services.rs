@@ -89,6 +89,7 @@ impl Services {
     /// Services around a first snapshot.
     pub fn new(engines: Engines, audit: Log, first: Snapshot) -> Self {
         engines.metrics.config_number.set(number(&first));
+        audit.configured(first.number, first.digest);
         let reload = ArcSwap::from_pointee(ReloadOutcome::Applied);
         Self {
             engines,
@@ -130,6 +131,7 @@ impl Services {
     /// Puts a snapshot in force from the next exchange on.
     pub fn swap(&self, next: Snapshot) {
         let number = number(&next);
+        self.audit.configured(next.number, next.digest);
         self.snapshot.store(Arc::new(next));
         self.reload.store(Arc::new(ReloadOutcome::Applied));
         // Last: who sees the number finds what it numbers.

@@ -9,14 +9,17 @@ use crate::crypto::Certificates;
 use crate::domain::{Name, NetworkSet};
 use crate::inject::Issuer;
 use crate::limit::FailureSettings;
+use crate::net::Client;
 use crate::target::Target;
-use crate::vault::Vault;
+use crate::vault::{Slot, Vault};
 
 /// One compiled configuration: immutable, numbered, swapped whole. An exchange keeps the one it began with to its end.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     /// Rises by one with each configuration that takes effect; 1 at start.
     pub number: u64,
+    /// The SHA-256 digest of the text that it was compiled from.
+    pub digest: [u8; 32],
     /// The routes.
     pub router: Router,
     /// How many routes there are.
@@ -35,6 +38,10 @@ pub struct Snapshot {
     pub sessions: Option<Arc<TokenService>>,
     /// Where access is asked for.
     pub access: Option<Arc<AccessService>>,
+    /// The key that signs the audit log's checkpoints.
+    pub audit_key: Option<Arc<Slot>>,
+    /// Where the audit log's checkpoints are sent too.
+    pub audit_anchor: Option<Arc<AuditAnchor>>,
     /// What can change about listeners without a restart.
     pub listeners: HashMap<Name, ListenerState, ahash::RandomState>,
 }
@@ -47,6 +54,17 @@ impl Snapshot {
             log::warn!(route = route.name.as_str(); "the rules of this route are not enforced: its `mode` is `shadow`");
         }
     }
+}
+
+/// A service that keeps the audit log's checkpoints.
+#[derive(Debug)]
+pub struct AuditAnchor {
+    /// Below what they are put.
+    pub url: String,
+    /// What it is called with.
+    pub client: Arc<Client>,
+    /// What lets them be put there.
+    pub token: Option<Arc<Slot>>,
 }
 
 /// What can change about a listener without a restart.

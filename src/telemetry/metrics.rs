@@ -87,6 +87,12 @@ pub struct AuditMetrics {
     pub errors: IntCounter,
     /// `claviger_audit_unrecorded_total`: exchanges without a record of their own; a `lost` record tells their number.
     pub unrecorded: IntCounter,
+    /// `claviger_audit_unwatched_total`: records that were written and that the monitor had no room for.
+    pub unwatched: IntCounter,
+    /// `claviger_audit_anchor_errors_total`: checkpoints that could not be written to the anchor, each of which is tried again.
+    pub anchor_errors: IntCounter,
+    /// `claviger_audit_checkpoints_total`: checkpoints written.
+    pub checkpoints: IntCounter,
 }
 
 /// The metrics of one route, found once; cheap to clone.
@@ -266,6 +272,12 @@ impl AuditMetrics {
             errors: declare.counter("audit_errors_total", "Failed writes, each tried again")?,
             unrecorded: declare
                 .counter("audit_unrecorded_total", "Exchanges told only as a number in a lost record")?,
+            unwatched: declare.counter("audit_unwatched_total", "Records written that the monitor had no room for")?,
+            anchor_errors: declare.counter(
+                "audit_anchor_errors_total",
+                "Failed writes of a checkpoint to the anchor, each tried again",
+            )?,
+            checkpoints: declare.counter("audit_checkpoints_total", "Checkpoints written")?,
         })
     }
 }

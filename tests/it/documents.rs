@@ -276,7 +276,14 @@ fn first_column(page: &str, heading: &str) -> Vec<String> {
 fn every_member_of_an_audit_record_is_told() {
     let page = "docs/audit.md";
     let source = read("src/audit/line.rs");
-    for (function, heading) in [("fn exchange(", "## `kind = \"exchange\"`"), ("fn lost(", "## `kind = \"lost\"`")] {
+    for (function, kind) in [
+        ("fn exchange(", "exchange"),
+        ("fn decision(", "decision"),
+        ("fn lost(", "lost"),
+        ("fn opened(", "opened"),
+        ("fn closed(", "closed"),
+    ] {
+        let heading = &format!("## `kind = \"{kind}\"`");
         let members = written_members(&source, function);
         assert_eq!(
             first_column(page, heading),
@@ -286,15 +293,19 @@ fn every_member_of_an_audit_record_is_told() {
     }
 }
 
+/// How the functions that write parts of lines are called, and how they begin.
+const PARTS: [(&str, &str); 3] =
+    [("self.sent(", "fn sent("), ("self.asked(", "fn asked("), ("self.of_process(", "fn of_process<")];
+
 /// The members that a function of the audit log's lines writes, in their order.
 fn written_members(source: &str, function: &str) -> Vec<String> {
     let (_, body) = source.split_once(function).expect("the function");
-    let mut members = vec!["kind".to_owned()];
+    let mut members = ["kind", "chain", "seq", "prev"].map(str::to_owned).to_vec();
     for line in body.lines().take_while(|line| *line != "    }").map(str::trim) {
         if line.starts_with("self.time(") {
             members.extend(["time", "clock_step"].map(str::to_owned));
-        } else if line.starts_with("self.sent(") {
-            members.extend(written_members(source, "fn sent(").into_iter().skip(1));
+        } else if let Some((_, part)) = PARTS.iter().find(|(call, _)| line.contains(call)) {
+            members.extend(written_members(source, part).into_iter().skip(4));
         } else if let Some((_, call)) = line.split_once("line.").filter(|(before, _)| before.is_empty()) {
             members.extend(call.split('"').nth(1).map(str::to_owned));
         }

@@ -10,6 +10,7 @@ mod access;
 mod agreement;
 mod asked;
 mod attacks;
+mod audit;
 mod aws;
 mod balance;
 mod botocore;

@@ -3,7 +3,9 @@
 use std::{collections::HashSet, fs, net::TcpListener, os::unix::net::UnixListener, process::Child};
 
 use rustix::process::Signal;
+use serde_json::{Value, json};
 
+use crate::audit::verify;
 use crate::support::{
     eventually,
     gateway::{Gateway, free_address},
@@ -55,6 +57,12 @@ fn two_upgrades_under_load_fail_nothing_and_the_audit_log_goes_on_in_one_file() 
     }
     assert_flawless(&gateway, &load.stop());
     assert_eq!(gateway.terminate().code(), Some(0));
+    let verified = verify(&gateway.site().audit_path(), &[]);
+    assert_eq!(
+        (&verified["fault"], &verified["not_closed"]),
+        (&Value::Null, &json!([])),
+        "one chain of three processes"
+    );
 }
 
 /// Ends the child if it has not ended.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Map, Value};
 
-use super::Form;
+use super::query::Form;
 use crate::telemetry::escape;
 
 type Record = Map<String, Value>;
@@ -89,7 +89,7 @@ fn sentence(record: &Record) -> String {
     let text = |member: &str| record.get(member).and_then(Value::as_str);
     let time = text("time").unwrap_or("-");
     match text("kind") {
-        Some("exchange") => exchange(record, time),
+        Some("exchange" | "decision") => exchange(record, time),
         Some("lost") => {
             format!(
                 "{time}  {} exchanges without a record",
@@ -128,7 +128,7 @@ fn exchange(record: &Record, time: &str) -> String {
         "{time}  {who}{actor}  {}  {} {place}  {} {status}{code}{target}{by}",
         text("client").unwrap_or("-"),
         text("method").unwrap_or("-"),
-        text("outcome").unwrap_or("-"),
+        text("outcome").unwrap_or("forwarded"),
     )
 }
 

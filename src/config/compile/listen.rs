@@ -1,4 +1,4 @@
-//! `[server]`, `[admin]`, `[audit]`, `[store]` and `[listen.NAME]`.
+//! `[server]`, `[admin]`, `[store]` and `[listen.NAME]`.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -79,10 +79,7 @@ impl Compiler<'_, '_> {
             drain: or(file.server.drain, 30),
             run_directory: self.path(file.server.run_directory.as_deref().unwrap_or(RUN_DIRECTORY)),
             admin: file.admin.as_ref().and_then(|admin| self.admin_address(&admin.address)),
-            audit: match file.audit.path.as_deref() {
-                None | Some("-") => None,
-                Some(path) => Some(self.path(path)),
-            },
+            audit: self.audit(&file.audit),
             store: file.store.as_ref().map(|store| self.path(&store.path)),
             cluster: None,
             listeners,

@@ -1,6 +1,7 @@
 //! Tables -> what they mean: names resolved, files read, rules indexed. Goes on after an error, so that all are told at once.
 
 mod access;
+mod audit;
 mod authn;
 mod cluster;
 mod credential;
@@ -33,6 +34,7 @@ use super::diagnostic::{Diagnostics, Report, nearest};
 use super::file::Text;
 use super::read::{Entries, File, read};
 use super::watched::Watched;
+use crate::crypto::sha256;
 use crate::domain::{Name, SecretRef};
 use crate::inject::Credential;
 use crate::net::Egress;
@@ -66,8 +68,8 @@ pub struct Process {
     pub run_directory: PathBuf,
     /// The admin listener's address, on loopback.
     pub admin: Option<SocketAddr>,
-    /// The audit file; none for standard output.
-    pub audit: Option<PathBuf>,
+    /// The audit log.
+    pub audit: crate::audit::Settings,
     /// The file of what outlives the process; none where nothing has to.
     pub store: Option<PathBuf>,
     /// Where the nodes of a cluster meet; none for a node that is alone.
@@ -105,6 +107,7 @@ pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> (Watc
     };
     let authenticators = tables.authn.keys().cloned().collect();
     let (snapshot, process, cluster) = compiler.run(tables, number);
+    let snapshot = Snapshot { digest: sha256(text.as_bytes()), ..snapshot };
     let watched = compiler.watched;
     (watched, report.finish().map(|()| Plan { snapshot, process, authenticators, cluster }))
 }
@@ -142,6 +145,8 @@ impl Compiler<'_, '_> {
         }
         let mut process = self.process(&file);
         let vaults = self.vaults(file.vault);
+        let audit_anchor = self.audit_anchor(&file.audit, &vaults).map(Arc::new);
+        let audit_key = file.audit.key.as_ref().and_then(|text| self.audit_key(text, &vaults));
         let cluster = file.cluster.and_then(|table| self.cluster(&table.redis, process.store.is_some(), &vaults));
         let secrets = cluster.map(|(place, secrets)| {
             process.cluster = Some(place);
@@ -200,7 +205,10 @@ impl Compiler<'_, '_> {
             issuer,
             sessions,
             access,
+            audit_key,
+            audit_anchor,
             listeners,
+            ..Snapshot::default()
         };
         (snapshot, process, secrets)
     }

@@ -203,11 +203,20 @@ impl Gateway {
         String::from_utf8_lossy(&fs::read(self.site.folder().join("log")).unwrap_or_default()).into_owned()
     }
 
+    /// What the audit log tells so far of exchanges and acts.
+    ///
+    /// # Panics
+    /// When a line is no JSON.
+    pub(crate) fn audit(&self) -> Vec<Value> {
+        let is_own = |line: &Value| matches!(line["kind"].as_str(), Some("opened" | "checkpoint" | "torn" | "closed"));
+        self.audit_lines().into_iter().filter(|line| !is_own(line)).collect()
+    }
+
     /// The whole lines of the audit log so far.
     ///
     /// # Panics
     /// When one of them is no JSON.
-    pub(crate) fn audit(&self) -> Vec<Value> {
+    pub(crate) fn audit_lines(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.site.audit_path()).unwrap_or_default();
         let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
         whole.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line:?}"))).collect()

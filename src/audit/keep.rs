@@ -1,0 +1,169 @@
+//! What becomes of whole files: they are compressed, and removed when they are old, but for what the chain needs of them.
+//!
+//! A thread of its own does it. During an upgrade two processes may: whoever works on a file has it locked.
+
+use std::fs::{self, File, FileTimes, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use super::chain::{Head, Kind};
+use super::read::Reader;
+use super::segment::{Form, Segment, ZSTD, beside, directory};
+
+/// Wakes the thread; it ends when this is dropped.
+pub(super) struct Keeper(SyncSender<()>);
+
+/// How often it is looked whether something is old.
+const LOOK_EVERY: Duration = Duration::from_mins(10);
+/// zstd's own default.
+const LEVEL: i32 = 3;
+
+impl Keeper {
+    /// Starts the thread for the log at this path, whose files are kept this long.
+    pub(super) fn start(path: PathBuf, keep: Option<Duration>) -> io::Result<Self> {
+        let (wake, woken) = mpsc::sync_channel(1);
+        thread::Builder::new().name("audit-files".to_owned()).spawn(move || run(&path, keep, &woken))?;
+        Ok(Self(wake))
+    }
+
+    /// Says that a file has become whole.
+    pub(super) fn wake(&self) {
+        // One that is awake looks again.
+        let _ = self.0.try_send(());
+    }
+}
+
+fn run(path: &Path, keep: Option<Duration>, woken: &Receiver<()>) {
+    loop {
+        if let Err(error) = tidy(path, keep, SystemTime::now()) {
+            log::error!(error:%; "the audit log's whole files cannot be compressed or removed");
+        }
+        if woken.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Disconnected) {
+            return;
+        }
+    }
+}
+
+/// Compresses what is whole, and removes what is old.
+fn tidy(path: &Path, keep: Option<Duration>, now: SystemTime) -> io::Result<()> {
+    for segment in Segment::whole(path)?.iter().filter(|segment| segment.form == Form::Plain) {
+        compress(&segment.path)?;
+    }
+    let Some(oldest) = keep.and_then(|keep| now.checked_sub(keep)) else { return Ok(()) };
+    for segment in Segment::whole(path)? {
+        if fs::metadata(&segment.path)?.modified()? > oldest {
+            break;
+        }
+        remove(path, &segment)?;
+    }
+    Ok(())
+}
+
+fn compress(path: &Path) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    if file.try_lock().is_err() || !is_still(path, &file)? {
+        return Ok(());
+    }
+    let part = beside(path, ".zst.part");
+    let out = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+    let mut encoder = zstd::stream::write::Encoder::new(out, LEVEL)?;
+    encoder.include_checksum(true)?;
+    io::copy(&mut file, &mut encoder)?;
+    let out = encoder.finish()?;
+    // By its time it is told how old it is.
+    out.set_times(FileTimes::new().set_modified(file.metadata()?.modified()?))?;
+    out.sync_all()?;
+    fs::rename(part, beside(path, ZSTD))?;
+    sync_directory(path)?;
+    fs::remove_file(path)
+}
+
+/// Removes a file whose last checkpoint is kept.
+fn remove(path: &Path, segment: &Segment) -> io::Result<()> {
+    let mut kept = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(kept_path(path))?;
+    if kept.try_lock().is_err() || !segment.path.try_exists()? {
+        return Ok(());
+    }
+    let mut reader = Reader::open_one(segment.clone())?;
+    let mut last = Vec::new();
+    while let Some(line) = reader.next()? {
+        last.clear();
+        last.extend_from_slice(line.bytes);
+    }
+    if Head::parse(&last).is_some_and(|head| head.kind == Kind::Checkpoint) {
+        last.push(b'\n');
+        kept.write_all(&last)?;
+        kept.sync_all()?;
+    } else {
+        log::warn!(file:% = segment.path.display(); "a file of the audit log that is removed does not end with a checkpoint");
+    }
+    fs::remove_file(&segment.path)?;
+    sync_directory(path)
+}
+
+/// Where the last checkpoints of removed files are.
+pub(super) fn kept_path(path: &Path) -> PathBuf {
+    beside(path, ".checkpoints")
+}
+
+/// Whether the file is at this path yet.
+fn is_still(path: &Path, file: &File) -> io::Result<bool> {
+    let ours = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(directory(path))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::chain::Chain;
+    use super::super::segment::whole_path;
+    use super::*;
+
+    #[test]
+    fn whole_files_are_compressed_and_old_ones_removed_but_for_their_last_checkpoint() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("audit.log");
+        let mut chain = Chain::new();
+        let mut all = Vec::new();
+        for _ in 0..3 {
+            let (first, mut text) = (chain.seq + 1, Vec::new());
+            for _ in 0..1000 {
+                chain.link(&mut text, Kind::Exchange, b",\"x\":1");
+            }
+            let start = text.len();
+            chain.link(&mut text, Kind::Checkpoint, b"");
+            all.push(text[start..].to_vec());
+            fs::write(whole_path(&path, first), text).expect("written");
+        }
+        let now = SystemTime::now();
+        tidy(&path, None, now).expect("tidied");
+        let forms = || Segment::of(&path).expect("listed").iter().map(|one| (one.first, one.form)).collect::<Vec<_>>();
+        assert_eq!(forms(), [(Some(1), Form::Zstd), (Some(1002), Form::Zstd), (Some(2003), Form::Zstd)]);
+        let mut reader = Reader::open(&path, 1).expect("opened");
+        let mut count = 0;
+        while reader.next().expect("read").is_some() {
+            count += 1;
+        }
+        assert_eq!(count, 3003);
+
+        let day = Duration::from_hours(24);
+        let oldest = File::options().write(true).open(beside(&whole_path(&path, 1), ZSTD)).expect("opened");
+        oldest.set_modified(now - 2 * day).expect("made old");
+        tidy(&path, Some(day), now).expect("tidied");
+        assert_eq!(forms(), [(Some(1002), Form::Zstd), (Some(2003), Form::Zstd)]);
+        assert_eq!(fs::read(kept_path(&path)).expect("kept"), all[0]);
+        tidy(&path, Some(day), now + 3 * day).expect("tidied");
+        assert_eq!((forms(), fs::read(kept_path(&path)).expect("kept")), (vec![], all.concat()));
+    }
+}

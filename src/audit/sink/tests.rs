@@ -1,0 +1,186 @@
+//! Tests of the file.
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use super::super::chain::Head;
+use super::*;
+
+const LIMITS: Limits = Limits { size: 1 << 30, age: Duration::from_hours(24) };
+
+fn open(path: &Path) -> Sink {
+    Sink::open(Some(path.to_owned()), LIMITS, SystemTime::now()).expect("opened")
+}
+
+fn put(sink: &mut Sink, text: &str) -> io::Result<()> {
+    let mut batch = Batch::default();
+    batch.add(Kind::Exchange, |out| out.extend_from_slice(format!(",\"x\":\"{text}\"").as_bytes()));
+    sink.write(&mut batch, b",\"closing\":true", SystemTime::now())
+}
+
+/// What lines say, all files after each other, when they are one chain.
+fn said(path: &Path) -> Vec<String> {
+    let mut reader = Reader::open(path, 0).expect("opened");
+    let mut all = Vec::new();
+    let (mut seq, mut head) = (0, Chain::NOTHING);
+    while let Some(line) = reader.next().expect("read") {
+        let text = String::from_utf8(line.bytes.to_vec()).expect("text");
+        match line.head {
+            Some(this) => {
+                assert_eq!((this.seq, this.prev), (seq + 1, head), "{text}");
+                (seq, head) = (this.seq, Digest::of(line.bytes));
+                let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+                all.push(value["x"].as_str().map_or(this.kind.text().to_owned(), str::to_owned));
+            }
+            None => all.push(text),
+        }
+    }
+    all
+}
+
+#[test]
+fn the_file_is_the_owners_alone() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("audit.log");
+    let sink = open(&path);
+    assert_eq!(fs::metadata(&path).expect("file").permissions().mode() & 0o777, 0o600);
+    sink.sync().expect("synced");
+}
+
+#[test]
+fn a_moved_or_deleted_file_is_followed_and_the_chain_goes_on() {
+    let dir = tempfile::tempdir().expect("directory");
+    let (path, old) = (dir.path().join("audit.log"), dir.path().join("elsewhere"));
+    let mut sink = open(&path);
+    put(&mut sink, "a").expect("written");
+    fs::rename(&path, &old).expect("moved");
+    put(&mut sink, "b").expect("written");
+    let heads = |path: &Path| {
+        let text = fs::read_to_string(path).expect("file");
+        text.lines().map(|line| Head::parse(line.as_bytes()).expect("a head").seq).collect::<Vec<_>>()
+    };
+    assert_eq!((heads(&old), heads(&path)), (vec![1], vec![2]));
+    fs::remove_file(&path).expect("deleted");
+    put(&mut sink, "c").expect("written");
+    assert_eq!(heads(&path), [3]);
+    fs::File::options().write(true).open(&path).expect("opened").set_len(0).expect("emptied in its place");
+    put(&mut sink, "d").expect("written");
+    assert_eq!(heads(&path), [4], "a number is never used twice");
+}
+
+#[test]
+fn a_chain_goes_on_after_a_restart_and_half_a_line_is_kept_and_told() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("audit.log");
+    put(&mut open(&path), "a").expect("written");
+    put(&mut open(&path), "b").expect("written");
+    assert_eq!(said(&path), ["a", "b"]);
+    let mut file = OpenOptions::new().append(true).open(&path).expect("opened");
+    file.write_all(b"{\"kind\":\"exch").expect("written");
+    let mut sink = open(&path);
+    put(&mut sink, "c").expect("written");
+    put(&mut sink, "d").expect("written");
+    assert_eq!(said(&path), ["a", "b", "{\"kind\":\"exch", "torn", "c", "d"]);
+    let torn = fs::read_to_string(&path).expect("file");
+    let torn = torn.lines().nth(3).expect("a line");
+    let digest = Digest::of(b"{\"kind\":\"exch");
+    assert!(torn.contains(&format!("\"bytes\":13,\"digest\":\"{digest}\"")), "{torn}");
+}
+
+#[test]
+fn two_processes_write_one_chain() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("audit.log");
+    let limits = Limits { size: 4000, ..LIMITS };
+    let write = |name: &'static str| {
+        let mut sink = Sink::open(Some(path.clone()), limits, SystemTime::now()).expect("opened");
+        (0..200).for_each(|n| put(&mut sink, &format!("{name}{n}")).expect("written"));
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| write("old"));
+        scope.spawn(|| write("new"));
+    });
+    let said = said(&path);
+    for name in ["old", "new"] {
+        let own: Vec<_> = said.iter().filter_map(|text| text.strip_prefix(name)).collect();
+        assert_eq!(own, (0..200).map(|n| n.to_string()).collect::<Vec<_>>(), "each line once and in order");
+    }
+    assert!(said.iter().filter(|text| *text == "checkpoint").count() > 5, "files were rotated meanwhile");
+}
+
+#[test]
+fn a_file_that_is_full_or_old_ends_with_a_checkpoint_and_another_begins() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("audit.log");
+    let now = SystemTime::now();
+    let mut sink = Sink::open(Some(path.clone()), LIMITS, now).expect("opened");
+    let mut write = |text: &str, later: Duration| {
+        let mut batch = Batch::default();
+        batch.add(Kind::Exchange, |out| out.extend_from_slice(format!(",\"x\":\"{text}\"").as_bytes()));
+        sink.write(&mut batch, b"", now + later).expect("written");
+    };
+    write("a", Duration::ZERO);
+    write("b", Duration::from_hours(25));
+    write("c", Duration::from_hours(26));
+    assert_eq!(said(&path), ["a", "b", "checkpoint", "c"]);
+    let files: Vec<_> = super::super::Segment::of(&path).expect("listed").iter().map(|one| one.first).collect();
+    assert_eq!(files, [Some(1), None]);
+    fs::remove_file(&path).expect("removed");
+    put(&mut open(&path), "d").expect("written");
+    let text = fs::read_to_string(&path).expect("file");
+    assert_eq!(Head::parse(text.trim_end().as_bytes()).expect("a head").seq, 4, "a new process reads whole files too");
+}
+
+#[test]
+fn lines_from_before_there_was_a_chain_are_held_by_it_at_their_end() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("audit.log");
+    fs::write(&path, "{\"kind\":\"exchange\"}\n").expect("written");
+    put(&mut open(&path), "a").expect("written");
+    let text = fs::read_to_string(&path).expect("file");
+    let head = Head::parse(text.lines().nth(1).expect("a line").as_bytes()).expect("a head");
+    assert_eq!((head.seq, head.prev), (1, Digest::of(b"{\"kind\":\"exchange\"}")));
+}
+
+#[test]
+fn a_batch_that_met_a_full_disk_is_written_whole_and_once_elsewhere() {
+    let dir = tempfile::tempdir().expect("directory");
+    let (path, real) = (dir.path().join("audit.log"), dir.path().join("real"));
+    symlink("/dev/full", &path).expect("link");
+    let mut sink = open(&path);
+    let mut batch = Batch::default();
+    for text in ["a", "b", "c"] {
+        batch.add(Kind::Exchange, |out| out.extend_from_slice(format!(",\"x\":\"{text}\"").as_bytes()));
+    }
+    let now = SystemTime::now();
+    assert_eq!(sink.write(&mut batch, b"", now).expect_err("full").kind(), io::ErrorKind::StorageFull);
+    fs::remove_file(&path).expect("deleted");
+    symlink(&real, &path).expect("link");
+    sink.write(&mut batch, b"", now).expect("written");
+    assert!(batch.is_empty());
+    assert_eq!(said(&path), ["a", "b", "c"]);
+    assert_eq!(sink.chain().seq, 3);
+}
+
+#[test]
+fn what_was_written_of_a_line_is_taken_back_before_it_is_written_again() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("audit.log");
+    let mut sink = open(&path);
+    put(&mut sink, "a").expect("written");
+    // As a write that was cut short in the second line leaves it.
+    sink.link(SystemTime::now());
+    let mut batch = Batch::default();
+    for text in ["b", "c"] {
+        batch.add(Kind::Exchange, |out| out.extend_from_slice(format!(",\"x\":\"{text}\"").as_bytes()));
+    }
+    sink.linked.batch(&batch, None);
+    let written = sink.linked.text.len() - 5;
+    let part = sink.linked.text[..written].to_vec();
+    sink.file.write_all(&part).expect("written");
+    let (lines, chain, end) = sink.linked.within(written);
+    batch.did(lines);
+    sink.chain = chain;
+    sink.after(written, end);
+    sink.write(&mut batch, b"", SystemTime::now()).expect("written");
+    assert_eq!(said(&path), ["a", "b", "c"]);
+}

@@ -1,0 +1,135 @@
+//! The end of a log that somebody wrote before: where its chain goes on, and what of it is half a line.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use memchr::memrchr;
+
+use super::chain::{Chain, Digest, Head};
+
+/// What the end of a file tells.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Tail {
+    /// The chain up to the last line of one; none where there is no such line.
+    pub(super) chain: Option<Chain>,
+    /// The digest of the last line of any sort, where there is one.
+    pub(super) last: Option<Digest>,
+    /// What stands behind the last whole line.
+    pub(super) torn: Option<Torn>,
+}
+
+/// Half a line: its process ended, or its disk was full, while it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Torn {
+    /// Its length in bytes.
+    pub(super) bytes: u64,
+    pub(super) digest: Digest,
+}
+
+impl Torn {
+    pub(super) fn of(text: &[u8]) -> Self {
+        Self { bytes: text.len() as u64, digest: Digest::of(text) }
+    }
+}
+
+/// How much is looked at first.
+const FIRST_LOOK: u64 = 64 * 1024;
+/// How far back a line of a chain is looked for: longer than any record.
+const MAX_LOOK: u64 = 8 * 1024 * 1024;
+
+impl Tail {
+    /// That of the first `len` bytes of a file.
+    pub(super) fn of(file: &File, len: u64) -> io::Result<Self> {
+        let mut look = FIRST_LOOK;
+        loop {
+            let start = len.saturating_sub(look);
+            let mut text = vec![0; usize::try_from(len - start).unwrap_or(usize::MAX)];
+            file.read_exact_at(&mut text, start)?;
+            let tail = Self::of_text(&text, start == 0);
+            if tail.chain.is_some() || start == 0 || look >= MAX_LOOK {
+                return Ok(tail);
+            }
+            look *= 4;
+        }
+    }
+
+    /// That of a text, which begins with a line, or somewhere in one.
+    pub(super) fn of_text(text: &[u8], is_whole: bool) -> Self {
+        let end = memrchr(b'\n', text).map_or(0, |at| at + 1);
+        let torn = Some(&text[end..]).filter(|rest| !rest.is_empty());
+        let torn = torn.map(Torn::of);
+        let mut tail = Self { chain: None, last: None, torn };
+        let mut rest = &text[..end];
+        while let Some(before) = rest.strip_suffix(b"\n") {
+            let start = match memrchr(b'\n', before) {
+                Some(at) => at + 1,
+                None if is_whole => 0,
+                None => break,
+            };
+            let line = &before[start..];
+            tail.last.get_or_insert_with(|| Digest::of(line));
+            if let Some(head) = Head::parse(line) {
+                tail.chain = Some(Chain { id: head.chain, seq: head.seq, head: Digest::of(line) });
+                break;
+            }
+            rest = &before[..start];
+        }
+        tail
+    }
+}
+
+/// The number of the first line of a file; 0 where it is no line of a chain, none where there is no whole line.
+pub(super) fn first_seq(file: &File) -> io::Result<Option<u64>> {
+    let mut text = Vec::new();
+    let mut block = vec![0; 64 * 1024];
+    loop {
+        let read = file.read_at(&mut block, text.len() as u64)?;
+        text.extend_from_slice(&block[..read]);
+        if let Some(end) = memchr::memchr(b'\n', &text) {
+            return Ok(Some(Head::parse(&text[..end]).map_or(0, |head| head.seq)));
+        }
+        if read == 0 || text.len() as u64 > MAX_LOOK {
+            return Ok((!text.is_empty()).then_some(0));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::chain::Kind;
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_log_tells_where_it_goes_on() {
+        let mut chain = Chain::new();
+        let mut text = Vec::new();
+        assert_eq!(Tail::of_text(b"", true), Tail::default());
+        chain.link(&mut text, Kind::Opened, b"");
+        chain.link(&mut text, Kind::Closed, b",\"x\":1");
+        let last = Some(chain.head);
+        assert_eq!(Tail::of_text(&text, true), Tail { chain: Some(chain), last, torn: None });
+        for rest in [&b"{\"kind\":\"exch"[..], b"\0"] {
+            let torn = Some(Torn { bytes: rest.len() as u64, digest: Digest::of(rest) });
+            let tail = Tail::of_text(&[&text[..], rest].concat(), true);
+            assert_eq!(tail, Tail { chain: Some(chain), last, torn });
+        }
+        let strange = [&text[..], b"garbage\nmore\n"].concat();
+        let last = Some(Digest::of(b"more"));
+        assert_eq!(Tail::of_text(&strange, true), Tail { chain: Some(chain), last, torn: None });
+        // The line that it begins in the middle of is not taken for one.
+        assert_eq!(Tail::of_text(b"ge\n", false), Tail::default());
+    }
+
+    #[test]
+    fn a_long_line_is_looked_back_at_to_its_beginning() {
+        let (mut chain, mut text) = (Chain::new(), Vec::new());
+        chain.link(&mut text, Kind::Opened, b"");
+        let long = format!(",\"x\":\"{}\"", "y".repeat(1_000_000));
+        chain.link(&mut text, Kind::Exchange, long.as_bytes());
+        let mut file = tempfile::tempfile().expect("a file");
+        io::Write::write_all(&mut file, &text).expect("written");
+        assert_eq!(Tail::of(&file, text.len() as u64).expect("read").chain, Some(chain));
+        assert_eq!(first_seq(&file).expect("read"), Some(1));
+    }
+}
