@@ -18,15 +18,14 @@ pub(super) fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(if all.is_empty() { vec![path.to_owned()] } else { all })
 }
 
-/// Opens a file of a log, compressed or not; also how large it is on the disk.
-pub(super) fn open(path: &Path) -> io::Result<(Counted, u64)> {
+/// Opens a file of a log, compressed or not.
+pub(super) fn open(path: &Path) -> io::Result<Counted> {
     let file = File::open(path)?;
-    let size = file.metadata()?.len();
     let counted = Count { file, read: 0 };
     let is_compressed = path.to_str().is_some_and(|text| text.ends_with(ZSTD));
     let input =
         if is_compressed { Counted::Zstd(Box::new(zstd::Decoder::new(counted)?)) } else { Counted::Plain(counted) };
-    Ok((input, size))
+    Ok(input)
 }
 
 /// A file, and how much of it was read.

@@ -108,7 +108,7 @@ impl Query {
         tell: &mut dyn FnMut(u64),
         each: &mut dyn FnMut(&[u8]) -> io::Result<ControlFlow<()>>,
     ) -> io::Result<ControlFlow<()>> {
-        let (mut input, _) = open(file)?;
+        let mut input = open(file)?;
         let mut buffer = vec![0; CHUNK];
         let mut filled = 0;
         loop {
