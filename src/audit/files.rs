@@ -23,9 +23,7 @@ pub(super) fn open(path: &Path) -> io::Result<Counted> {
     let file = File::open(path)?;
     let counted = Count { file, read: 0 };
     let is_compressed = path.to_str().is_some_and(|text| text.ends_with(ZSTD));
-    let input =
-        if is_compressed { Counted::Zstd(Box::new(zstd::Decoder::new(counted)?)) } else { Counted::Plain(counted) };
-    Ok(input)
+    Ok(if is_compressed { Counted::Zstd(Box::new(zstd::Decoder::new(counted)?)) } else { Counted::Plain(counted) })
 }
 
 /// A file, and how much of it was read.
