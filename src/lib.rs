@@ -15,6 +15,7 @@ pub mod limit;
 pub mod monitor;
 pub mod net;
 pub mod proxy;
+pub mod review;
 pub mod server;
 pub mod session;
 pub mod state;

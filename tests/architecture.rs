@@ -85,6 +85,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("cluster", &["domain", "crypto", "net", "session", "vault", "limit"]),
     (
+        "review",
+        &["domain", "session", "authn", "authz", "limit", "target", "inspect", "audit", "state", "proxy", "config"],
+    ),
+    (
         "admin",
         &["domain", "telemetry", "target", "session", "vault", "authn", "authz", "audit", "monitor", "state", "config"],
     ),
@@ -126,6 +130,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "audit",
             "monitor",
             "config",
+            "review",
             "server",
         ],
     ),

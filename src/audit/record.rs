@@ -90,6 +90,8 @@ pub struct Record {
     pub outcome: Outcome,
     /// Why it was refused, or what failed.
     pub denial: Option<Denial>,
+    /// Why it would have been refused, where the route's rules are not enforced.
+    pub shadow: Option<Denial>,
     /// The `[target.NAME]` it went to.
     pub target: Option<Name>,
     /// The address it was last sent to.
@@ -146,6 +148,7 @@ pub(super) mod tests {
             grant: None,
             outcome: Outcome::Aborted,
             denial: None,
+            shadow: None,
             target: None,
             backend: None,
             attempts: 0,

@@ -11,7 +11,8 @@ use crate::domain::{
 };
 
 /// A head as it came.
-pub(super) struct Arrival<'a> {
+#[derive(Debug)]
+pub struct Arrival<'a> {
     pub(super) method: &'a Method,
     /// The request target's path and query as sent; an absolute-form's authority is apart.
     pub(super) target: &'a [u8],
@@ -24,6 +25,12 @@ pub(super) struct Arrival<'a> {
 }
 
 impl<'a> Arrival<'a> {
+    /// A head without a body that asks for this URL over HTTP/1.1, as somebody writes it who only wants to know.
+    pub fn at(method: &'a Method, url: &'a str, headers: &'a HeaderMap) -> Self {
+        let (authority, target) = split_absolute(url.as_bytes());
+        Self { method, target, authority, version: Version::HTTP_11, headers, has_body: false }
+    }
+
     /// The head that Pingora read.
     pub(super) fn of(head: &'a RequestHeader, has_body: bool) -> Self {
         let (authority, target) = split_absolute(head.raw_path());
@@ -34,18 +41,21 @@ impl<'a> Arrival<'a> {
 
 /// A head in normal form.
 #[derive(Debug)]
-pub(super) struct Identified<'a> {
-    pub(super) host: Host,
-    pub(super) path: NormalPath,
+pub struct Identified<'a> {
+    /// The host.
+    pub host: Host,
+    /// The path.
+    pub path: NormalPath,
     /// Host and port as the client wrote them; empty where it did not.
-    pub(super) authority: &'a str,
+    pub authority: &'a str,
     /// Path and query as sent.
-    pub(super) target: &'a str,
-    pub(super) query: Option<&'a str>,
+    pub target: &'a str,
+    /// What stands behind the `?`.
+    pub query: Option<&'a str>,
     /// Whether it asks for a WebSocket.
-    pub(super) websocket: bool,
+    pub websocket: bool,
     /// The body's length, where the head tells it.
-    pub(super) content_length: Option<u64>,
+    pub content_length: Option<u64>,
 }
 
 impl Identified<'_> {
@@ -77,7 +87,10 @@ impl Identified<'_> {
 }
 
 /// Brings a head to normal form.
-pub(super) fn identify<'a>(arrival: &Arrival<'a>) -> Result<Identified<'a>, Denial> {
+///
+/// # Errors
+/// [`Denial::Malformed`] with the rule that it breaks.
+pub fn identify<'a>(arrival: &Arrival<'a>) -> Result<Identified<'a>, Denial> {
     if Methods::of(arrival.method.as_str()) == Methods::NONE {
         return Err(Denial::Malformed(HttpFault::Method));
     }

@@ -81,6 +81,7 @@ impl Draft {
             // What a record says that nobody ended: the task was cancelled with its connection, or it panicked.
             outcome: Outcome::Aborted,
             denial: None,
+            shadow: None,
             target: None,
             backend: None,
             attempts: 0,
@@ -195,11 +196,12 @@ impl Draft {
     pub(super) fn authorized(&mut self, permit: &Permit) {
         let took = self.lap();
         if let Some(record) = &mut self.record {
-            record.rule = Some(Arc::clone(permit.rule()));
+            record.rule = permit.rule().cloned();
+            record.shadow = permit.is_shadowed().then_some(Denial::NotAllowed);
             record.grant = permit.grant().map(|grant| grant.id);
             record.role = match permit.grantee() {
-                Grantee::Role(role) => Some(Arc::clone(role)),
-                Grantee::Scope(_) | Grantee::Principal(_) => None,
+                Some(Grantee::Role(role)) => Some(Arc::clone(role)),
+                Some(Grantee::Scope(_) | Grantee::Principal(_)) | None => None,
             };
             record.timings.authorize = Some(took);
         }
@@ -283,6 +285,9 @@ impl Draft {
                 Outcome::Failed | Outcome::Aborted | Outcome::Panicked => telemetry::Outcome::Failed,
             };
             route.metrics.requests.of(outcome).inc();
+            if record.shadow.is_some() {
+                route.metrics.shadowed.inc();
+            }
             route.metrics.seconds.observe(timings.total.as_secs_f64());
         }
     }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{AccessService, Rotating, Router, TokenService};
+use super::{AccessService, Rotating, Route, Router, TokenService};
+use crate::authz::Enforcement;
 use crate::crypto::Certificates;
 use crate::domain::{Name, NetworkSet};
 use crate::inject::Issuer;
@@ -48,6 +49,16 @@ pub struct Snapshot {
     pub audit_anchor: Option<Arc<AuditAnchor>>,
     /// What can change about listeners without a restart.
     pub listeners: HashMap<Name, ListenerState, ahash::RandomState>,
+}
+
+impl Snapshot {
+    /// Tells the log of every route whose rules are not enforced: nobody should forget one.
+    pub fn warn_of_shadow(&self) {
+        let shadowed = |route: &&Arc<Route>| route.policy.enforcement() == Enforcement::Shadow;
+        for route in self.router.routes().filter(shadowed) {
+            log::warn!(route = route.name.as_str(); "the rules of this route are not enforced: its `mode` is `shadow`");
+        }
+    }
 }
 
 /// A service that keeps the audit log's checkpoints.

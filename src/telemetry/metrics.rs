@@ -21,6 +21,7 @@ use super::monitor::MonitorMetrics;
 pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
+    shadowed: IntCounterVec,
     request_seconds: HistogramVec,
     denials: IntCounterVec,
     upstream_errors: IntCounterVec,
@@ -102,6 +103,8 @@ pub struct AuditMetrics {
 pub struct RouteMetrics {
     /// `claviger_requests_total{route,outcome}`.
     pub requests: Labelled<Outcome, IntCounter>,
+    /// `claviger_shadowed_total{route}`: exchanges that its rules would have denied if they were enforced.
+    pub shadowed: IntCounter,
     /// `claviger_request_seconds{route}`: from the head to the end of the response.
     pub seconds: Histogram,
 }
@@ -138,6 +141,11 @@ impl Metrics {
         let inspections = declare.counters("inspections_total", "Requests that were looked through", &["verdict"])?;
         Ok(Self {
             requests: declare.counters("requests_total", "Exchanges that ended", &["route", "outcome"])?,
+            shadowed: declare.counters(
+                "shadowed_total",
+                "Exchanges that a route's rules would have denied if they were enforced",
+                &["route"],
+            )?,
             request_seconds: declare.histograms("request_seconds", "Time of an exchange", "route", &REQUEST_BUCKETS)?,
             denials: declare.counters("denials_total", "Exchanges refused, by the code clients see", &["code"])?,
             upstream_errors: declare.counters("upstream_errors_total", "Failures of upstreams", &["target", "kind"])?,
@@ -197,6 +205,7 @@ impl Metrics {
         let route = route.as_str();
         RouteMetrics {
             requests: Labelled::new(|outcome| self.requests.with_label_values(&[route, outcome])),
+            shadowed: self.shadowed.with_label_values(&[route]),
             seconds: self.request_seconds.with_label_values(&[route]),
         }
     }

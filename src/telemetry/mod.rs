@@ -13,4 +13,4 @@ pub use labels::{
 pub use metrics::{AuditMetrics, Metrics, RouteMetrics, TargetMetrics};
 pub use monitor::{MonitorMetrics, Notified};
 
-pub(crate) use line::write_json;
+pub(crate) use line::{escape, write_json};

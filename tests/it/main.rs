@@ -43,6 +43,7 @@ mod mtls;
 mod oauth2;
 mod partition;
 mod paths;
+mod policy;
 mod protocols;
 mod provider;
 mod reload;
