@@ -21,7 +21,7 @@ pub use query::QueryArgs;
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
     /// Tell who accessed what, in one line each.
-    Query(QueryArgs),
+    Query(Box<QueryArgs>),
     /// Tell whether a log is what its processes wrote: what is whole, from where to where, and the first line that is not.
     Verify(VerifyArgs),
 }

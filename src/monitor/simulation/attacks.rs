@@ -82,7 +82,7 @@ fn at_the_door(day: u32, callers: &[Caller]) -> Vec<Attack> {
 }
 
 fn refused(at: u64, client: IpAddr) -> Record {
-    let (route, path) = (Some(name("route-5")), Some("/route-5/x".to_owned()));
+    let (route, path) = (Some(name("route-5")), Some("/route-5/x".into()));
     Record { route, path, denial: Some(Denial::TooManyInFlight), status: Some(429), ..bare(at, client) }
 }
 

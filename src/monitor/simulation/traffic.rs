@@ -191,7 +191,7 @@ impl Caller {
         let session = (self.sort == Sort::Human).then(|| session(self.id, day));
         Record {
             route: Some(name(&format!("route-{route}"))),
-            path: Some(format!("/route-{route}/objects/{object}")),
+            path: Some(format!("/route-{route}/objects/{object}").into()),
             principal: Some(principal(self.id, session)),
             outcome: Outcome::Completed,
             status: Some(200),
@@ -221,7 +221,7 @@ pub(in crate::monitor) fn name(text: &str) -> Name {
 pub(in crate::monitor) fn wrong_credential(at: u64, client: IpAddr, claimed: Option<u64>) -> Record {
     Record {
         route: Some(name("route-0")),
-        path: Some("/route-0/login".to_owned()),
+        path: Some("/route-0/login".into()),
         claimed: claimed.map(|number| Dice(number).next()),
         outcome: Outcome::Denied,
         denial: Some(Denial::Unauthenticated(AuthnFault::Signature)),
@@ -252,6 +252,7 @@ pub(in crate::monitor) fn bare(at: u64, client: IpAddr) -> Record {
         grant: None,
         outcome: Outcome::Denied,
         denial: None,
+        shadow: None,
         target: None,
         backend: None,
         attempts: 0,
