@@ -75,7 +75,7 @@ pub struct Record {
     /// The host in normal form, where it had one.
     pub host: Option<String>,
     /// The path in normal form, where it has one; never the query.
-    pub path: Option<String>,
+    pub path: Option<Arc<str>>,
     /// Whether there was a query.
     pub query: bool,
     /// The `[route.NAME]` that matched.
@@ -170,7 +170,7 @@ pub(super) mod tests {
             protocol: Protocol::Http11,
             method: Some(Method::POST),
             host: Some("api.example.com".to_owned()),
-            path: Some("/v1/refunds".to_owned()),
+            path: Some("/v1/refunds".into()),
             query: true,
             route: Some(name("stripe")),
             principal: Some(Arc::new(principal)),

@@ -149,7 +149,7 @@ impl Draft {
     pub(super) fn identified(&mut self, request: &Identified<'_>) {
         if let Some(record) = &mut self.record {
             record.host = Some(request.host.as_str().to_owned());
-            record.path = Some(request.path.as_str().to_owned());
+            record.path = Some(Arc::clone(request.path.text()));
         }
     }
 
