@@ -14,7 +14,7 @@ use crate::fault::{Fault, While};
 use crate::machine;
 
 /// How long anything may take to start or to end.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running program; killed when dropped.
 pub(crate) struct Program {
@@ -57,6 +57,10 @@ impl Program {
 
     pub(crate) fn name(&self) -> &'static str {
         self.name
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The CPU time used since this was last asked, in seconds.
