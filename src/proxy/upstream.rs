@@ -21,12 +21,8 @@ const OF_THE_CLIENTS: [&str; 6] =
 
 /// Makes the head of an admitted exchange ready for its target. Repeatable: every attempt starts from the client's head.
 pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, head: &mut RequestHeader) -> Result<()> {
-    let injected = || admission.injection.iter().flat_map(Injection::headers);
-    // A head has fewer names than there are to look for. What is put on below takes the place of what is there.
-    let is_taken_off = |name: &&HeaderName| {
-        let is_withheld = admission.route.stripped.contains(name) || tells_of_another(name.as_str());
-        is_withheld && !injected().any(|(own, _)| own == *name)
-    };
+    // A head has fewer names than there are to look for.
+    let is_taken_off = |name: &&HeaderName| admission.route.stripped.contains(name) || tells_of_another(name.as_str());
     let taken_off: Vec<_> = head.headers.keys().filter(is_taken_off).cloned().collect();
     for name in taken_off {
         head.remove_header(&name);
@@ -49,9 +45,10 @@ pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, h
     }
     let Some(injection) = &admission.injection else {
         scrub::prepare(admission, head)?;
-        return aim(admission, query, head);
+        head.set_uri(target(admission, query)?);
+        return Ok(());
     };
-    for (name, value) in injected() {
+    for (name, value) in injection.headers() {
         head.insert_header(name.clone(), value.clone())?;
     }
     if let Some(filled) = injection.filled() {
@@ -65,7 +62,7 @@ pub(super) fn apply(admission: &Admission, id: RequestId, query: Option<&str>, h
         head.insert_header(header::COOKIE, cookies)?;
     }
     scrub::prepare(admission, head)?;
-    aim(admission, query, head)?;
+    head.set_uri(target(admission, query)?);
     sign(injection, head)
 }
 
@@ -87,33 +84,13 @@ pub(super) fn takes_trailers(asked: &RequestHeader, upstream: Version) -> bool {
     asked.version == Version::HTTP_2 && upstream == Version::HTTP_2 && is_said()
 }
 
-/// Sets the request target in origin-form: the target's base path, what the credential puts behind it, the path as it was matched, and the
-/// query.
-fn aim(admission: &Admission, query: Option<&str>, head: &mut RequestHeader) -> Result<()> {
+/// The request target in origin-form: the target's base path, what the credential puts behind it, the path as it was matched, and the query.
+fn target(admission: &Admission, query: Option<&str>) -> Result<Uri> {
     let injected = admission.injection.as_ref().and_then(|injection| injection.query(query));
     let query = injected.as_ref().map(|query| query.as_str()).or(query);
     let base = &admission.route.target.settings().base_path;
     let front = admission.injection.as_ref().map_or("", Injection::path_front);
     let path = admission.path.as_str();
-    if base.is_empty() && front.is_empty() && is_at(head, path, query) {
-        return Ok(());
-    }
-    head.set_uri(target([base, front, path], query)?);
-    Ok(())
-}
-
-/// Whether a head asks for this already, byte for byte, as most clients do.
-fn is_at(head: &RequestHeader, path: &str, query: Option<&str>) -> bool {
-    let is_origin_form = head.uri.scheme().is_none() && head.uri.authority().is_none();
-    is_origin_form
-        && match (head.raw_path().strip_prefix(path.as_bytes()), query) {
-            (Some([]), None) => true,
-            (Some([b'?', rest @ ..]), Some(query)) => rest == query.as_bytes(),
-            _ => false,
-        }
-}
-
-fn target([base, front, path]: [&str; 3], query: Option<&str>) -> Result<Uri> {
     let room = base.len() + front.len() + path.len() + query.map_or(0, |q| q.len() + 1);
     let mut text = Wiped::with_capacity(room);
     text.extend(base.as_bytes());
