@@ -17,12 +17,10 @@ use crate::profile::Profile;
 use crate::report::float;
 use crate::site::{Proxy, Site};
 
-/// Requests before the first that counts, so that the token is known and every pool and table has its size.
-const WARM_UP: u32 = 100;
-/// Requests that count.
-const COUNTED: u32 = 400;
+/// Requests of a first run and of a second: what the second has more is what requests cost, without start, end and the token's first proof.
+const REQUESTS: [u32; 2] = [100, 500];
 /// How long one answer may take: the program is some fifty times slower than it is.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is counted: a name for people, and how the function's name ends in a profile. Each is called once in an exchange.
 const PHASES: [(&str, &str); 9] = [
@@ -46,8 +44,11 @@ pub(crate) fn run(args: &CountArgs, out: &mut dyn Write, progress: &mut dyn Writ
     }
     let file = args.claviger.canonicalize().during(&format!("finding {}", args.claviger.display()))?;
     let site = Site::new(Cores::choose()?, 0)?;
-    tell(progress, "starting claviger under valgrind ...")?;
-    let counts = count(&site, &file)?;
+    let mut profile = |requests| {
+        tell(progress, &format!("{requests} requests to claviger under valgrind ..."))?;
+        profile(&site, &file, requests)
+    };
+    let counts = count(&profile(REQUESTS[0])?, &profile(REQUESTS[1])?)?;
     if args.renew {
         let text = serde_json::to_string_pretty(&counts).during("writing the baseline")?;
         return fs::write(&args.baseline, text + "\n").during(&format!("writing {}", args.baseline.display()));
@@ -65,22 +66,24 @@ pub(crate) fn run(args: &CountArgs, out: &mut dyn Write, progress: &mut dyn Writ
     )))
 }
 
-/// Instructions per request, in all and of each phase.
-fn count(site: &Site, file: &Path) -> Result<BTreeMap<String, u64>, Fault> {
+/// The profile of a process that answers so many requests.
+fn profile(site: &Site, file: &Path, requests: u32) -> Result<Profile, Fault> {
     let proxy = site.claviger_counted(file)?;
-    ask(site, &proxy, WARM_UP)?;
-    let pid = proxy.program.id().to_string();
-    control(&["-z", &pid])?;
-    ask(site, &proxy, COUNTED)?;
-    control(&["-d", &pid])?;
-    // The dump of a process that was asked for one is the first.
-    let dump = site.folder().join(format!("{}.1", Site::PROFILE));
-    let profile = Profile::parse(&fs::read_to_string(dump).during("reading the profile")?)?;
+    ask(site, &proxy, requests)?;
+    proxy.program.end()?;
+    let written = site.folder().join(Site::PROFILE);
+    Profile::parse(&fs::read_to_string(written).during("reading the profile")?)
+}
+
+/// Instructions per request, in all and of each phase.
+fn count(few: &Profile, many: &Profile) -> Result<BTreeMap<String, u64>, Fault> {
+    let each = |few: u64, many: u64| many.saturating_sub(few) / u64::from(REQUESTS[1] - REQUESTS[0]);
     let phase = |&(name, ending): &(&str, &str)| {
-        let total = profile.inclusive(ending).ok_or_else(|| Fault::new(format!("{ending} is not in the profile")))?;
-        Ok((name.to_owned(), total / u64::from(COUNTED)))
+        let costs = few.inclusive(ending).zip(many.inclusive(ending));
+        let (few, many) = costs.ok_or_else(|| Fault::new(format!("{ending} is not in the profile")))?;
+        Ok((name.to_owned(), each(few, many)))
     };
-    let whole = (EXCHANGE.to_owned(), profile.total() / u64::from(COUNTED));
+    let whole = (EXCHANGE.to_owned(), each(few.total(), many.total()));
     PHASES.iter().map(phase).chain([Ok(whole)]).collect()
 }
 
@@ -114,14 +117,6 @@ fn answered(stream: &mut TcpStream) -> std::io::Result<()> {
             chunk.get(..read).filter(|chunk| !chunk.is_empty()).ok_or(std::io::ErrorKind::UnexpectedEof)?,
         );
     }
-}
-
-fn control(arguments: &[&str]) -> Result<(), Fault> {
-    let done = Command::new("callgrind_control").args(arguments).output().during("running callgrind_control")?;
-    if done.status.success() {
-        return Ok(());
-    }
-    Err(Fault::new(format!("callgrind_control failed: {}", String::from_utf8_lossy(&done.stderr))))
 }
 
 /// Prints the table; gives the names of what is above the baseline by more than so many percent, or not in it.

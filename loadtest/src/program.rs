@@ -59,10 +59,6 @@ impl Program {
         self.name
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// The CPU time used since this was last asked, in seconds.
     pub(crate) fn cpu_since(&mut self) -> Result<f64, Fault> {
         let now = machine::cpu_seconds(self.child.id())?;

@@ -171,7 +171,7 @@ impl Site {
         self.start_as(Command::new(file), more)
     }
 
-    /// What its instructions are written to by [`Self::claviger_counted`], each dump with a number behind it.
+    /// What its instructions are written to by [`Self::claviger_counted`], when it ends.
     pub(crate) const PROFILE: &str = "callgrind.out";
 
     /// The same, under valgrind, which counts its instructions.
