@@ -34,6 +34,7 @@ need_build_tools() {
 # What tests drive the program with. One that finds no wrk says so and is skipped.
 need_test_tools() {
   command -v wrk >/dev/null || (install_packages wrk) || say "wrk could not be installed: its test is skipped"
+  command -v valgrind >/dev/null || (install_packages valgrind) || say "valgrind could not be installed: instructions are not counted"
   command -v redis-server >/dev/null || (install_packages redis-server) || say "Redis could not be installed: its tests are skipped"
   need_python || say "botocore, moto and sqlmap could not be installed: their tests are skipped"
   command -v faketime >/dev/null || (install_packages faketime) || say "faketime could not be installed: its tests are skipped"
