@@ -121,8 +121,8 @@ sums. ModSecurity has the settings it recommends, for requests alone, and the Co
     #[command(after_help = "\
 The whole exchange also holds what threads in the background do meanwhile, which is little.
 
-  cargo run -p claviger-loadtest -- count --claviger target/debug/claviger --baseline loadtest/instructions.json
-  cargo run -p claviger-loadtest -- count --claviger target/debug/claviger --baseline loadtest/instructions.json --renew")]
+  target/debug/claviger-loadtest count --claviger target/debug/claviger --baseline loadtest/instructions.json
+  target/debug/claviger-loadtest count --claviger target/debug/claviger --baseline loadtest/instructions.json --renew")]
     Count(CountArgs),
     /// The upstream alone.
     #[command(hide = true)]
