@@ -59,7 +59,7 @@ impl Callers {
     /// The record of this number; the numbers are spread over callers, and an hour has a few requests of each.
     fn record(&self, n: u32, time: SystemTime) -> Record {
         let mixed = n.wrapping_mul(0x9e37_79b1);
-        let caller = (u64::from(mixed) * self.principals.len() as u64 >> 32) as usize;
+        let caller = ((u64::from(mixed) * self.principals.len() as u64) >> 32) as usize;
         let route = (caller as u32 * 7 + n / 7 % ROUTES) as usize % self.routes.len();
         let fails = n % 50 == 0;
         Record {
@@ -71,7 +71,7 @@ impl Callers {
             protocol: Protocol::Http2,
             method: Some(Method::GET),
             host: Some("api.example.com".to_owned()),
-            path: Some(format!("/v1/objects/{}", n % 5_000_011)),
+            path: Some(format!("/v1/objects/{}", n % 5_000_011).into()),
             query: false,
             route: Some(self.routes[route].clone()),
             claimed: fails.then_some(u64::from(mixed) << 7),
@@ -81,6 +81,7 @@ impl Callers {
             grant: None,
             outcome: if fails { Outcome::Denied } else { Outcome::Completed },
             denial: fails.then_some(Denial::Unauthenticated(AuthnFault::Signature)),
+            shadow: None,
             target: None,
             backend: None,
             attempts: 1,
