@@ -61,7 +61,7 @@ impl Callers {
         let mixed = n.wrapping_mul(0x9e37_79b1);
         let caller = ((u64::from(mixed) * self.principals.len() as u64) >> 32) as usize;
         let route = (caller as u32 * 7 + n / 7 % ROUTES) as usize % self.routes.len();
-        let fails = n % 50 == 0;
+        let fails = n.is_multiple_of(50);
         Record {
             time,
             id: RequestId::new(time),

@@ -514,7 +514,7 @@ allow = [{{ role = "reader" }}]
     let password_of = |leases: &[String]| {
         leases.iter().map(|id| format!("password-of-{}", id.rsplit('/').next().expect("one"))).collect::<Vec<_>>()
     };
-    assert_eq!(password_of(&leases()), [now.clone()], "the first lease is revoked");
+    assert_eq!(password_of(&leases()), std::slice::from_ref(&now), "the first lease is revoked");
 
     // Whoever comes after the process has the same lease, and keeps it alive; it is replaced when that cannot be done any more.
     let renewed = vault.asked("sys/leases/renew");
