@@ -1,5 +1,12 @@
 //! What the audit log costs: a record from the request path to the file, and looking through a log.
 
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot run has to stop, and its figures are what it is for"
+)]
+
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
@@ -24,15 +31,18 @@ fn record() -> Record {
         protocol: Protocol::Http11,
         method: Some(http::Method::POST),
         host: Some("api.example.com".to_owned()),
-        path: Some("/v1/refunds".to_owned()),
+        path: Some("/v1/refunds".into()),
         query: true,
         route: Some(name("stripe")),
+        claimed: None,
         principal: Some(Arc::new(Principal::new(name("corp"), PrincipalKind::Service, "svc-refunds".to_owned()))),
         role: Some("billing".into()),
         rule: Some("route.stripe.allow[1]".into()),
         grant: None,
         outcome: Outcome::Completed,
         denial: None,
+        shadow: None,
+        trace: None,
         target: Some(name("stripe")),
         backend: Some(([203, 0, 113, 9], 443).into()),
         attempts: 1,

@@ -34,10 +34,12 @@ need_build_tools() {
 # What tests drive the program with. One that finds no wrk says so and is skipped.
 need_test_tools() {
   command -v wrk >/dev/null || (install_packages wrk) || say "wrk could not be installed: its test is skipped"
+  command -v valgrind >/dev/null || (install_packages valgrind) || say "valgrind could not be installed: instructions are not counted"
   command -v redis-server >/dev/null || (install_packages redis-server) || say "Redis could not be installed: its tests are skipped"
-  need_python || say "botocore, moto, sqlmap and OpenTelemetry's messages could not be installed: their tests are skipped"
+  need_python || say "botocore, moto, sqlmap, aiosmtpd and OpenTelemetry's messages could not be installed: their tests are skipped"
   command -v rsyslogd >/dev/null || (install_packages rsyslog rsyslog-openssl) || say "rsyslog could not be installed: its tests are skipped"
   command -v prometheus >/dev/null || (install_packages prometheus) || say "Prometheus could not be installed: its tests are skipped"
+  command -v prometheus-alertmanager >/dev/null || (install_packages prometheus-alertmanager) || say "Alertmanager could not be installed: its test is skipped"
   command -v faketime >/dev/null || (install_packages faketime) || say "faketime could not be installed: its tests are skipped"
   need_provider || say "the OpenID provider could not be installed: its tests are skipped"
   need_rvault || say "RustyVault could not be installed: its tests are skipped"

@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("inspect", &["domain"]),
     ("inject", &["domain", "crypto", "net", "vault", "authz"]),
     ("audit", &["domain", "crypto", "telemetry", "net", "otlp", "vault"]),
-    ("monitor", &["domain", "telemetry", "net", "audit"]),
+    ("monitor", &["domain", "crypto", "telemetry", "net", "vault", "audit"]),
     (
         "state",
         &[
@@ -45,6 +45,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "inspect",
             "inject",
             "audit",
+            "monitor",
         ],
     ),
     (
@@ -86,6 +87,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("cluster", &["domain", "crypto", "net", "session", "vault", "limit"]),
+    (
+        "review",
+        &["domain", "session", "authn", "authz", "limit", "target", "inspect", "audit", "state", "proxy", "config"],
+    ),
     (
         "admin",
         &["domain", "telemetry", "target", "session", "vault", "authn", "authz", "audit", "monitor", "state", "config"],
@@ -129,6 +134,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "audit",
             "monitor",
             "config",
+            "review",
             "server",
         ],
     ),
@@ -142,6 +148,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("redis", &["cluster"]),
     ("rusqlite", &["session"]),
     ("reqwest", &["net"]),
+    ("lettre", &["net"]),
 ];
 
 /// A file's limit in lines; 300 is the aim.

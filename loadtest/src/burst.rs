@@ -57,6 +57,8 @@ struct Burst {
 #[derive(Debug, Default)]
 struct Report {
     quiet: Felt,
+    /// The callers' p99 in each tenth of the quiet time, in microseconds, of every round.
+    quiet_tenths: Vec<Vec<f64>>,
     cold: Burst,
     known: Burst,
 }
@@ -125,12 +127,14 @@ fn round(
     let samples = callers.end()?;
     proxy.program.end()?;
 
-    let before = felt(&samples, quiet, cold.began);
+    let before_ended = cold.began;
+    let before = felt(&samples, quiet, before_ended);
     let p99 = percentile(&before.took, 99);
     for (burst, flood) in [(&mut report.cold, cold), (&mut report.known, known)] {
         burst.add(&samples, flood, p99)?;
     }
     report.quiet.add(before);
+    report.quiet_tenths.push(tenths(&samples, quiet, before_ended));
     Ok(())
 }
 
@@ -144,6 +148,17 @@ fn felt(samples: &[Sample], from: Instant, until: Instant) -> Felt {
     }
     took.sort_by(f64::total_cmp);
     Felt { took, errors }
+}
+
+/// The p99 of each tenth of this span: a pause of the machine is in one of them, a burden in all.
+fn tenths(samples: &[Sample], from: Instant, until: Instant) -> Vec<f64> {
+    let tenth = (until - from) / 10;
+    (0..10).map(|nth| felt_p99(samples, from + tenth * nth, from + tenth * (nth + 1))).collect()
+}
+
+/// The typical tenth of all rounds.
+fn typical(rounds: &[Vec<f64>]) -> f64 {
+    median(rounds.iter().flatten().copied())
 }
 
 fn felt_p99(samples: &[Sample], from: Instant, until: Instant) -> f64 {
@@ -172,9 +187,7 @@ impl Burst {
             ));
         }
         self.ratios.push(percentile(&felt.took, 99) / quiet_p99);
-        let tenth = (flood.ended - flood.began) / 10;
-        let tenths = (0..10).map(|nth| felt_p99(samples, flood.began + tenth * nth, flood.began + tenth * (nth + 1)));
-        self.tenths.push(tenths.collect());
+        self.tenths.push(tenths(samples, flood.began, flood.ended));
         self.took.push((flood.ended - flood.began).as_secs_f64() * 1e3);
         self.errors += flood.errors;
         self.felt.add(felt);
@@ -197,13 +210,13 @@ impl Report {
             let burst = |burst: &Burst| {
                 json!({
                     "callers": burst.felt.latency(), "p99_ratios": burst.ratios, "p99_ratio": burst.ratio(),
-                    "p99_by_tenth_us": burst.tenths, "took_ms": burst.took, "errors": burst.errors,
+                    "p99_by_tenth_us": burst.tenths, "p99_of_typical_tenth_us": typical(&burst.tenths), "took_ms": burst.took, "errors": burst.errors,
                 })
             };
             let BurstArgs { tokens, connections, rate, burst_rate, callers, seconds, rounds, .. } = args;
             let text = json!({
                 "tokens": tokens, "connections": connections, "rate": rate, "burst_rate": burst_rate, "callers": callers, "seconds": seconds, "rounds": rounds,
-                "quiet": self.quiet.latency(), "cold": burst(&self.cold), "known": burst(&self.known),
+                "quiet": self.quiet.latency(), "quiet_p99_of_typical_tenth_us": typical(&self.quiet_tenths), "cold": burst(&self.cold), "known": burst(&self.known),
             });
             return writeln!(out, "{text:#}");
         }
@@ -223,6 +236,9 @@ impl Report {
         let [quiet, cold, known] = all.map(|latency| latency.requests);
         writeln!(out, "| requests | {quiet} | {cold} | {known} |")?;
         writeln!(out, "| p99 against quiet | | {:.2} | {:.2} |", self.cold.ratio(), self.known.ratio())?;
+        let [quiet, cold, known] = [&self.quiet_tenths, &self.cold.tenths, &self.known.tenths].map(|all| typical(all));
+        writeln!(out, "| p99 of the typical tenth, us | {quiet:.0} | {cold:.0} | {known:.0} |")?;
+        writeln!(out, "| the same against quiet | | {:.2} | {:.2} |", cold / quiet, known / quiet)?;
         let took = |burst: &Burst| median(burst.took.iter().copied());
         writeln!(out, "| the burst took, ms | | {:.0} | {:.0} |", took(&self.cold), took(&self.known))?;
         let [cold, known] = [&self.cold, &self.known].map(|burst| burst.errors + burst.felt.errors);

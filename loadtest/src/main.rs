@@ -4,6 +4,7 @@ mod bare;
 mod burst;
 mod callers;
 mod compare;
+mod count;
 mod fault;
 mod flood;
 mod http;
@@ -12,6 +13,7 @@ mod inspect;
 mod machine;
 mod nginx;
 mod payload;
+mod profile;
 mod program;
 mod report;
 mod revoke;
@@ -111,6 +113,17 @@ sums. ModSecurity has the settings it recommends, for requests alone, and the Co
   cargo run --release -p claviger-loadtest -- inspect
   cargo run --release -p claviger-loadtest -- inspect --rounds 5 --json > inspect.json")]
     Inspect(InspectArgs),
+    /// Instructions per request, counted by valgrind and held to a baseline.
+    ///
+    /// One connection asks for the same as `compare`, and the phases of its exchanges are counted, each with all that it calls. Other load on
+    /// the machine changes nothing. Meant for a build without optimisations, in which each function is still one. Skipped without valgrind.
+    /// Exit status: 0 all within the tolerance, 1 something is above it or failed, 2 wrong usage.
+    #[command(after_help = "\
+The whole exchange also holds what threads in the background do meanwhile, which is little.
+
+  target/debug/claviger-loadtest count --claviger target/debug/claviger --baseline loadtest/instructions.json
+  target/debug/claviger-loadtest count --claviger target/debug/claviger --baseline loadtest/instructions.json --renew")]
+    Count(CountArgs),
     /// The upstream alone.
     #[command(hide = true)]
     ServeUpstream { address: SocketAddr, work: u64 },
@@ -218,6 +231,22 @@ struct InspectArgs {
     common: Common,
 }
 
+#[derive(Debug, Args)]
+struct CountArgs {
+    /// The claviger to count.
+    #[arg(long, value_name = "FILE")]
+    claviger: PathBuf,
+    /// The figures to compare with.
+    #[arg(long, value_name = "FILE")]
+    baseline: PathBuf,
+    /// By how many percent a figure may be above the baseline.
+    #[arg(long, default_value_t = 5, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(..=100))]
+    tolerance: u32,
+    /// Write the figures to the baseline.
+    #[arg(long)]
+    renew: bool,
+}
+
 fn main() -> ExitCode {
     let (mut out, mut progress) = (stdout(), stderr());
     let done = match Cli::parse().command {
@@ -226,6 +255,7 @@ fn main() -> ExitCode {
         Command::Burst(args) => burst::run(&args, &mut out, &mut progress),
         Command::Revoke(args) => revoke::run(&args, &mut out, &mut progress),
         Command::Inspect(args) => inspect::run(&args, &mut out, &mut progress),
+        Command::Count(args) => count::run(&args, &mut out, &mut progress),
         Command::ServeUpstream { address, work } => upstream::serve(address, Duration::from_micros(work)),
         Command::ServeBare { address, upstream, default_buffers } => bare::serve(address, upstream, default_buffers),
     };

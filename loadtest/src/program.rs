@@ -14,7 +14,7 @@ use crate::fault::{Fault, While};
 use crate::machine;
 
 /// How long anything may take to start or to end.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running program; killed when dropped.
 pub(crate) struct Program {

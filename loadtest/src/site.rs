@@ -168,10 +168,23 @@ impl Site {
     }
 
     fn start(&self, file: &Path, more: &str) -> Result<Proxy, Fault> {
+        self.start_as(Command::new(file), more)
+    }
+
+    /// What its instructions are written to by [`Self::claviger_counted`], when it ends.
+    pub(crate) const PROFILE: &str = "callgrind.out";
+
+    /// The same, under valgrind, which counts its instructions.
+    pub(crate) fn claviger_counted(&self, file: &Path) -> Result<Proxy, Fault> {
+        let mut command = Command::new("valgrind");
+        command.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", Self::PROFILE)).arg(file);
+        self.start_as(command, "")
+    }
+
+    fn start_as(&self, mut command: Command, more: &str) -> Result<Proxy, Fault> {
         let (address, admin) = (free_address()?, free_address()?);
         let config = self.config_path();
         write(&config, &(self.config(address, admin) + more))?;
-        let mut command = Command::new(file);
         command.arg("run").arg(&config).current_dir(self.folder());
         let program = Program::start("claviger", &mut command, self.cores.proxy, address, self.folder())?;
         let seen = get(address, &format!("{PATH}{REFLECT}"), Some(&self.authorization()))?.replace(SPACER, "");

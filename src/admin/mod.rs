@@ -1,5 +1,6 @@
-//! The control plane's listener: health, readiness, status, metrics and the live feed. Answers; never listens itself, and knows no framework.
+//! The control plane's listener: health, readiness, status, alerts, metrics and the live feed. Answers; never listens itself, and knows no framework.
 
+mod alerts;
 mod events;
 
 use std::time::SystemTime;
@@ -96,7 +97,10 @@ fn whole(services: &Services, method: &Method, path: &str, headers: &HeaderMap) 
             reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", services.engines.metrics.render())
         }
         "/status" => status(services),
-        _ => text(StatusCode::NOT_FOUND, "Ask for /health, /ready, /status, /metrics or /events.\n"),
+        "/alerts" => {
+            reply(StatusCode::OK, "application/json", alerts::answer(&services.alerts.load()).to_string().into_bytes())
+        }
+        _ => text(StatusCode::NOT_FOUND, "Ask for /health, /ready, /status, /alerts, /metrics or /events.\n"),
     }
 }
 

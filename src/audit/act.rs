@@ -55,6 +55,8 @@ pub enum RotationDeed {
     Retired,
     /// One that is not used could not be retired.
     NotRetired,
+    /// The one in use is older than it should become.
+    Overdue,
 }
 
 impl RotationDeed {
@@ -66,6 +68,7 @@ impl RotationDeed {
             Self::Failed => "failed",
             Self::Retired => "retired",
             Self::NotRetired => "not_retired",
+            Self::Overdue => "overdue",
         }
     }
 }
@@ -113,6 +116,14 @@ pub enum Entry {
     Act(Box<Act>),
     /// Records that were not delivered.
     Skipped(Box<Skipped>),
+    /// What the monitor told.
+    Alert(Box<super::AlertRecord>),
+}
+
+impl From<super::AlertRecord> for Entry {
+    fn from(alert: super::AlertRecord) -> Self {
+        Self::Alert(Box::new(alert))
+    }
 }
 
 impl From<super::Record> for Entry {

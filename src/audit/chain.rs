@@ -24,6 +24,8 @@ pub enum Kind {
     Access,
     /// Something came of replacing a secret.
     Rotation,
+    /// The monitor raised an alert, or cleared it.
+    Alert,
     /// There are exchanges without a line.
     Lost,
     /// There are records that a sink did not deliver.
@@ -40,12 +42,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Decision,
         Self::Exchange,
         Self::Revocation,
         Self::Access,
         Self::Rotation,
+        Self::Alert,
         Self::Lost,
         Self::Skipped,
         Self::Opened,
@@ -62,6 +65,7 @@ impl Kind {
             Self::Revocation => "revocation",
             Self::Access => "access",
             Self::Rotation => "rotation",
+            Self::Alert => "alert",
             Self::Lost => "lost",
             Self::Skipped => "skipped",
             Self::Opened => "opened",

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-use crate::domain::{Name, hex};
+use crate::domain::{Denial, Name, hex};
 use crate::telemetry::write_json;
 
 use super::queue::Lost;
@@ -83,6 +83,7 @@ impl Lines {
         line.text_if("role", record.role.as_deref());
         line.text_if("rule", record.rule.as_deref());
         line.plain_if("grant", record.grant.map(|grant| grant.to_string()).as_deref());
+        line.plain_if("shadow_code", record.shadow.as_ref().map(Denial::code));
     }
 
     /// Where an exchange went, and what it took.
@@ -339,5 +340,6 @@ fn protocol(protocol: Protocol) -> &'static str {
     }
 }
 
+mod alert;
 #[cfg(test)]
 mod tests;

@@ -4,13 +4,16 @@
 //! written; whoever is in the same process can [`Log::watch`] instead.
 
 mod act;
+mod alert;
 mod anchor;
 mod batch;
 mod chain;
+mod files;
 mod follow;
 mod keep;
 mod line;
 mod log;
+mod query;
 mod queue;
 mod read;
 mod record;
@@ -23,10 +26,12 @@ pub mod verify;
 mod writer;
 
 pub use self::act::{Act, Deed, Entry, RotationDeed, Skipped, SkippedFor};
+pub use self::alert::AlertRecord;
 pub use self::chain::{ChainId, Digest, Head, Kind};
 pub use self::follow::Follower;
 pub use self::log::{First, Log, NotDurable, Unwritten};
 pub use self::read::{Line, Reader};
 pub use self::segment::{Form, Segment};
 pub use self::settings::{Durability, OnFull, Settings};
+pub use query::{Progress, Query};
 pub use record::{Outcome, Protocol, Record, Timings};

@@ -86,11 +86,13 @@ pub struct Record {
     /// The host in normal form, where it had one.
     pub host: Option<String>,
     /// The path in normal form, where it has one; never the query.
-    pub path: Option<String>,
+    pub path: Option<Arc<str>>,
     /// Whether there was a query.
     pub query: bool,
     /// The `[route.NAME]` that matched.
     pub route: Option<Name>,
+    /// A number for the identity that was claimed and not proved; never written, and another in each process.
+    pub claimed: Option<u64>,
     /// Who called.
     pub principal: Option<Arc<Principal>>,
     /// The role by which it was allowed.
@@ -103,6 +105,8 @@ pub struct Record {
     pub outcome: Outcome,
     /// Why it was refused, or what failed.
     pub denial: Option<Denial>,
+    /// Why it would have been refused, where the route's rules are not enforced.
+    pub shadow: Option<Denial>,
     /// The `[target.NAME]` it went to.
     pub target: Option<Name>,
     /// The address it was last sent to.
@@ -153,12 +157,14 @@ pub(super) mod tests {
             path: None,
             query: false,
             route: None,
+            claimed: None,
             principal: None,
             role: None,
             rule: None,
             grant: None,
             outcome: Outcome::Aborted,
             denial: None,
+            shadow: None,
             target: None,
             backend: None,
             attempts: 0,
@@ -185,7 +191,7 @@ pub(super) mod tests {
             protocol: Protocol::Http11,
             method: Some(Method::POST),
             host: Some("api.example.com".to_owned()),
-            path: Some("/v1/refunds".to_owned()),
+            path: Some("/v1/refunds".into()),
             query: true,
             route: Some(name("stripe")),
             principal: Some(Arc::new(principal)),

@@ -137,6 +137,7 @@ impl Walk<'_> {
             | Kind::Revocation
             | Kind::Access
             | Kind::Rotation
+            | Kind::Alert
             | Kind::Skipped => Ok(()),
         }
     }

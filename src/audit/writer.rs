@@ -152,6 +152,7 @@ impl Writer {
                 };
                 self.batch.add(kind, |out| lines.act(out, act));
             }
+            Entry::Alert(alert) => self.batch.add(Kind::Alert, |out| lines.alert(out, alert)),
         }
     }
 

@@ -37,6 +37,7 @@ pub struct Proof {
 /// The authenticators of one route, by what they take.
 #[derive(Debug)]
 pub struct Chain {
+    names: Vec<Box<str>>,
     tokens: Vec<Arc<Jwt>>,
     sessions: Option<TakenSessions>,
     /// Who is asked about a bearer token that none of `tokens` takes.
@@ -85,6 +86,7 @@ impl Chain {
     /// [`ChainFault`] when a credential could belong to more than one.
     pub fn new(authenticators: Vec<Authenticator>, realm: &Name, dpop: Arc<Dpop>) -> Result<Self, ChainFault> {
         let mut chain = Self {
+            names: authenticators.iter().map(|one| one.name().into()).collect(),
             tokens: Vec::new(),
             sessions: None,
             asked: None,
@@ -194,6 +196,17 @@ impl Chain {
         } else {
             Err(Denial::Unauthenticated(AuthnFault::Malformed))
         }
+    }
+
+    /// The names of its authenticators, as they were written.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(AsRef::as_ref)
+    }
+
+    /// Whether a principal can come this way: by its own authenticator, or in a session that it may begin.
+    pub fn takes(&self, principal: &Principal) -> bool {
+        self.names().any(|name| *name == *principal.authenticator.as_str())
+            || self.sessions.as_ref().is_some_and(|sessions| sessions.takes(principal))
     }
 
     /// The headers that may hold a credential, or go with one, and so are never forwarded; always with `Authorization`.

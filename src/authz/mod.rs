@@ -3,7 +3,9 @@
 mod hours;
 mod policy;
 mod roles;
+mod trace;
 
 pub use hours::Hours;
-pub use policy::{Grantee, Permit, Policy, Rule, RuleApproval, Unauthorized};
-pub use roles::{Circumstances, RoleConditions, RoleTimes, Roles};
+pub use policy::{Enforcement, Grantee, Permit, Policy, Rule, RuleApproval, Unauthorized};
+pub use roles::{Circumstances, RoleConditions, RoleFault, RoleTimes, Roles};
+pub use trace::{Considered, RuleFault};

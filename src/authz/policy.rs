@@ -1,6 +1,7 @@
 //! One route's rules, indexed so that a decision costs by the principal's roles and the path's depth, not by the number of rules.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -52,9 +53,26 @@ pub enum Grantee {
 #[derive(Debug)]
 pub struct Permit {
     principal: Arc<Principal>,
-    rule: Arc<str>,
-    grantee: Grantee,
-    grant: Option<Arc<Grant>>,
+    by: By,
+}
+
+/// What made a permit.
+#[derive(Debug)]
+enum By {
+    /// A rule, and the grant that it needed.
+    Rule { rule: Arc<str>, grantee: Grantee, grant: Option<Arc<Grant>> },
+    /// No rule: the policy is only tried out.
+    Shadow,
+}
+
+/// What becomes of a request that no rule allows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Enforcement {
+    /// It is denied.
+    #[default]
+    Enforce,
+    /// It is let through, and told of: the rules are being tried out.
+    Shadow,
 }
 
 /// Why there is no [`Permit`].
@@ -70,27 +88,45 @@ impl Permit {
         &self.principal
     }
 
-    /// The label of the rule that allowed it.
-    pub fn rule(&self) -> &Arc<str> {
-        &self.rule
+    /// The label of the rule that allowed it; none where none did, and that is not enforced.
+    pub fn rule(&self) -> Option<&Arc<str>> {
+        match &self.by {
+            By::Rule { rule, .. } => Some(rule),
+            By::Shadow => None,
+        }
     }
 
     /// The grant that the rule needed.
     pub fn grant(&self) -> Option<&Arc<Grant>> {
-        self.grant.as_ref()
+        match &self.by {
+            By::Rule { grant, .. } => grant.as_ref(),
+            By::Shadow => None,
+        }
     }
 
     /// The role, scope or principal that the rule allowed.
-    pub fn grantee(&self) -> &Grantee {
-        &self.grantee
+    pub fn grantee(&self) -> Option<&Grantee> {
+        match &self.by {
+            By::Rule { grantee, .. } => Some(grantee),
+            By::Shadow => None,
+        }
+    }
+
+    /// Whether no rule allowed it, and it would be denied if the rules were enforced.
+    pub fn is_shadowed(&self) -> bool {
+        match self.by {
+            By::Rule { .. } => false,
+            By::Shadow => true,
+        }
     }
 }
 
 /// The compiled rules of one route. Default deny: an empty policy allows nobody anything.
 #[derive(Debug)]
 pub struct Policy {
-    roles: Arc<Roles>,
-    rules: Vec<Rule>,
+    pub(super) roles: Arc<Roles>,
+    pub(super) rules: Vec<Rule>,
+    enforcement: Enforcement,
     has_approvals: bool,
     needs_body: bool,
     places: PatternMap<Place>,
@@ -115,6 +151,7 @@ impl Policy {
             has_approvals: rules.iter().any(|rule| rule.approval.is_some()),
             needs_body: rules.iter().any(|rule| rule.approval.as_ref().is_some_and(|approval| approval.is_exact)),
             rules: Vec::with_capacity(rules.len()),
+            enforcement: Enforcement::Enforce,
             places: PatternMap::default(),
             role_ids: HashMap::default(),
             scope_ids: HashMap::default(),
@@ -128,6 +165,18 @@ impl Policy {
             policy.add(rule, &mut grantees, &mut places);
         }
         policy
+    }
+
+    /// The same, enforced or tried out. Rules that wait for an approval are always enforced: what waits for it was never meant to pass without.
+    #[must_use]
+    pub fn with_enforcement(self, enforcement: Enforcement) -> Self {
+        let enforcement = if self.has_approvals { Enforcement::Enforce } else { enforcement };
+        Self { enforcement, ..self }
+    }
+
+    /// What becomes of a request that no rule allows.
+    pub fn enforcement(&self) -> Enforcement {
+        self.enforcement
     }
 
     /// Whether a decision may need the request's body.
@@ -155,7 +204,8 @@ impl Policy {
     /// Decides one request. The grant of an approval is what `granted` finds, which is asked only where no rule allows without.
     ///
     /// # Errors
-    /// [`Unauthorized`] where no rule allows it.
+    /// [`Unauthorized`] where no rule allows it, and the rules are enforced. They always are for a session that is confined to roles: that is no
+    /// rule of this policy's, but what the session was asked to be.
     pub fn authorize(
         &self,
         principal: Arc<Principal>,
@@ -164,14 +214,17 @@ impl Policy {
         granted: impl Fn(&Principal, &RuleApproval) -> Option<Arc<Grant>>,
     ) -> Result<Permit, Unauthorized> {
         let permit = |principal: Arc<Principal>, rule: &Rule, grant| {
-            let (rule, grantee) = (Arc::clone(&rule.label), rule.grantee.clone());
-            Permit { principal, rule, grantee, grant }
+            let by = By::Rule { rule: Arc::clone(&rule.label), grantee: rule.grantee.clone(), grant };
+            Permit { principal, by }
         };
         if let Some(rule) = self.rule_for(&principal, request, now, &|rule| rule.approval.is_none()) {
             return Ok(permit(principal, rule, None));
         }
         if !self.has_approvals {
-            return Err(Unauthorized { approval: None });
+            return match self.enforcement {
+                Enforcement::Shadow if !is_confined(&principal) => Ok(Permit { principal, by: By::Shadow }),
+                Enforcement::Shadow | Enforcement::Enforce => Err(Unauthorized { approval: None }),
+            };
         }
         let found = |rule: &Rule| granted(&principal, rule.approval.as_ref()?);
         if let Some(rule) = self.rule_for(&principal, request, now, &|rule| found(rule).is_some()) {
@@ -205,8 +258,7 @@ impl Policy {
             return Some(rule);
         }
         // A session that is confined to roles was asked to have no more than those.
-        let is_confined = principal.session.as_ref().is_some_and(|session| session.bounds.roles.is_some());
-        if self.principal_ids.is_empty() || is_confined {
+        if self.principal_ids.is_empty() || is_confined(principal) {
             return None;
         }
         decide(&self.principal_ids, &principal.name())
@@ -229,9 +281,23 @@ impl Policy {
 impl Rule {
     fn holds(&self, principal: &Principal, methods: Methods, request: &RequestView<'_>) -> bool {
         self.methods.intersects(methods)
-            && self.scopes.iter().all(|needed| principal.scopes.contains(needed))
-            && (self.networks.is_empty() || self.networks.contains(request.client))
+            && self.missing_scopes(principal).next().is_none()
+            && self.admits_network(request.client)
     }
+
+    /// The scopes that the principal's token lacks.
+    pub(super) fn missing_scopes<'a>(&'a self, principal: &'a Principal) -> impl Iterator<Item = &'a Arc<str>> {
+        self.scopes.iter().filter(|needed| !principal.scopes.contains(needed))
+    }
+
+    pub(super) fn admits_network(&self, client: IpAddr) -> bool {
+        self.networks.is_empty() || self.networks.contains(client)
+    }
+}
+
+/// Whether a session is confined to roles: then rules that name the principal itself allow nothing.
+pub(super) fn is_confined(principal: &Principal) -> bool {
+    principal.session.as_ref().is_some_and(|session| session.bounds.roles.is_some())
 }
 
 fn count(counter: &mut u32) -> u32 {
@@ -241,113 +307,4 @@ fn count(counter: &mut u32) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use http::{HeaderMap, Method};
-
-    use super::*;
-    use crate::domain::{Host, Name, NormalPath, PrincipalKind};
-
-    fn principal(roles: &[&str], scopes: &[&str]) -> Arc<Principal> {
-        Arc::new(Principal {
-            roles: roles.iter().map(|r| Arc::from(*r)).collect(),
-            scopes: scopes.iter().map(|s| Arc::from(*s)).collect(),
-            ..Principal::new(Name::parse("corp").expect("name"), PrincipalKind::Human, "alice".into())
-        })
-    }
-
-    fn rule(label: &str, grantee: Grantee, methods: &[&str], paths: &[&str]) -> Rule {
-        Rule {
-            label: label.into(),
-            grantee,
-            methods: methods.iter().fold(Methods::NONE, |set, m| set.union(Methods::of(m))),
-            paths: paths.iter().map(|p| PathPattern::parse(p).expect("pattern")).collect(),
-            scopes: vec![],
-            networks: NetworkSet::default(),
-            approval: None,
-        }
-    }
-
-    fn decide(policy: &Policy, who: &Arc<Principal>, method: &str, path: &str, client: &str) -> Option<String> {
-        let headers = HeaderMap::new();
-        let request = RequestView {
-            method: &Method::from_bytes(method.as_bytes()).expect("method"),
-            host: &Host::parse("api.test").expect("host"),
-            path: &NormalPath::parse(path.as_bytes()).expect("path"),
-            headers: &headers,
-            client: client.parse().expect("address"),
-            peer: client.parse().expect("address"),
-            is_tls: true,
-            authority: "api.test",
-            asked: &NormalPath::parse(path.as_bytes()).expect("path"),
-            query: None,
-            target: "/",
-            has_body: false,
-            certificates: None,
-        };
-        policy
-            .authorize(Arc::clone(who), &request, SystemTime::now(), |_, _| None)
-            .ok()
-            .map(|permit| permit.rule().to_string())
-    }
-
-    fn policy() -> Policy {
-        let mut roles = Roles::default();
-        roles.add_member(&"ops".into(), "corp:alice");
-        roles.add_member(&"ops".into(), "other:bob");
-        roles.add_claim(&"billing".into(), "okta-finance");
-        let mut scoped = rule("scoped", Grantee::Role("writer".into()), &["POST"], &["/v1/refunds"]);
-        scoped.scopes = vec!["refunds:write".into()];
-        let mut office = rule("office", Grantee::Role("admin".into()), &["GET"], &["/**"]);
-        office.networks = NetworkSet::new(vec!["10.0.0.0/8".parse().expect("network")]);
-        let rules = vec![
-            rule("read", Grantee::Role("billing".into()), &["GET"], &["/v1/charges/**", "/v1/refunds"]),
-            rule("ops", Grantee::Role("ops".into()), &["DELETE"], &["/v1/charges/*"]),
-            rule("scope", Grantee::Scope("charges:read".into()), &["GET"], &["/v1/charges"]),
-            rule("bob", Grantee::Principal("corp:bob".into()), &["GET"], &["/**"]),
-            scoped,
-            office,
-        ];
-        Policy::compile(rules, Arc::new(roles))
-    }
-
-    #[test]
-    fn only_what_a_rule_allows_is_allowed() {
-        let policy = policy();
-        let outside = "192.0.2.1";
-        for (roles, scopes, method, path, client, want) in [
-            (&["billing"][..], &[][..], "GET", "/v1/charges/1", outside, Some("read")),
-            (&["billing"], &[], "GET", "/v1/refunds", outside, Some("read")),
-            (&["okta-finance"], &[], "GET", "/v1/charges", outside, Some("read")),
-            (&["billing"], &[], "POST", "/v1/charges/1", outside, None),
-            (&["billing"], &[], "GET", "/v1/customers", outside, None),
-            (&["Billing"], &[], "GET", "/v1/charges", outside, None),
-            (&[], &[], "GET", "/v1/charges", outside, None),
-            (&[], &[], "DELETE", "/v1/charges/1", outside, Some("ops")),
-            (&[], &[], "DELETE", "/v1/charges/1/x", outside, None),
-            (&[], &["charges:read"], "GET", "/v1/charges", outside, Some("scope")),
-            (&["writer"], &[], "POST", "/v1/refunds", outside, None),
-            (&["writer"], &["refunds:write"], "POST", "/v1/refunds", outside, Some("scoped")),
-            (&["admin"], &[], "GET", "/x", outside, None),
-            (&["admin"], &[], "GET", "/x", "::ffff:10.1.1.1", Some("office")),
-        ] {
-            let who = principal(roles, scopes);
-            let got = decide(&policy, &who, method, path, client);
-            assert_eq!(got.as_deref(), want, "{roles:?} {scopes:?} {method} {path} {client}");
-        }
-    }
-
-    #[test]
-    fn the_same_id_from_another_authenticator_is_somebody_else() {
-        let policy = policy();
-        let mut bob = Principal::clone(&principal(&[], &[]));
-        bob.id = "bob".into();
-        assert_eq!(decide(&policy, &Arc::new(bob.clone()), "GET", "/x", "192.0.2.1").as_deref(), Some("bob"));
-        assert_eq!(decide(&policy, &Arc::new(bob), "DELETE", "/v1/charges/1", "192.0.2.1"), None);
-    }
-
-    #[test]
-    fn an_empty_policy_allows_nothing() {
-        let policy = Policy::compile(vec![], Arc::new(Roles::default()));
-        assert_eq!(decide(&policy, &principal(&["admin"], &[]), "GET", "/", "10.0.0.1"), None);
-    }
-}
+mod tests;

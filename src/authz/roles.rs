@@ -18,7 +18,7 @@ pub struct Roles {
 }
 
 /// Under which circumstances a role counts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RoleConditions {
     /// The authenticators one of which has to prove the caller; empty for any.
     pub requires: Vec<Name>,
@@ -44,10 +44,32 @@ impl RoleConditions {
     }
 
     fn hold(&self, principal: &Principal, when: &Circumstances) -> bool {
-        (self.requires.is_empty() || self.requires.contains(&principal.authenticator))
-            && (self.networks.is_empty() || self.networks.contains(when.client))
-            && self.hours.as_ref().is_none_or(|hours| hours.contain(when.time))
+        self.fault(principal, when).is_none()
     }
+
+    /// The first that does not hold.
+    fn fault(&self, principal: &Principal, when: &Circumstances) -> Option<RoleFault> {
+        if !self.requires.is_empty() && !self.requires.contains(&principal.authenticator) {
+            return Some(RoleFault::Authenticator);
+        }
+        if !self.networks.is_empty() && !self.networks.contains(when.client) {
+            return Some(RoleFault::Network);
+        }
+        self.hours.as_ref().filter(|hours| !hours.contain(when.time)).map(|_| RoleFault::Hours)
+    }
+}
+
+/// Why a role does not count for somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoleFault {
+    /// They do not have it.
+    NotHeld,
+    /// Something else proved them than what it requires.
+    Authenticator,
+    /// They do not come from its networks.
+    Network,
+    /// It is not one of its hours.
+    Hours,
 }
 
 /// How long a session may have a role.
@@ -89,6 +111,31 @@ impl Roles {
     /// Whether a principal has a role now.
     pub fn has(&self, principal: &Principal, role: &str, when: &Circumstances) -> bool {
         self.find(principal, when, |one| (one == role).then_some(())).is_some()
+    }
+
+    /// Why a role does not count for a principal now; none where it does.
+    pub fn fault(&self, principal: &Principal, role: &str, when: &Circumstances) -> Option<RoleFault> {
+        if self.has(principal, role, when) {
+            return None;
+        }
+        let is_held = self.find_any(principal, |one| (one == role).then_some(())).is_some();
+        let condition = || self.conditions.get(role)?.fault(principal, when);
+        Some(if is_held { condition().unwrap_or(RoleFault::NotHeld) } else { RoleFault::NotHeld })
+    }
+
+    /// Who has which role: pairs of a member, as `AUTHENTICATOR:ID`, and a role.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &Arc<str>)> {
+        self.by_member.iter().flat_map(|(member, roles)| roles.iter().map(move |role| (member.as_str(), role)))
+    }
+
+    /// Which name in a claim gives which role: pairs of both.
+    pub fn claims(&self) -> impl Iterator<Item = (&str, &Arc<str>)> {
+        self.by_claim.iter().flat_map(|(claim, roles)| roles.iter().map(move |role| (claim.as_str(), role)))
+    }
+
+    /// Under which circumstances a role counts; none where it always does.
+    pub fn conditions(&self, role: &str) -> Option<&RoleConditions> {
+        self.conditions.get(role)
     }
 
     /// Every role of a principal, each once, also those that do not count now.

@@ -1,4 +1,7 @@
-//! `claviger audit`: whether an audit log is what was written.
+//! `claviger audit`: whether an audit log is what was written, and what it says.
+
+mod query;
+mod shown;
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
@@ -11,9 +14,14 @@ use crate::audit::Segment;
 use crate::audit::verify::{Mark, Report, verify};
 use crate::crypto::{SignatureAlgorithm, SignatureKey};
 
-/// Look into audit logs.
+pub(super) use query::Bar;
+pub use query::QueryArgs;
+
+/// Look into audit logs: who accessed what, and whether they are whole.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
+    /// Tell who accessed what, in one line each.
+    Query(Box<QueryArgs>),
     /// Tell whether a log is what its processes wrote: what is whole, from where to where, and the first line that is not.
     Verify(VerifyArgs),
 }
@@ -38,6 +46,7 @@ pub struct VerifyArgs {
 impl AuditCommand {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         match self {
+            Self::Query(args) => args.run(out),
             Self::Verify(args) => args.run(out),
         }
     }

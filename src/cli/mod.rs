@@ -3,10 +3,13 @@
 mod access;
 mod audit;
 mod demo;
+mod explain;
 mod inspect;
 mod key;
 mod openapi;
 mod password;
+mod plan;
+mod policy;
 mod revocation;
 mod rotation;
 mod run;
@@ -25,12 +28,15 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use access::AccessCommand;
-pub use audit::{AuditCommand, VerifyArgs};
+pub use audit::{AuditCommand, QueryArgs, VerifyArgs};
 pub use demo::DemoArgs;
+pub use explain::ExplainArgs;
 pub use inspect::InspectArgs;
 pub use key::{KeyCommand, ListKeys, NewKey};
 pub use openapi::OpenapiCommand;
 pub use password::NewPassword;
+pub use plan::PlanArgs;
+pub use policy::PolicyCommand;
 pub use revocation::RevocationCommand;
 pub use rotation::{RotateArgs, StatusArgs};
 pub use run::{CheckArgs, RunArgs};
@@ -54,6 +60,11 @@ Examples:
   claviger vault init secrets.sealed --key-file master.key
   claviger vault set secrets.sealed stripe/api-key --key-file master.key
   claviger check claviger.toml                    every mistake, with line, column and cure
+  claviger plan claviger.toml next.toml           who gains and loses what by another configuration
+  claviger explain claviger.toml GET https://api.example.com/orders/7 --principal corp:ada
+  claviger policy test claviger.toml cases.toml   rules as a table of cases, for a pipeline
+  claviger policy advise claviger.toml --log audit.jsonl
+  claviger audit query audit.jsonl --principal corp:ada --since 7d
   claviger run claviger.toml                      serve; SIGHUP or a changed file reloads
   claviger run claviger.toml --upgrade            take over from the running process
   claviger access request finance --reason incident --gateway https://gateway.example.com
@@ -71,13 +82,20 @@ pub enum Command {
     Run(RunArgs),
     /// Check a configuration and tell everything that is wrong with it.
     Check(CheckArgs),
+    /// Tell what another configuration changes: the access that is gained and lost, and what else matters to security.
+    Plan(PlanArgs),
+    /// Tell what becomes of one request, and why: every step of the decision.
+    Explain(ExplainArgs),
+    /// Test rules by a table of cases.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Make and change sealed files of secrets, replace a secret, and show how all stand.
     #[command(subcommand)]
     Vault(VaultCommand),
     /// Make API keys and password digests for callers and keys for the gateway itself, and show which keys a configuration takes.
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Tell whether an audit log is what was written.
+    /// Tell who accessed what, and whether an audit log is what was written.
     #[command(subcommand)]
     Audit(AuditCommand),
     /// End somebody's access at once, everywhere, in the middle of what is under way too.
@@ -113,6 +131,9 @@ impl Cli {
         let done = match self.command {
             Command::Run(args) => args.run(),
             Command::Check(args) => args.run(out),
+            Command::Plan(args) => args.run(out),
+            Command::Explain(args) => args.run(out),
+            Command::Policy(command) => command.run(out),
             Command::Vault(command) => command.run(out),
             Command::Key(command) => command.run(out),
             Command::Audit(command) => command.run(out),

@@ -35,6 +35,8 @@ pub(super) struct File {
     pub(super) cluster: Option<ClusterTable>,
     pub(super) egress: EgressTable,
     pub(super) failures: FailuresTable,
+    pub(super) monitor: MonitorTable,
+    pub(super) notify: Entries<NotifyTable>,
     pub(super) identity_token: Option<IssuerTable>,
     pub(super) sessions: Option<SessionsTable>,
     pub(super) access: Option<AccessTable>,
@@ -55,7 +57,7 @@ pub(super) struct File {
 }
 
 /// Every table, in the order in which the reference tells of them.
-pub(super) const TABLES: [&str; 24] = [
+pub(super) const TABLES: [&str; 26] = [
     "server",
     "admin",
     "audit",
@@ -65,6 +67,8 @@ pub(super) const TABLES: [&str; 24] = [
     "cluster",
     "egress",
     "failures",
+    "monitor",
+    "notify",
     "identity_token",
     "sessions",
     "access",
@@ -124,6 +128,8 @@ impl<'a> Reader<'_, 'a> {
                 "cluster" => file.cluster = self.single("cluster", value),
                 "egress" => file.egress = self.single("egress", value).unwrap_or_default(),
                 "failures" => file.failures = self.single("failures", value).unwrap_or_default(),
+                "monitor" => file.monitor = self.single("monitor", value).unwrap_or_default(),
+                "notify" => self.entries("notify", value, &mut file.notify, lost),
                 "identity_token" => file.identity_token = self.single("identity_token", value),
                 "sessions" => file.sessions = self.single("sessions", value),
                 "access" => file.access = self.single("access", value),

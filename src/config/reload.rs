@@ -137,6 +137,7 @@ impl Reloader {
         let result = match self.reload().await {
             Ok(number) => {
                 log::info!(config = number; "the configuration was reloaded");
+                self.services.snapshot().warn_of_shadow();
                 ReloadResult::Applied
             }
             Err(error) => {

@@ -43,7 +43,7 @@ pub fn schema() -> Value {
 }
 
 /// Every table of a file, in the order in which the reference tells of them.
-pub(super) fn tables(generator: &mut SchemaGenerator) -> [(&'static str, Shape, Schema); 24] {
+pub(super) fn tables(generator: &mut SchemaGenerator) -> [(&'static str, Shape, Schema); 26] {
     [
         ("server", Shape::Single, generator.subschema_for::<ServerTable>()),
         ("admin", Shape::Single, generator.subschema_for::<AdminTable>()),
@@ -54,6 +54,8 @@ pub(super) fn tables(generator: &mut SchemaGenerator) -> [(&'static str, Shape, 
         ("cluster", Shape::Single, generator.subschema_for::<ClusterTable>()),
         ("egress", Shape::Single, generator.subschema_for::<EgressTable>()),
         ("failures", Shape::Single, generator.subschema_for::<FailuresTable>()),
+        ("monitor", Shape::Single, generator.subschema_for::<MonitorTable>()),
+        ("notify", Shape::Named, generator.subschema_for::<NotifyTable>()),
         ("identity_token", Shape::Single, generator.subschema_for::<IssuerTable>()),
         ("sessions", Shape::Single, generator.subschema_for::<SessionsTable>()),
         ("access", Shape::Single, generator.subschema_for::<AccessTable>()),

@@ -35,6 +35,13 @@ impl NetworkSet {
         texts.iter().map(|text| text.parse().ok()).collect::<Option<Vec<_>>>().map(Self)
     }
 
+    /// Whether it holds every address that the other holds.
+    pub fn covers(&self, other: &Self) -> bool {
+        // Together, networks hold another exactly when one of them does once neighbours are joined.
+        let mine = IpNet::aggregate(&self.0);
+        other.0.iter().all(|network| mine.iter().any(|own| own.contains(network)))
+    }
+
     /// Whether the set names no network.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -44,6 +51,21 @@ impl NetworkSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn networks_are_covered_by_one_or_by_several_together() {
+        let set = |texts: &[&str]| NetworkSet::new(texts.iter().map(|text| text.parse().expect("network")).collect());
+        for (a, b, want) in [
+            (&["10.0.0.0/8"][..], &["10.1.0.0/16"][..], true),
+            (&["10.1.0.0/16"], &["10.0.0.0/8"], false),
+            (&["10.0.0.0/9", "10.128.0.0/9"], &["10.0.0.0/8"], true),
+            (&["10.0.0.0/9"], &["10.0.0.0/8"], false),
+            (&["::/0"], &["10.0.0.0/8"], false),
+            (&[], &[], true),
+        ] {
+            assert_eq!(set(a).covers(&set(b)), want, "{a:?} {b:?}");
+        }
+    }
 
     #[test]
     fn mapped_addresses_are_seen_as_what_they_are() {

@@ -64,6 +64,21 @@ impl From<ProofFault> for AuthnFault {
 }
 
 impl AuthnFault {
+    /// Whether what was presented was wrong, and not only late, incomplete, withdrawn or sent twice.
+    pub fn is_wrong(self) -> bool {
+        use AuthnFault::{
+            Algorithm, Audience, Binding, Canary, Certificate, Claim, Component, Critical, Digest, Expired, Idle,
+            Inactive, Issuer, Malformed, Missing, Network, NotYetValid, Proof, Replay, Revoked, Several, Signature,
+            Spent, Type, UnknownKey,
+        };
+        match self {
+            Missing | Several | Expired | NotYetValid | Replay | Inactive | Idle | Spent => false,
+            Proof(fault) => fault.is_wrong(),
+            Malformed | Algorithm | UnknownKey | Canary | Signature | Issuer | Audience | Type | Critical | Claim
+            | Network | Binding | Certificate | Revoked | Component | Digest => true,
+        }
+    }
+
     pub(super) fn detail(self) -> &'static str {
         match self {
             Self::Missing => "missing",

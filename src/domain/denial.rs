@@ -127,6 +127,13 @@ pub enum Unavailable {
 }
 
 impl Denial {
+    /// Whether a credential was wrong, and not only late, incomplete, withdrawn or sent twice, as those of the honest are. A password that
+    /// there was no room to compare counts too: a right one may have been known, and so not have had to wait.
+    pub fn is_wrong_credential(&self) -> bool {
+        let is_wrong = matches!(self, Self::Unauthenticated(fault) if fault.is_wrong());
+        is_wrong || *self == Self::Unavailable(Unavailable::Passwords)
+    }
+
     /// The HTTP status that answers it.
     pub fn status(&self) -> u16 {
         match self {

@@ -110,6 +110,15 @@ impl HostPattern {
         let host = Host::parse(name)?.0;
         Ok(if wildcard { Self::Wildcard(host) } else { Self::Exact(host) })
     }
+
+    /// Whether it is a pattern of this host.
+    pub fn matches(&self, host: &Host) -> bool {
+        match self {
+            Self::Exact(name) => *name == host.0,
+            Self::Wildcard(suffix) => host.0.split_once('.').is_some_and(|(_, rest)| rest == suffix),
+            Self::Any => true,
+        }
+    }
 }
 
 impl fmt::Display for HostPattern {

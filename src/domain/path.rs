@@ -4,11 +4,13 @@
 //! unreserved characters are decoded, hexadecimal digits become upper case: RFC 3986 §6.2.2); everything on which servers differ is refused.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A request path in normal form, without the query.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct NormalPath {
-    text: String,
+    /// Shared by all who keep it of an exchange.
+    text: Arc<str>,
     encoded_slash: bool,
 }
 
@@ -86,11 +88,16 @@ impl NormalPath {
             return Err(PathFault::DoubleEncoding);
         }
         check_segments(&text, encoded_slash)?;
-        Ok(Self { text, encoded_slash })
+        Ok(Self { text: text.into(), encoded_slash })
     }
 
     /// The path as text, as it is matched and sent.
     pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The same, for whoever keeps it.
+    pub fn text(&self) -> &Arc<str> {
         &self.text
     }
 
@@ -108,8 +115,8 @@ impl NormalPath {
     pub fn without_prefix(&self, prefix: &str) -> Option<Self> {
         let rest = self.text.strip_prefix(prefix)?;
         let text = match rest.as_bytes().first() {
-            None => "/".to_owned(),
-            Some(b'/') => rest.to_owned(),
+            None => "/".into(),
+            Some(b'/') => rest.into(),
             Some(_) => return None,
         };
         Some(Self { text, encoded_slash: self.encoded_slash })
@@ -232,7 +239,7 @@ mod tests {
     use super::*;
 
     fn normal(raw: &str) -> Result<String, PathFault> {
-        NormalPath::parse(raw.as_bytes()).map(|path| path.text)
+        NormalPath::parse(raw.as_bytes()).map(|path| path.as_str().to_owned())
     }
 
     #[test]

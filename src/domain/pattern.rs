@@ -5,6 +5,8 @@ use std::fmt;
 
 use super::path::{NormalPath, segments};
 
+mod meet;
+
 /// A path pattern: literal segments, `*` for exactly one non-empty segment, and a last `**` for any number of segments, also none.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PathPattern {

@@ -107,6 +107,12 @@ impl Principal {
         format!("{}:{}", self.authenticator, self.id)
     }
 
+    /// The authenticator and the id of a whole name, `AUTHENTICATOR:ID`.
+    pub fn parse_name(text: &str) -> Option<(Name, String)> {
+        let (authenticator, id) = text.split_once(':')?;
+        Some((Name::parse(authenticator).ok()?, id.to_owned())).filter(|(_, id)| Self::is_valid_id(id))
+    }
+
     /// Whether a claim may serve as an id: 1 to [`Self::MAX_ID`] bytes without control characters, and at most one `@`,
     /// since ids with two have fooled domain checks (CVE-2026-40574).
     pub fn is_valid_id(text: &str) -> bool {

@@ -34,6 +34,22 @@ pub enum ProofFault {
 }
 
 impl ProofFault {
+    /// Whether the proof was wrong, and not only late, incomplete or sent twice.
+    pub fn is_wrong(self) -> bool {
+        match self {
+            Self::Several | Self::Expired | Self::NotYetValid | Self::Nonce | Self::Replay => false,
+            Self::Missing
+            | Self::Malformed
+            | Self::Type
+            | Self::Algorithm
+            | Self::Key
+            | Self::Signature
+            | Self::Claim
+            | Self::Request
+            | Self::Token => true,
+        }
+    }
+
     /// Every one.
     pub const ALL: [Self; 14] = [
         Self::Missing,

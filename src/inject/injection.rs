@@ -126,11 +126,15 @@ impl Injection {
     ///
     /// # Errors
     /// A [`sigv4::Fault`] for a head that cannot be signed: the upstream would refuse it.
-    pub fn sign(&self, head: &Head<'_>, now: SystemTime) -> Result<Vec<(HeaderName, HeaderValue)>, sigv4::Fault> {
+    pub fn sign(
+        &self,
+        head: &Head<'_>,
+        now: impl FnOnce() -> SystemTime,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, sigv4::Fault> {
         for part in &self.prepared.parts {
             match part {
-                Part::Aws(aws) => return Ok(aws.sign(head, self.payload, now)?.into_headers().collect()),
-                Part::Hmac(hmac) => return hmac.sign(head, self.body.as_ref(), now),
+                Part::Aws(aws) => return Ok(aws.sign(head, self.payload, now())?.into_headers().collect()),
+                Part::Hmac(hmac) => return hmac.sign(head, self.body.as_ref(), now()),
                 Part::Header(..)
                 | Part::Query { .. }
                 | Part::Cookie { .. }

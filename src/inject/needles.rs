@@ -36,6 +36,8 @@ pub struct Needles {
     is_first: [bool; 256],
     /// Every so many bytes of text, four are looked up: as far apart as no unescaped needle can slip through.
     stride: usize,
+    /// The length of the shortest needle, in bytes: in a shorter text there is none, since escapes and line ends only make it longer.
+    shortest: usize,
     /// The longest that a needle can become by escapes and line ends, in bytes.
     reach: usize,
     has_wraps: bool,
@@ -62,6 +64,9 @@ impl Needles {
 
     /// Whether a whole text, such as the value of a header field, holds any of the secrets in any form.
     pub fn is_in(&self, text: &[u8]) -> bool {
+        if text.len() < self.shortest {
+            return false;
+        }
         let mut is_in = false;
         self.scan(text, &mut |_| is_in = true);
         is_in

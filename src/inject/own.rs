@@ -53,6 +53,8 @@ struct Held {
 
 /// So many principals have their secret held at once; more are refused.
 const MOST: usize = 10_000;
+/// So many tokens of one principal are held, who may come with other roles and scopes each time: nobody takes the room of all.
+const MOST_OF_ONE: usize = 16;
 /// A secret that nobody came for this long is not read any more.
 const KEPT: Duration = Duration::from_secs(600);
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
@@ -181,6 +183,9 @@ impl Own {
             }
             return Err(UNAVAILABLE);
         }
+        if matches!(self.source, Source::Behalf(_)) {
+            self.make_room(&principal.name());
+        }
         let (slot, behalf) = match &self.source {
             Source::Vault(vault, _) => (read(vault, &key).await?, None),
             Source::Behalf(behalf) => {
@@ -195,6 +200,15 @@ impl Own {
         // Whoever was first with it meanwhile has the same slot, or the one that counts.
         let held = self.held.entry(key).or_insert(Held { credential, used: now });
         Ok(Arc::clone(&held.credential))
+    }
+
+    /// Lets go of the token of this principal that was not used for the longest, where they have as many as anybody may.
+    fn make_room(&self, name: &str) {
+        let is_theirs = |key: &str| key.rsplit_once('#').is_some_and(|(of, _)| of == name);
+        let theirs = self.held.iter().filter(|held| is_theirs(held.key()));
+        let theirs: Vec<_> = theirs.map(|held| (held.used, held.key().clone())).collect();
+        let oldest = theirs.iter().min().filter(|_| theirs.len() >= MOST_OF_ONE);
+        oldest.iter().for_each(|(_, key)| drop(self.held.remove(key)));
     }
 
     pub(super) fn forget_stale(&self, now: Instant) {
@@ -224,6 +238,30 @@ async fn read(vault: &Arc<Vault>, place: &str) -> Result<Arc<Slot>, Denial> {
 mod tests {
     use super::*;
     use crate::domain::{Name, PrincipalKind};
+    use crate::vault::{Kind, Settings, Vaults};
+
+    #[test]
+    fn whoever_comes_with_ever_other_scopes_takes_nobody_elses_room() {
+        let name = |text| Name::parse(text).expect("a name");
+        let kind = Kind::Environment { prefix: "X_".to_owned() };
+        let vault = Vaults::default().open(&Settings { name: name("env"), kind, max_stale: Settings::DEFAULT_STALE });
+        let own = Own::new(Source::Vault(vault, SecretTemplate::parse("{principal.id}").expect("one")));
+        let began = Instant::now();
+        let come = |of: &str, nth: u32| {
+            own.make_room(of);
+            let credential = Arc::new(Credential::new(name("c"), name("t"), Vec::new()));
+            own.held.insert(format!("{of}#{nth}"), Held { credential, used: began + Duration::from_secs(nth.into()) });
+        };
+        come("corp:bob", 0);
+        come("corp:ada#1", 0);
+        (0..100).for_each(|nth| come("corp:ada", nth));
+        let mut left: Vec<_> = own.held.iter().map(|held| held.key().clone()).collect();
+        left.sort();
+        let mut want: Vec<_> = (84..100).map(|nth| format!("corp:ada#{nth}")).collect();
+        want.extend(["corp:ada#1#0".to_owned(), "corp:bob#0".to_owned()]);
+        want.sort();
+        assert_eq!(left, want);
+    }
 
     #[test]
     fn a_template_leads_to_one_secret_of_each_principal_or_to_none() {

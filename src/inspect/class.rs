@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
-    /// SQL injection (CWE-89).
+    /// SQL injection (CWE-89), and injection into queries on XML (CWE-643).
     Sqli,
     /// Script in markup (CWE-79).
     Xss,

@@ -11,7 +11,7 @@ use super::engine::EngineError;
 pub(super) struct Bytes(u64);
 
 /// Letters that have a bit of their own, and bytes of UTF-8 and of other formats that have.
-const ALONE: &[u8] = b"Pp\xa0\xac\xbc\xbe\xc0\xc1\xe0\xed\xef\xf0";
+const ALONE: &[u8] = b"Pp\xa0\xac\xbc\xbe\xc0\xc1\xca\xe0\xed\xef\xf0";
 /// Digits share a bit, as do other letters, other control characters, and other bytes beyond ASCII.
 const DIGIT: u32 = 60;
 const LETTER: u32 = 61;

@@ -82,6 +82,7 @@ impl<'a> Judge<'a> {
     /// Looks at one form of a value; what was found in another form of it is not counted again.
     fn look(&mut self, at: Location<'_>, bytes: &[u8], room: &mut Room) -> u32 {
         let engine = &*self.profile.engine;
+        let bytes = without_padding(bytes);
         engine.gate.wake(bytes, &mut room.woken);
         let awake = room.woken.detectors & !self.profile.asleep;
         if awake == 0 && room.woken.rules.is_empty() && engine.unfiltered.is_empty() {
@@ -204,6 +205,16 @@ impl<'a> Judge<'a> {
         }
         self.report
     }
+}
+
+/// The most blanks at either end of a value that are looked at: a line break or two tell something, more are there to make a short value long.
+const MAX_EDGE: usize = 4;
+
+/// The value without most of the blanks around it.
+fn without_padding(bytes: &[u8]) -> &[u8] {
+    let start = bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let end = bytes.iter().rposition(|byte| !byte.is_ascii_whitespace()).map_or(bytes.len(), |last| last + 1);
+    bytes.get(start.saturating_sub(MAX_EDGE)..bytes.len().min(end + MAX_EDGE)).unwrap_or_default()
 }
 
 /// What a record may show of a value: little, and nothing where secrets stand.

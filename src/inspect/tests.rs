@@ -58,6 +58,16 @@ fn no_number_of_texts_hides_a_rule() {
 }
 
 #[test]
+fn no_padding_makes_a_short_value_long() {
+    let usual = profile("", Settings::default());
+    for value in ["java.lang.Runtime", "utl_http", "phpinfo();", "| whoami"] {
+        for padded in [value.to_owned(), format!("{}{value}{}", "\n".repeat(5_000), " ".repeat(900))] {
+            assert!(ask(&usual, &[("q", &padded)]).is_attack, "{value} in {} bytes", padded.len());
+        }
+    }
+}
+
+#[test]
 fn one_weak_sign_in_many_values_stays_weak() {
     let own = "[[rule]]\nid = \"own.weak\"\nclass = \"custom\"\nscore = 3\nabout = \"a\"\nany = [\"weak sign\"]\n";
     let profile = profile(own, Settings::default());

@@ -16,6 +16,11 @@ use crate::domain::canonical_ip;
 pub struct Key(u128);
 
 impl Key {
+    /// Half of it.
+    pub fn half(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+
     /// The key as text.
     pub fn text(self) -> String {
         format!("{:032x}", self.0)

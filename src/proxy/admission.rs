@@ -39,7 +39,7 @@ pub(super) struct Admission {
     /// What must not leave, and was found in fields.
     pub(super) leaked: LeakCounts,
     /// How the response's head waits for what is in its body; none where it does not.
-    pub(super) withholding: Option<Withholding>,
+    pub(super) withholding: Option<Box<Withholding>>,
     /// The header that tells the target in a token who the caller is.
     pub(super) identity_token: Option<(HeaderName, HeaderValue)>,
     pub(super) websocket: bool,

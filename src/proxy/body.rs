@@ -17,11 +17,11 @@ use super::windows::Windows;
 pub(super) struct Body {
     pub(super) deadline: Instant,
     seen: u64,
-    signed: Option<Signed>,
+    signed: Option<Box<Signed>>,
     /// What goes on in its place, where a secret was put in it.
     filled: Option<Filled>,
     /// How it is looked through on its way; none where it was before, or is not.
-    pub(super) windows: Option<Windows>,
+    pub(super) windows: Option<Box<Windows>>,
     /// Whether all has gone on.
     is_over: bool,
 }
@@ -40,7 +40,8 @@ const MAX_HELD: usize = 64 * 1024;
 impl Body {
     /// A body of which nothing has come, with the digest that it must have.
     pub(super) fn new(digest: Option<BodyDigest>, deadline: Instant) -> Self {
-        let signed = digest.map(|digest| Signed { check: Some(digest.begin()), digest, held: BytesMut::new() });
+        let signed =
+            digest.map(|digest| Box::new(Signed { check: Some(digest.begin()), digest, held: BytesMut::new() }));
         Self { deadline, seen: 0, signed, filled: None, windows: None, is_over: false }
     }
 
@@ -50,7 +51,7 @@ impl Body {
     }
 
     /// The same, to be looked through on its way.
-    pub(super) fn watched_by(self, windows: Option<Windows>) -> Self {
+    pub(super) fn watched_by(self, windows: Option<Box<Windows>>) -> Self {
         Self { windows, ..self }
     }
 

@@ -65,13 +65,16 @@ impl Caller<'_> {
             Proof::Presented(_) => None,
             Proof::HandedIn(token) => Some(token),
         };
-        lockout::check(self.services, self.snapshot, self.chain, &view, claimed)?;
+        let whom = || lockout::claimed(self.services, self.chain, &view, claimed);
+        lockout::check(self.services, self.snapshot, self.chain, &view, claimed)
+            .inspect_err(|_| self.draft.claimed(whom()))?;
         self.draft.lap();
         let proved = self.prove_by(&proof, &view, body, now).await;
         if let Err(denial) = &proved {
             canary::presented(self.services, self.chain, &view, claimed, denial);
         }
-        let principal = lockout::settle(self.services, self.snapshot, self.chain, &view, claimed, proved)?;
+        let principal = lockout::settle(self.services, self.snapshot, self.chain, &view, claimed, proved)
+            .inspect_err(|_| self.draft.claimed(whom()))?;
         self.draft.authenticated(&principal);
         if self.is_revoked(&principal, now) {
             return Err(Denial::Unauthenticated(AuthnFault::Revoked));

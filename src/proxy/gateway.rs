@@ -66,6 +66,7 @@ impl ProxyHttp for Gateway {
         }
         let decided = self.decide(session, exchange).await?;
         let draining = self.services.is_draining();
+        // Boxed, what is not forwarded: of a request that is, the future stays small.
         match decided {
             Ok(Next::Forward) => {
                 watch_over(session, exchange);
@@ -73,14 +74,14 @@ impl ProxyHttp for Gateway {
             }
             Ok(Next::Publish(document)) => {
                 if let Some(draft) = exchange.draft() {
-                    respond::publish(session, &document, draft.id(), draining).await?;
+                    Box::pin(respond::publish(session, &document, draft.id(), draining)).await?;
                 }
             }
-            Ok(Next::Serve(asked, _slots)) => serve(&self.services, session, exchange, &asked).await?,
+            Ok(Next::Serve(asked, _slots)) => Box::pin(serve(&self.services, session, exchange, &asked)).await?,
             Err(refusal) => {
                 if let Some(draft) = exchange.draft() {
-                    respond::hear_out(session, &refusal).await;
-                    respond::refuse(session, &refusal, draft.id(), draining).await?;
+                    Box::pin(respond::hear_out(session, &refusal)).await;
+                    Box::pin(respond::refuse(session, &refusal, draft.id(), draining)).await?;
                 }
             }
         }
@@ -243,7 +244,7 @@ impl ProxyHttp for Gateway {
         if admission.scrubbing.is_some() {
             let method = session.req_header().method.clone();
             admission.withholding =
-                Withholding::begin(admission, &method, head, &mut session.downstream_session, draft.id());
+                Withholding::begin(admission, &method, head, &mut session.downstream_session, draft.id()).map(Box::new);
         }
         Ok(())
     }

@@ -21,11 +21,15 @@ const PREFIX: usize = 5;
 impl Messages {
     /// Those of a response with these fields, if it is one.
     pub(super) fn of(headers: &HeaderMap, is_strict: bool) -> Option<Self> {
-        let kind = headers.get(header::CONTENT_TYPE)?.as_bytes().to_ascii_lowercase();
+        let kind = headers.get(header::CONTENT_TYPE)?.as_bytes();
+        let behind = |name: &[u8]| {
+            let (front, rest) = kind.split_at_checked(name.len())?;
+            front.eq_ignore_ascii_case(name).then_some(rest)
+        };
         let ends_name = |rest: &[u8]| matches!(rest.first(), None | Some(b'+' | b';' | b' '));
-        let is_of = |name: &[u8]| kind.strip_prefix(name).is_some_and(ends_name);
-        let is_enveloped =
-            is_of(b"application/grpc") || is_of(b"application/grpc-web") || kind.starts_with(b"application/connect+");
+        let is_of = |name: &[u8]| behind(name).is_some_and(ends_name);
+        let is_connect = behind(b"application/connect+").is_some();
+        let is_enveloped = is_connect || is_of(b"application/grpc") || is_of(b"application/grpc-web");
         is_enveloped.then_some(Self { prefix: [0; PREFIX], came: 0, left: 0, is_strict })
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, Method, Version, header};
+use http::{HeaderMap, HeaderName, Method, Version, header};
 use pingora::http::RequestHeader;
 
 use super::ingress::Connection;
@@ -11,7 +11,8 @@ use crate::domain::{
 };
 
 /// A head as it came.
-pub(super) struct Arrival<'a> {
+#[derive(Debug)]
+pub struct Arrival<'a> {
     pub(super) method: &'a Method,
     /// The request target's path and query as sent; an absolute-form's authority is apart.
     pub(super) target: &'a [u8],
@@ -24,6 +25,12 @@ pub(super) struct Arrival<'a> {
 }
 
 impl<'a> Arrival<'a> {
+    /// A head without a body that asks for this URL over HTTP/1.1, as somebody writes it who only wants to know.
+    pub fn at(method: &'a Method, url: &'a str, headers: &'a HeaderMap) -> Self {
+        let (authority, target) = split_absolute(url.as_bytes());
+        Self { method, target, authority, version: Version::HTTP_11, headers, has_body: false }
+    }
+
     /// The head that Pingora read.
     pub(super) fn of(head: &'a RequestHeader, has_body: bool) -> Self {
         let (authority, target) = split_absolute(head.raw_path());
@@ -34,18 +41,21 @@ impl<'a> Arrival<'a> {
 
 /// A head in normal form.
 #[derive(Debug)]
-pub(super) struct Identified<'a> {
-    pub(super) host: Host,
-    pub(super) path: NormalPath,
+pub struct Identified<'a> {
+    /// The host.
+    pub host: Host,
+    /// The path.
+    pub path: NormalPath,
     /// Host and port as the client wrote them; empty where it did not.
-    pub(super) authority: &'a str,
+    pub authority: &'a str,
     /// Path and query as sent.
-    pub(super) target: &'a str,
-    pub(super) query: Option<&'a str>,
+    pub target: &'a str,
+    /// What stands behind the `?`.
+    pub query: Option<&'a str>,
     /// Whether it asks for a WebSocket.
-    pub(super) websocket: bool,
+    pub websocket: bool,
     /// The body's length, where the head tells it.
-    pub(super) content_length: Option<u64>,
+    pub content_length: Option<u64>,
 }
 
 impl Identified<'_> {
@@ -77,27 +87,26 @@ impl Identified<'_> {
 }
 
 /// Brings a head to normal form.
-pub(super) fn identify<'a>(arrival: &Arrival<'a>) -> Result<Identified<'a>, Denial> {
+///
+/// # Errors
+/// [`Denial::Malformed`] with the rule that it breaks.
+pub fn identify<'a>(arrival: &Arrival<'a>) -> Result<Identified<'a>, Denial> {
     if Methods::of(arrival.method.as_str()) == Methods::NONE {
         return Err(Denial::Malformed(HttpFault::Method));
     }
-    check_fields(arrival)?;
+    let present = check_fields(arrival)?;
     let (path, query) = split_target(arrival.target)?;
+    let (host, authority) = host(arrival)?;
     Ok(Identified {
-        host: host(arrival)?,
-        authority: authority(arrival),
+        host,
+        authority,
         target: std::str::from_utf8(arrival.target)
             .map_err(|_| Denial::Malformed(HttpFault::Path(PathFault::BadCharacter)))?,
         query,
         path: NormalPath::parse(path).map_err(|fault| Denial::Malformed(HttpFault::Path(fault)))?,
-        websocket: websocket(arrival)?,
-        content_length: content_length(arrival.headers)?,
+        websocket: present.upgrade && websocket(arrival)?,
+        content_length: if present.content_length { content_length(arrival.headers)? } else { None },
     })
-}
-
-fn authority<'a>(arrival: &Arrival<'a>) -> &'a str {
-    let host = || arrival.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    arrival.authority.or_else(host).unwrap_or_default()
 }
 
 /// The path and the query of a request target, at its first `?`.
@@ -131,25 +140,54 @@ pub(super) fn split_absolute(target: &[u8]) -> (Option<&str>, &[u8]) {
     }
 }
 
-fn check_fields(arrival: &Arrival<'_>) -> Result<(), Denial> {
+/// Which of the fields that have a say in what a head means it has.
+#[derive(Default)]
+struct Present {
+    connection: bool,
+    content_length: bool,
+    expect: bool,
+    transfer_encoding: bool,
+    upgrade: bool,
+}
+
+impl Present {
+    /// By one walk: a head has fewer names than there are to look for.
+    fn note(&mut self, name: &HeaderName) {
+        match *name {
+            header::CONNECTION => self.connection = true,
+            header::CONTENT_LENGTH => self.content_length = true,
+            header::EXPECT => self.expect = true,
+            header::TRANSFER_ENCODING => self.transfer_encoding = true,
+            header::UPGRADE => self.upgrade = true,
+            _ => {}
+        }
+    }
+}
+
+fn check_fields(arrival: &Arrival<'_>) -> Result<Present, Denial> {
     let refuse = |fault| Err(Denial::Malformed(fault));
+    let mut present = Present::default();
     for name in arrival.headers.keys() {
         if name.as_str().bytes().any(|b| matches!(b, b'_' | b'.')) {
             return refuse(HttpFault::FieldName);
         }
+        present.note(name);
     }
-    if arrival.headers.get_all(header::CONNECTION).iter().any(|value| !is_plain_connection(value.as_bytes())) {
+    let are_plain =
+        || arrival.headers.get_all(header::CONNECTION).iter().all(|value| is_plain_connection(value.as_bytes()));
+    if present.connection && !are_plain() {
         return refuse(HttpFault::Connection);
     }
-    if let Some(value) = arrival.headers.get(header::EXPECT)
+    if present.expect
+        && let Some(value) = arrival.headers.get(header::EXPECT)
         && !value.as_bytes().eq_ignore_ascii_case(b"100-continue")
     {
         return refuse(HttpFault::Expect);
     }
-    if arrival.version == Version::HTTP_2 && arrival.headers.contains_key(header::TRANSFER_ENCODING) {
+    if arrival.version == Version::HTTP_2 && present.transfer_encoding {
         return refuse(HttpFault::TransferEncoding);
     }
-    Ok(())
+    Ok(present)
 }
 
 /// Whether `Connection` names only what is about the connection. Naming another field would have it removed on the way.
@@ -160,17 +198,19 @@ fn is_plain_connection(value: &[u8]) -> bool {
     })
 }
 
-fn host(arrival: &Arrival<'_>) -> Result<Host, Denial> {
+/// The host in normal form, and as the client wrote it.
+fn host<'a>(arrival: &Arrival<'a>) -> Result<(Host, &'a str), Denial> {
     let refuse = |fault| Denial::Malformed(HttpFault::Host(fault));
     let mut fields = arrival.headers.get_all(header::HOST).iter();
     let field = fields.next().map(|value| value.to_str().map_err(|_| refuse(HostFault::Malformed))).transpose()?;
     if fields.next().is_some() {
         return Err(Denial::Malformed(HttpFault::Repeated));
     }
-    let host = Host::parse(arrival.authority.or(field).unwrap_or_default()).map_err(refuse)?;
+    let authority = arrival.authority.or(field).unwrap_or_default();
+    let host = Host::parse(authority).map_err(refuse)?;
     match (arrival.authority, field) {
         (Some(_), Some(field)) if Host::parse(field).map_err(refuse)? != host => Err(refuse(HostFault::Malformed)),
-        _ => Ok(host),
+        _ => Ok((host, authority)),
     }
 }
 
@@ -203,8 +243,6 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Denial> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
-
     use super::*;
 
     fn judge(

@@ -151,7 +151,7 @@ fn is_coded(headers: &HeaderMap) -> bool {
 }
 
 /// By what a body is looked through that passes.
-pub(super) fn windows(route: &Route, look: Look, headers: &HeaderMap) -> Option<Windows> {
+pub(super) fn windows(route: &Route, look: Look, headers: &HeaderMap) -> Option<Box<Windows>> {
     let inspecting = route.inspecting.as_ref().filter(|_| look == Look::Passing)?;
-    Some(Windows::new(Arc::clone(inspecting), is_coded(headers), is_grpc(headers)))
+    Some(Box::new(Windows::new(Arc::clone(inspecting), is_coded(headers), is_grpc(headers))))
 }

@@ -30,8 +30,8 @@ pub(super) fn carry(
 ) -> Result<Option<Arc<Line>>, Denial> {
     let Some(revocations) = &services.revocations else { return Ok(None) };
     let role = match permit.grantee() {
-        Grantee::Role(role) => Some(Arc::clone(role)),
-        Grantee::Scope(_) | Grantee::Principal(_) => None,
+        Some(Grantee::Role(role)) => Some(Arc::clone(role)),
+        Some(Grantee::Scope(_) | Grantee::Principal(_)) | None => None,
     };
     let principal = Arc::clone(permit.principal());
     let session = principal.session.as_ref().and(principal.expires);

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use crate::authn::Chain;
-use crate::domain::{AuthnFault, Denial, Lockout, ProofFault, RequestView, Unavailable, canonical_ip};
+use crate::domain::{AuthnFault, Denial, Lockout, RequestView, canonical_ip};
 use crate::limit::{Failed, FailureSettings, Key};
 use crate::state::{Services, Snapshot};
 
@@ -39,7 +39,7 @@ pub(super) fn settle<T>(
     proved: Result<T, Denial>,
 ) -> Result<T, Denial> {
     if let (Err(denial), Some(settings)) = (&proved, &snapshot.failures)
-        && is_wrong(denial)
+        && denial.is_wrong_credential()
     {
         failed(services, settings, chain, view, handed_in, denial)?;
     } else {
@@ -78,40 +78,16 @@ fn failed(
     told
 }
 
-/// Whether a credential was wrong, and not only late, incomplete, withdrawn or sent twice, as those of the honest are. A password that
-/// there was no room to compare counts too: a right one may have been known, and so not have had to wait.
-fn is_wrong(denial: &Denial) -> bool {
-    use AuthnFault::{
-        Algorithm, Audience, Binding, Canary, Certificate, Claim, Component, Critical, Digest, Expired, Idle, Inactive,
-        Issuer, Malformed, Missing, Network, NotYetValid, Proof, Replay, Revoked, Several, Signature, Spent, Type,
-        UnknownKey,
-    };
-    let Denial::Unauthenticated(fault) = denial else {
-        return *denial == Denial::Unavailable(Unavailable::Passwords);
-    };
-    match fault {
-        Missing | Several | Expired | NotYetValid | Replay | Inactive | Idle | Spent => false,
-        Proof(
-            ProofFault::Several
-            | ProofFault::Expired
-            | ProofFault::NotYetValid
-            | ProofFault::Nonce
-            | ProofFault::Replay,
-        ) => false,
-        Proof(
-            ProofFault::Missing
-            | ProofFault::Malformed
-            | ProofFault::Type
-            | ProofFault::Algorithm
-            | ProofFault::Key
-            | ProofFault::Signature
-            | ProofFault::Claim
-            | ProofFault::Request
-            | ProofFault::Token,
-        ) => true,
-        Malformed | Algorithm | UnknownKey | Canary | Signature | Issuer | Audience | Type | Critical | Claim
-        | Network | Binding | Certificate | Revoked | Component | Digest => true,
-    }
+/// A number for the identity that a request claims and does not prove, for the monitor to tell one from another: under a key that dies with
+/// the process, of no use to anybody, since somebody may have put a password where the name belongs.
+pub(super) fn claimed(
+    services: &Services,
+    chain: &Chain,
+    view: &RequestView<'_>,
+    handed_in: Option<&str>,
+) -> Option<u64> {
+    let (sort, claimed) = handed_in.map_or_else(|| chain.claimed(view), Chain::claimed_by)?;
+    Some(services.engines.limits.keyer().key(&[b"claimed", sort.as_bytes(), claimed.as_bytes()]).half())
 }
 
 /// The key of a claimed identity, with the network that claims it: by the identity alone, anybody could lock out anybody.

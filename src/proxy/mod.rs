@@ -38,3 +38,4 @@ mod windows;
 mod withhold;
 
 pub use gateway::Gateway;
+pub use identify::{Arrival, Identified, identify};

@@ -55,13 +55,15 @@ pub(super) async fn admit(
         certificates.get().map_err(|fault| Refusal::with_challenge(fault, &route.authn, draft.time()))?;
     let view = request.view(arrival, &path, connection, draft.client(), certificates);
     // Before any costly proof too: who guesses is not listened to.
-    lockout::check(services, snapshot, &route.authn, &view, None)?;
+    let claimed = || lockout::claimed(services, &route.authn, &view, None);
+    lockout::check(services, snapshot, &route.authn, &view, None).inspect_err(|_| draft.claimed(claimed()))?;
     draft.lap();
     let proof = route.authn.authenticate(&view, draft.time()).await;
     if let Err(denial) = &proof {
         canary::presented(services, &route.authn, &view, None, denial);
     }
-    let proof = lockout::settle(services, snapshot, &route.authn, &view, None, proof);
+    let proof =
+        lockout::settle(services, snapshot, &route.authn, &view, None, proof).inspect_err(|_| draft.claimed(claimed()));
     let proof = proof.map_err(|denial| Refusal::with_challenge(denial, &route.authn, draft.time()))?;
     draft.authenticated(&proof.principal);
     let session = proof.principal.session.as_ref();

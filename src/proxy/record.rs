@@ -78,6 +78,7 @@ impl Draft {
             path: None,
             query: false,
             route: None,
+            claimed: None,
             principal: None,
             role: None,
             rule: None,
@@ -85,6 +86,7 @@ impl Draft {
             // What a record says that nobody ended: the task was cancelled with its connection, or it panicked.
             outcome: Outcome::Aborted,
             denial: None,
+            shadow: None,
             target: None,
             backend: None,
             attempts: 0,
@@ -162,7 +164,7 @@ impl Draft {
     pub(super) fn identified(&mut self, request: &Identified<'_>) {
         if let Some(record) = &mut self.record {
             record.host = Some(request.host.as_str().to_owned());
-            record.path = Some(request.path.as_str().to_owned());
+            record.path = Some(Arc::clone(request.path.text()));
         }
     }
 
@@ -201,15 +203,23 @@ impl Draft {
         }
     }
 
+    /// Who was claimed to call, where nobody was proved to.
+    pub(super) fn claimed(&mut self, claimed: Option<u64>) {
+        if let Some(record) = &mut self.record {
+            record.claimed = claimed;
+        }
+    }
+
     pub(super) fn authorized(&mut self, permit: &Permit) {
         let took = self.lap();
         self.phases.authorized = Some(self.lapped.saturating_duration_since(self.began));
         if let Some(record) = &mut self.record {
-            record.rule = Some(Arc::clone(permit.rule()));
+            record.rule = permit.rule().cloned();
+            record.shadow = permit.is_shadowed().then_some(Denial::NotAllowed);
             record.grant = permit.grant().map(|grant| grant.id);
             record.role = match permit.grantee() {
-                Grantee::Role(role) => Some(Arc::clone(role)),
-                Grantee::Scope(_) | Grantee::Principal(_) => None,
+                Some(Grantee::Role(role)) => Some(Arc::clone(role)),
+                Some(Grantee::Scope(_) | Grantee::Principal(_)) | None => None,
             };
             record.timings.authorize = Some(took);
         }
@@ -304,6 +314,9 @@ impl Draft {
                 Outcome::Failed | Outcome::Aborted | Outcome::Panicked => telemetry::Outcome::Failed,
             };
             route.metrics.requests.of(outcome).inc();
+            if record.shadow.is_some() {
+                route.metrics.shadowed.inc();
+            }
             route.metrics.seconds.observe(timings.total.as_secs_f64());
         }
     }

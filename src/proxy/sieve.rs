@@ -25,7 +25,7 @@ pub(super) struct Sought {
 #[derive(Debug)]
 pub(super) struct Sieve {
     scrubber: Option<Scrubber>,
-    leaks: Option<LeakScanner>,
+    leaks: Option<Box<LeakScanner>>,
 }
 
 /// What was found: injected secrets, what must not leave, and whether nothing may go on for that.
@@ -52,7 +52,7 @@ impl Sought {
     pub(super) fn sieve(&self) -> Sieve {
         Sieve {
             scrubber: self.needles.clone().map(Scrubber::new),
-            leaks: self.leaks.clone().map(|profile| LeakScanner::new(profile, self.is_error)),
+            leaks: self.leaks.clone().map(|profile| Box::new(LeakScanner::new(profile, self.is_error))),
         }
     }
 }
@@ -73,8 +73,8 @@ impl Sieve {
     pub(super) fn findings(&self) -> Findings {
         Findings {
             reflected: self.scrubber.as_ref().map_or(0, Scrubber::found),
-            leaked: self.leaks.as_ref().map(LeakScanner::counts).unwrap_or_default(),
-            is_blocked: self.leaks.as_ref().is_some_and(LeakScanner::is_blocked),
+            leaked: self.leaks.as_deref().map(LeakScanner::counts).unwrap_or_default(),
+            is_blocked: self.leaks.as_deref().is_some_and(LeakScanner::is_blocked),
         }
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn apply(admission: &Admission, draft: &Draft, query: Option<&str>, h
 fn sign(injection: &Injection, head: &mut RequestHeader) -> Result<()> {
     let (path, query) = (head.uri.path(), head.uri.query());
     let to_sign = Head { method: &head.method, path, query, headers: &head.headers };
-    let signed = injection.sign(&to_sign, SystemTime::now());
+    let signed = injection.sign(&to_sign, SystemTime::now);
     let signed = signed.map_err(|_| Error::explain(ErrorType::InternalError, "a head that cannot be signed"))?;
     for (name, value) in signed {
         head.insert_header(name, value)?;

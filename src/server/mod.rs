@@ -9,6 +9,8 @@ mod complaint;
 mod control;
 mod handover;
 mod listeners;
+mod monitor;
+mod notify;
 mod process;
 mod revocations;
 mod rotations;
@@ -198,6 +200,7 @@ pub fn run(options: Options) -> Result<(), StartError> {
     anchor::start(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     access::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     traces::start(&services).map_err(|error| StartError::Internal(error.to_string()))?;
+    monitor::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     tell(&process, &services);
     let signals = shutdown::Signals::new(Arc::clone(&services), handover);
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
@@ -223,6 +226,7 @@ fn tell(process: &Process, services: &Services) {
     if let Some(address) = process.admin {
         log::info!("health, status and metrics on http://{address}");
     }
+    services.snapshot().warn_of_shadow();
     log::info!(routes = services.snapshot().routes; "serving with {} threads a listener", process.threads);
 }
 

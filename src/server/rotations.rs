@@ -75,10 +75,13 @@ fn tell(services: &Services, rotation: &Rotation, event: &RotationEvent) {
         }
         RotationEvent::Retired => (RotationDeed::Retired, ""),
         RotationEvent::NotRetired(reason) => (RotationDeed::NotRetired, reason.as_str()),
+        RotationEvent::Overdue => (RotationDeed::Overdue, ""),
     };
     let level = match deed {
         RotationDeed::Promoted | RotationDeed::Retired => log::Level::Info,
-        RotationDeed::RolledBack | RotationDeed::Failed | RotationDeed::NotRetired => log::Level::Error,
+        RotationDeed::RolledBack | RotationDeed::Failed | RotationDeed::NotRetired | RotationDeed::Overdue => {
+            log::Level::Error
+        }
     };
     log::log!(level, rotation = rotation_name, credential, reason; "rotation: {}", deed.text());
     services.engines.metrics.rotated(&settings.credential, deed.text());

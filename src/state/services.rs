@@ -10,6 +10,7 @@ use crate::audit::Log;
 use crate::authn::Authenticators;
 use crate::inspect::Library;
 use crate::limit::{Limits, Lockouts};
+use crate::monitor::Shown;
 use crate::session::{Access, Peers, Revocations};
 use crate::target::Targets;
 use crate::telemetry::Metrics;
@@ -64,6 +65,8 @@ pub struct Services {
     pub audit: Log,
     /// Exchanges that are to be told as spans.
     pub spans: Spans,
+    /// The alerts, as they were last told.
+    pub alerts: ArcSwap<Shown>,
     /// Which decoys were used.
     pub canaries: Arc<Canaries>,
     /// Whose access was ended; none where there is no store that could say so.
@@ -97,6 +100,7 @@ impl Services {
             engines,
             audit,
             spans: Spans::default(),
+            alerts: ArcSwap::default(),
             canaries: Arc::default(),
             revocations: None,
             access: None,

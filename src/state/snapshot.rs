@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{AccessService, Rotating, Router, TokenService, Tracing};
+use super::{AccessService, Rotating, Route, Router, TokenService, Tracing};
 use crate::audit::sinks::SinkSettings;
+use crate::authz::Enforcement;
 use crate::crypto::Certificates;
 use crate::domain::{Name, NetworkSet};
 use crate::inject::Issuer;
 use crate::limit::FailureSettings;
+use crate::monitor;
 use crate::net::Client;
 use crate::target::Target;
 use crate::vault::{Slot, Vault};
@@ -42,12 +44,26 @@ pub struct Snapshot {
     pub sinks: Vec<SinkSettings>,
     /// Where spans go; none where they go nowhere.
     pub trace: Option<Arc<Tracing>>,
+    /// What is looked for in records.
+    pub monitor: Arc<monitor::Settings>,
+    /// Who is told of alerts.
+    pub notifiers: Vec<Arc<monitor::Notifier>>,
     /// The key that signs the audit log's checkpoints.
     pub audit_key: Option<Arc<Slot>>,
     /// Where the audit log's checkpoints are sent too.
     pub audit_anchor: Option<Arc<AuditAnchor>>,
     /// What can change about listeners without a restart.
     pub listeners: HashMap<Name, ListenerState, ahash::RandomState>,
+}
+
+impl Snapshot {
+    /// Tells the log of every route whose rules are not enforced: nobody should forget one.
+    pub fn warn_of_shadow(&self) {
+        let shadowed = |route: &&Arc<Route>| route.policy.enforcement() == Enforcement::Shadow;
+        for route in self.router.routes().filter(shadowed) {
+            log::warn!(route = route.name.as_str(); "the rules of this route are not enforced: its `mode` is `shadow`");
+        }
+    }
 }
 
 /// A service that keeps the audit log's checkpoints.

@@ -16,7 +16,7 @@ pub(crate) fn write_json(out: impl Write, value: &impl Serialize) -> io::Result<
 }
 
 /// The text with those characters escaped as in JSON, for lines that are not JSON.
-pub(super) fn escape(text: &str) -> Cow<'_, str> {
+pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains(is_escaped) {
         return Cow::Borrowed(text);
     }

@@ -15,6 +15,7 @@ use super::labels::{
     ReloadResult, SpanResult, UpstreamFault,
 };
 use super::limits::LimitMetrics;
+use super::monitor::MonitorMetrics;
 use super::sinks::{AllSinks, SinkMetrics};
 use super::vaults::VaultMetrics;
 
@@ -23,6 +24,7 @@ use super::vaults::VaultMetrics;
 pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
+    shadowed: IntCounterVec,
     request_seconds: HistogramVec,
     denials: IntCounterVec,
     upstream_errors: IntCounterVec,
@@ -84,6 +86,8 @@ pub struct Metrics {
     pub spans: Labelled<SpanResult, IntCounter>,
     /// `claviger_sessions`: sessions that are not over.
     pub sessions: IntGauge,
+    /// What the monitor counts.
+    pub monitor: MonitorMetrics,
 }
 
 /// The metrics of the audit log; cheap to clone.
@@ -110,6 +114,8 @@ pub struct AuditMetrics {
 pub struct RouteMetrics {
     /// `claviger_requests_total{route,outcome}`.
     pub requests: Labelled<Outcome, IntCounter>,
+    /// `claviger_shadowed_total{route}`: exchanges that its rules would have denied if they were enforced.
+    pub shadowed: IntCounter,
     /// `claviger_request_seconds{route}`: from the head to the end of the response.
     pub seconds: Histogram,
 }
@@ -147,6 +153,7 @@ impl Metrics {
         let inspections = declare.counters("inspections_total", "Requests that were looked through", &["verdict"])?;
         Ok(Self {
             requests: declare.counters("requests_total", "Exchanges that ended", &["route", "outcome"])?,
+            shadowed: declare.counters("shadowed_total", "Exchanges that rules in shadow would deny", &["route"])?,
             request_seconds: declare.histograms("request_seconds", "Time of an exchange", "route", &REQUEST_BUCKETS)?,
             denials: declare.counters("denials_total", "Exchanges refused, by the code clients see", &["code"])?,
             upstream_errors: declare.counters("upstream_errors_total", "Failures of upstreams", &["target", "kind"])?,
@@ -171,7 +178,7 @@ impl Metrics {
             inspections: Labelled::new(|verdict| inspections.with_label_values(&[verdict])),
             inspection_findings: declare.counters(
                 "inspection_findings_total",
-                "Requests in which something was found, by class of attack",
+                "Requests in which an attack was found",
                 &["class"],
             )?,
             canary_uses: Labelled::new(|kind| canaries.with_label_values(&[kind])),
@@ -185,11 +192,7 @@ impl Metrics {
                 &PHASE_BUCKETS,
             )?,
             secret_age: declare.numbers("secret_age_seconds", "Age of a secret that is replaced", &["credential"])?,
-            secret_overdue: declare.gauges(
-                "secret_overdue",
-                "1 while a secret is older than it should become",
-                &["credential"],
-            )?,
+            secret_overdue: declare.gauges("secret_overdue", "1 while a secret is too old", &["credential"])?,
             rotations: declare.counters(
                 "rotations_total",
                 "What came of replacing secrets",
@@ -201,6 +204,7 @@ impl Metrics {
             limited: declare.counters("limited_total", "Requests refused by a limit", &["limit", "kind"])?,
             spans: Labelled::new(|result| spans.with_label_values(&[result])),
             sessions: declare.gauge("sessions", "Sessions that are not over")?,
+            monitor: MonitorMetrics::declare(&declare)?,
             registry: declare.0,
         })
     }
@@ -210,6 +214,7 @@ impl Metrics {
         let route = route.as_str();
         RouteMetrics {
             requests: Labelled::new(|outcome| self.requests.with_label_values(&[route, outcome])),
+            shadowed: self.shadowed.with_label_values(&[route]),
             seconds: self.request_seconds.with_label_values(&[route]),
         }
     }

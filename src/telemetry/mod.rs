@@ -5,6 +5,7 @@ mod limits;
 mod line;
 pub mod logs;
 mod metrics;
+mod monitor;
 mod sinks;
 mod vaults;
 
@@ -14,7 +15,8 @@ pub use labels::{
 };
 pub use limits::LimitMetrics;
 pub use metrics::{AuditMetrics, Metrics, RouteMetrics, TargetMetrics};
+pub use monitor::{MonitorMetrics, Notified};
 pub use sinks::SinkMetrics;
 pub use vaults::{VaultMetrics, VaultState};
 
-pub(crate) use line::write_json;
+pub(crate) use line::{escape, write_json};

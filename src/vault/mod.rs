@@ -32,7 +32,10 @@ pub use exchange::{Exchange, Exchanged, TokenType};
 pub use hashicorp::{HashicorpSettings, Login};
 pub use key_source::{create_key, load_key};
 pub use oauth2::{Assertion, Oauth2Grant, Oauth2Proof, Oauth2Settings};
-pub use rotation::{NewSecret, Rotation, RotationEvent, RotationSettings, RotationStage, RotationStatus};
+pub use rotation::{
+    BodyType, Call, CallTemplate, CallTemplateFault, CreateCall, HttpProvider, ListCall, NewSecret, Placeholder,
+    Rotation, RotationEvent, RotationSettings, RotationStage, RotationStatus, Written, is_id,
+};
 pub use sealed::{Entries, SealedFile};
 pub use secrets_manager::SecretsManagerSettings;
 pub use settings::{KeySource, Kind, Settings};

@@ -4,6 +4,15 @@
 //! known, and the next process goes on from there.
 
 mod answers;
+mod calls;
+mod make;
+mod provider;
+mod renew;
+mod retire;
+mod settings;
+mod state;
+mod status;
+mod template;
 mod turn;
 
 use std::fs::File;
@@ -11,52 +20,24 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
-use http::StatusCode;
-use serde::{Deserialize, Serialize};
-
 use super::files::{self, Stamp};
 use super::sealed::{Entries, SealedFile};
 use super::worker::Worker;
 use super::{KeySource, VaultError, load_key};
 use crate::crypto::constant_time_eq;
-use crate::domain::{Name, Secret, SecretRef, seconds};
+use crate::domain::{Secret, SecretRef, millis};
 use answers::Answers;
-use turn::{Change, State, Turn, fingerprint, fingerprint_of};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use calls::Made;
+use http::StatusCode;
+use state::{Change, State, fingerprint, fingerprint_of};
+use turn::Turn;
 
-/// How a secret is replaced.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct RotationSettings {
-    /// The `[rotation.NAME]`.
-    pub name: Name,
-    /// Whose secret it is.
-    pub credential: Name,
-    /// How old a secret may become; none where it is replaced on command alone.
-    pub every: Option<Duration>,
-    /// Where a new one comes from.
-    pub source: NewSecret,
-    /// How long a new one may take until it is taken.
-    pub patience: Duration,
-    /// How long what the target answers is watched, once the new one is in use.
-    pub watch: Duration,
-    /// How many of a hundred answers may be refusals, beyond as many as there were before, until the old one comes back.
-    pub max_refused: u8,
-    /// How long the old one is kept after that.
-    pub grace: Duration,
-    /// A program that is told of one that is not used any more, on its standard input; empty where nobody is.
-    pub retire: Vec<String>,
-    /// How long a program may take.
-    pub timeout: Duration,
-}
-
-/// Where a new secret comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum NewSecret {
-    /// A program makes it, and prints it.
-    Program(Vec<String>),
-    /// It is made here, of so many random bytes, written in hexadecimal; a program is told it on its standard input.
-    Random(usize, Vec<String>),
-}
+pub use calls::is_id;
+pub use provider::{BodyType, Call, CreateCall, HttpProvider, ListCall};
+pub use settings::{NewSecret, RotationSettings};
+pub use status::{RotationEvent, RotationStage, RotationStatus};
+pub use template::{CallTemplate, CallTemplateFault, Placeholder, Written};
 
 /// The replacing of one secret.
 #[derive(Debug)]
@@ -86,71 +67,19 @@ struct Running {
     /// Before that, nothing at all is: the file could not be written, for this reason.
     stuck: Option<(Instant, VaultError)>,
     /// What was made and could not be written yet: nothing is made again before that is.
-    made: Option<Secret>,
+    made: Option<Made>,
+    /// When secrets are renewed again; at once where that is not known.
+    renew_at: Option<Instant>,
+    /// Whether it was told that the secret in use is too old.
+    was_overdue: bool,
+    /// The attempt that was begun here.
+    attempt: Option<String>,
+    /// Whether it may have left a secret of which nothing is known.
+    is_in_doubt: bool,
     /// Until when the secret from before a roll-back is known.
     lingers_until: Option<Instant>,
     /// The file as it was when nothing was to be done.
     idle: Option<Stamp>,
-}
-
-/// What operators may know of a rotation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RotationStatus {
-    /// The `[rotation.NAME]`.
-    pub name: Name,
-    /// The credential.
-    pub credential: Name,
-    /// Where its secret is.
-    pub secret: SecretRef,
-    /// Where it stands; none while that is not known.
-    pub stage: Option<RotationStage>,
-    /// When the secret in use was put in use, as far as this is known.
-    pub since: Option<SystemTime>,
-    /// Whether it is older than it should become, by more than a tenth.
-    pub is_overdue: bool,
-    /// What went wrong last.
-    pub fault: Option<String>,
-}
-
-/// Where a rotation stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RotationStage {
-    /// Nothing is to be done.
-    Idle,
-    /// Somebody, or the schedule, wants a new secret.
-    Asked,
-    /// One is made.
-    Making,
-    /// There is one, and whoever it is for is told.
-    Installing,
-    /// There is one, and it is to be proved.
-    Probing,
-    /// It is in use, and what the target answers is watched.
-    Watching,
-    /// The old one is kept for a while.
-    Grace,
-    /// One that is not used any more is told off.
-    Retiring,
-}
-
-/// What became of a rotation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RotationEvent {
-    /// A new secret was made.
-    Made,
-    /// The target took it: it is in use.
-    Promoted,
-    /// The one before it is in use again, for this reason.
-    RolledBack(String),
-    /// There is no new one, for this reason; nothing has changed.
-    Failed(String),
-    /// One that is not used any more is retired.
-    Retired,
-    /// Somebody else has set another one meanwhile; nothing was done to it.
-    LeftAlone,
-    /// The old one, or one that was no good, could not be retired, for this reason.
-    NotRetired(String),
 }
 
 /// How long to wait after something that failed, twice as long after each time, up to an hour.
@@ -224,7 +153,7 @@ impl Rotation {
             if state.stage != RotationStage::Idle {
                 return Err(VaultError::Busy);
             }
-            self.put(all, &State { stage: RotationStage::Asked, since: seconds(now), fault: None, ..state })
+            self.put(all, &State { stage: RotationStage::Asked, since_ms: millis(now), fault: None, ..state })
         })
     }
 
@@ -252,7 +181,8 @@ impl Rotation {
         if running.lingers_until.take_if(|until| Instant::now() >= *until).is_some() {
             self.previous.store(None);
         }
-        if running.idle == Some(file.stamp()?) && !self.is_due(now) {
+        let is_renewed = self.settings.source.is_renewed() && running.is_renewal_due();
+        if running.idle == Some(file.stamp()?) && !self.is_due(now) && !is_renewed {
             return Ok(Vec::new());
         }
         let key = load_key(&self.key)?;
@@ -265,15 +195,19 @@ impl Rotation {
         let (mut entries, stamp) = file.read_stamped(&key)?;
         let found = self.state(&entries)?;
         let in_use = entries.get(&self.secret.path).map(fingerprint);
-        let mut turn = Turn { rotation: self, running: &mut running, now, in_use: in_use.clone(), events: Vec::new() };
+        let is_overdue = self.status.load().is_overdue;
+        let was_overdue = std::mem::replace(&mut running.was_overdue, is_overdue);
+        let events = if is_overdue && !was_overdue { vec![RotationEvent::Overdue] } else { Vec::new() };
+        let mut turn = Turn { rotation: self, running: &mut running, now, in_use: in_use.clone(), events };
         let next = turn.take(found.as_ref(), &mut entries, prove);
         let events = turn.events;
-        let Some((state, change)) = next else {
+        let Some((mut state, change)) = next else {
             let is_idle = found.as_ref().is_some_and(|state| state.stage == RotationStage::Idle);
             running.idle = Some(stamp).filter(|stamp| is_idle && stamp.is_settled(now));
             return Ok(events);
         };
         running.idle = None;
+        state.ids.follow(&change, self.settings.source.first_id());
         if change.is_promotion() {
             // Before anybody can come with the new one.
             self.previous.store(entries.take(&self.secret.path).map(Arc::new));
@@ -281,7 +215,7 @@ impl Rotation {
         if matches!(change, Change::RollBack) {
             running.lingers_until = Some(Instant::now() + LINGERS);
         }
-        let has_made = matches!(change, Change::Stage(_));
+        let has_made = matches!(change, Change::Stage(..));
         let written = file.update(&key, |all| {
             // Somebody may have changed it while a program ran, or the target was asked.
             let is_same = all.get(&self.secret.path).map(fingerprint) == in_use;
@@ -376,22 +310,6 @@ impl Running {
     fn next_wait(&mut self) -> Duration {
         self.failures += 1;
         wait_after(self.failures)
-    }
-}
-
-impl RotationStage {
-    /// The word for it.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Asked => "asked",
-            Self::Making => "making",
-            Self::Installing => "installing",
-            Self::Probing => "probing",
-            Self::Watching => "watching",
-            Self::Grace => "grace",
-            Self::Retiring => "retiring",
-        }
     }
 }
 

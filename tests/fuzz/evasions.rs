@@ -19,25 +19,26 @@ const FROM_CORPUS: usize = 25;
 
 /// Of the mutants of the attacks that stand here, the percentage that may pass, by class. All of them are to become 0.
 const CEILINGS: &[(&str, f64)] = &[
-    ("crlf", 4.0),
+    // A page behind blank lines as text has them.
+    ("crlf", 6.0),
     ("java", 0.5),
-    ("jndi", 0.7),
-    ("ldap", 3.5),
+    ("jndi", 0.3),
+    ("ldap", 1.5),
     ("lfi", 1.0),
     ("node", 0.5),
-    ("nosql", 18.0),
+    ("nosql", 2.0),
     ("php", 1.0),
-    // Prose before a command, or a long text after it, takes from its worth: nine of ten pass so. Without those, it is 1 of 100.
-    ("rce", 24.0),
-    ("rfi", 2.5),
-    ("sqli", 1.2),
+    // A name between backticks within prose is how people write it; `whoami` with words behind it runs nothing.
+    ("rce", 5.0),
+    ("rfi", 1.0),
+    ("sqli", 1.0),
     ("ssi", 0.3),
-    ("ssrf", 2.0),
-    ("ssti", 1.0),
+    ("ssrf", 0.6),
+    ("ssti", 0.4),
     ("xss", 0.3),
 ];
 /// The same of those that the corpus has, all classes together. Most of what passes is a single word that is no attack within prose.
-const CORPUS_CEILING: f64 = 15.0;
+const CORPUS_CEILING: f64 = 13.5;
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Count {

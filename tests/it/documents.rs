@@ -343,6 +343,9 @@ secret = "local:key"
 [limit.few]
 by = "client"
 requests = 1000000
+[notify.soc.webhook]
+url = "https://soc.test/"
+secret = "local:key"
 [rotation.replaced]
 credential = "replaced"
 create = ["/bin/false"]

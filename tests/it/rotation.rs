@@ -175,7 +175,7 @@ impl Bank {
     }
 }
 
-fn command(folder: &Path, words: &[&str]) -> Output {
+pub(crate) fn command(folder: &Path, words: &[&str]) -> Output {
     program().current_dir(folder).args(words).output().expect("the program")
 }
 
@@ -189,12 +189,12 @@ fn rotate(bank: &Bank) -> Output {
     eventually("it may be asked", || Some(try_to_rotate(bank)).filter(|output| !is_busy(output)))
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// All of them were answered well, and each body came back whole.
-fn none_failed(load: Load<(u16, Vec<u8>)>) {
+pub(crate) fn none_failed(load: Load<(u16, Vec<u8>)>) {
     let tally = load.stop();
     assert!(tally.failures.is_empty(), "{:?}", tally.failures);
     assert!(tally.answers.len() > 20);
@@ -291,7 +291,7 @@ fn a_key_that_is_no_good_after_all_is_rolled_back_and_no_request_fails_of_it() {
 
 #[test]
 fn a_process_that_is_killed_at_any_stage_leaves_a_key_in_use_and_the_next_goes_on() {
-    let mut bank = Bank::start("watch = \"1s\"\ngrace = \"1s\"\npatience = \"1h\"");
+    let mut bank = Bank::start("watch = \"2s\"\ngrace = \"2s\"\npatience = \"1h\"");
     bank.until("idle");
     let ask = |bank: &Bank| {
         let asked = command(bank.gateway.site().folder(), &["vault", "rotate", "bank", "--no-wait"]);
@@ -356,7 +356,7 @@ fn a_process_that_is_killed_at_any_stage_leaves_a_key_in_use_and_the_next_goes_o
         eventually("it is used", || (bank.used() != old).then_some(()));
         if stage == "retire" {
             let begun = Instant::now();
-            eventually("its time is over", || (begun.elapsed() > Duration::from_secs(2)).then_some(()));
+            eventually("its time is over", || (begun.elapsed() > Duration::from_secs(3)).then_some(()));
         }
         restart(&mut bank, stage);
         if stage == "retire" {

@@ -465,3 +465,20 @@ allow = [{ role = "reader" }]
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
+
+#[test]
+fn a_redirect_to_another_host_is_passed_on_as_it_is_and_never_followed() {
+    let other = Upstream::echo();
+    let location = format!("{}/elsewhere?a=b", other.url());
+    let told = location.clone();
+    let upstream = Upstream::start(move |request, wire| {
+        let status = request.path().trim_start_matches('/').parse().expect("a status");
+        wire.respond(status, &[("Location", &told)], b"")
+    });
+    let scene = Scene::with(upstream, &Extra::default());
+    for status in [301, 302, 303, 307, 308] {
+        let answer = scene.get(&format!("/api/{status}"));
+        assert_eq!((answer.status(), answer.header("location")), (status, Some(&*location)));
+    }
+    assert_eq!((scene.upstream.requests().len(), other.connection_count()), (5, 0));
+}

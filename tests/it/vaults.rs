@@ -243,6 +243,22 @@ fn what_is_given_for_a_time_is_renewed_replaced_and_given_back() {
     assert!(vault.requests().iter().all(|request| request.header("authorization").is_none()));
 }
 
+#[test]
+fn a_lease_that_somebody_ends_is_replaced_when_it_is_to_be_renewed_and_nobody_is_refused() {
+    let vault = Vault::start();
+    document(&vault, KEY);
+    vault.with(|state| state.lease_lasts = 3);
+    let scene = scene(&vault);
+    let first = seen(&scene, "/login/x", "x-user").expect("served");
+    vault.with(|state| state.leases.clear());
+    let next = eventually("another is had", || {
+        let now = seen(&scene, "/login/x", "x-user").expect("served all the time");
+        (now != first).then_some(now)
+    });
+    let lease = next.replace("user-", "database/creds/app/");
+    assert!(vault.with(|state| state.leases.contains(&lease)), "it is of a lease that lives");
+}
+
 /// A configuration without these tables.
 fn without(tables: &str, names: &[&str]) -> String {
     let each = tables.split("\n[").filter(|table| !names.iter().any(|name| table.starts_with(&format!("{name}]"))));

@@ -70,7 +70,7 @@ fn a_clock_that_is_far_off_is_no_reason_to_lose_a_record() {
 proptest! {
     #[test]
     fn whatever_was_sent_stays_on_one_line(id in any::<String>(), path in any::<String>(), host in any::<String>()) {
-        let record = Record { path: Some(path.clone()), host: Some(host), ..full(&id) };
+        let record = Record { path: Some(path.as_str().into()), host: Some(host), ..full(&id) };
         let line = line(&record, None);
         prop_assert!(!line.contains(char::is_control));
         let back: serde_json::Value = serde_json::from_str(&line).expect("JSON");
@@ -100,7 +100,7 @@ fn naughty_strings_stay_on_one_line_as_they_are() {
         let record = Record {
             principal: Some(std::sync::Arc::new(principal)),
             host: Some(naughty.clone()),
-            path: Some(naughty.clone()),
+            path: Some(naughty.as_str().into()),
             role: Some(naughty.as_str().into()),
             ..full("x")
         };

@@ -64,7 +64,7 @@ impl Compiler<'_, '_> {
     }
 
     /// The one of several words that is written, if one is.
-    fn choice<T: Copy>(&mut self, text: Option<&Text>, words: &[(&str, T)]) -> Option<T> {
+    pub(super) fn choice<T: Copy>(&mut self, text: Option<&Text>, words: &[(&str, T)]) -> Option<T> {
         let text = text?;
         let found = words.iter().find(|(word, _)| word == text.get_ref()).map(|(_, value)| *value);
         if found.is_none() {

@@ -13,7 +13,10 @@ mod inspect;
 mod leak;
 mod limit;
 mod listen;
+mod monitor;
+mod notify;
 mod oauth2;
+mod provider;
 mod role;
 mod rotation;
 mod route;
@@ -167,6 +170,8 @@ impl Compiler<'_, '_> {
         let authenticators = self.each("authn", file.authn, |c, name, entry| c.authenticator(name, entry, &vaults));
         let roles = self.roles(file.role, &authenticators);
         let failures = self.failures(&file.failures);
+        let monitor = self.monitor(file.monitor, process.store.is_some());
+        let notifiers = self.each("notify", file.notify, |c, name, entry| c.notifier(name, entry, &vaults));
         let limits = self.each("limit", file.limit, Self::limit);
         let inspecting = self.each("inspect", file.inspect, Self::inspecting);
         let leaks = self.each("leak", file.leak, Self::leak);
@@ -195,19 +200,19 @@ impl Compiler<'_, '_> {
         let access = file.access.and_then(|table| self.access(&table, has_store, &vaults, &parts));
         let (router, routes) = self.router(file.route, &parts);
         let vaults = vaults.by_name.into_values().flatten().chain(mem::take(&mut self.tokens)).collect();
-        let rotations = rotations.by_name.into_values().flatten().collect();
-        let targets = parts.targets.by_name.into_values().flatten().collect();
         let snapshot = Snapshot {
             number,
             router,
             routes,
             vaults,
-            targets,
-            rotations,
+            targets: parts.targets.by_name.into_values().flatten().collect(),
+            rotations: rotations.by_name.into_values().flatten().collect(),
             failures,
             issuer: parts.issuer,
             sessions,
             access,
+            monitor,
+            notifiers: notifiers.by_name.into_values().flatten().collect(),
             audit_key,
             audit_anchor,
             listeners,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Compiled, Compiler};
-use crate::config::file::{ProbeTable, RotationTable};
+use crate::config::file::{ProbeTable, ProviderTable, RotationTable};
 use crate::config::values::{Period, Spanned};
 use crate::domain::Name;
 use crate::inject::Credential;
@@ -22,7 +22,8 @@ impl Compiler<'_, '_> {
         targets: &Compiled<Arc<Target>>,
         credentials: &Compiled<Arc<Credential>>,
     ) -> Option<Rotating> {
-        let source = self.source(&table);
+        let timeout = self.up_to(table.timeout.as_ref(), 30, 300, "a program or a call takes 5m at most");
+        let source = self.source(&table, timeout, vaults);
         let (retire, probe) = (self.words(table.retire.as_ref()), self.probe(&table.probe));
         let max_refused = match &table.max_refused {
             None => Some(5),
@@ -35,7 +36,6 @@ impl Compiler<'_, '_> {
         let patience = self.up_to(table.patience.as_ref(), 60, 3600, "a target takes a new secret within 1h");
         let watch = self.up_to(table.watch.as_ref(), 300, 24 * 3600, "what it answers is watched for 1s to 24h");
         let grace = self.up_to(table.grace.as_ref(), 3600, 30 * 24 * 3600, "an old secret is kept for 30 days at most");
-        let timeout = self.up_to(table.timeout.as_ref(), 30, 300, "a program takes 5m at most");
         let credential = Arc::clone(self.find(credentials, &table.credential)?);
         let settings = RotationSettings {
             name: name.clone(),
@@ -89,7 +89,12 @@ impl Compiler<'_, '_> {
         self.within(written, seconds(default), seconds(1), seconds(most), rule)
     }
 
-    fn source(&mut self, table: &RotationTable) -> Option<NewSecret> {
+    fn source(
+        &mut self,
+        table: &RotationTable,
+        timeout: Option<Duration>,
+        vaults: &Compiled<Arc<Vault>>,
+    ) -> Option<NewSecret> {
         let bytes = match &table.random {
             None => Some(32),
             Some(written) => {
@@ -99,16 +104,36 @@ impl Compiler<'_, '_> {
                 self.report.take(written.span(), bytes, "leave it out for 32")
             }
         };
-        let Some(create) = &table.create else {
-            let install = self.words(table.install.as_ref())?;
-            return Some(NewSecret::Random(bytes?, install));
-        };
-        if let Some(span) = table.random.as_ref().map(|one| one.span()).or(table.install.as_ref().map(|one| one.span()))
-        {
-            self.report.add(span, "a new secret comes from one place", "leave out `create`, or this");
+        let made_here = [table.random.as_ref().map(|one| one.span()), table.install.as_ref().map(|one| one.span())];
+        let made_here = made_here.into_iter().flatten().next();
+        match (&table.create, &table.http, made_here) {
+            (None, None, _) => Some(NewSecret::Random(bytes?, self.words(table.install.as_ref())?)),
+            (Some(create), None, None) => Some(NewSecret::Program(self.words(Some(create))?)),
+            (None, Some(http), None) => self.provider_of(http, table.retire.as_ref(), timeout?, vaults),
+            (Some(_), None, Some(place)) => self.too_many_sources(place, "leave out `create`, or this"),
+            (None, Some(_), Some(place)) => self.too_many_sources(place, "leave out `http`, or this"),
+            (Some(create), Some(_), _) => self.too_many_sources(create.span(), "leave out `http`, or this"),
+        }
+    }
+
+    fn too_many_sources(&mut self, place: Range<usize>, cure: &str) -> Option<NewSecret> {
+        self.report.add(place, "a new secret comes from one place", cure);
+        None
+    }
+
+    fn provider_of(
+        &mut self,
+        table: &ProviderTable,
+        retire: Option<&Spanned<Vec<String>>>,
+        timeout: Duration,
+        vaults: &Compiled<Arc<Vault>>,
+    ) -> Option<NewSecret> {
+        let provider = self.provider(table, timeout, vaults)?;
+        if let (Some(_), Some(program)) = (&provider.retire, retire) {
+            self.report.add(program.span(), "a key is retired in one way", "leave out `http.retire`, or this");
             return None;
         }
-        Some(NewSecret::Program(self.words(Some(create))?))
+        Some(NewSecret::Http(Box::new(provider)))
     }
 
     fn words(&mut self, words: Option<&Spanned<Vec<String>>>) -> Option<Vec<String>> {

@@ -8,7 +8,7 @@ use super::limit::Limit;
 use super::listen::or;
 use super::{Compiled, Compiler};
 use crate::authn::{ANONYMOUS, Authenticator, Chain, SESSIONS, TakenSessions};
-use crate::authz::{Grantee, Policy, Roles, Rule};
+use crate::authz::{Enforcement, Grantee, Policy, Roles, Rule};
 use crate::config::file::{RouteTable, RuleTable, Text};
 use crate::config::read::Entries;
 use crate::config::values::Spanned;
@@ -85,6 +85,7 @@ impl Compiler<'_, '_> {
         };
         let limits = self.route_limits(name, &table.limits, parts);
         let rules = self.rules(name, &table.allow, methods, parts);
+        let enforcement = self.enforcement(table.mode.as_ref(), table.authn.get_ref(), &rules);
         let inspecting = self.route_inspecting(table.inspect.as_ref(), &parts.inspecting);
         let (authn, credential) = (authn?, credential?);
         Some(Route {
@@ -100,7 +101,7 @@ impl Compiler<'_, '_> {
             body_timeout: or(table.body_timeout, 60),
             stripped: stripped(parts, credential.as_deref()),
             authn,
-            policy: Policy::compile(rules, Arc::clone(&parts.roles)),
+            policy: Policy::compile(rules, Arc::clone(&parts.roles)).with_enforcement(enforcement?),
             limits,
             inspecting: inspecting?,
             leak: leak?,
@@ -150,6 +151,26 @@ impl Compiler<'_, '_> {
             set = set.union(method);
         }
         set
+    }
+
+    /// Rules are tried out on callers who are proved alone, and never in place of people who approve.
+    fn enforcement(&mut self, text: Option<&Text>, authn: &[Text], rules: &[Rule]) -> Option<Enforcement> {
+        let Some(text) = text else { return Some(Enforcement::Enforce) };
+        let fault = match text.get_ref().as_str() {
+            "enforce" => return Some(Enforcement::Enforce),
+            "shadow" if authn.iter().any(|name| name.get_ref() == ANONYMOUS) => (
+                "with `anonymous`, rules that are not enforced let everybody do everything",
+                "take `anonymous` out, or write `enforce`",
+            ),
+            "shadow" if rules.iter().any(|rule| rule.approval.is_some()) => (
+                "what waits for an approval would go through without",
+                "put the rules with `approval` into a route of their own, or write `enforce`",
+            ),
+            "shadow" => return Some(Enforcement::Shadow),
+            _ => ("no such mode", "choose `enforce` or `shadow`"),
+        };
+        self.report.add(text.span(), fault.0, fault.1);
+        None
     }
 
     fn scrub(&mut self, text: Option<&Text>) -> Option<Scrub> {

@@ -49,6 +49,9 @@ pub(in crate::config) struct RouteTable {
     /// The rules. A request that none of them fits is denied. Default: none.
     #[serde(default)]
     pub(in crate::config) allow: Vec<Spanned<RuleTable>>,
+    /// Whether the rules are enforced: `enforce`; or `shadow`, what none of them fits goes through and is told of in records, to try rules out.
+    /// All else is enforced all the same. Not with `anonymous` or a rule with `approval`. Default `enforce`.
+    pub(in crate::config) mode: Option<Text>,
     /// The `[limit.NAME]`s, all of which apply. Default: none.
     #[serde(default)]
     pub(in crate::config) limits: Vec<Text>,

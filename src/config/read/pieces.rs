@@ -27,8 +27,19 @@ use crate::config::values;
 pub(super) const PIECE: usize = 128 * 1024;
 
 /// Tables that are one entry themselves: no second piece goes on with one.
-const SINGLE: [&str; 10] =
-    ["server", "admin", "audit", "store", "cluster", "egress", "failures", "identity_token", "sessions", "access"];
+const SINGLE: [&str; 11] = [
+    "server",
+    "admin",
+    "audit",
+    "store",
+    "cluster",
+    "egress",
+    "failures",
+    "monitor",
+    "identity_token",
+    "sessions",
+    "access",
+];
 
 /// Reads a file in pieces of at least so many bytes; nothing where it has to be read whole.
 pub(super) fn read(text: &str, size: usize) -> Option<File> {

@@ -19,6 +19,18 @@ cluster = { redis = { url = "redis://127.0.0.1", key = "directory:cluster" } }
 [admin]
 address = "127.0.0.1:9901"
 [failures]
+[monitor]
+[notify.webhook.webhook]
+url = "https://soc.example.com/alerts"
+secret = "directory:webhook"
+[notify.slack.slack]
+url = "directory:slack"
+[notify.alertmanager.alertmanager]
+url = "https://alertmanager.example.com"
+[notify.mail.mail]
+server = "smtp.example.com:587"
+from = "claviger@example.com"
+to = ["soc@example.com"]
 [identity_token]
 issuer = "https://gateway.example.com"
 key = "directory:identity"
@@ -116,6 +128,19 @@ secret = "sealed_file:key"
 [rotation.x]
 credential = "sealed"
 probe = { path = "/me" }
+[credential.provided.bearer]
+target = "x"
+secret = "sealed_file:provided"
+[rotation.http]
+credential = "provided"
+probe = { path = "/me" }
+[rotation.http.http]
+url = "https://keys.example.com"
+secret = "sealed_file:admin"
+create = { path = "/keys", body = '{"name": "{attempt}"}', take = "/secret", id = "/id" }
+list = { path = "/keys", items = "", id = "/id", name = "/name" }
+retire = { path = "/keys/{id}" }
+renew = { path = "/keys/{id}/renew", every = "1h" }
 [credential.path.path]
 target = "x"
 secret = "directory:key"

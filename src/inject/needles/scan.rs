@@ -63,6 +63,7 @@ impl Needles {
         let has_wraps = needles.iter().any(|needle| needle.is_wrapped);
         Self {
             is_first,
+            shortest,
             // Each byte may be escaped, and have a line end of two escapes before it.
             reach: longest * 3 * LONGEST,
             grams: Index::new(grams),

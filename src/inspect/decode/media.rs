@@ -83,6 +83,10 @@ pub(super) fn parse(text: &[u8]) -> Result<Media<'_>, FaultKind> {
             return Err(FaultKind::BadHead);
         }
     }
+    // A form has no parts: who looks for a boundary alone reads another body than who looks at the type.
+    if media.format == Format::Form && media.boundary.is_some() {
+        return Err(FaultKind::BadHead);
+    }
     Ok(media)
 }
 

@@ -12,7 +12,7 @@ const IDS: &[&str] = &[
 
 pub(super) const DETECTOR: Detector = Detector { ids: IDS, classes: &[Class::Ldap], literals: LITERALS, wakes, run };
 
-const LITERALS: &[&str] = &[")(", "*)", "(&(", "(|(", ":=", "))"];
+const LITERALS: &[&str] = &[")(", ") (", "*)", ")!", ")|", ")&", ")\t", ")\n", ")\r", ")\0", "(&(", "(|(", ":=", "))"];
 
 fn wakes(_: &Bytes) -> bool {
     false
@@ -47,7 +47,7 @@ fn breaks_out(text: &[u8]) -> Option<usize> {
                 let behind = behind.get(closers..).unwrap_or_default();
                 // A NUL cuts off the rest of the filter in programs of C.
                 let is_cut = behind.first() == Some(&0) || behind.starts_with(b"%00");
-                return (is_cut || begins_condition(behind)).then_some(at);
+                return (is_cut || joins_condition(behind) || begins_condition(behind)).then_some(at);
             }
             _ => {}
         }
@@ -55,9 +55,21 @@ fn breaks_out(text: &[u8]) -> Option<usize> {
     None
 }
 
-/// `(cn=`, `(|(cn=`, `(&)`, `(!(&(a=`.
+/// `!(sn=`, `|(uid=*`: an operator where the filter that it is put into has a condition.
+fn joins_condition(text: &[u8]) -> bool {
+    let rest = text.strip_prefix(b"!").or_else(|| text.strip_prefix(b"|")).or_else(|| text.strip_prefix(b"&"));
+    let condition = rest.and_then(|rest| rest.strip_prefix(b"("));
+    condition.is_some_and(|condition| attribute(condition).is_some())
+}
+
+/// `(cn=`, `(|(cn=`, `(&)`, `(!(&(a=`; blanks before it, and one operator that ends the value.
 fn begins_condition(text: &[u8]) -> bool {
-    let Some(mut rest) = text.strip_prefix(b"(") else { return false };
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0);
+    let blanks = text.iter().take(4).take_while(|byte| is_blank(byte)).count();
+    let Some(mut rest) = text.get(blanks..).and_then(|rest| rest.strip_prefix(b"(")) else { return false };
+    if matches!(rest.trim_ascii(), b"|" | b"&" | b"!") {
+        return true;
+    }
     let mut joins = 0;
     while let Some(inner) = rest
         .strip_prefix(b"(")
@@ -71,7 +83,8 @@ fn begins_condition(text: &[u8]) -> bool {
             return false;
         }
     }
-    joins > 0 && (rest.first() == Some(&b')') || rest.starts_with(b"*")) || attribute(rest).is_some()
+    let ends = joins > 1 && rest.is_empty() && text.contains(&b'!');
+    ends || joins > 0 && (rest.first() == Some(&b')') || rest.starts_with(b"*")) || attribute(rest).is_some()
 }
 
 /// The length of an attribute and what compares it: `cn=`, `userpassword;lang-de~=`, `a>=`.
@@ -147,6 +160,13 @@ mod tests {
         for value in [
             "*)(uid=*))(|(uid=*",
             "admin)(&)",
+            "admin) (&)",
+            "admin)\t(|",
+            "admin)\0(&)",
+            "admin)!(sn=*",
+            "x)|(uid=*",
+            "admin)(|",
+            "admin)(!(&(|",
             "admin)(!(&(1=0",
             "x)(|(cn=*",
             "*)(objectClass=*",
@@ -182,6 +202,10 @@ mod tests {
             "ratio 1:=2",
             "(|(x)|)",
             "foo(*)(args)",
+            "a) (see b=c)",
+            "if x)&&(y=1)",
+            "1) (ok)",
+            "b)|(c)",
         ] {
             assert!(met("q", value.as_bytes()).is_empty(), "{value} {:?}", met("q", value.as_bytes()));
         }

@@ -15,35 +15,11 @@ const IDS: &[&str] = &[
 
 pub(super) const DETECTOR: Detector = Detector { ids: IDS, classes: &[Class::Nosql], literals: LITERALS, wakes, run };
 
+#[rustfmt::skip]
 const LITERALS: &[&str] = &[
-    "$ne",
-    "$eq",
-    "$gt",
-    "$lt",
-    "$in",
-    "$nin",
-    "$regex",
-    "$exists",
-    "$not",
-    "$nor",
-    "$or",
-    "$and",
-    "$where",
-    "$expr",
-    "$text",
-    "$type",
-    "$size",
-    "$all",
-    "$elemmatch",
-    "$function",
-    "$accumulator",
-    "$mod",
-    "$jsonschema",
-    "db.",
-    "this.",
-    "while(",
-    "while (",
-    "return",
+    "$ne", "$eq", "$gt", "$lt", "$in", "$nin", "$regex", "$exists", "$not", "$nor", "$or", "$and", "$where", "$expr",
+    "$text", "$type", "$size", "$all", "$elemmatch", "$function", "$accumulator", "$mod", "$jsonschema", "db.",
+    "this", "obj.", "obj .", "obj[", "while(", "while (", "return",
 ];
 
 fn wakes(_: &Bytes) -> bool {
@@ -191,7 +167,7 @@ fn javascript(input: &Input<'_>, found: &mut Found) {
         let is_first = lead.len() <= NEAR && !lead.iter().any(u8::is_ascii_alphabetic);
         found.add(if is_first { "nosql.javascript" } else { "nosql.call-prose" }, at..text.len());
     }
-    if waits(text) || breaks_out(text) || text.get(start..).is_some_and(compares_document) {
+    if waits(text) || breaks_out(text) || text.get(start..).is_some_and(|text| compares_document(text, b"this")) {
         found.add("nosql.javascript", start..text.len());
     }
 }
@@ -269,14 +245,23 @@ fn breaks_out(text: &[u8]) -> bool {
             rest.first().is_some_and(|byte| matches!(byte, b'(' | b'\'' | b'"' | b'0'..=b'9' | b'!' | b';' | b'/'))
                 || [&b"true"[..], b"false", b"this", b"null"].iter().any(|word| rest.starts_with(word))
         });
-        is_return || compares_document(behind)
+        is_return || compares_document(behind, b"this") || compares_document(behind, b"obj")
     })
 }
 
-/// `this.password == `, `this.password.match(/`: the document that `$where` looks at.
-fn compares_document(text: &[u8]) -> bool {
-    let Some(behind) = text.strip_prefix(b"this.") else { return false };
-    let (_, behind) = behind.split_at(name_len(behind));
+/// `this.password == `, `this['password'].match(/`: the document that `$where` looks at, which old versions call `obj`.
+fn compares_document(text: &[u8], document: &[u8]) -> bool {
+    let Some(behind) = text.strip_prefix(document) else { return false };
+    let behind = behind.trim_ascii_start();
+    let behind = if let Some(member) = behind.strip_prefix(b".") {
+        let member = member.trim_ascii_start();
+        member.get(name_len(member)..).unwrap_or_default()
+    } else if behind.starts_with(b"['") || behind.starts_with(b"[\"") {
+        let Some(end) = behind.iter().take(64).position(|byte| *byte == b']') else { return false };
+        behind.get(end + 1..).unwrap_or_default()
+    } else {
+        return false;
+    };
     let behind = behind.trim_ascii_start();
     [&b"=="[..], b"!=", b">", b"<", b".match(", b".length", b".test(", b".charat(", b".substr"]
         .iter()
@@ -356,6 +341,8 @@ mod tests {
             "';return(true);'",
             "1; return true",
             "' || this.password.match(/^a/) || '",
+            "' || this['password'] == 'x",
+            "' || obj . password.match(/.*/)//",
             "' && this.password.length > 0 //",
             "this.password == 'a'",
             "';it=new Date();do{pt=new Date();}while(pt-it<5000);'",

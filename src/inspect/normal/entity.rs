@@ -1,16 +1,7 @@
 //! Character references of HTML (HTML 13.5, 13.2.5.72), those of ASCII characters: with a semicolon or, as browsers read it, without.
 
-/// Names and what they stand for; sorted.
-const NAMES: [(&[u8], char); 46] = [
-    (b"AMP", '&'),
-    (b"GT", '>'),
-    (b"Hat", '^'),
-    (b"LT", '<'),
-    (b"NewLine", '\n'),
-    (b"QUOT", '"'),
-    (b"Tab", '\t'),
-    (b"UnderBar", '_'),
-    (b"VerticalLine", '|'),
+/// Names, in lower case, and what they stand for; sorted. Some readers do not look at the case, though HTML does.
+const NAMES: [(&[u8], char); 42] = [
     (b"amp", '&'),
     (b"apos", '\''),
     (b"ast", '*'),
@@ -24,6 +15,7 @@ const NAMES: [(&[u8], char); 46] = [
     (b"excl", '!'),
     (b"grave", '`'),
     (b"gt", '>'),
+    (b"hat", '^'),
     (b"lbrace", '{'),
     (b"lbrack", '['),
     (b"lcub", '{'),
@@ -33,6 +25,7 @@ const NAMES: [(&[u8], char); 46] = [
     (b"lt", '<'),
     (b"midast", '*'),
     (b"nbsp", ' '),
+    (b"newline", '\n'),
     (b"num", '#'),
     (b"percnt", '%'),
     (b"period", '.'),
@@ -46,8 +39,11 @@ const NAMES: [(&[u8], char); 46] = [
     (b"rsqb", ']'),
     (b"semi", ';'),
     (b"sol", '/'),
+    (b"tab", '\t'),
+    (b"underbar", '_'),
     (b"verbar", '|'),
     (b"vert", '|'),
+    (b"verticalline", '|'),
 ];
 
 /// The longest of them.
@@ -82,24 +78,28 @@ fn number(digits: &[u8], radix: u32) -> Option<(usize, char)> {
 
 fn named(text: &[u8]) -> Option<(usize, char)> {
     let length = text.iter().take(LONGEST_NAME + 1).take_while(|byte| byte.is_ascii_alphabetic()).count();
-    let name = text.get(..length)?;
+    let mut room = [0; LONGEST_NAME + 1];
+    let name = room.get_mut(..length)?;
+    name.copy_from_slice(text.get(..length)?);
+    name.make_ascii_lowercase();
+    let name = &*name;
     if text.get(length) == Some(&b';') {
         let at = NAMES.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
         return NAMES.get(at).map(|(_, char)| (length + 1, *char));
     }
-    // The old ones need no semicolon, whatever follows but `=`: that makes it a parameter of an address.
-    let old: [(&[u8], char); 9] = [
+    // The old ones need no semicolon, whatever follows but `=`: that makes it a parameter of an address. Of brackets some readers ask for none either.
+    const OPEN: [(&[u8], char); 9] = [
         (b"lt", '<'),
         (b"gt", '>'),
         (b"quot", '"'),
         (b"amp", '&'),
-        (b"LT", '<'),
-        (b"GT", '>'),
-        (b"QUOT", '"'),
-        (b"AMP", '&'),
         (b"nbsp", ' '),
+        (b"lbrace", '{'),
+        (b"lcub", '{'),
+        (b"rbrace", '}'),
+        (b"rcub", '}'),
     ];
-    let (name, char) = old.iter().find(|(old, _)| name.starts_with(old))?;
+    let (name, char) = OPEN.iter().find(|(old, _)| name.starts_with(old))?;
     (text.get(name.len()) != Some(&b'=')).then_some((name.len(), *char))
 }
 

@@ -62,7 +62,7 @@ fn first_token(value: &[u8]) -> Option<usize> {
 }
 
 /// The bytes that tokens start with.
-const STARTS: Bytes = Bytes::set(b"\0%&\\\xc0\xc1\xe0\xef\xf0");
+const STARTS: Bytes = Bytes::set(b"\0%&\\\xc0\xc1\xca\xe0\xef\xf0");
 
 /// Decodes all tokens once, from a place on; says where the first was.
 fn round(text: &mut Vec<u8>, from: usize, is_form: bool) -> Option<usize> {
@@ -113,7 +113,7 @@ fn token(text: &[u8], at: usize) -> Option<Token> {
         b'&' if !rest.get(1).is_some_and(|byte| *byte == b'#' || byte.is_ascii_alphabetic()) => None,
         b'&' => entity::read(rest).map(|(length, char)| Token { length, char: Decoded::Char(char) }),
         b'\\' => escape(rest),
-        0xc0 | 0xc1 | 0xe0 | 0xef | 0xf0 => folded(rest),
+        0xc0 | 0xc1 | 0xca | 0xe0 | 0xef | 0xf0 => folded(rest),
         _ => None,
     }
 }
@@ -162,6 +162,8 @@ fn escape(rest: &[u8]) -> Option<Token> {
 fn folded(rest: &[u8]) -> Option<Token> {
     let (length, code) = match *rest {
         [lead @ (0xc0 | 0xc1), one @ 0x80..=0xbf, ..] => (2, u32::from(lead & 1) << 6 | u32::from(one & 0x3f)),
+        // The modifier letter prime, which charsets of one byte have no other sign for than the apostrophe.
+        [0xca, 0xb9, ..] => return Some(Token { length: 2, char: Decoded::Byte(b'\'') }),
         [0xe0, one @ 0x80..=0x9f, two @ 0x80..=0xbf, ..] => (3, u32::from(one & 0x3f) << 6 | u32::from(two & 0x3f)),
         [0xef, one @ (0xbc | 0xbd), two @ 0x80..=0xbf, ..] => {
             let char = char::from_u32(0xf000 | u32::from(one & 0x3f) << 6 | u32::from(two & 0x3f))?;

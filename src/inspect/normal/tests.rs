@@ -11,7 +11,7 @@ fn decoded(text: &[u8]) -> Option<String> {
 
 #[test]
 fn encodings_are_taken_off() {
-    let cases: [(&[u8], &str); 36] = [
+    let cases: [(&[u8], &str); 39] = [
         (b"%27 or 1=1", "' or 1=1"),
         (b"%2527", "'"),
         (b"%252527", "'"),
@@ -35,6 +35,9 @@ fn encodings_are_taken_off() {
         (b"&#X0000000000000000000000000000000000000000003C;b", "<b"),
         (b"java&Tab;script&colon;x", "java\tscript:x"),
         (b"&lpar;1&rpar;", "(1)"),
+        (b"v&NEWLINE;b&colon;", "v\nb:"),
+        (b"$&lbracejndi:x", "${jndi:x"),
+        ("1ʹ".as_bytes(), "1'"),
         (b"\\x3cscript\\x3E", "<script>"),
         (b"\\u003cscript\\u003E", "<script>"),
         (b"\\u{3c}script\\u{00003e}", "<script>"),

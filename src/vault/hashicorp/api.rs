@@ -74,7 +74,7 @@ struct Body {
     renewable: bool,
 }
 
-/// What is at a path. Its texts are wiped; what cannot be is the room in which the parser resolves escapes.
+/// What is at a path. Its texts are wiped; the room in which the parser resolves escapes is too, by the allocator, when it is freed.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Data(Value);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::crypto::MasterKey;
+use crate::domain::Name;
 use crate::vault::create_key;
 
 struct Fixture {
@@ -277,7 +278,7 @@ fn a_schedule_whose_secrets_are_no_good_waits_longer_each_time_whichever_process
     for wait in [60, 120, 240] {
         let next = |now| step(&fixture.rotation(fails), at(now));
         assert_eq!([next(now).1, next(now).1], [RotationStage::Asked, RotationStage::Making]);
-        assert!(matches!(next(now).0.as_slice(), [RotationEvent::Failed(_)]));
+        assert!(matches!(next(now).0.last(), Some(RotationEvent::Failed(_))));
         assert_eq!((next(now + wait - 1).1, next(now + wait - 1).1), (RotationStage::Idle, RotationStage::Idle));
         now += wait;
     }
@@ -295,4 +296,21 @@ fn what_lies_there_and_is_none_of_ours_changes_nothing() {
     step(&rotation, SystemTime::now());
     std::fs::remove_file(&fixture.file).expect("removed");
     assert!(rotation.step(SystemTime::now(), |_| Ok(())).is_err(), "it is told");
+}
+
+#[test]
+fn a_secret_that_is_not_replaced_in_time_is_told_once() {
+    let fixture = Fixture::new();
+    let start = SystemTime::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let rotation = fixture.rotation(|settings| settings.source = NewSecret::Program(vec!["/bin/false".to_owned()]));
+    let mut told = Vec::new();
+    for seconds in [0, 1000, 1000, 1000, 1099, 1099, 1101, 1101, 1101, 1300, 1300, 1300] {
+        let is_overdue = step(&rotation, at(seconds)).0.contains(&RotationEvent::Overdue);
+        told.extend(is_overdue.then_some(seconds));
+        assert_eq!(rotation.status().is_overdue, seconds > 1100, "{seconds}");
+    }
+    assert_eq!(told, [1101]);
+    let other = fixture.rotation(|settings| settings.source = NewSecret::Program(vec!["/bin/false".to_owned()]));
+    assert!(step(&other, at(1400)).0.contains(&RotationEvent::Overdue), "whichever process is there");
 }

@@ -3,36 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use serde::{Deserialize, Serialize};
-
 use super::answers::share;
+use super::state::{Change, Ids, State, fingerprint};
 use super::{NewSecret, Rotation, RotationEvent, RotationStage, Running, wait_after};
-use crate::crypto::{random, sha256};
-use crate::domain::{Secret, hex, seconds};
+use crate::domain::{Secret, millis, seconds};
 use crate::vault::VaultError;
 use crate::vault::command::{self, Asked};
-use crate::vault::sealed::{Entries, check_secret};
-
-/// Where a rotation stands, as it lies in the file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct State {
-    pub(super) stage: RotationStage,
-    /// When it came there, in seconds since 1970.
-    pub(super) since: u64,
-    /// When the secret in use was put in use, and the one before it.
-    pub(super) rotated: u64,
-    #[serde(default)]
-    pub(super) rotated_before: u64,
-    /// The digest of the secret in use as this rotation knows it (SHA-256): another one was set by somebody else.
-    pub(super) used: Option<String>,
-    /// How many of a hundred answers were refusals before the secret in use.
-    #[serde(default)]
-    pub(super) usual: f64,
-    pub(super) fault: Option<String>,
-    /// How many new secrets were no good, one after another.
-    #[serde(default)]
-    pub(super) failures: u32,
-}
+use crate::vault::sealed::Entries;
 
 /// So few answers that say that nobody is known by a secret tell nothing.
 const FEW: u64 = 5;
@@ -40,64 +17,8 @@ const FEW: u64 = 5;
 const FEW_FORBIDDEN: u64 = 50;
 /// Between two tries to have a new secret taken.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
-/// Between two tries to have it installed.
-const INSTALL_EVERY: Duration = Duration::from_secs(5);
-
-/// What is changed together with where a rotation stands.
-pub(super) enum Change {
-    Nothing,
-    /// There is a new one.
-    Stage(Secret),
-    /// The new one is the one in use.
-    Promote,
-    /// The one before is, and the one in use is used no more.
-    RollBack,
-    /// The new one is used no more.
-    GiveUp,
-    /// The one before is used no more.
-    Expire,
-    /// There is none but the one in use.
-    Forget,
-}
-
-impl Change {
-    pub(super) fn is_promotion(&self) -> bool {
-        matches!(self, Self::Promote)
-    }
-
-    /// Whether it is right only for the secret in use as it was found.
-    pub(super) fn rests_on_use(&self) -> bool {
-        match self {
-            Self::Promote | Self::RollBack | Self::Expire => true,
-            Self::Nothing | Self::Stage(_) | Self::GiveUp | Self::Forget => false,
-        }
-    }
-
-    pub(super) fn make(self, rotation: &Rotation, all: &mut Entries) -> Result<(), VaultError> {
-        let [next, previous, unused] = ["next", "previous", "unused"].map(|what| rotation.named(what));
-        let path = &rotation.secret.path;
-        let rename = |all: &mut Entries, from: &str, to: &str| match all.take(from) {
-            Some(secret) => all.set(to, secret),
-            None => Ok(()),
-        };
-        match self {
-            Self::Nothing => {}
-            Self::Stage(secret) => all.set(&next, secret)?,
-            Self::Promote => {
-                rename(all, path, &previous)?;
-                rename(all, &next, path)?;
-            }
-            Self::RollBack => {
-                rename(all, path, &unused)?;
-                rename(all, &previous, path)?;
-            }
-            Self::GiveUp => rename(all, &next, &unused)?,
-            Self::Expire => rename(all, &previous, &unused)?,
-            Self::Forget => [next, previous, unused].iter().for_each(|name| drop(all.take(name))),
-        }
-        Ok(())
-    }
-}
+/// Between two tries to have it made or installed.
+pub(super) const INSTALL_EVERY: Duration = Duration::from_secs(5);
 
 /// One step.
 pub(super) struct Turn<'a> {
@@ -120,8 +41,12 @@ impl Turn<'_> {
         let settings = &self.rotation.settings;
         // Older than now it may be, but nobody knows.
         let Some(state) = found else { return Some((State::new(self.now), Change::Nothing)) };
+        if let Some(next) = self.renew(state) {
+            return Some(next);
+        }
         let now = seconds(self.now);
-        let is_over = |time: Duration| now.saturating_sub(state.since) >= time.as_secs();
+        let lasted = Duration::from_millis(millis(self.now).saturating_sub(state.since_ms));
+        let is_over = |time: Duration| lasted >= time;
         let is_old = settings.every.is_some_and(|every| now.saturating_sub(state.rotated) >= every.as_secs());
         let is_left = state.used == self.in_use;
         let next = |entries: &mut Entries| entries.take(&self.rotation.named("next"));
@@ -133,7 +58,8 @@ impl Turn<'_> {
             RotationStage::Idle => None,
             // Written before anything is made: where that cannot be, nothing is.
             RotationStage::Asked => Some((self.at(state, RotationStage::Making), Change::Nothing)),
-            RotationStage::Making => Some(self.make(state)),
+            RotationStage::Making if !self.may_try() => None,
+            RotationStage::Making => self.make(state, is_over(settings.patience)),
             RotationStage::Installing | RotationStage::Probing if !is_left => {
                 Some(self.give_up(state, "somebody has set another secret meanwhile".to_owned()))
             }
@@ -148,11 +74,13 @@ impl Turn<'_> {
             },
             RotationStage::Watching | RotationStage::Grace if !is_left => {
                 self.events.push(RotationEvent::LeftAlone);
-                Some((State { rotated: now, ..self.at(state, RotationStage::Idle) }, Change::Forget))
+                let idle = self.at(state, RotationStage::Idle);
+                Some((State { rotated: now, ids: Ids::lost(), ..idle }, Change::Forget))
             }
             RotationStage::Watching => match self.too_many_refusals(state) {
                 Some(reason) if entries.get(&self.rotation.named("previous")).is_some() => {
-                    Some(self.roll_back(state, reason))
+                    let previous = entries.get(&self.rotation.named("previous")).map(fingerprint);
+                    Some(self.roll_back(state, reason, previous))
                 }
                 _ if is_over(settings.watch) => {
                     Some((State { failures: 0, ..self.at(state, RotationStage::Grace) }, Change::Nothing))
@@ -168,19 +96,19 @@ impl Turn<'_> {
         }
     }
 
-    fn at(&self, state: &State, stage: RotationStage) -> State {
-        State { stage, since: seconds(self.now), fault: None, ..state.clone() }
+    pub(super) fn at(&self, state: &State, stage: RotationStage) -> State {
+        State { stage, since_ms: millis(self.now), fault: None, ..state.clone() }
     }
 
-    fn failed(&self, state: &State, reason: String, stage: RotationStage) -> State {
+    pub(super) fn failed(&self, state: &State, reason: String, stage: RotationStage) -> State {
         State { fault: Some(reason), failures: state.failures.saturating_add(1), ..self.at(state, stage) }
     }
 
-    fn may_try(&self) -> bool {
+    pub(super) fn may_try(&self) -> bool {
         self.running.not_before.is_none_or(|until| Instant::now() >= until)
     }
 
-    fn wait(&mut self, time: Duration) {
+    pub(super) fn wait(&mut self, time: Duration) {
         self.running.not_before = Some(Instant::now() + time);
     }
 
@@ -189,43 +117,6 @@ impl Turn<'_> {
         self.running.not_before = None;
         self.events.push(RotationEvent::Failed(reason.clone()));
         (self.failed(state, reason, RotationStage::Retiring), Change::GiveUp)
-    }
-
-    fn make(&mut self, state: &State) -> (State, Change) {
-        let made = match &self.rotation.settings.source {
-            _ if self.running.made.is_some() => self.running.made.take().ok_or(VaultError::NotFound),
-            NewSecret::Program(program) => self.run(program, None),
-            NewSecret::Random(bytes, _) => {
-                let random: [u8; 512] = random();
-                Ok(Secret::new(hex(random.get(..*bytes).unwrap_or(&random)).into_bytes()))
-            }
-        };
-        let checked = made.and_then(|secret| check_secret(&secret).map(|()| secret)).map_err(|error| error.to_string());
-        let fresh = checked.and_then(|secret| {
-            // It would be retired as the old one in the end.
-            if self.in_use.as_ref() == Some(&fingerprint(&secret)) {
-                Err("it is the one in use".to_owned())
-            } else {
-                Ok(secret)
-            }
-        });
-        let stage = match &self.rotation.settings.source {
-            NewSecret::Random(_, install) if !install.is_empty() => RotationStage::Installing,
-            NewSecret::Random(..) | NewSecret::Program(_) => RotationStage::Probing,
-        };
-        match fresh {
-            Ok(secret) => {
-                self.running.not_before = None;
-                self.events.push(RotationEvent::Made);
-                self.running.made = Some(Secret::new(secret.expose().to_vec()));
-                (State { used: self.in_use.clone(), ..self.at(state, stage) }, Change::Stage(secret))
-            }
-            Err(reason) => {
-                let reason = format!("no new secret could be made: {reason}");
-                self.events.push(RotationEvent::Failed(reason.clone()));
-                (self.failed(state, reason, RotationStage::Idle), Change::Forget)
-            }
-        }
     }
 
     fn install(&mut self, state: &State, secret: &Secret, is_late: bool) -> Option<(State, Change)> {
@@ -281,65 +172,16 @@ impl Turn<'_> {
         is_too_many.then(|| format!("{refused} of {all} requests with it were refused by the target"))
     }
 
-    fn roll_back(&mut self, state: &State, reason: String) -> (State, Change) {
+    fn roll_back(&mut self, state: &State, reason: String, previous: Option<String>) -> (State, Change) {
         self.events.push(RotationEvent::RolledBack(reason.clone()));
         let failed = self.failed(state, reason, RotationStage::Retiring);
-        (State { used: None, rotated: state.rotated_before, ..failed }, Change::RollBack)
+        (State { used: previous, rotated: state.rotated_before, ..failed }, Change::RollBack)
     }
 
-    /// Tells off what is not used any more; what went wrong before is still told then.
-    fn retire(&mut self, state: &State, entries: &mut Entries) -> Option<(State, Change)> {
-        let program = &self.rotation.settings.retire;
-        let unused = entries.take(&self.rotation.named("unused"));
-        if let Some(secret) = unused.filter(|_| !program.is_empty()) {
-            // Somebody may have set it again.
-            let done = if self.in_use.as_ref() == Some(&fingerprint(&secret)) {
-                Err("it is in use".to_owned())
-            } else {
-                match self.run(program, Some(&secret)) {
-                    Ok(_) | Err(VaultError::NotFound) => Ok(()),
-                    Err(error) => {
-                        self.events.push(RotationEvent::NotRetired(error.to_string()));
-                        let wait = self.running.next_wait();
-                        self.wait(wait);
-                        return None;
-                    }
-                }
-            };
-            self.events.push(done.map_or_else(RotationEvent::NotRetired, |()| RotationEvent::Retired));
-        }
-        (self.running.failures, self.running.not_before) = (0, None);
-        Some((State { fault: state.fault.clone(), ..self.at(state, RotationStage::Idle) }, Change::Forget))
-    }
-
-    fn run(&mut self, program: &[String], input: Option<&Secret>) -> Result<Secret, VaultError> {
+    pub(super) fn run(&mut self, program: &[String], input: Option<&Secret>) -> Result<Secret, VaultError> {
         let settings = &self.rotation.settings;
         let asked = Asked { program, path: &self.rotation.secret.path, timeout: settings.timeout, input };
         let ran = self.running.worker.wait(command::run(&asked));
         ran.map_err(|error| VaultError::Unreadable(error.kind()))?
     }
-}
-
-impl State {
-    pub(super) fn new(now: SystemTime) -> Self {
-        let now = seconds(now);
-        Self {
-            stage: RotationStage::Idle,
-            since: now,
-            rotated: now,
-            rotated_before: now,
-            used: None,
-            usual: 0.0,
-            fault: None,
-            failures: 0,
-        }
-    }
-}
-
-pub(super) fn fingerprint(secret: &Secret) -> String {
-    fingerprint_of(secret.expose())
-}
-
-pub(super) fn fingerprint_of(bytes: &[u8]) -> String {
-    hex(&sha256(bytes))
 }

@@ -208,7 +208,8 @@ impl Gateway {
     /// # Panics
     /// When a line is no JSON.
     pub(crate) fn audit(&self) -> Vec<Value> {
-        let is_own = |line: &Value| matches!(line["kind"].as_str(), Some("opened" | "checkpoint" | "torn" | "closed"));
+        let is_own =
+            |line: &Value| matches!(line["kind"].as_str(), Some("opened" | "checkpoint" | "torn" | "closed" | "alert"));
         self.audit_lines().into_iter().filter(|line| !is_own(line)).collect()
     }
 

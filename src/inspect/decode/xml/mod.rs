@@ -229,7 +229,7 @@ impl<'x> Xml<'x, '_, '_> {
             return self.wrong(FaultKind::Doctype);
         }
         if !is_namespace || !run.text().iter().all(|byte| byte.is_ascii_alphanumeric() || b":/.-_#".contains(byte)) {
-            run.give(self.walk);
+            self.walk.text(run.text());
         }
         self.walk.trail.cut(mark);
         Ok(())

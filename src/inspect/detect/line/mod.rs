@@ -55,6 +55,8 @@ fn run(input: &Input<'_>, found: &mut Found) {
     }
     if input.part != Part::Body {
         begins_request(input, found);
+    } else if input.trail.is_empty() {
+        holds_request(input, found);
     }
     lines(input, found);
 }
@@ -63,6 +65,23 @@ fn run(input: &Input<'_>, found: &mut Found) {
 fn begins_request(input: &Input<'_>, found: &mut Found) {
     if is_request(input.bytes.trim_ascii_start()) {
         found.add("protocol.request", 0..16);
+    }
+}
+
+/// A body that is text as a whole, and has a request in it wherever that begins: what is left of one is read as the next (CWE-444). Its lines end as
+/// those of HTTP do, and the second is a field.
+fn holds_request(input: &Input<'_>, found: &mut Found) {
+    let text = input.bytes;
+    for version in memchr::memmem::find_iter(text, b" HTTP/1.").take(16) {
+        let Some([_, b'\r', b'\n', field @ ..]) = text.get(version + 8..) else { continue };
+        let name = field.iter().take(NAME).position(|byte| *byte == b':').and_then(|end| field.get(..end));
+        let before = text.get(version.saturating_sub(LINE)..version).unwrap_or_default();
+        let target = before.iter().rposition(|byte| matches!(byte, b' ' | b'\n'));
+        let is_method = target.and_then(|at| before.get(..at)).is_some_and(names::ends_with_method);
+        if is_method && name.is_some_and(is_token) {
+            found.add("protocol.request", version..version + 9);
+            return;
+        }
     }
 }
 
@@ -133,21 +152,29 @@ fn judge(line: &[u8], plain: &[u8], before: &Before<'_>) -> Option<&'static str>
         }
         Some(_) => {
             let name = line.get(..end.unwrap_or(0)).unwrap_or_default();
-            // Whatever its name: a line break as protocols have it, in a value that has one line.
-            let is_any = is_strict && is_one_word && breaks.contains(&b'\r') && is_token(name);
+            // Whatever its name: a line break as protocols have it, in a value that has one line. Texts have such lines; none leads elsewhere.
+            let value = line.get(end.unwrap_or(0) + 1..).unwrap_or_default().trim_ascii_start();
+            let is_redirect = name == b"location" && leads_away(value, breaks);
+            let is_any = is_one_word && (is_strict && breaks.contains(&b'\r') && is_token(name) || is_redirect);
             if names::is_injected(name) || (is_strict || is_address) && names::is_header(name) || is_any {
                 return Some(if leaves { "crlf.header" } else { "crlf.quoted" });
             }
         }
         None => {}
     }
-    if !is_strict || line.first() != Some(&b'<') {
+    if !(is_strict || is_one_word && breaks.contains(&b'\r')) || line.first() != Some(&b'<') {
         return None;
     }
     let count = |sign: u8| breaks.iter().filter(|byte| **byte == sign).count();
     let begins_page =
         [&b"<html"[..], b"<script", b"<!doctype", b"<body", b"<svg"].iter().any(|page| line.starts_with(page));
     (begins_page && count(b'\n').max(count(b'\r')) >= 2).then_some("crlf.response")
+}
+
+/// Whether it is an address and no more: in full, or one of the same server where the line break is that of protocols.
+fn leads_away(value: &[u8], breaks: &[u8]) -> bool {
+    let is_full = [&b"http://"[..], b"https://"].iter().any(|start| value.starts_with(start));
+    !value.trim_ascii().contains(&b' ') && (is_full || breaks.contains(&b'\r') && value.starts_with(b"/"))
 }
 
 /// Whether a line is the first of a request: a method, a target, and the version or an address in full.

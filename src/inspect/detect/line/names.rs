@@ -21,8 +21,10 @@ pub(super) fn is_injected(name: &[u8]) -> bool {
             | b"transfer-encoding"
             | b"x-forwarded-for"
             | b"x-forwarded-host"
+            | b"x-frame-options"
             | b"x-original-url"
             | b"x-rewrite-url"
+            | b"x-xss-protection"
     )
 }
 
@@ -66,7 +68,6 @@ pub(super) fn is_header(name: &[u8]) -> bool {
             | b"x-http-method-override"
             | b"x-mailer"
             | b"x-real-ip"
-            | b"x-xss-protection"
     )
 }
 
@@ -96,6 +97,11 @@ pub(super) fn is_method(method: &[u8]) -> bool {
     )
 }
 
+/// Whether a text ends with a method by which requests are sent, whatever letters stand before it.
+pub(super) fn ends_with_method(text: &[u8]) -> bool {
+    [&b"GET"[..], b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD", b"OPTIONS"].iter().any(|method| text.ends_with(method))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,7 +111,7 @@ mod tests {
         assert!(
             is_injected(b"set-cookie") && is_injected(b"access-control-allow-origin") && is_injected(b"x-rewrite-url")
         );
-        assert!(is_header(b"accept") && is_header(b"x-xss-protection") && !is_header(b"note"));
+        assert!(is_header(b"accept") && is_header(b"x-real-ip") && !is_header(b"note"));
         assert!(is_method(b"CONNECT") && is_method(b"UNLOCK") && !is_method(b"get"));
     }
 }

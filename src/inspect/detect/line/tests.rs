@@ -22,6 +22,9 @@ const ATTACKS: &[&str] = &[
     "bob@example.com\nCc: all@example.com",
     "bob@example.com\r\nSubject: x",
     "x嘊嘍Set-Cookie: a=b",
+    "x\r\nLocation: https://evil.example/",
+    "x\r\n\r\n<html>",
+    "x\nX-XSS-Protection: 0",
     "<!--#exec cmd=\"id\"-->",
     "<!--#include virtual=\"/etc/passwd\" -->",
     "<!--#echo var=\"DATE_LOCAL\" -->",
@@ -39,14 +42,7 @@ fn more_counts_where_values_have_one_line() {
     caught(
         CLASSES,
         false,
-        &[
-            "x\r\nLocation: https://evil.example/",
-            "x\r\n\r\n<html>",
-            "x\r\nX-Whatever: y",
-            "GET /x HTTP/1.1",
-            "hello you\r\nSubject: x",
-            "unix:AAAA|http://evil.example/",
-        ],
+        &["x\r\nX-Whatever: y", "GET /x HTTP/1.1", "hello you\r\nSubject: x", "unix:AAAA|http://evil.example/"],
     );
 }
 
@@ -62,6 +58,8 @@ fn honest_texts_of_many_lines_pass() {
             "the server said\nHTTP/1.1 200 OK\nContent-Type: text/html\nSet-Cookie: a=b",
             "---\nname: x\nhost: localhost\nport: 80\n",
             "version\nlocation: here\nto: there\nfrom: a",
+            "Meeting\r\nLocation: Room 5\r\n",
+            "Dear all\r\n\r\n<html> is a tag",
             "GET /x HTTP/1.1 fails with 500",
             "A1 LIST of things\nB2 STORE is closed",
             "<!-- a comment --> <!-- #1 issue -->",

@@ -15,12 +15,12 @@ mod windows;
 mod word;
 
 use command::Command;
-use prose::{is_prose_word, lines, markdown_end};
+use prose::{is_command_list, is_led_by_command, is_prose_word, lines, markdown_end};
 
 /// The rules that this gives evidence for.
 #[rustfmt::skip]
 const IDS: &[&str] = &[
-    "shell.batch", "shell.blank-variable", "shell.cut-variable", "shell.fetch", "shell.fork-bomb", "shell.history",
+    "shell.after-prose", "shell.batch", "shell.blank-variable", "shell.cut-variable", "shell.fetch", "shell.fork-bomb", "shell.history",
     "shell.in-text", "shell.injected", "shell.line", "shell.parameter", "shell.program", "shell.redirection",
     "shell.run-variable", "shell.shellshock", "shell.spelled", "shell.words",
 ];
@@ -181,10 +181,11 @@ impl Scan<'_, '_> {
         if command.kind.fetches() && command.arguments.url {
             self.found.add("shell.fetch", range.clone());
         }
-        if self.is_text(&command, way, at) {
+        if let Some(text) = self.is_text(&command, way, at) {
             self.in_text += 1;
-            self.found.add("shell.in-text", range);
-            return false;
+            let is_put_in = text == Text::Prose && !is_led_by_command(self.lower, at, command.start, way);
+            self.found.add(if is_put_in { "shell.after-prose" } else { "shell.in-text" }, range);
+            return is_put_in;
         }
         self.found.add(rule, range);
         worth_stopping(rule)
@@ -314,19 +315,28 @@ impl Scan<'_, '_> {
         is_word || is_cell || way == Way::And && before.contains(&b'=')
     }
 
-    /// Whether the command stands in prose, markdown, or a file of code: then it is told of, and rarely meant.
-    fn is_text(&self, command: &Command, way: Way, at: usize) -> bool {
-        let before = self.lower.get(at.saturating_sub(240)..at).unwrap_or_default();
-        let words = before.split(|byte| is_space(*byte)).filter(|word| is_prose_word(word)).count();
-        if words >= 5 || (way != Way::Start || command.arguments.plain > 0) && lines(self.lower) >= 4 {
-            return true;
-        }
+    /// In which kind of text the command stands, if in one: there it is told of, and rarely meant.
+    fn is_text(&self, command: &Command, way: Way, at: usize) -> Option<Text> {
         // `Run cargo test`: what CI calls its steps by default.
         let is_step = self.input.part == Part::Body && self.input.bytes.starts_with(b"Run ");
-        self.span > 0 && at <= self.span
-            || is_step
-            || self.input.part == Part::Body && is_command_list(self.input.trail)
+        let is_listed = self.input.part == Part::Body && is_command_list(self.input.trail);
+        if self.span > 0 && at <= self.span || is_step || is_listed {
+            return Some(Text::Quoted);
+        }
+        let before = self.lower.get(at.saturating_sub(240)..at).unwrap_or_default();
+        let words = before.split(|byte| is_space(*byte)).filter(|word| is_prose_word(word)).count();
+        let is_long = (way != Way::Start || command.arguments.plain > 0) && lines(self.lower) >= 4;
+        (words >= 5 || is_long).then_some(Text::Prose)
     }
+}
+
+/// A text in which commands are told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Text {
+    /// Sentences, or many lines.
+    Prose,
+    /// Code in markdown, steps of CI, commands of containers.
+    Quoted,
 }
 
 fn worth_stopping(rule: &str) -> bool {
@@ -372,13 +382,6 @@ fn runs(lower: &[u8], at: usize) -> bool {
             .is_some_and(|rest| !rest.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_'))
     };
     CALLS.iter().any(|call| follows(&call))
-}
-
-/// Whether commands are what is wanted here: the command of a container, the call of a tool.
-fn is_command_list(trail: &[u8]) -> bool {
-    [&b"command["[..], b"args[", b"entrypoint[", b"tool_calls[", b".arguments"]
-        .iter()
-        .any(|known| trail.windows(known.len()).any(|part| part.eq_ignore_ascii_case(known)))
 }
 
 fn byte(bytes: &[u8], at: usize) -> u8 {

@@ -1,6 +1,7 @@
 //! What tells prose and markdown from command lines.
 
-use super::is_space;
+use super::commands::kind_of;
+use super::{Way, is_space};
 
 /// Where the span of code ends that the backtick before `at` opens, if it stands in prose: a blank before it, and words around it.
 pub(super) fn markdown_end(lower: &[u8], at: usize) -> usize {
@@ -34,4 +35,49 @@ pub(super) fn is_prose_word(word: &[u8]) -> bool {
 /// How many lines a value has that are not blank, up to five.
 pub(super) fn lines(value: &[u8]) -> usize {
     value.split(|byte| *byte == b'\n').filter(|line| line.len() > 2).take(5).count()
+}
+
+/// Whether what stands before a way into a command that begins at `start` leads to it honestly: another command, an assignment, code, or a line of its
+/// own. What is put into a sentence has words before it, or nothing.
+pub(super) fn is_led_by_command(lower: &[u8], at: usize, start: usize, way: Way) -> bool {
+    let sign = match way {
+        Way::Semicolon | Way::And | Way::Pipe => 1,
+        Way::Both | Way::Substitution => 2,
+        Way::Tick | Way::Start | Way::Parameter | Way::Line | Way::Bang | Way::Call => return true,
+    };
+    // `a; \n b`, `|_| { b`: lines and blocks of code.
+    if lower.get(at..start).unwrap_or_default().iter().any(|byte| matches!(byte, b'\n' | b'{')) {
+        return true;
+    }
+    let before = lower.get(at.saturating_sub(160)..at.saturating_sub(sign)).unwrap_or_default();
+    let separator = before.iter().rposition(|byte| matches!(byte, b'\n' | b';' | b'|' | b'&'));
+    let is_chained = separator.and_then(|at| before.get(at)).is_some_and(|byte| *byte != b'\n');
+    let segment = before.get(separator.map_or(0, |last| last + 1)..).unwrap_or_default().trim_ascii();
+    let ends_code = |byte: &u8| matches!(byte, b')' | b'}' | b'{' | b'(' | b'=' | b'\\' | b'`' | b'"' | b'\'');
+    let words = segment.split(|byte| is_space(*byte)).filter(|word| !word.is_empty());
+    // Behind another separator any program goes on with a chain of them; a sentence may begin with a word that is one.
+    let is_command = |word: &[u8]| {
+        kind_of(word).is_some_and(|kind| is_chained || kind.is_sure() || kind.is_shell() || kind.is_prefix())
+    };
+    segment.last().is_some_and(ends_code)
+        || words.clone().next_back().is_some_and(|word| kind_of(word).is_some())
+        || words.clone().next().is_some_and(is_command)
+        || words.rev().take(MAX_BACK).any(is_argument)
+}
+
+/// How many words before a separator are looked at, whether they are arguments.
+const MAX_BACK: usize = 4;
+
+/// `-n`, `access.log`, `/srv/app`, `a=b`, `$x`: no word of prose.
+fn is_argument(word: &[u8]) -> bool {
+    let inner = word.get(..word.len().saturating_sub(1)).unwrap_or_default();
+    word.len() > 1
+        && (word.starts_with(b"-") || inner.iter().any(|byte| matches!(byte, b'/' | b'.' | b'=' | b'$' | b'~')))
+}
+
+/// Whether commands are what is wanted here: the command of a container, the call of a tool.
+pub(super) fn is_command_list(trail: &[u8]) -> bool {
+    [&b"command["[..], b"args[", b"entrypoint[", b"tool_calls[", b".arguments"]
+        .iter()
+        .any(|known| trail.windows(known.len()).any(|part| part.eq_ignore_ascii_case(known)))
 }

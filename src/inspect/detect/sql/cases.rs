@@ -2,6 +2,26 @@
 
 /// What has to be stopped.
 pub(super) const ATTACKS: &[&str] = &[
+    // Pieces, and probes for what a server has.
+    "utl_http",
+    "sp_executesql",
+    "select pg_sleep",
+    "'xp_dirtree'",
+    "user=(",
+    "if(2=",
+    "name like '",
+    "admin';",
+    "' or x!",
+    "` regexp ",
+    ";drop",
+    "/create table t",
+    "*/union/*",
+    "1) or (true",
+    "pi() and cos(pi())=-1",
+    "x,1=1",
+    // Quotes that somebody escaped.
+    "1\\' or \\'1\\'=\\'1",
+    "1' and \\1=\\1",
     // Log-in without a password.
     "' or '1'='1",
     "' or 1=1-- ",
@@ -176,6 +196,20 @@ pub(super) const ATTACKS: &[&str] = &[
 
 /// What has to pass.
 pub(super) const HONEST: &[&str] = &[
+    "sad =(",
+    "print(",
+    "\"Drop me a line",
+    "'Create a new project",
+    "\"And then there were none\"",
+    "I like 'em",
+    "don't; won't",
+    "let x = 'a';",
+    "pg_dump",
+    "readFile",
+    "MultiPoint",
+    "is null",
+    "Order by",
+    "users; drop-off at 5",
     "O'Brien",
     "O'Brien or O'Hara",
     "D'Arcy and the boys' school",

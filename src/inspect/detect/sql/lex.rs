@@ -183,6 +183,11 @@ impl<'a> Lexer<'a> {
             return self.text_from(*quote);
         }
         self.at += len;
+        // The first half of a character, in GBK and such, that takes the escape of the quote for its second half.
+        if let ([0x80..=0xff, quote @ (b'\'' | b'"'), ..], 1) = (rest, len) {
+            self.at += 1;
+            return self.text_from(*quote);
+        }
         if len <= MAX_NAME
             && let Some(word) = words::word(name)
         {
@@ -286,6 +291,16 @@ impl<'a> Lexer<'a> {
             [b'\\', b'n', ..] if !is_name(self.peek(2)) => {
                 self.at += 2;
                 Kind::Word(Word::Constant)
+            }
+            // Escaped by one who escapes once more: the text begins all the same.
+            [b'\\', quote @ (b'\'' | b'"'), ..] => {
+                self.at += 2;
+                self.text_from(quote)
+            }
+            // A sign of money before a number, to SQL Server.
+            [b'\\', b'0'..=b'9', ..] => {
+                self.at += 1;
+                self.number()
             }
             // `@@` on its own matches texts and JSON in PostgreSQL.
             [b'@', b'>' | b'?', ..] | [b'@', b'@', b' ', ..] => self.sign(),

@@ -16,6 +16,7 @@ mod cases;
 mod functions;
 mod lex;
 mod operators;
+mod probe;
 mod quoted;
 mod scan;
 mod shape;
@@ -28,12 +29,12 @@ mod words;
 /// The rules that this gives evidence for.
 #[rustfmt::skip]
 const IDS: &[&str] = &[
-    "sqli.case", "sqli.cast", "sqli.catalog", "sqli.catalog-in-statement", "sqli.char-codes", "sqli.constant-compare",
+    "sqli.case", "sqli.cast", "sqli.catalog", "sqli.catalog-in-statement", "sqli.char-codes", "sqli.constant-compare", "sqli.cut",
     "sqli.delay", "sqli.delay-word", "sqli.error", "sqli.file", "sqli.function-chain", "sqli.hidden-tail",
-    "sqli.inform", "sqli.numeric-clause", "sqli.numeric-logic", "sqli.numeric-operator", "sqli.open-call",
+    "sqli.in-name", "sqli.inform", "sqli.numeric-clause", "sqli.numeric-logic", "sqli.numeric-operator", "sqli.open-call", "sqli.open-end",
     "sqli.quote-clause", "sqli.quote-comment", "sqli.quote-comment-prose", "sqli.quote-hidden-tail", "sqli.quote-logic",
     "sqli.quote-operator", "sqli.quote-operator-prose", "sqli.quote-statement", "sqli.quote-union", "sqli.reach",
-    "sqli.split", "sqli.stacked", "sqli.statement", "sqli.subselect", "sqli.tautology", "sqli.unfinished", "sqli.union",
+    "sqli.server-name", "sqli.split", "sqli.stacked", "sqli.statement", "sqli.subselect", "sqli.tautology", "sqli.unfinished", "sqli.union",
     "sqli.union-in-statement", "sqli.union-words", "sqli.variable",
 ];
 
@@ -42,7 +43,7 @@ pub(super) const DETECTOR: Detector = Detector { ids: IDS, classes: &[Class::Sql
 /// What wakes it without quotes and operators: words of SQL that prose seldom has, and logic behind a number.
 #[rustfmt::skip]
 const LITERALS: &[&str] = &[
-    "select", "union", "waitfor", "sleep", "benchmark", "pg_", "xp_", "sp_", "utl_", "dbms_", "_schema", "sysobjects",
+    "select", "union", "waitfor", "sleep", "benchmark", "pg_", "xp_", "sp_", "utl_", "dbms_", "_schema", "sysobjects", "msdb", "msdasql", "msysaccess", "openrowset", "openquery", "opendatasource", "load_file", "sys_exec", "sys_eval", "httpuritype", "rdb$", "mysql.", "/create",
     "outfile", "dumpfile", "procedure", "having", "order by", "group by", "exec", "declare", "drop", "insert", "delete",
     "truncate", "alter", "shutdown", "0x", "case", "rlike", "regexp", "xor", "--", "/*", "@@", "::", "e-308", "except",
     "intersect", "not null", "0 or", "1 or", "2 or", "3 or", "4 or", "5 or", "6 or", "7 or", "8 or", "9 or", "0 and", "1 and",
@@ -97,6 +98,7 @@ fn run(input: &Input<'_>, found: &mut Found) {
         lexer.fill(&mut tokens, PIECE);
         if is_first {
             is_statement = whole::judge(text, &tokens, found);
+            probe::judge(input, &tokens, found);
             is_first = false;
         }
         scan::Scan { text, tokens: &tokens, is_statement }.run(found);

@@ -10,6 +10,9 @@ use crate::inspect::detect::Found;
 /// How many quotes are tried: the first, and those behind it as long as they may have been escaped.
 const MAX_TRIED: usize = 4;
 
+/// The longest value that is no text in which a quote may stand alone.
+const SHORT: usize = 48;
+
 /// The most tokens that are read behind a quote.
 const MAX_TOKENS: usize = 512;
 
@@ -36,8 +39,10 @@ struct Around<'a> {
     tokens: &'a [Token],
     /// Whether at most one word stands in front of it.
     is_short: bool,
-    /// Whether nothing does.
+    /// Whether nothing does but signs by which it may be escaped.
     is_first: bool,
+    /// Whether no other quote of the kind closes what this one opens.
+    is_odd: bool,
 }
 
 fn break_out(text: &[u8], start: usize, at: usize, quote: u8, tokens: &mut Vec<Token>, found: &mut Found) {
@@ -62,7 +67,9 @@ fn break_out(text: &[u8], start: usize, at: usize, quote: u8, tokens: &mut Vec<T
     let closed = tokens.iter().take_while(|token| token.kind == Kind::Close).count();
     let tail = tokens.get(closed..).unwrap_or_default();
     let prefix = text.get(start..at).unwrap_or_default();
-    let around = Around { text, tokens: tail, is_short: is_short(prefix), is_first: prefix.is_empty() };
+    let is_first = prefix.iter().all(|byte| *byte == b'\\');
+    let is_odd = memchr::memchr_iter(quote, text.get(at..).unwrap_or_default()).take(64).count() % 2 == 1;
+    let around = Around { text, tokens: tail, is_short: is_short(prefix), is_first, is_odd };
     if let Some(rule) = around.judge(quote, closed) {
         found.add(rule, at..text.len());
     }
@@ -116,6 +123,11 @@ fn is_short(text: &[u8]) -> bool {
         && text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).take(3).count() <= 1
 }
 
+/// Verbs that no title begins with of which the quote is cut off.
+fn defines(verb: &[u8]) -> bool {
+    matches!(verb, b"alter" | b"drop" | b"truncate" | b"exec" | b"execute" | b"declare" | b"shutdown")
+}
+
 impl Around<'_> {
     fn slice(&self, at: usize) -> &[u8] {
         self.tokens.get(at).and_then(|token| self.text.get(token.start..token.end)).unwrap_or_default()
@@ -130,7 +142,8 @@ impl Around<'_> {
             return self.stacked(0);
         }
         if matches!(first.kind, Kind::Word(Word::Verb | Word::Select)) {
-            return (statement::begins(self.text, self.tokens, 0) && !self.is_tight(quote))
+            let is_begun = self.is_first && self.is_odd && self.tokens.len() <= 3 && defines(self.slice(0));
+            return (statement::begins(self.text, self.tokens, 0) && !self.is_tight(quote) || is_begun)
                 .then_some("sqli.quote-statement");
         }
         let shape = shape::read(self.text, self.tokens, false);
@@ -176,7 +189,10 @@ impl Around<'_> {
             return Some("sqli.quote-statement");
         }
         let next = self.tokens.get(at + 1).map(|token| token.kind);
+        // The query's quote is closed, and the query ended: `admin';`.
+        let is_end = next.is_none() && at == 0 && self.is_odd;
         let hides = next == Some(Kind::Comment)
+            || is_end
             || next.is_none() && self.tokens.get(at).is_some_and(|token| token.after_comment);
         (hides && self.is_short).then_some("sqli.quote-comment")
     }
@@ -191,11 +207,14 @@ impl Around<'_> {
             return Some("sqli.quote-logic");
         }
         // No prose has these.
-        if shape.logic > 0 && shape.rare > 0 {
+        if shape.logic > 0 && shape.rare > 0 || self.begins_with_logic(first) {
             return Some("sqli.quote-logic");
         }
         if is_broken {
             return None;
+        }
+        if self.begins_with_operator(first) {
+            return Some("sqli.quote-operator");
         }
         if shape.logic > 0 && shape.calls > 0 && matches!(shape.ending, Ending::Stacked(_)) {
             return Some("sqli.quote-logic");
@@ -237,6 +256,17 @@ impl Around<'_> {
             return Some("sqli.quote-operator");
         }
         None
+    }
+
+    /// `' or x`, and nothing that closes the quote: no text begins so.
+    fn begins_with_logic(&self, first: Kind) -> bool {
+        let is_logic = matches!(first, Kind::Logic | Kind::Word(Word::Logic));
+        is_logic && self.is_first && self.is_odd && self.text.len() <= SHORT
+    }
+
+    /// `` ` regexp ``: an operator that only SQL has, behind a quote that begins the value and is never closed.
+    fn begins_with_operator(&self, first: Kind) -> bool {
+        first == Kind::Word(Word::RareCompare) && self.is_first && self.is_odd && self.text.len() <= SHORT
     }
 
     /// The query's own quote closes a text that the value left open: `' or 'a'='a`.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::functions::{self, Function};
+use super::functions::Function;
 use super::lex::{Kind, Token};
 use super::shape::{self, Ending, Shape};
 use super::statement;
@@ -13,9 +13,6 @@ use crate::inspect::detect::Found;
 pub(super) fn judge(text: &[u8], tokens: &[Token], found: &mut Found) -> bool {
     let Some(first) = tokens.first() else { return false };
     let range = first.start..text.len();
-    if let Some(rule) = fragment(text, tokens) {
-        found.add(rule, range.clone());
-    }
     let calls = tokens.get(1).is_some_and(|token| token.kind == Kind::Open);
     if text.get(first.start..first.end) == Some(b"with") && has_query(tokens) {
         // `with t as (select ...) select ...`.
@@ -159,6 +156,14 @@ fn expression(text: &[u8], tokens: &[Token], begins: Begins, shape: &Shape) -> O
     if shape.logic > 0 && is_numeric && (computes || shape.known_calls > 0 && !is_joined || informs(text, tokens)) {
         return Some("sqli.numeric-logic");
     }
+    // `pi() and cos(pi())=-1`: nothing but calls and constants.
+    if shape.logic > 0 && shape.compare > 0 && shape.names == 0 && shape.known_calls > 1 {
+        return Some("sqli.numeric-logic");
+    }
+    // `1) or (true`: closes what it did not open, and opens what the query closes.
+    if shape.logic > 0 && shape.closed > 0 && shape.depth > 0 && shape.names == 0 && begins == Begins::Constant {
+        return Some("sqli.numeric-logic");
+    }
     if shape.cases > 0 && shape.operands > shape.names {
         return Some("sqli.case");
     }
@@ -248,9 +253,17 @@ fn repeats(text: &[u8], tokens: &[Token]) -> bool {
     }
 }
 
-/// `1=1`, `'a'<>'b`, and nothing else.
+/// `1=1`, `'a'<>'b`, and nothing else, or behind one column or text and a comma.
 fn compares_constants(text: &[u8], tokens: &[Token]) -> bool {
     let is_constant = |kind| matches!(kind, Kind::Number | Kind::Text { .. });
+    let tokens = match tokens {
+        [first, comma, rest @ ..]
+            if comma.kind == Kind::Comma && (first.kind == Kind::Name || is_constant(first.kind)) =>
+        {
+            rest
+        }
+        _ => tokens,
+    };
     match tokens {
         [left, operator, right] => {
             let is_same = matches!(
@@ -272,27 +285,6 @@ fn informs(text: &[u8], tokens: &[Token]) -> bool {
 
 fn text_at<'a>(text: &'a [u8], tokens: &[Token], at: usize) -> &'a [u8] {
     tokens.get(at).and_then(|token| text.get(token.start..token.end)).unwrap_or_default()
-}
-
-/// What makes no sense on its own, and less as an honest value: `concat(`, `in (1,2,3)`.
-fn fragment(text: &[u8], tokens: &[Token]) -> Option<&'static str> {
-    match tokens {
-        [.., name, open]
-            if open.kind == Kind::Open && tokens.len() <= 4 && tokens.iter().all(|token| token.kind != Kind::Dot) =>
-        {
-            let called = matches!(name.kind, Kind::Name | Kind::Word(_))
-                && functions::function(text.get(name.start..name.end).unwrap_or_default()).is_some();
-            called.then_some("sqli.open-call")
-        }
-        [open, select] if open.kind == Kind::Open && select.kind == Kind::Word(Word::Select) => Some("sqli.open-call"),
-        [first, open, number, comma, ..]
-            if text.get(first.start..first.end) == Some(b"in")
-                && (open.kind, number.kind, comma.kind) == (Kind::Open, Kind::Number, Kind::Comma) =>
-        {
-            Some("sqli.numeric-clause")
-        }
-        _ => None,
-    }
 }
 
 /// `order by 3`, `group by x having 1=1`, `having 1=1`.

@@ -23,7 +23,7 @@ pub(super) fn judge(opener: Opener, inner: &[u8]) -> Option<&'static str> {
     if is_plain(body) {
         return plain(opener, body);
     }
-    if computes(opener, body) {
+    if computes(opener, body) || filters_constant(body) {
         return Some("ssti.arithmetic");
     }
     if opener != Opener::Paren && climbs(body) || has_gadget(body) || runs(opener, body) {
@@ -39,14 +39,13 @@ fn is_plain(body: &[u8]) -> bool {
 
 /// Names that are honest placeholders but for a few.
 fn plain(opener: Opener, body: &[u8]) -> Option<&'static str> {
-    if has_dunder(body) {
+    if has_dunder(body) || body.ends_with(b".secret_key") {
         return Some("ssti.gadget");
     }
     let shows = match opener {
-        Opener::Double => matches!(
-            body,
-            b"config" | b"self" | b"settings.secret_key" | b"app.request" | b"_self" | b"debug" | b"request" | b"this"
-        ),
+        Opener::Double => {
+            matches!(body, b"config" | b"self" | b"app.request" | b"_self" | b"debug" | b"request" | b"this")
+        }
         Opener::Dollar | Opener::Hash => {
             matches!(body, b"applicationscope" | b"sessionscope" | b"pagecontext" | b"requestscope" | b"servletcontext")
         }
@@ -82,6 +81,14 @@ fn computes(opener: Opener, body: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// `49|abs`: a number through a filter, to see whether it is computed.
+fn filters_constant(body: &[u8]) -> bool {
+    let digits = body.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let rest = body.get(digits..).unwrap_or_default().trim_ascii_start();
+    let filter = rest.strip_prefix(b"|").map(<[u8]>::trim_ascii_start).unwrap_or_default();
+    digits > 0 && filter.first().is_some_and(u8::is_ascii_alphabetic)
 }
 
 /// Whether there are only numbers and what computes with them, and no date.

@@ -18,7 +18,10 @@ pub(super) fn scan(text: &[u8], found: &mut Found) {
         let byte = at(text, n);
         if byte == b'$' && at(text, n + 1) == b'{' {
             let rest = text.get(n + 2..).unwrap_or_default();
-            if [&b"lower:"[..], b"upper:", b"::-"].iter().any(|hidden| rest.starts_with(hidden)) {
+            let hides = [&b"lower:"[..], b"upper:", b"::-"].iter().any(|hidden| rest.starts_with(hidden));
+            let decodes =
+                [&b"base64:"[..], b"base64decoder:", b"urldecoder:"].iter().any(|hidden| rest.starts_with(hidden));
+            if hides || decodes && state.depth > 0 {
                 found.add("jndi.hidden", n..n + 12);
             }
             if !state.open() {

@@ -29,6 +29,8 @@ fn expressions_of_attacks_are_caught() {
             "{{ ().__class__.__base__ }}",
             "{{request|attr('application')|attr('__globals__')}}",
             "{{config.items()}}",
+            "{{settings.SECRET_KEY}}",
+            "{{49|abs}}",
             "{{lipsum.__globals__['os'].popen('id').read()}}",
             "{{cycler.__init__.__globals__.os.popen('id').read()}}",
             "{{_self.env.registerUndefinedFilterCallback('exec')}}",

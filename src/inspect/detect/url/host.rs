@@ -24,6 +24,7 @@ pub(super) enum Reach {
 /// Names of services that give away credentials.
 const METADATA: &[&[u8]] = &[
     b"metadata.google.internal",
+    b"metadata.goog",
     b"metadata.packet.net",
     b"metadata.platformequinix.com",
     b"metadata.tencentyun.com",

@@ -15,7 +15,7 @@ use parse::Url;
 /// The rules that this gives evidence for.
 #[rustfmt::skip]
 const IDS: &[&str] = &[
-    "url.address", "url.cut", "url.in-path", "url.internal-name", "url.loopback", "url.metadata",
+    "url.address", "url.cut", "url.in-path", "url.included", "url.internal-name", "url.loopback", "url.metadata",
     "url.metadata-in-text", "url.private", "url.private-in-body", "url.scheme", "url.script", "url.spelled-host",
     "url.transfer", "url.transfer-in-body", "url.user",
 ];
@@ -25,7 +25,7 @@ pub(super) const DETECTOR: Detector =
 
 /// What a URL has, or the name of a host that is never a public one.
 const LITERALS: &[&str] = &[
-    "://",
+    "//",
     "http:",
     "https:",
     "ftp:",
@@ -81,8 +81,17 @@ fn run(input: &Input<'_>, found: &mut Found) {
     if url.has_host_as_user() {
         found.add("url.user", at.clone());
     }
-    if url.scheme.is_some() && url.rest.ends_with(b"?") && (url.is_script() || input.part != Part::Body) {
+    let is_cut = url.rest.ends_with(b"?")
+        && (url.is_asked() && url.is_script() || url.scheme.is_some() && input.part != Part::Body);
+    if is_cut {
         found.add("url.cut", at.clone());
+    }
+    let is_included = url.is_asked() && is_for_file(input.trail);
+    if is_included {
+        found.add("url.included", at.clone());
+    }
+    if url.is_script() && (is_included || url.is_transfer()) {
+        found.add("url.script", at.clone());
     }
     let mut room = [0; 96];
     if let Some(rule) = reached(input.trail, input.part == Part::Body, &url, host::reach(url.host(&mut room))) {
@@ -200,6 +209,34 @@ fn is_for_url(trail: &[u8]) -> bool {
     ]
     .iter()
     .any(|known| contains(last, known))
+}
+
+/// Whether a parameter's name says that it is a file, or a part of a page, which the server puts in: whole words, as `profile` is no file.
+fn is_for_file(trail: &[u8]) -> bool {
+    const NAMES: [&[u8]; 20] = [
+        b"conf",
+        b"config",
+        b"dir",
+        b"file",
+        b"filename",
+        b"folder",
+        b"inc",
+        b"include",
+        b"lang",
+        b"layout",
+        b"module",
+        b"page",
+        b"path",
+        b"require",
+        b"root",
+        b"skin",
+        b"template",
+        b"theme",
+        b"tpl",
+        b"view",
+    ];
+    let last = trail.rsplit(|byte| !byte.is_ascii_alphanumeric()).next().unwrap_or_default();
+    NAMES.iter().any(|name| last.eq_ignore_ascii_case(name))
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

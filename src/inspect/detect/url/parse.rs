@@ -5,6 +5,8 @@
 pub(super) struct Url<'a> {
     /// Before `:`, if it is one.
     pub(super) scheme: Option<&'a [u8]>,
+    /// Whether it begins with `//`, and takes the scheme of whoever reads it.
+    is_relative: bool,
     user: Option<&'a [u8]>,
     raw_host: &'a [u8],
     /// Whether something follows host and port.
@@ -31,13 +33,13 @@ impl<'a> Url<'a> {
         }
         let rest = after.get(1 + slashes..)?;
         let (user, raw_host, has_path) = authority(rest);
-        Some(Self { scheme: Some(scheme), user, raw_host, has_path, rest })
+        Some(Self { scheme: Some(scheme), is_relative: false, user, raw_host, has_path, rest })
     }
 
     fn without_scheme(value: &'a [u8]) -> Self {
         let rest = value.strip_prefix(b"//").unwrap_or(value);
         let (user, raw_host, has_path) = authority(rest);
-        Self { scheme: None, user, raw_host, has_path, rest }
+        Self { scheme: None, is_relative: value.starts_with(b"//"), user, raw_host, has_path, rest }
     }
 
     /// The host, with escapes, letters in circles and full width undone.
@@ -57,21 +59,22 @@ impl<'a> Url<'a> {
 
     /// Whether a server would ask for it, and not a client of Git for its repository.
     pub(super) fn is_asked(&self) -> bool {
-        self.scheme.is_some_and(|scheme| {
-            !matches!(
-                scheme,
-                b"ssh"
-                    | b"git"
-                    | b"git+ssh"
-                    | b"docker"
-                    | b"redis"
-                    | b"postgres"
-                    | b"postgresql"
-                    | b"mysql"
-                    | b"mongodb"
-                    | b"amqp"
-            )
-        })
+        self.is_relative
+            || self.scheme.is_some_and(|scheme| {
+                !matches!(
+                    scheme,
+                    b"ssh"
+                        | b"git"
+                        | b"git+ssh"
+                        | b"docker"
+                        | b"redis"
+                        | b"postgres"
+                        | b"postgresql"
+                        | b"mysql"
+                        | b"mongodb"
+                        | b"amqp"
+                )
+            })
     }
 
     /// Whether the host is written in circled letters, which become plain ones only where it is asked for.

@@ -21,6 +21,10 @@ const ATTACKS: &[&str] = &[
     "http://[fd00:ec2::254]/",
     "http://169.254.170.2/v2/credentials",
     "http://metadata.google.internal/computeMetadata/v1/",
+    "http://metadata.goog/computeMetadata/v1/",
+    "//169.254.169.254/latest/",
+    "//127.0.0.1:6379/",
+    "//evil.example/c99.txt?",
     "http://100.100.100.200/latest/",
     "http://127.0.0.1/",
     "http://127.1/",
@@ -80,6 +84,8 @@ const ATTACKS: &[&str] = &[
 
 const HONEST: &[&str] = &[
     "https://example.com/",
+    "//cdn.example.com/lib.js",
+    "// a comment in code",
     "http://example.com:8080/a/b",
     "https://hooks.example.com/in?x=1",
     "https://images.example.net/file/etc.png",
@@ -123,6 +129,9 @@ fn urls_that_lead_inside_are_found() {
         assert!(ours(&judge_query(name, b"localhost:8080/x")) >= 5, "{name}");
     }
     assert!(ours(&judge_path("/proxy/http://example.com/")) >= 5);
+    for name in ["file", "page", "include", "absolute_path"] {
+        assert!(ours(&judge_query(name, b"http://evil.example/x.txt")) >= 5, "{name}");
+    }
 }
 
 #[test]
@@ -133,6 +142,8 @@ fn urls_of_public_names_pass() {
         .collect();
     assert!(stopped.is_empty(), "stopped: {stopped:#?}");
     assert!(ours(&judge_query("redirect_uri", b"http://127.0.0.1:8912/callback")) < 5);
+    assert!(ours(&judge_query("page", b"https://example.com/pricing")) < 5);
+    assert!(ours(&judge_query("profile", b"https://example.com/x.txt")) < 5);
     assert!(ours(&judge_json("clone_url", "https://github.com/o/r.git")) < 5);
 }
 

@@ -1,0 +1,208 @@
+//! Looking for lines of a log: first for bytes that a line must hold, in all that was read at once, and only what holds them is parsed.
+
+use std::io::{self, Read as _};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use memchr::{memchr, memmem, memrchr};
+
+use super::files::{files, open};
+use crate::telemetry::write_json;
+
+/// What lines are looked for: all that is said has to hold.
+#[derive(Debug, Default)]
+pub struct Query {
+    /// Members that have this text, each with the bytes that a line with it holds.
+    wanted: Vec<Wanted>,
+    since: Option<String>,
+    until: Option<String>,
+}
+
+#[derive(Debug)]
+struct Wanted {
+    member: &'static str,
+    /// None where it only has to be there.
+    text: Option<String>,
+    bytes: Vec<u8>,
+    finder: memmem::Finder<'static>,
+}
+
+/// How far it has come, for whoever waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes read from the disk.
+    pub done: u64,
+    /// Bytes that the files have.
+    pub of: u64,
+}
+
+/// How much is read at once, in bytes. A longer line makes room for itself.
+const CHUNK: usize = 1 << 20;
+/// A line that is longer is none of ours.
+const MAX_LINE: usize = 64 << 20;
+
+impl Query {
+    /// Adds that a member has this text.
+    #[must_use]
+    pub fn with(mut self, member: &'static str, text: &str) -> Self {
+        let mut bytes = format!("\"{member}\":").into_bytes();
+        // Into memory, a text can always be written; and so the log's writer writes it.
+        let _ = write_json(&mut bytes, &text);
+        self.wanted.push(Wanted::new(member, Some(text.to_owned()), bytes));
+        self
+    }
+
+    /// Adds that a member is there.
+    #[must_use]
+    pub fn having(mut self, member: &'static str) -> Self {
+        self.wanted.push(Wanted::new(member, None, format!("\"{member}\":").into_bytes()));
+        self
+    }
+
+    /// Adds that lines are of this time or later.
+    #[must_use]
+    pub fn since(self, time: SystemTime) -> Self {
+        Self { since: Some(text(time)), ..self }
+    }
+
+    /// Adds that lines are of an earlier time.
+    #[must_use]
+    pub fn until(self, time: SystemTime) -> Self {
+        Self { until: Some(text(time)), ..self }
+    }
+
+    /// Calls `each` with every line, without its end, that may be one of those, in all files of the log at this path, the oldest first. What
+    /// a line holds is to be looked at with [`Self::fits`]. Tells how it goes on from time to time.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or `each` fails.
+    pub fn scan(
+        &self,
+        path: &Path,
+        progress: &mut dyn FnMut(Progress),
+        each: &mut dyn FnMut(&[u8]) -> io::Result<ControlFlow<()>>,
+    ) -> io::Result<Progress> {
+        let named =
+            |path: &Path, error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let files = files(path).map_err(|error| named(path, error))?;
+        let sizes = files.iter().map(|file| std::fs::metadata(file).map_or(0, |metadata| metadata.len()));
+        let mut told = Progress { done: 0, of: sizes.sum() };
+        for file in files {
+            let before = told.done;
+            let mut tell = |done: u64| {
+                told.done = before + done;
+                progress(told);
+            };
+            if self.scan_file(&file, &mut tell, each).map_err(|error| named(&file, error))?.is_break() {
+                break;
+            }
+        }
+        Ok(told)
+    }
+
+    fn scan_file(
+        &self,
+        file: &Path,
+        tell: &mut dyn FnMut(u64),
+        each: &mut dyn FnMut(&[u8]) -> io::Result<ControlFlow<()>>,
+    ) -> io::Result<ControlFlow<()>> {
+        let mut input = open(file)?;
+        let mut buffer = vec![0; CHUNK];
+        let mut filled = 0;
+        loop {
+            let read = match input.read(&mut buffer[filled..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            filled += read;
+            // The last line of a file may have no end.
+            let whole = if read == 0 { filled } else { memrchr(b'\n', &buffer[..filled]).map_or(0, |at| at + 1) };
+            let is_full = filled == buffer.len();
+            if read > 0 && !is_full {
+                continue;
+            }
+            if self.scan_lines(&buffer[..whole], each)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            tell(input.done());
+            if read == 0 {
+                return Ok(ControlFlow::Continue(()));
+            }
+            if whole == 0 && buffer.len() >= MAX_LINE {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a line without an end"));
+            }
+            buffer.copy_within(whole..filled, 0);
+            filled -= whole;
+            if whole == 0 {
+                buffer.resize(buffer.len() * 2, 0);
+            }
+        }
+    }
+
+    fn scan_lines(
+        &self,
+        text: &[u8],
+        each: &mut dyn FnMut(&[u8]) -> io::Result<ControlFlow<()>>,
+    ) -> io::Result<ControlFlow<()>> {
+        // What is rarest is most likely the longest.
+        let rarest = self.wanted.iter().max_by_key(|wanted| wanted.bytes.len());
+        let mut at = 0;
+        while at < text.len() {
+            let start = match rarest {
+                Some(wanted) => match wanted.finder.find(&text[at..]) {
+                    Some(found) => memrchr(b'\n', &text[at..at + found]).map_or(at, |end| at + end + 1),
+                    None => break,
+                },
+                None => at,
+            };
+            let end = memchr(b'\n', &text[start..]).map_or(text.len(), |length| start + length);
+            at = end + 1;
+            let line = &text[start..end];
+            let holds = |wanted: &Wanted| wanted.finder.find(line).is_some();
+            if self.is_in_time(line) && self.wanted.iter().all(holds) && each(line)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Times of one length sort by their text.
+    fn is_in_time(&self, line: &[u8]) -> bool {
+        if self.since.is_none() && self.until.is_none() {
+            return true;
+        }
+        const MEMBER: &[u8] = b"\"time\":\"";
+        let Some(at) = memmem::find(line, MEMBER) else { return false };
+        let Some(time) = line.get(at + MEMBER.len()..at + MEMBER.len() + LENGTH) else { return false };
+        self.since.as_ref().is_none_or(|since| since.as_bytes() <= time)
+            && self.until.as_ref().is_none_or(|until| time < until.as_bytes())
+    }
+
+    /// Whether the members of a line are as they are wanted: bytes alone could also stand within one.
+    pub fn fits(&self, line: &serde_json::Map<String, serde_json::Value>) -> bool {
+        self.wanted.iter().all(|wanted| match (line.get(wanted.member), &wanted.text) {
+            (Some(value), Some(text)) => value.as_str() == Some(text),
+            (Some(_), None) => true,
+            (None, _) => false,
+        })
+    }
+}
+
+impl Wanted {
+    fn new(member: &'static str, text: Option<String>, bytes: Vec<u8>) -> Self {
+        let finder = memmem::Finder::new(&bytes).into_owned();
+        Self { member, text, bytes, finder }
+    }
+}
+
+/// A time as lines have it: `2026-11-23T09:30:00.000000Z`.
+const LENGTH: usize = 27;
+
+fn text(time: SystemTime) -> String {
+    format!("{:.6}", Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! `claviger audit query`: who did what, by the records.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value};
+
+use super::shown::Shown;
+use crate::audit::{Progress, Query};
+use crate::cli::Failure;
+use crate::config;
+use crate::domain::Principal;
+
+/// Which records to tell of, and how.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct QueryArgs {
+    /// The audit file; files that were full before it, beside it with a number behind its name, are read too, also compressed ones (`.zst`).
+    #[arg(value_name = "LOG")]
+    log: PathBuf,
+    /// Of this principal: `AUTHENTICATOR:ID`, or the id alone.
+    #[arg(long)]
+    principal: Option<String>,
+    /// Of whoever acted for somebody.
+    #[arg(long)]
+    actor: Option<String>,
+    /// That went to this target.
+    #[arg(long)]
+    target: Option<String>,
+    /// That this route took.
+    #[arg(long)]
+    route: Option<String>,
+    /// That were allowed to this role.
+    #[arg(long)]
+    role: Option<String>,
+    /// That this rule allowed, such as `route.stripe.allow[1]`.
+    #[arg(long)]
+    rule: Option<String>,
+    /// Denied or failed with this code.
+    #[arg(long, alias = "denial", value_name = "CODE")]
+    code: Option<String>,
+    /// That no rule allows, let through by a route in shadow.
+    #[arg(long)]
+    shadowed: bool,
+    /// That ended so: `completed`, `denied`, `failed`, `aborted` or `panicked`.
+    #[arg(long)]
+    outcome: Option<String>,
+    /// Of this session.
+    #[arg(long, value_name = "ID")]
+    session: Option<String>,
+    /// On this grant.
+    #[arg(long, value_name = "ID")]
+    grant: Option<String>,
+    /// With this method.
+    #[arg(long)]
+    method: Option<String>,
+    /// From this client.
+    #[arg(long, value_name = "ADDRESS")]
+    client: Option<IpAddr>,
+    /// With this id, as the client was told it in `X-Request-Id`.
+    #[arg(long)]
+    id: Option<String>,
+    /// Of this kind, such as `exchange`, `decision`, `revocation`, `access`, `rotation`, `lost` or `checkpoint`. Default: what somebody did, and
+    /// `lost`, each once.
+    #[arg(long)]
+    kind: Option<String>,
+    /// Of this time or later: a moment such as `2026-11-23T09:30:00Z`, or how long ago, such as `2h` or `7d`.
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    since: Option<SystemTime>,
+    /// Of an earlier time than this.
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    until: Option<SystemTime>,
+    /// How to tell: a table for people, the records as they are, or CSV.
+    #[arg(long, value_enum, default_value_t = Form::Table)]
+    format: Form,
+    /// No more than so many, the earliest ones.
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Form {
+    Table,
+    Json,
+    Csv,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  claviger audit query audit.jsonl --principal corp:ada --since 7d
+  claviger audit query audit.jsonl --target stripe --method POST --since 2026-11-01T00:00:00Z --format csv > refunds.csv
+  claviger audit query audit.jsonl --code not_allowed --since 1h --limit 20
+  claviger audit query audit.jsonl --session 7f21c0de... --format json | jq .path
+
+Exit codes: 0 done, 1 the log cannot be read, 2 wrong arguments.";
+
+impl QueryArgs {
+    pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        let query = self.query();
+        let mut shown = Shown::new(out, self.format)?;
+        let mut left = self.limit.unwrap_or(u64::MAX);
+        let mut bar = Bar::new();
+        let done = query.scan(&self.log, &mut |progress| bar.tell(progress), &mut |line| {
+            if left == 0 {
+                return Ok(ControlFlow::Break(()));
+            }
+            // What is no record was not written by a gateway; `verify` tells of it.
+            let Ok(record) = serde_json::from_slice(line) else { return Ok(ControlFlow::Continue(())) };
+            if self.is_shown(&record) && query.fits(&record) {
+                left -= 1;
+                shown.record(line, &record)?;
+            }
+            Ok(ControlFlow::Continue(()))
+        });
+        bar.end();
+        match done {
+            Ok(_) => Ok(()),
+            // Whoever reads has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Unless a kind is asked for: what somebody did, once. Not that it was about to be, nor what a log says of itself.
+    fn is_shown(&self, record: &Map<String, Value>) -> bool {
+        const KINDS: [&str; 5] = ["exchange", "revocation", "access", "rotation", "lost"];
+        self.kind.is_some() || record.get("kind").and_then(Value::as_str).is_some_and(|kind| KINDS.contains(&kind))
+    }
+
+    fn query(&self) -> Query {
+        let mut query = Query::default();
+        if let Some(text) = &self.principal {
+            query = match Principal::parse_name(text) {
+                Some((authenticator, id)) => query.with("principal", &id).with("authenticator", authenticator.as_str()),
+                None => query.with("principal", text),
+            };
+        }
+        let client = self.client.map(|client| client.to_string());
+        for (member, text) in [
+            ("actor", &self.actor),
+            ("target", &self.target),
+            ("route", &self.route),
+            ("role", &self.role),
+            ("rule", &self.rule),
+            ("code", &self.code),
+            ("outcome", &self.outcome),
+            ("session", &self.session),
+            ("grant", &self.grant),
+            ("method", &self.method),
+            ("client", &client),
+            ("id", &self.id),
+            ("kind", &self.kind),
+        ] {
+            if let Some(text) = text {
+                query = query.with(member, text);
+            }
+        }
+        if self.shadowed {
+            query = query.having("shadow_code");
+        }
+        if let Some(time) = self.since {
+            query = query.since(time);
+        }
+        if let Some(time) = self.until {
+            query = query.until(time);
+        }
+        query
+    }
+}
+
+/// A moment, or how long ago.
+fn since(text: &str) -> Result<SystemTime, String> {
+    let ago = |text: &str| SystemTime::now().checked_sub(humantime::parse_duration(text).ok()?);
+    let cure = "write a moment such as 2026-11-23T09:30:00Z, or how long ago, such as 2h or 7d";
+    config::moment(text).or_else(|| ago(text)).ok_or_else(|| cure.to_owned())
+}
+
+/// How far a long work has come, on standard error where that is a terminal.
+pub(in crate::cli) struct Bar {
+    is_shown: bool,
+    told: Instant,
+    has_told: bool,
+}
+
+/// How often that is told, and after how long first.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+
+impl Bar {
+    pub(in crate::cli) fn new() -> Self {
+        Self { is_shown: io::stderr().is_terminal(), told: Instant::now(), has_told: false }
+    }
+
+    pub(in crate::cli) fn tell(&mut self, progress: Progress) {
+        if !self.is_shown || self.told.elapsed() < TELL_EVERY {
+            return;
+        }
+        (self.told, self.has_told) = (Instant::now(), true);
+        let (done, of) = (progress.done >> 20, progress.of >> 20);
+        let filled = usize::try_from(done.saturating_mul(30).checked_div(of).unwrap_or(30)).unwrap_or(30).min(30);
+        // A terminal that is gone is no reason to stop.
+        let _ = write!(io::stderr(), "\r[{:<30}] {done} of {of} MiB", "#".repeat(filled));
+    }
+
+    pub(in crate::cli) fn end(&self) {
+        if self.has_told {
+            let _ = write!(io::stderr(), "\r{:60}\r", "");
+        }
+    }
+}

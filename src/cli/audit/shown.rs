@@ -1,0 +1,173 @@
+//! Records as they are shown: a line each.
+
+use std::io::{self, Write};
+
+use serde_json::{Map, Value};
+
+use super::query::Form;
+use crate::telemetry::escape;
+
+type Record = Map<String, Value>;
+
+/// Where records are shown, and how.
+pub(super) struct Shown<'a> {
+    out: io::BufWriter<&'a mut dyn Write>,
+    form: Form,
+}
+
+/// The columns of CSV: these members, as they are.
+const COLUMNS: [&str; 24] = [
+    "time",
+    "kind",
+    "id",
+    "client",
+    "authenticator",
+    "principal",
+    "principal_kind",
+    "actor",
+    "session",
+    "method",
+    "host",
+    "path",
+    "route",
+    "role",
+    "rule",
+    "grant",
+    "outcome",
+    "code",
+    "detail",
+    "shadow_code",
+    "target",
+    "credential",
+    "status",
+    "response_bytes",
+];
+
+impl<'a> Shown<'a> {
+    pub(super) fn new(out: &'a mut dyn Write, form: Form) -> io::Result<Self> {
+        let mut out = io::BufWriter::new(out);
+        if form == Form::Csv {
+            writeln!(out, "{}", COLUMNS.join(","))?;
+        }
+        Ok(Self { out, form })
+    }
+
+    pub(super) fn record(&mut self, line: &[u8], record: &Record) -> io::Result<()> {
+        match self.form {
+            Form::Json => {
+                self.out.write_all(line)?;
+                self.out.write_all(b"\n")
+            }
+            Form::Csv => writeln!(self.out, "{}", COLUMNS.map(|column| cell(record.get(column))).join(",")),
+            Form::Table => writeln!(self.out, "{}", escape(&sentence(record))),
+        }
+    }
+}
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        // Whoever reads may be gone.
+        let _ = self.out.flush();
+    }
+}
+
+/// A value for a spreadsheet (RFC 4180), which must not take it for a formula.
+fn cell(value: Option<&Value>) -> String {
+    let text = match value {
+        None => return String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => return other.to_string(),
+    };
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let text = if is_formula { format!("'{text}") } else { text };
+    let is_plain = !text.contains([',', '"', '\n', '\r']);
+    if is_plain { text } else { format!("\"{}\"", text.replace('"', "\"\"")) }
+}
+
+/// Who did what, in one line.
+fn sentence(record: &Record) -> String {
+    let text = |member: &str| record.get(member).and_then(Value::as_str);
+    let time = text("time").unwrap_or("-");
+    match text("kind") {
+        Some("exchange" | "decision") => exchange(record, time),
+        Some("lost") => {
+            format!(
+                "{time}  {} exchanges without a record",
+                record.get("count").map_or(String::new(), Value::to_string)
+            )
+        }
+        kind => {
+            let of = text("of").unwrap_or("-");
+            let by = text("by").map_or(String::new(), |by| format!(" by {by}"));
+            let reason =
+                text("reason").filter(|reason| !reason.is_empty()).map_or(String::new(), |why| format!(": {why}"));
+            format!("{time}  {} {} {of}{by}{reason}", kind.unwrap_or("-"), text("act").unwrap_or("-"))
+        }
+    }
+}
+
+fn exchange(record: &Record, time: &str) -> String {
+    let text = |member: &str| record.get(member).and_then(Value::as_str);
+    let who = match (text("authenticator"), text("principal")) {
+        (Some(authenticator), Some(id)) => format!("{authenticator}:{id}"),
+        _ => "-".to_owned(),
+    };
+    let actor = text("actor").map_or(String::new(), |actor| format!(" (by {actor})"));
+    let place = format!("{}{}", text("host").unwrap_or("-"), text("path").unwrap_or_default());
+    let status = record.get("status").map_or("-".to_owned(), Value::to_string);
+    let by = match (text("rule"), text("role")) {
+        (Some(rule), Some(role)) => format!("  {rule} (role {role})"),
+        (Some(rule), None) => format!("  {rule}"),
+        (None, _) => text("shadow_code").map_or(String::new(), |code| format!("  shadowed {code}")),
+    };
+    let code = text("code").map_or(String::new(), |code| {
+        format!("  {code}{}", text("detail").map_or(String::new(), |detail| format!(" ({detail})")))
+    });
+    let target = text("target").map_or(String::new(), |target| format!("  -> {target}"));
+    format!(
+        "{time}  {who}{actor}  {}  {} {place}  {} {status}{code}{target}{by}",
+        text("client").unwrap_or("-"),
+        text("method").unwrap_or("-"),
+        text("outcome").unwrap_or("forwarded"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn shown(form: Form, record: &Value) -> String {
+        let mut out = Vec::new();
+        let line = record.to_string();
+        Shown::new(&mut out, form)
+            .expect("begun")
+            .record(line.as_bytes(), record.as_object().expect("an object"))
+            .expect("shown");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn what_somebody_wrote_neither_steers_a_terminal_nor_is_a_formula() {
+        let record = json!({"kind": "exchange", "time": "t", "authenticator": "corp", "principal": "=cmd\u{1b}[2J,\"x\"", "method": "GET",
+            "host": "h", "path": "/a", "outcome": "completed", "status": 200, "rule": "route.r.allow[0]", "role": "x", "target": "a", "client": "192.0.2.1"});
+        assert_eq!(
+            shown(Form::Table, &record),
+            "t  corp:=cmd\\u001b[2J,\"x\"  192.0.2.1  GET h/a  completed 200  -> a  route.r.allow[0] (role x)\n"
+        );
+        let csv = shown(Form::Csv, &record);
+        assert!(csv.contains(",corp,\"'=cmd\u{1b}[2J,\"\"x\"\"\","), "{csv}");
+        assert_eq!(shown(Form::Json, &record), format!("{record}\n"));
+    }
+
+    #[test]
+    fn acts_are_told_too() {
+        let act = json!({"kind": "revocation", "time": "t", "act": "revoked", "of": "principal:corp:ada", "by": "uid:0", "reason": "stolen"});
+        assert_eq!(shown(Form::Table, &act), "t  revocation revoked principal:corp:ada by uid:0: stolen\n");
+        assert_eq!(
+            shown(Form::Table, &json!({"kind": "lost", "time": "t", "count": 7})),
+            "t  7 exchanges without a record\n"
+        );
+    }
+}

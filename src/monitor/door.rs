@@ -1,0 +1,120 @@
+//! What is known of those who prove nobody: by the address they come from, and by whom they claim to be.
+
+use super::alert::Evidence;
+use super::detection::Rule;
+use super::distinct::Distinct;
+use super::window::Sliding;
+
+/// An address from which something went wrong.
+#[derive(Debug, Default)]
+pub(super) struct Address {
+    wrong: Sliding,
+    identities: Different,
+    tried: Tried,
+}
+
+/// An identity that somebody claimed and did not prove.
+#[derive(Debug, Default)]
+pub(super) struct Claimed {
+    wrong: Sliding,
+    networks: Different,
+}
+
+/// How many different things there were within a span of time, which begins anew when it is over.
+#[derive(Debug, Default)]
+pub(super) struct Different {
+    began: u32,
+    seen: Distinct,
+}
+
+/// What somebody asked for, and how much of it was not there or not theirs.
+#[derive(Debug, Default)]
+pub(super) struct Tried {
+    requests: Sliding,
+    missed: Sliding,
+    paths: Different,
+}
+
+impl Different {
+    /// Counts one; tells how many there were.
+    pub(super) fn add(&mut self, hash: u64, now: u32, window: u32) -> u64 {
+        self.begin(now, window);
+        self.seen.add(hash);
+        self.seen.count()
+    }
+
+    fn begin(&mut self, now: u32, window: u32) {
+        if now.saturating_sub(self.began) >= window {
+            self.began = now;
+            self.seen.clear();
+        }
+    }
+}
+
+impl Tried {
+    /// Counts a request; tells of different paths too many that were not there, which are too many of all.
+    pub(super) fn add(&mut self, miss: Option<u64>, now: u32, rule: &Rule) -> Option<Evidence> {
+        let window = span(rule);
+        let requests = self.requests.add(1, now, window);
+        let path = miss?;
+        let missed = self.missed.add(1, now, window);
+        let paths = self.paths.add(path, now, window);
+        let share = 100 * missed / requests.max(1);
+        let is_much = paths >= rule.at && share >= u64::from(rule.share);
+        is_much.then(|| {
+            Evidence::new(&[
+                ("paths", paths as f64),
+                ("share", share as f64),
+                ("at", rule.at as f64),
+                ("at_share", f64::from(rule.share)),
+            ])
+        })
+    }
+}
+
+impl Address {
+    /// Counts a wrong credential.
+    pub(super) fn wrong(&mut self, now: u32, rule: &Rule) -> Option<Evidence> {
+        wrong(&mut self.wrong, now, rule)
+    }
+
+    /// Counts whom it claimed.
+    pub(super) fn claimed(&mut self, identity: u64, now: u32, rule: &Rule) -> Option<Evidence> {
+        let identities = self.identities.add(identity, now, span(rule));
+        above("identities", identities, rule)
+    }
+
+    /// Counts a request that proved nobody.
+    pub(super) fn tried(&mut self, miss: Option<u64>, now: u32, rule: &Rule) -> Option<Evidence> {
+        self.tried.add(miss, now, rule)
+    }
+}
+
+impl Claimed {
+    /// Counts a wrong credential.
+    pub(super) fn wrong(&mut self, now: u32, rule: &Rule) -> Option<Evidence> {
+        wrong(&mut self.wrong, now, rule)
+    }
+
+    /// Counts from where it was claimed.
+    pub(super) fn from(&mut self, network: u64, now: u32, rule: &Rule) -> Option<Evidence> {
+        let networks = self.networks.add(network, now, span(rule));
+        above("networks", networks, rule)
+    }
+}
+
+fn wrong(count: &mut Sliding, now: u32, rule: &Rule) -> Option<Evidence> {
+    above("failures", count.add(1, now, span(rule)), rule)
+}
+
+/// The evidence of a number that is not below the threshold.
+pub(super) fn above(name: &'static str, number: u64, rule: &Rule) -> Option<Evidence> {
+    let evidence =
+        || Evidence::new(&[(name, number as f64), ("at", rule.at as f64), ("window", rule.window.as_secs_f64())]);
+    (number >= rule.at).then(evidence)
+}
+
+/// The rule's window in seconds.
+pub(super) fn span(rule: &Rule) -> u32 {
+    u32::try_from(rule.window.as_secs()).unwrap_or(u32::MAX).max(1)
+}

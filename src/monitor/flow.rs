@@ -1,0 +1,67 @@
+//! What a route usually gets and answers.
+
+use super::alert::Evidence;
+use super::detection::Rule;
+use super::window::{Baseline, Spans};
+
+/// What goes wrong on a route within a minute, of all that comes.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    minute: u32,
+    requests: u64,
+    denied: Faults,
+    failed: Faults,
+}
+
+#[derive(Debug, Default)]
+struct Faults {
+    spans: Spans,
+    baseline: Baseline,
+}
+
+const MINUTE: u32 = 60;
+const MINUTES: u16 = 120;
+
+impl Flow {
+    /// Counts a request.
+    pub(super) fn met(&mut self, now: u32) {
+        let minute = now / MINUTE;
+        if minute > self.minute {
+            (self.minute, self.requests) = (minute, 0);
+        }
+        self.requests += 1;
+    }
+
+    /// Counts whether it was refused.
+    pub(super) fn denied(&mut self, is_denied: bool, now: u32, rule: &Rule) -> Option<Evidence> {
+        self.denied.add(is_denied, now, self.requests, rule)
+    }
+
+    /// Counts whether its upstream failed.
+    pub(super) fn failed(&mut self, is_failed: bool, now: u32, rule: &Rule) -> Option<Evidence> {
+        self.failed.add(is_failed, now, self.requests, rule)
+    }
+}
+
+impl Faults {
+    fn add(&mut self, is_one: bool, now: u32, requests: u64, rule: &Rule) -> Option<Evidence> {
+        // Minutes with nothing wrong are the usual ones: each counts as one with a single fault, so that they are learnt too.
+        let ended = self.spans.add(u64::from(is_one) * 2 + u64::from(requests == 1), now, MINUTE);
+        if let Some(ended) = ended {
+            self.baseline.learn(ended / 2, MINUTES, rule.at);
+        }
+        let (faults, share) = (self.spans.sum() / 2, 100 * (self.spans.sum() / 2) / requests.max(1));
+        let is_learnt = u64::from(self.baseline.spans()) * u64::from(MINUTE) >= rule.learn.as_secs();
+        let is_much = is_one && faults >= rule.at && share >= u64::from(rule.share);
+        // Before anything is learnt, what comes counts as unusual where it is much: a gateway that has just begun is watched too.
+        let is_unusual = !is_learnt || self.baseline.is_far_below(faults, rule.factor);
+        (is_much && is_unusual).then(|| {
+            Evidence::new(&[
+                ("requests", faults as f64),
+                ("share", share as f64),
+                ("usual", self.baseline.usual()),
+                ("at", rule.at as f64),
+            ])
+        })
+    }
+}

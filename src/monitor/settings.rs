@@ -1,0 +1,41 @@
+//! How the monitor works, as it was configured.
+
+use super::detection::{Detection, Rule, SPECS};
+
+/// How the monitor works.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Whether there is one.
+    pub is_enabled: bool,
+    /// How many principals it knows at most; of those with routes they use, four times as many, and of addresses, identities and sessions as
+    /// many.
+    pub max_principals: usize,
+    rules: Vec<Rule>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { is_enabled: true, max_principals: 100_000, rules: SPECS.iter().map(|spec| spec.rule.clone()).collect() }
+    }
+}
+
+impl Settings {
+    /// How a detection works.
+    pub fn rule(&self, detection: Detection) -> &Rule {
+        &self.rules[detection as usize]
+    }
+
+    /// The same, to be changed.
+    pub fn rule_mut(&mut self, detection: Detection) -> &mut Rule {
+        &mut self.rules[detection as usize]
+    }
+
+    /// Whether any detection ends access by itself.
+    pub fn freezes(&self) -> bool {
+        use super::detection::Action;
+        self.rules.iter().any(|rule| match rule.action {
+            Action::None => false,
+            Action::FreezeSession | Action::FreezePrincipal => rule.is_on,
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! Telling others of alerts, on a thread of its own: each has a bounded queue, and who does not answer holds up nobody.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::domain::Name;
+use crate::monitor::{Change, Notice, Notifier};
+use crate::state::Services;
+use crate::telemetry::Notified;
+
+/// The most notices that wait to be handed out, and for each of those who are told.
+const QUEUE: usize = 1024;
+/// How many are told at once.
+const AT_ONCE: usize = 32;
+/// How long to wait before each further try.
+const AGAIN_AFTER: [Duration; 5] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(25),
+    Duration::from_secs(120),
+    Duration::from_secs(600),
+];
+
+/// Where notices go to be told.
+pub(super) struct Notify {
+    queue: Sender<Notice>,
+}
+
+impl Notify {
+    /// Starts the thread; it ends with the process.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(super) fn start(services: &Arc<Services>) -> std::io::Result<Self> {
+        let (queue, waiting) = channel(QUEUE);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let services = Arc::clone(services);
+        let tell = move || runtime.block_on(hand_out(services, waiting));
+        thread::Builder::new().name("notify".to_owned()).spawn(tell)?;
+        Ok(Self { queue })
+    }
+
+    /// Tells of a notice, as soon as that can be.
+    pub(super) fn tell(&self, notice: Notice) {
+        if self.queue.try_send(notice).is_err() {
+            log::error!("too many notices wait to be told: one is left out");
+        }
+    }
+}
+
+async fn hand_out(services: Arc<Services>, mut waiting: Receiver<Notice>) {
+    let mut queues: HashMap<Name, Sender<Notice>> = HashMap::new();
+    while let Some(notice) = waiting.recv().await {
+        for notifier in services.snapshot().notifiers.iter().filter(|notifier| notifier.wants(&notice)) {
+            let name = &notifier.name;
+            let queue = queues.entry(name.clone()).or_insert_with(|| {
+                let (queue, waiting) = channel(QUEUE);
+                tokio::spawn(tell_all(Arc::clone(&services), name.clone(), waiting));
+                queue
+            });
+            if queue.try_send(notice.clone()).is_err() {
+                services.engines.metrics.monitor.notified(name, Notified::Dropped, 1);
+            }
+        }
+    }
+}
+
+/// Tells one, in the order in which things happened: what is newer waits until what is older was told, or given up.
+async fn tell_all(services: Arc<Services>, name: Name, mut waiting: Receiver<Notice>) {
+    let mut notices = Vec::with_capacity(AT_ONCE);
+    while waiting.recv_many(&mut notices, AT_ONCE).await > 0 {
+        let told = tell(&services, &name, &notices).await;
+        let result = if told { Notified::Told } else { Notified::Dropped };
+        services.engines.metrics.monitor.notified(&name, result, notices.len());
+        notices.clear();
+    }
+}
+
+async fn tell(services: &Services, name: &Name, notices: &[Notice]) -> bool {
+    let mut tries = AGAIN_AFTER.into_iter();
+    loop {
+        // By a reload it may be gone, or be somewhere else.
+        let Some(notifier) = find(services, name) else { return false };
+        let Err(fault) = notifier.tell(notices).await else { return true };
+        services.engines.metrics.monitor.notified(name, Notified::Failed, notices.len());
+        // That an alert goes on is told again soon enough.
+        let is_worth_it = notices.iter().any(|notice| notice.change != Change::Held);
+        let Some(after) = tries.next().filter(|_| is_worth_it) else {
+            log::error!(notifier = name.as_str(); "alerts could not be told: {fault}");
+            return false;
+        };
+        log::warn!(notifier = name.as_str(); "alerts could not be told, and are told again: {fault}");
+        tokio::time::sleep(after).await;
+    }
+}
+
+fn find(services: &Services, name: &Name) -> Option<Arc<Notifier>> {
+    services.snapshot().notifiers.iter().find(|notifier| notifier.name == *name).cloned()
+}

@@ -1,0 +1,127 @@
+//! A provider of keys, and the calls by which one is made, found and told off there.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, Method};
+
+use super::template::CallTemplate;
+use crate::net::ClientSettings;
+use crate::vault::Slot;
+
+/// A provider that makes keys over HTTP, as its documentation has it.
+#[derive(Debug, Clone)]
+pub struct HttpProvider {
+    /// Where it is: what the paths of calls come behind.
+    pub url: String,
+    /// The rules and limits of calls.
+    pub client: ClientSettings,
+    /// What calls are made with.
+    pub admin: Arc<Slot>,
+    /// The header field that it is sent in, and what stands there before it.
+    pub header: (HeaderName, String),
+    /// Makes a key.
+    pub create: CreateCall,
+    /// Tells which keys there are, where the provider can.
+    pub list: Option<ListCall>,
+    /// Tells a key off, where that is done by a call.
+    pub retire: Option<Call>,
+    /// Keeps a key alive, and how often it is called, where keys end by themselves.
+    pub renew: Option<(Call, Duration)>,
+    /// The id of the key that is in use before the first rotation, where somebody knows it.
+    pub first_id: Option<String>,
+    /// How many keys the provider lets live at once.
+    pub room: usize,
+}
+
+/// One call.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// The path, behind the provider's URL.
+    pub path: CallTemplate,
+    /// The body and its type, where it has one.
+    pub body: Option<(CallTemplate, BodyType)>,
+    /// More header fields.
+    pub headers: Vec<(HeaderName, CallTemplate)>,
+}
+
+/// What a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BodyType {
+    /// `application/json`.
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+}
+
+/// A call that makes a key. Places in answers are JSON Pointers (RFC 6901).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CreateCall {
+    /// The call.
+    pub call: Call,
+    /// Where the secret is in the answer.
+    pub take: String,
+    /// Where its id is, where it has one.
+    pub id: Option<String>,
+}
+
+/// A call that tells of all keys. Places in answers are JSON Pointers (RFC 6901).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ListCall {
+    /// The call.
+    pub call: Call,
+    /// Where the array of keys is in the answer.
+    pub items: String,
+    /// Where its id is in each of them.
+    pub id: String,
+    /// Where what `create` was told with `{attempt}` is in each of them.
+    pub name: String,
+}
+
+impl HttpProvider {
+    /// Whether a key of an attempt whose end is not known can be told from others, or is made once however often it is asked for.
+    pub(super) fn tells_attempts_apart(&self) -> bool {
+        self.list.is_some() || self.create.call.has_placeholder()
+    }
+}
+
+impl Call {
+    /// Whether anything in it is filled in.
+    pub fn has_placeholder(&self) -> bool {
+        let body = self.body.iter().map(|(body, _)| body);
+        let headers = self.headers.iter().map(|(_, value)| value);
+        std::iter::once(&self.path).chain(body).chain(headers).any(CallTemplate::has_placeholder)
+    }
+}
+
+impl BodyType {
+    /// What `Content-Type` says.
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Form => "application/x-www-form-urlencoded",
+        }
+    }
+}
+
+/// By what tells settings apart: the secret by where it is.
+impl PartialEq for HttpProvider {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { url, client, admin, header, create, list, retire, renew, first_id, room } = self;
+        Arc::ptr_eq(admin, &other.admin)
+            && (url, client, header, create) == (&other.url, &other.client, &other.header, &other.create)
+            && (list, retire, renew) == (&other.list, &other.retire, &other.renew)
+            && (first_id, room) == (&other.first_id, &other.room)
+    }
+}
+
+impl Eq for HttpProvider {}
+
+impl Hash for HttpProvider {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.url, self.admin.name(), &self.create, &self.retire).hash(state);
+    }
+}
