@@ -132,7 +132,7 @@ fn print(
         let before = baseline.get(name).copied().unwrap_or(0);
         let change = float(now) / float(before.max(1)) * 100.0 - 100.0;
         writeln!(out, "| {name} | {before} | {now} | {change:+.1} % |")?;
-        if change > f64::from(tolerance) {
+        if before == 0 || change > f64::from(tolerance) {
             risen.push(name.clone());
         }
     }
