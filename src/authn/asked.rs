@@ -8,7 +8,8 @@
 //! | is late, garbled, a redirect, an error, or there is none | is refused as one that cannot be judged now (503), never let in |
 //!
 //! An age begins when the question is asked: what is revoked is refused `cache` later at the latest. Requests that come while the same
-//! question is under way share its answer. While nobody can be connected to, one question at a time is asked, and all others are refused at once.
+//! question is under way share its answer. While nobody can be connected to, one question at a time is asked, and all others are refused
+//! at once.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
