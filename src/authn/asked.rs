@@ -8,7 +8,8 @@
 //! | is late, garbled, a redirect, an error, or there is none | is refused as one that cannot be judged now (503), never let in |
 //!
 //! An age begins when the question is asked: what is revoked is refused `cache` later at the latest. Requests that come while the same
-//! question is under way share its answer. While nobody answers, one question at a time is asked, and all others are refused at once.
+//! question is under way share its answer. While nobody can be connected to, one question at a time is asked, and all others are refused
+//! at once.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -93,7 +94,7 @@ pub(super) struct Asked {
     refused: Recent<32, (AuthnFault, Instant)>,
     flights: Flights,
     slots: Semaphore,
-    /// How many questions in a row found nobody who answers.
+    /// How many questions in a row found nobody there.
     unanswered: AtomicU32,
     /// The one question that is asked then.
     trial: Semaphore,
@@ -107,7 +108,7 @@ const MAX_REFUSED: usize = 8192;
 const REFUSED_FOR: Duration = Duration::from_secs(1);
 /// The most questions under way at once.
 const MAX_UNDER_WAY: usize = 256;
-/// From so many questions in a row without an answer on, one at a time is asked, until one is answered.
+/// From so many questions in a row without a connection on, one at a time is asked, until one is answered.
 const MAX_UNANSWERED: u32 = 5;
 /// The shortest time between two warnings that somebody is away.
 const WARN_EVERY: Duration = Duration::from_secs(10);
@@ -158,7 +159,7 @@ impl Asked {
         // Who waits for an ask that another gave up, and then asks anew, waits no longer than who asked at once.
         let outcome = match tokio::time::timeout(self.settings.timeout, asking).await {
             Ok(outcome) => outcome.clone()?,
-            Err(_) => return self.heard(Err(NetError::Timeout)),
+            Err(_) => return Err(self.away(NetError::Timeout)),
         };
         in_time(outcome, now)
     }
@@ -213,7 +214,8 @@ impl Asked {
     pub(super) fn heard<T>(&self, answer: Result<T, NetError>) -> Result<T, Denial> {
         match answer {
             Ok(_) => self.unanswered.store(0, Ordering::Relaxed),
-            Err(NetError::Name | NetError::Connect | NetError::Timeout) => {
+            // Late is no sign that nobody is there: whoever asks what takes long would take the answers from all others.
+            Err(NetError::Name | NetError::Connect) => {
                 self.unanswered.fetch_add(1, Ordering::Relaxed);
             }
             Err(_) => {}

@@ -62,6 +62,8 @@ struct Running {
     worker: Worker,
     /// How often something failed, one time after another.
     failures: u32,
+    /// How often a provider refused to retire what is to be retired now.
+    refused: u32,
     /// What failed is not tried again before, unless somebody asks for it.
     not_before: Option<Instant>,
     /// Before that, nothing at all is: the file could not be written, for this reason.
@@ -207,7 +209,7 @@ impl Rotation {
             return Ok(events);
         };
         running.idle = None;
-        state.ids.follow(&change, self.settings.source.first_id());
+        state.ids.follow(&change, &self.settings.source);
         if change.is_promotion() {
             // Before anybody can come with the new one.
             self.previous.store(entries.take(&self.secret.path).map(Arc::new));

@@ -93,9 +93,9 @@ async fn questions_under_way_are_bounded_and_no_answer_is_not_remembered() {
 }
 
 #[tokio::test]
-async fn while_nobody_answers_one_question_at_a_time_is_asked() {
+async fn while_nobody_is_there_one_question_at_a_time_is_asked() {
     let (asked, asks, gate) = (asker(0), Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
-    let silent = || asked.verdict([9; 32], at(NOW), || async { asked.heard(Err(NetError::Timeout)) });
+    let silent = || asked.verdict([9; 32], at(NOW), || async { asked.heard(Err(NetError::Connect)) });
     let all: Vec<_> = (0..2).map(|key| ask(&asked, key, &asks, &gate)).collect();
     until(|| asks.load(Ordering::SeqCst) == 2).await;
     for _ in 0..5 {
@@ -125,6 +125,24 @@ async fn a_late_answer_is_none() {
     let late = ask(&asked, 1, &asks, &Arc::new(Semaphore::new(0)));
     assert_eq!(late.await.expect("no panic"), Err(AWAY));
     assert_eq!(asked.waiting(), 0);
+}
+
+#[tokio::test]
+async fn late_answers_take_the_answers_from_nobody_else() {
+    let (asked, asks, shut) = (asker(0), Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    // The same question by many, and many questions.
+    let late: Vec<_> = (0..20).map(|nth| ask(&asked, nth / 2, &asks, &shut)).collect();
+    for one in late {
+        assert_eq!(one.await.expect("no panic"), Err(AWAY));
+    }
+    let before = asks.load(Ordering::SeqCst);
+    let gate = Arc::new(Semaphore::new(0));
+    let all: Vec<_> = (100..103).map(|key| ask(&asked, key, &asks, &gate)).collect();
+    until(|| asks.load(Ordering::SeqCst) == before + 3 || all.iter().any(JoinHandle::is_finished)).await;
+    gate.add_permits(1);
+    for one in all {
+        assert!(one.await.expect("no panic").is_ok());
+    }
 }
 
 #[tokio::test]

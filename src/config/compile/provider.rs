@@ -31,6 +31,10 @@ impl Compiler<'_, '_> {
         vaults: &Compiled<Arc<Vault>>,
     ) -> Option<HttpProvider> {
         let client = self.client_of((table.url.span(), table.url.get_ref()), table.ca.as_ref(), timeout);
+        if table.url.get_ref().contains(['?', '#']) {
+            let cure = "write the query in each `path`: that comes behind this URL";
+            self.report.add(table.url.span(), "a query or fragment would swallow the path of each call", cure);
+        }
         let admin = self.secret(&table.secret, vaults);
         let header = self.admin_header(table);
         let create = self.create(&table.create);

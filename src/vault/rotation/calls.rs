@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
 
 use super::provider::{Call, HttpProvider, ListCall};
+use crate::crypto::constant_time_eq;
 use crate::domain::{Secret, Wiped};
 use crate::net::{Answer, Client, NetError, Question, sensitive};
 use crate::vault::sealed::check_secret;
@@ -33,10 +34,12 @@ const MAX_ID: usize = 256;
 
 impl HttpProvider {
     /// Makes a key, after having told off what an earlier try of the same attempt has left.
-    pub(super) async fn make(&self, attempt: &str) -> Result<Made, CallFault> {
+    /// Keys of the ids in `kept` are left alone.
+    pub(super) async fn make(&self, attempt: &str, kept: &[&str]) -> Result<Made, CallFault> {
         let calls = Calls::new(self).map_err(CallFault::Away)?;
         if let Some(list) = &self.list {
-            let (_, live) = calls.sweep(list, attempt).await.map_err(CallFault::Away)?;
+            let swept = calls.sweep(list, attempt, kept).await;
+            let (_, live) = swept.map_err(|fault| CallFault::Away(fault.reason()))?;
             if live >= self.room {
                 let room = self.room;
                 return Err(CallFault::Refused(format!(
@@ -47,10 +50,11 @@ impl HttpProvider {
         calls.create(attempt).await
     }
 
-    /// Tells off what an attempt has left; tells how many keys that were. Without a list, nobody knows.
-    pub(super) async fn sweep(&self, attempt: &str) -> Result<usize, String> {
+    /// Tells off what an attempt has left, but no key of the ids in `kept`; tells how many keys that were. Without a list, nobody knows.
+    pub(super) async fn sweep(&self, attempt: &str, kept: &[&str]) -> Result<usize, CallFault> {
+        let calls = Calls::new(self).map_err(CallFault::Away)?;
         match &self.list {
-            Some(list) => Calls::new(self)?.sweep(list, attempt).await.map(|(retired, _)| retired),
+            Some(list) => calls.sweep(list, attempt, kept).await.map(|(retired, _)| retired),
             None => Ok(0),
         }
     }
@@ -68,8 +72,27 @@ impl HttpProvider {
     }
 
     /// Tells off the key of this id.
-    pub(super) async fn retire(&self, id: &str) -> Result<(), String> {
-        Calls::new(self)?.retire(id).await
+    pub(super) async fn retire(&self, id: &str) -> Result<(), CallFault> {
+        Calls::new(self).map_err(CallFault::Away)?.retire(id).await
+    }
+}
+
+impl CallFault {
+    /// What is told of it.
+    pub(super) fn reason(self) -> String {
+        match self {
+            Self::Refused(reason) | Self::Away(reason) | Self::Unknown(reason) => reason,
+        }
+    }
+
+    /// Of a call that was answered with a status that is no success, and that changes nothing then.
+    fn of_status(call: &str, status: StatusCode) -> Self {
+        let reason = format!("the provider answered `{call}` with status {}", status.as_u16());
+        match status {
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => Self::Away(reason),
+            _ if status.is_client_error() => Self::Refused(reason),
+            _ => Self::Away(reason),
+        }
     }
 }
 
@@ -94,59 +117,55 @@ impl<'a> Calls<'a> {
 
     async fn create(&self, attempt: &str) -> Result<Made, CallFault> {
         let create = &self.provider.create;
-        let answer = self.ask(&create.call, attempt).await.map_err(|error| match error {
-            NetError::Timeout | NetError::Interrupted | NetError::TooLarge => CallFault::Unknown(told("create", error)),
-            NetError::Name | NetError::Connect => CallFault::Away(told("create", error)),
-            NetError::Authorities
-            | NetError::Identity
-            | NetError::Setup
-            | NetError::Url
-            | NetError::Scheme
-            | NetError::Address
-            | NetError::Redirect
-            | NetError::Status(_) => CallFault::Refused(told("create", error)),
-        })?;
+        let answer = self.ask(&create.call, attempt).await.map_err(not_created)?;
         let status = answer.status;
-        let answered = format!("the provider answered `create` with status {}", status.as_u16());
-        match status {
-            _ if status.is_success() => {}
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
-                return Err(CallFault::Away(answered));
-            }
-            _ if status.is_client_error() => return Err(CallFault::Refused(answered)),
-            _ => return Err(CallFault::Unknown(answered)),
+        if status.is_client_error() {
+            return Err(CallFault::of_status("create", status));
+        }
+        if !status.is_success() {
+            // A redirect too may come behind a key that was made.
+            return Err(CallFault::Unknown(CallFault::of_status("create", status).reason()));
         }
         let body: Value = serde_json::from_slice(&answer.body)
             .map_err(|_| CallFault::Unknown("the answer to `create` is no JSON".to_owned()))?;
         let id = create.id.as_ref().map(|place| id_at(&body, place).ok_or("the answer to `create` has no id at `id`"));
         let secret = secret_at(&body, &create.take).ok_or("the answer to `create` has no secret at `take`");
         match (secret, id.transpose()) {
-            (Ok(secret), Ok(id)) => Ok(Made { secret, id }),
-            (Err(fault), Ok(Some(id))) => {
-                // Nobody will ever use it.
-                let left = self.retire(&id).await.err();
-                let left = left
-                    .map_or_else(String::new, |reason| format!("; the key that it told of is left there: {reason}"));
-                Err(CallFault::Refused(format!("{fault}{left}")))
+            // It would be told in the log.
+            (Ok(secret), Ok(Some(id))) if constant_time_eq(id.as_bytes(), secret.expose()) => {
+                Err(CallFault::Unknown("the answer to `create` has the secret itself at `id`".to_owned()))
             }
-            (_, Err(fault)) | (Err(fault), Ok(None)) => Err(CallFault::Unknown(fault.to_owned())),
+            (Ok(secret), Ok(id)) => Ok(Made { secret, id }),
+            // Whose key this id is, nobody knows: a provider that makes none where there is one tells the one in use, without its secret.
+            (Err(fault), Ok(_)) | (_, Err(fault)) => Err(CallFault::Unknown(fault.to_owned())),
         }
     }
 
     /// Tells off all keys of an attempt; tells how many that were, and how many are left.
-    async fn sweep(&self, list: &ListCall, attempt: &str) -> Result<(usize, usize), String> {
-        let answer = self.ask(&list.call, attempt).await.map_err(|error| told("list", error))?;
-        if !answer.status.is_success() {
-            return Err(format!("the provider answered `list` with status {}", answer.status.as_u16()));
+    async fn sweep(&self, list: &ListCall, attempt: &str, kept: &[&str]) -> Result<(usize, usize), CallFault> {
+        let senseless = |reason: &str| CallFault::Away(reason.to_owned());
+        if attempt.is_empty() {
+            // It is in every name.
+            return Err(senseless("the attempt has no name"));
         }
-        let body: Value = serde_json::from_slice(&answer.body).map_err(|_| "the answer to `list` is no JSON")?;
-        let items =
-            body.pointer(&list.items).and_then(Value::as_array).ok_or("the answer to `list` has no keys at `items`")?;
+        let answer = self.ask(&list.call, attempt).await.map_err(|error| CallFault::Away(told("list", error)))?;
+        if !answer.status.is_success() {
+            return Err(CallFault::of_status("list", answer.status));
+        }
+        let body: Value =
+            serde_json::from_slice(&answer.body).map_err(|_| senseless("the answer to `list` is no JSON"))?;
+        let items = body.pointer(&list.items).and_then(Value::as_array);
+        let items = items.ok_or_else(|| senseless("the answer to `list` has no keys at `items`"))?;
         let mut retired = 0;
         for item in items {
             let name = item.pointer(&list.name).and_then(Value::as_str).unwrap_or_default();
             if name.contains(attempt) {
-                let id = id_at(item, &list.id).ok_or("a key in the answer to `list` has no id at `id`")?;
+                let id = id_at(item, &list.id);
+                let id = id.ok_or_else(|| senseless("a key in the answer to `list` has no id at `id`"))?;
+                // A provider may give a new name to the key that it had.
+                if kept.contains(&id.as_str()) {
+                    continue;
+                }
                 self.retire(&id).await?;
                 log::warn!("a key that was made in an attempt that did not come to its end is retired: {id}");
                 retired += 1;
@@ -155,13 +174,14 @@ impl<'a> Calls<'a> {
         Ok((retired, items.len() - retired))
     }
 
-    async fn retire(&self, id: &str) -> Result<(), String> {
-        let call = self.provider.retire.as_ref().ok_or("no call is configured that retires it")?;
-        let answer = self.ask(call, id).await.map_err(|error| told("retire", error))?;
+    async fn retire(&self, id: &str) -> Result<(), CallFault> {
+        let none = || CallFault::Refused("no call is configured that retires it".to_owned());
+        let call = self.provider.retire.as_ref().ok_or_else(none)?;
+        let answer = self.ask(call, id).await.map_err(|error| CallFault::Away(told("retire", error)))?;
         let is_gone = matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::GONE);
         match answer.status.is_success() || is_gone {
             true => Ok(()),
-            false => Err(format!("the provider answered `retire` with status {}", answer.status.as_u16())),
+            false => Err(CallFault::of_status("retire", answer.status)),
         }
     }
 
@@ -181,6 +201,23 @@ impl<'a> Calls<'a> {
         }
         let url = format!("{}{}", self.provider.url.trim_end_matches('/'), call.path.fill(value));
         self.client.ask(&url, Question { method: call.method.clone(), headers, body }).await
+    }
+}
+
+/// What is known of a new key where there is no answer to `create`.
+fn not_created(error: NetError) -> CallFault {
+    let reason = told("create", error);
+    match error {
+        NetError::Timeout | NetError::Interrupted | NetError::TooLarge | NetError::Redirect | NetError::Status(_) => {
+            CallFault::Unknown(reason)
+        }
+        NetError::Name | NetError::Connect => CallFault::Away(reason),
+        NetError::Authorities
+        | NetError::Identity
+        | NetError::Setup
+        | NetError::Url
+        | NetError::Scheme
+        | NetError::Address => CallFault::Refused(reason),
     }
 }
 
@@ -206,4 +243,22 @@ fn id_at(body: &Value, place: &str) -> Option<String> {
 /// Whether a text can be the id of a key.
 pub fn is_id(id: &str) -> bool {
     (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) && !matches!(id, "." | "..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_never_reached_the_provider_has_made_no_key_for_sure() {
+        for (error, is_unknown) in [
+            (NetError::Timeout, true),
+            (NetError::Redirect, true),
+            (NetError::Status(502), true),
+            (NetError::Connect, false),
+            (NetError::Url, false),
+        ] {
+            assert_eq!(matches!(not_created(error), CallFault::Unknown(_)), is_unknown, "{error:?}");
+        }
+    }
 }

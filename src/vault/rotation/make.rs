@@ -30,6 +30,12 @@ impl Turn<'_> {
             Ok(made) if is_in_use(&made) => {
                 self.not_made(state, CallFault::Refused("it is the one in use".to_owned()), is_late)
             }
+            // By this id, the one in use would be retired in the end.
+            Ok(Made { id: Some(id), .. }) if state.ids.kept(source.first_id()).contains(&id.as_str()) => {
+                let reason =
+                    format!("the provider calls it {id}, as it does the one in use, which it may have replaced");
+                self.not_made(state, CallFault::Refused(reason), is_late)
+            }
             Ok(made) => Some(self.stage(state, made)),
             Err(fault) => self.not_made(state, fault, is_late),
         }
@@ -38,7 +44,7 @@ impl Turn<'_> {
     fn made(&mut self, state: &State) -> Result<Made, CallFault> {
         let made = match &self.rotation.settings.source {
             NewSecret::Http(provider) => {
-                return self.ask_for_one(provider, state.attempt.as_deref().unwrap_or_default());
+                return self.ask_for_one(provider, state);
             }
             NewSecret::Program(program) => self.run(program, None),
             NewSecret::Random(bytes, _) => {
@@ -50,15 +56,16 @@ impl Turn<'_> {
         checked.map(|secret| Made { secret, id: None }).map_err(|error| CallFault::Refused(error.to_string()))
     }
 
-    fn ask_for_one(&mut self, provider: &HttpProvider, attempt: &str) -> Result<Made, CallFault> {
+    fn ask_for_one(&mut self, provider: &HttpProvider, state: &State) -> Result<Made, CallFault> {
+        let attempt = state.attempt.as_deref().unwrap_or_default();
         if self.running.attempt.as_deref() != Some(attempt) {
             // Another process has begun it, and was ended.
             (self.running.attempt, self.running.is_in_doubt) = (Some(attempt.to_owned()), true);
             if !provider.tells_attempts_apart() {
-                self.events.push(RotationEvent::NotRetired(LEFT.to_owned()));
+                return Err(CallFault::Unknown("the process that asked for it was ended".to_owned()));
             }
         }
-        let asked = self.running.worker.wait(provider.make(attempt));
+        let asked = self.running.worker.wait(provider.make(attempt, &state.ids.kept(provider.first_id.as_deref())));
         asked.unwrap_or_else(|error| Err(CallFault::Away(VaultError::Unreadable(error.kind()).to_string())))
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Method};
 
+use super::state::fingerprint_of;
 use super::template::CallTemplate;
 use crate::net::ClientSettings;
 use crate::vault::Slot;
@@ -84,7 +85,15 @@ pub struct ListCall {
 impl HttpProvider {
     /// Whether a key of an attempt whose end is not known can be told from others, or is made once however often it is asked for.
     pub(super) fn tells_attempts_apart(&self) -> bool {
-        self.list.is_some() || self.create.call.has_placeholder()
+        // A header field with it is an idempotency key; elsewhere it is but a name, which tells nothing where nobody can list them.
+        self.list.is_some() || self.create.call.headers.iter().any(|(_, value)| value.has_placeholder())
+    }
+
+    /// A digest of where ids are from and what they are good for: those of another provider name other keys.
+    pub(super) fn origin(&self) -> String {
+        let calls = [Some(&self.create.call), self.retire.as_ref()].map(|call| call.map(Call::spelled));
+        let places = (&self.create.take, &self.create.id);
+        fingerprint_of(serde_json::json!([self.url, calls, places]).to_string().as_bytes())
     }
 }
 
@@ -94,6 +103,15 @@ impl Call {
         let body = self.body.iter().map(|(body, _)| body);
         let headers = self.headers.iter().map(|(_, value)| value);
         std::iter::once(&self.path).chain(body).chain(headers).any(CallTemplate::has_placeholder)
+    }
+
+    /// All of it as texts.
+    fn spelled(&self) -> Vec<String> {
+        let text = |template: &CallTemplate| template.fill("{}");
+        let head = [self.method.to_string(), text(&self.path)];
+        let body = self.body.iter().flat_map(|(body, form)| [form.text().to_owned(), text(body)]);
+        let headers = self.headers.iter().map(|(name, value)| format!("{name}: {}", text(value)));
+        head.into_iter().chain(body).chain(headers).collect()
     }
 }
 

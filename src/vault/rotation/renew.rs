@@ -5,8 +5,11 @@ use std::time::Instant;
 use super::calls::CallFault;
 use super::state::{Change, State};
 use super::turn::{INSTALL_EVERY, Turn};
-use super::{NewSecret, RotationStage, Running};
+use super::{NewSecret, RotationEvent, RotationStage, Running};
 use crate::vault::VaultError;
+
+/// What the fault of a renewal begins with.
+const FAULT: &str = "a key is not kept alive: ";
 
 impl Turn<'_> {
     /// Has those renewed that are in use, staged and kept, where that is due; the next stage, where the one in use has no future.
@@ -17,7 +20,7 @@ impl Turn<'_> {
             return None;
         }
         self.running.renew_at = Some(Instant::now() + *every);
-        let mut is_over = false;
+        let (mut is_over, mut fault) = (false, None);
         for id in [&state.ids.used, &state.ids.previous, &state.ids.next].into_iter().flatten() {
             let kept = self.running.worker.wait(provider.keep(call, id));
             let kept =
@@ -25,17 +28,35 @@ impl Turn<'_> {
             match kept {
                 Ok(()) => {}
                 Err(CallFault::Refused(reason)) => {
-                    log::warn!("rotation {}: a key cannot be kept alive: {reason}", self.rotation.settings.name);
-                    is_over |= state.ids.used.as_ref() == Some(id);
+                    // One that somebody has set has nothing to do with the id of the one before it.
+                    is_over |= state.ids.used.as_ref() == Some(id) && state.used == self.in_use;
+                    fault = Some(format!("{FAULT}{reason}"));
                 }
                 Err(CallFault::Away(reason) | CallFault::Unknown(reason)) => {
-                    log::warn!("rotation {}: no key is kept alive: {reason}", self.rotation.settings.name);
                     self.running.renew_at = Some(Instant::now() + INSTALL_EVERY);
+                    fault = Some(format!("{FAULT}{reason}"));
                 }
             }
         }
-        let may_begin = is_over && state.stage == RotationStage::Idle;
-        may_begin.then(|| (self.at(state, RotationStage::Asked), Change::Nothing))
+        self.after_renewal(state, is_over, fault)
+    }
+
+    /// What went wrong stands beside where the rotation stands until all is well; other stages have more to tell.
+    fn after_renewal(&mut self, state: &State, is_over: bool, fault: Option<String>) -> Option<(State, Change)> {
+        let is_idle = state.stage == RotationStage::Idle;
+        let was_told = state.fault.as_ref().filter(|told| told.starts_with(FAULT));
+        let is_new = fault.as_ref() != was_told;
+        if let Some(reason) = fault.as_ref().filter(|_| is_new) {
+            log::warn!("rotation {}: {reason}", self.rotation.settings.name);
+            if is_idle {
+                self.events.push(RotationEvent::Failed(reason.clone()));
+            }
+        }
+        if is_over && is_idle {
+            return Some((State { fault, ..self.at(state, RotationStage::Asked) }, Change::Nothing));
+        }
+        let is_shown = is_idle || matches!(state.stage, RotationStage::Watching | RotationStage::Grace);
+        (is_shown && is_new).then(|| (State { fault, ..state.clone() }, Change::Nothing))
     }
 }
 

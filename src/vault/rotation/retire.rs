@@ -1,5 +1,6 @@
 //! Telling off what is not used any more.
 
+use super::calls::CallFault;
 use super::make::LEFT;
 use super::state::{Change, State, fingerprint};
 use super::turn::Turn;
@@ -7,6 +8,9 @@ use super::{NewSecret, RotationEvent, RotationStage};
 use crate::domain::Secret;
 use crate::vault::VaultError;
 use crate::vault::sealed::Entries;
+
+/// After so many clear refusals (4xx), one after another, it is left to somebody to retire a secret.
+const MAX_REFUSED: u32 = 20;
 
 /// What became of it.
 enum Ended {
@@ -26,7 +30,7 @@ impl Turn<'_> {
             Some(secret) => self.retire_one(state, &secret),
             None => Ended::Nothing,
         };
-        let attempt = state.attempt.as_deref().map_or(Ended::Nothing, |attempt| self.retire_attempt(attempt));
+        let attempt = state.attempt.as_deref().map_or(Ended::Nothing, |attempt| self.retire_attempt(state, attempt));
         let mut is_over = true;
         for ended in [unused, attempt] {
             match ended {
@@ -44,7 +48,7 @@ impl Turn<'_> {
             self.wait(wait);
             return None;
         }
-        (self.running.failures, self.running.not_before) = (0, None);
+        (self.running.failures, self.running.refused, self.running.not_before) = (0, 0, None);
         let idle = State { fault: state.fault.clone(), attempt: None, ..self.at(state, RotationStage::Idle) };
         Some((idle, Change::Forget))
     }
@@ -65,22 +69,40 @@ impl Turn<'_> {
                 Err(error) => Ended::Again(error.to_string()),
             },
             (Some(_), None) => Ended::Left("its id is not known: retire it by hand".to_owned()),
+            (Some(provider), Some(id)) if state.ids.kept(provider.first_id.as_deref()).contains(&id.as_str()) => {
+                Ended::Left("its id is that of the one in use".to_owned())
+            }
             (Some(provider), Some(id)) => match self.running.worker.wait(provider.retire(id)) {
                 Ok(Ok(())) => Ended::Retired,
-                Ok(Err(reason)) => Ended::Again(reason),
+                Ok(Err(fault)) => self.not_retired(fault),
                 Err(error) => Ended::Again(VaultError::Unreadable(error.kind()).to_string()),
             },
         }
     }
 
+    /// Whether it is tried again: what is refused time after time will not be done, and would keep the next secret from being made.
+    fn not_retired(&mut self, fault: CallFault) -> Ended {
+        match fault {
+            CallFault::Refused(reason) => {
+                self.running.refused += 1;
+                match self.running.refused >= MAX_REFUSED {
+                    true => Ended::Left(format!("{reason}, {MAX_REFUSED} times: retire it by hand")),
+                    false => Ended::Again(reason),
+                }
+            }
+            CallFault::Away(reason) | CallFault::Unknown(reason) => Ended::Again(reason),
+        }
+    }
+
     /// Tells off what an attempt has left of which nobody knows how it ended.
-    fn retire_attempt(&mut self, attempt: &str) -> Ended {
+    fn retire_attempt(&mut self, state: &State, attempt: &str) -> Ended {
         match &self.rotation.settings.source {
             NewSecret::Http(provider) if provider.list.is_some() => {
-                match self.running.worker.wait(provider.sweep(attempt)) {
+                let kept = state.ids.kept(provider.first_id.as_deref());
+                match self.running.worker.wait(provider.sweep(attempt, &kept)) {
                     Ok(Ok(0)) => Ended::Nothing,
                     Ok(Ok(_)) => Ended::Retired,
-                    Ok(Err(reason)) => Ended::Again(reason),
+                    Ok(Err(fault)) => self.not_retired(fault),
                     Err(error) => Ended::Again(VaultError::Unreadable(error.kind()).to_string()),
                 }
             }

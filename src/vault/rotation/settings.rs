@@ -50,6 +50,14 @@ impl NewSecret {
         }
     }
 
+    /// See [`HttpProvider::origin`]; none where secrets have no ids.
+    pub(super) fn origin(&self) -> Option<String> {
+        match self {
+            Self::Http(provider) => Some(provider.origin()),
+            Self::Program(_) | Self::Random(..) => None,
+        }
+    }
+
     /// What the secret is called that was there before all rotations, where somebody knows it.
     pub(super) fn first_id(&self) -> Option<&str> {
         match self {

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rotation, RotationStage};
+use super::{NewSecret, Rotation, RotationStage};
 use crate::crypto::sha256;
 use crate::domain::{Secret, hex, millis, seconds};
 use crate::vault::VaultError;
@@ -47,6 +47,9 @@ pub(super) struct Ids {
     pub(super) unused: Option<String>,
     /// Whether the secret in use is not the one that was there before all rotations.
     is_other: bool,
+    /// Which provider they are from, by a digest; none while there is none.
+    #[serde(default)]
+    origin: Option<String>,
 }
 
 impl Ids {
@@ -55,13 +58,27 @@ impl Ids {
         Self { is_other: true, ..Self::default() }
     }
 
-    /// Goes where the secrets go; `first` is what the one from before all rotations is called.
-    pub(super) fn follow(&mut self, change: &Change, first: Option<&str>) {
+    /// Those of a provider: none, where they are from another one.
+    pub(super) fn of(self, origin: Option<&str>) -> Self {
+        if self.origin.is_some() && self.origin.as_deref() != origin { Self::lost() } else { self }
+    }
+
+    /// Those that must not be retired; `first` is what the secret from before all rotations is called.
+    pub(super) fn kept<'a>(&'a self, first: Option<&'a str>) -> Vec<&'a str> {
+        let first = first.filter(|_| !self.is_other);
+        [self.used.as_deref(), self.previous.as_deref(), first].into_iter().flatten().collect()
+    }
+
+    /// Goes where the secrets go, which are from this source.
+    pub(super) fn follow(&mut self, change: &Change, source: &NewSecret) {
         match change {
             Change::Nothing => {}
-            Change::Stage(_, id) => self.next.clone_from(id),
+            Change::Stage(_, id) => {
+                self.next.clone_from(id);
+                self.origin = source.origin();
+            }
             Change::Promote => {
-                let first = first.filter(|_| !self.is_other).map(str::to_owned);
+                let first = source.first_id().filter(|_| !self.is_other).map(str::to_owned);
                 self.previous = self.used.take().or(first);
                 (self.used, self.is_other) = (self.next.take(), true);
             }

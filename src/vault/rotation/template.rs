@@ -93,7 +93,11 @@ impl CallTemplate {
         let spelled = match self.written {
             Written::Path | Written::Form => utf8_percent_encode(value, VALUE).to_string(),
             // Between the quotes that the template has.
-            Written::Json => serde_json::Value::from(value).to_string().trim_matches('"').to_owned(),
+            Written::Json => {
+                let quoted = serde_json::Value::from(value).to_string();
+                let inner = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+                inner.unwrap_or_default().to_owned()
+            }
             Written::Header => value.to_owned(),
         };
         self.texts.join(&spelled)
@@ -151,6 +155,7 @@ mod tests {
                 "a\"}, \"x\": {\"\n",
                 r#"{"key": {"id": "a\"}, \"x\": {\"\n"}}"#,
             ),
+            (r#"{"id": "{id}"}"#, Written::Json, "\"a\"", r#"{"id": "\"a\""}"#),
             ("Action=Delete&Id={id}", Written::Form, "a&Action=Other", "Action=Delete&Id=a%26Action%3DOther"),
             ("key {id}", Written::Header, "a", "key a"),
         ] {

@@ -1,5 +1,7 @@
 //! Rotations step by step: by the clock, across processes, and back.
 
+mod provider;
+
 use super::*;
 use crate::crypto::MasterKey;
 use crate::domain::Name;

@@ -41,6 +41,7 @@ impl Turn<'_> {
         let settings = &self.rotation.settings;
         // Older than now it may be, but nobody knows.
         let Some(state) = found else { return Some((State::new(self.now), Change::Nothing)) };
+        let state = &State { ids: state.ids.clone().of(settings.source.origin().as_deref()), ..state.clone() };
         if let Some(next) = self.renew(state) {
             return Some(next);
         }
