@@ -8,9 +8,7 @@ use http::header::AUTHORIZATION;
 use super::{
     ApiKeys, Basic, ForwardAuth, HttpSignature, Introspection, Jwt, Mtls, SESSIONS, TakenSessions, TokenReview,
 };
-
-/// The name under which nobody in particular is known.
-pub const ANONYMOUS: &str = "anonymous";
+use crate::domain::ANONYMOUS;
 
 pub(super) const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
 pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("signature");

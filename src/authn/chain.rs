@@ -16,9 +16,9 @@ use http::{HeaderName, HeaderValue};
 use memchr::{memchr, memchr2};
 
 use crate::crypto::api_key;
-use crate::domain::{AuthnFault, Denial, Name, Principal, PrincipalKind, ProofFault, RequestView};
+use crate::domain::{ANONYMOUS, AuthnFault, Denial, Name, Principal, PrincipalKind, ProofFault, RequestView};
 
-use super::authenticator::{ANONYMOUS, CLIENT_CERT, CLIENT_CERT_CHAIN, DPOP, SIGNATURE, SIGNATURE_INPUT};
+use super::authenticator::{CLIENT_CERT, CLIENT_CERT_CHAIN, DPOP, SIGNATURE, SIGNATURE_INPUT};
 use super::{
     ApiKeys, Authenticator, Basic, BodyDigest, Dpop, ForwardAuth, HttpSignature, Introspection, Jwt, Mtls,
     TakenSessions, TokenReview,

@@ -36,10 +36,11 @@ mod token;
 mod token_review;
 mod turns;
 
+pub use crate::domain::ANONYMOUS;
 pub use alg::Alg;
 pub use api_key::{ApiKeyEntry, ApiKeyFault, ApiKeySettings, ApiKeys, CanaryKey};
 pub use asked::{AskFault, AskSettings};
-pub use authenticator::{ANONYMOUS, Authenticator};
+pub use authenticator::Authenticator;
 pub use basic::{Basic, BasicFault, BasicSettings, BasicUser};
 pub use body_digest::{BodyCheck, BodyDigest};
 pub use chain::{Chain, ChainFault, Proof, client_credential};

@@ -45,7 +45,7 @@ pub use name::{Name, NameError};
 pub use oauth_fault::OauthFault;
 pub use path::{NormalPath, PathFault};
 pub use pattern::{PathPattern, PatternError, PatternMap};
-pub use principal::{Confirmation, Principal, PrincipalKind};
+pub use principal::{ANONYMOUS, Confirmation, Principal, PrincipalKind};
 pub use proof_fault::ProofFault;
 pub use recent::Recent;
 pub use request::{Methods, PeerCertificates, RequestId, RequestView};

@@ -70,7 +70,15 @@ pub struct Confirmation {
     pub key: Option<[u8; 32]>,
 }
 
+/// The name under which nobody in particular is known; no `[authn.NAME]` can take it.
+pub const ANONYMOUS: &str = "anonymous";
+
 impl Principal {
+    /// Whether it is nobody in particular: whoever came without a credential, all of them together.
+    pub fn is_anonymous(&self) -> bool {
+        self.authenticator.as_str() == ANONYMOUS
+    }
+
     /// A principal with nothing but its identity; the proof has no end and is bound to nothing.
     pub fn new(authenticator: Name, kind: PrincipalKind, id: String) -> Self {
         Self {

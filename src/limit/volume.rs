@@ -76,15 +76,15 @@ const SHARDS: usize = 64;
 /// How many old keys each newcomer looks at.
 const LOOKED_AT: usize = 4;
 /// Of *n* objects in *m* bits, *n*² / 2*m* are expected to share one with another, which is reckoned with, and the root of that is by how much
-/// counts are off: 1 of 50, 11 of 1000, 80 of 50,000.
+/// counts are off: 1 of 50, 11 of 1000, 35 of 10,000.
 const BITS_PER_OBJECT: u32 = 4;
 const FEWEST_BITS: u32 = 1024;
 /// How much memory the bitmaps of one limit take at most, in bytes.
 const MAX_MEMORY: usize = 64 << 20;
 
 impl Volume {
-    /// The most objects that can be told apart in one window.
-    pub const MAX_OBJECTS: u32 = 100_000;
+    /// The most objects that can be told apart in one window: so many that more than 10,000 keys have room for theirs.
+    pub const MAX_OBJECTS: u32 = 10_000;
 
     /// A limit with these settings that keeps windows for at most `max_keys` keys, and for no more than bitmaps of 64 MiB in all.
     pub fn new(settings: VolumeSettings, max_keys: NonZeroUsize) -> Self {
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn the_object_too_many_is_refused_and_those_known_are_not() {
-        for max in [1, 3, 50, 1000, 20_000] {
+        for max in [1, 3, 50, 1000, Volume::MAX_OBJECTS] {
             let (volume, now) = (volume(objects(max)), Instant::now());
             let seen: Vec<String> = (0..max * 2).map(|n| format!("/things/{n}")).collect();
             let allowed = seen.iter().take_while(|path| volume.open(key(1), path, now).is_ok()).count();
@@ -336,6 +336,7 @@ mod tests {
         for max in [1, 500, Volume::MAX_OBJECTS, u32::MAX] {
             let volume = Volume::new(objects(max), many);
             assert!(volume.words * 8 * volume.keys_per_shard * SHARDS <= MAX_MEMORY);
+            assert!(volume.keys_per_shard * SHARDS >= 10_000, "and who fills them has to be many");
         }
     }
 }

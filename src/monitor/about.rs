@@ -3,6 +3,12 @@
 use super::alert::{Actor, Subject};
 use super::seen::shown;
 use crate::audit::Record;
+use crate::domain::Principal;
+
+/// Whose it is, where that is somebody in particular.
+fn proved(record: &Record) -> Option<&Principal> {
+    record.principal.as_deref().filter(|principal| !principal.is_anonymous())
+}
 
 fn principal_name(record: &Record) -> String {
     record.principal.as_ref().map(|principal| principal.name()).unwrap_or_default()
@@ -20,7 +26,7 @@ pub(super) fn principal_on_route(record: &Record) -> Subject {
 }
 
 pub(super) fn principal_or_address(record: &Record) -> Subject {
-    match &record.principal {
+    match proved(record) {
         Some(_) => principal_of(record),
         None => Subject::Address(shown(record.client)),
     }
@@ -36,7 +42,7 @@ pub(super) fn route_of(record: &Record) -> Subject {
 }
 
 pub(super) fn actor_of(record: &Record) -> Option<Actor> {
-    let principal = record.principal.as_ref()?;
+    let principal = proved(record)?;
     let session = principal.session.as_ref().map(|session| session.id);
     Some(Actor { authenticator: principal.authenticator.clone(), id: principal.id.clone(), session })
 }

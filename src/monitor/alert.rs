@@ -131,6 +131,8 @@ pub struct Notice {
     pub change: Change,
     /// To which.
     pub alert: Alert,
+    /// Whether what the detection asks for is to be done: when it is raised, and again where that was over, or was done to somebody else.
+    pub acts: bool,
 }
 
 impl Change {

@@ -253,7 +253,7 @@ pub static SPECS: [Spec; 26] = [
         D::StolenSession,
         "stolen_session",
         Critical,
-        "A session that is used by turns, within this time, from where it was and from such a network: two have it.",
+        "A session that is used by turns, there and back twice, each within this time, from where it was and from such a network: two have it. Once is somebody with two addresses.",
     )
     .window(15 * MINUTE)
     .has(&[Window])

@@ -44,7 +44,7 @@ impl Different {
     }
 
     fn begin(&mut self, now: u32, window: u32) {
-        if now.saturating_sub(self.began) >= window {
+        if now < self.began || now - self.began >= window {
             self.began = now;
             self.seen.clear();
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::about::{actor_of, principal_of, principal_on_route, principal_or_address, route_of, session_of};
-use super::alert::{Actor, Alert, Evidence, Notice, Subject};
+use super::alert::{Alert, Evidence, Notice, Subject};
 use super::board::Board;
 use super::detection::{Detection, Severity};
 use super::door::{Address, Claimed, span};
@@ -67,8 +67,10 @@ pub struct Size {
 const DAY: u32 = 24 * 3600;
 /// The same of addresses and identities that guess, and of sessions.
 const HOUR: u32 = 3600;
-/// A record that is older than the latest by more means that the clock was set back.
-const BACK: u32 = 6 * 3600;
+/// A time of the clock that is older than the latest by more means that it was set back.
+const BACK: u32 = 60;
+/// The same for a record's, which may have waited.
+const RECORD_BACK: u32 = 6 * 3600;
 /// Routes are names of the configuration, of which there are that many at most that matter.
 const ROUTES: usize = 8192;
 
@@ -109,7 +111,7 @@ impl Engine {
 
     /// Clears what is over at this time, and tells of what goes on.
     pub fn settle(&mut self, now: SystemTime) -> Vec<Notice> {
-        self.advance(seconds(now));
+        self.advance(seconds(now), BACK);
         let refused = self.board.take_refused();
         if refused > 0 {
             self.part(Detection::MonitorBehind, "alerts", &[("not_raised", refused as f64)]);
@@ -120,7 +122,7 @@ impl Engine {
 
     /// Takes how things stand that no record tells of.
     pub fn note(&mut self, health: &Health, now: SystemTime) -> Vec<Notice> {
-        self.advance(seconds(now));
+        self.advance(seconds(now), BACK);
         if health.is_audit_stopped || health.unrecorded > 0 {
             let stopped = f64::from(u8::from(health.is_audit_stopped));
             self.part(
@@ -161,14 +163,20 @@ impl Engine {
         }
     }
 
-    fn advance(&mut self, now: u32) {
-        let was_set_back = now.saturating_add(BACK) < self.now;
-        self.now = if was_set_back { now } else { self.now.max(now) };
+    /// Takes the time. Where it was set back by more than so much, windows begin anew as they are met, and nothing that is held happened later.
+    fn advance(&mut self, now: u32, back: u32) {
+        if now.saturating_add(back) >= self.now {
+            self.now = self.now.max(now);
+            return;
+        }
+        self.now = now;
+        self.sessions = Hitters::new(self.settings.max_principals, HOUR);
+        self.board.set_back(now);
     }
 
     fn exchange(&mut self, record: &Record) {
         let seen = self.keys.seen(record);
-        self.advance(seconds(record.time + record.timings.total));
+        self.advance(seconds(record.time + record.timings.total), RECORD_BACK);
         let is_wrong = seen.is_denied || seen.is_miss || seen.is_error;
         self.recent.keep(record.id, [seen.principal, seen.address, seen.route, record.claimed.unwrap_or(0)], is_wrong);
         if seen.is_wrong_credential {
@@ -236,7 +244,7 @@ impl Engine {
         let (is_known, was_elsewhere) = (habits.is_some_and(knows), habits.is_some_and(Habits::has_networks));
         if seen.session == 0 {
             let is_stuffing = self.board.is_raised(Detection::CredentialStuffing, seen.address);
-            let evidence = (is_stuffing && !is_known && !seen.is_denied).then(|| Evidence::new(&[("successes", 1.0)]));
+            let evidence = (is_stuffing && !is_known).then(|| Evidence::new(&[("successes", 1.0)]));
             let keys = (seen.principal, seen.principal);
             return self.tell(Detection::StuffingSucceeded, keys, evidence, record, || principal_of(record));
         }
@@ -311,7 +319,7 @@ impl Engine {
     }
 
     fn act(&mut self, act: &Act) {
-        self.advance(seconds(act.time));
+        self.advance(seconds(act.time), RECORD_BACK);
         match act.deed {
             Deed::Access(AccessDeed::BrokeGlass) => self.named(Detection::BreakGlass, &act.of),
             Deed::Rotation(RotationDeed::RolledBack | RotationDeed::Failed | RotationDeed::NotRetired) => {
@@ -323,12 +331,12 @@ impl Engine {
 
     fn named(&mut self, detection: Detection, name: &str) {
         let key = self.keys.of(&[b"name", name.as_bytes()]);
-        self.tell_of(detection, key, Evidence::default(), || (Subject::Named(name.to_owned()), None, Vec::new()));
+        self.tell_of(detection, key, Evidence::default(), Subject::Named(name.to_owned()));
     }
 
     fn part(&mut self, detection: Detection, part: &'static str, numbers: &[(&'static str, f64)]) {
         let key = self.keys.of(&[b"part", part.as_bytes()]);
-        self.tell_of(detection, key, Evidence::new(numbers), || (Subject::Part(part), None, Vec::new()));
+        self.tell_of(detection, key, Evidence::new(numbers), Subject::Part(part));
     }
 
     /// Tells what a record gave evidence of: under the first key the alert is held, by the second the records behind it are found.
@@ -340,8 +348,14 @@ impl Engine {
         record: &Record,
         subject: impl FnOnce() -> Subject,
     ) {
-        let Some(evidence) = evidence else { return };
-        if !self.settings.rule(detection).is_on || self.board.hold(detection, key, evidence, self.now) {
+        let rule = self.settings.rule(detection);
+        let Some(evidence) = evidence.filter(|_| rule.is_on) else { return };
+        if self.board.hold((detection, key), evidence, rule, || actor_of(record), self.now) {
+            return;
+        }
+        let subject = subject();
+        // Before the records are looked for, which costs far more.
+        if !self.board.has_room(&subject, rule.severity) {
             return;
         }
         let mut records = self.recent.about(about);
@@ -349,27 +363,22 @@ impl Engine {
             records.insert(0, record.id);
             records.truncate(Recent::NAMED);
         }
-        self.tell_of(detection, key, evidence, || (subject(), actor_of(record), records));
+        let alert = Alert::raised(detection, rule.severity, (subject, actor_of(record)), evidence, self.now);
+        self.board.raise(key, Alert { records, ..alert }, rule, self.now);
     }
 
-    fn tell_of(
-        &mut self,
-        detection: Detection,
-        key: u64,
-        evidence: Evidence,
-        about: impl FnOnce() -> (Subject, Option<Actor>, Vec<crate::domain::RequestId>),
-    ) {
+    /// Tells what no record of an exchange gave evidence of.
+    fn tell_of(&mut self, detection: Detection, key: u64, evidence: Evidence, subject: Subject) {
         let rule = self.settings.rule(detection);
-        if !rule.is_on || self.board.hold(detection, key, evidence, self.now) {
+        if !rule.is_on || self.board.hold((detection, key), evidence, rule, || None, self.now) {
             return;
         }
         // For saying that there is none, there is room.
-        if detection != Detection::MonitorBehind && !self.board.has_room() {
+        if detection != Detection::MonitorBehind && !self.board.has_room(&subject, rule.severity) {
             return;
         }
-        let (subject, actor, records) = about();
-        let alert = Alert::raised(detection, rule.severity, (subject, actor), evidence, self.now);
-        self.board.raise(key, Alert { records, ..alert }, self.now);
+        let alert = Alert::raised(detection, rule.severity, (subject, None), evidence, self.now);
+        self.board.raise(key, alert, rule, self.now);
     }
 }
 

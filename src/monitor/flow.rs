@@ -26,7 +26,7 @@ impl Flow {
     /// Counts a request.
     pub(super) fn met(&mut self, now: u32) {
         let minute = now / MINUTE;
-        if minute > self.minute {
+        if minute != self.minute {
             (self.minute, self.requests) = (minute, 0);
         }
         self.requests += 1;

@@ -180,9 +180,9 @@ impl Habits {
     /// Counts a path that it read; tells of too many different ones.
     pub(super) fn read(&mut self, path: u64, now: u32, rule: &Rule) -> Option<Evidence> {
         let hour = now / HOUR;
-        if hour > self.read_in {
+        if hour != self.read_in {
             let read = self.paths.count();
-            if read > 0 {
+            if read > 0 && hour > self.read_in {
                 self.reads.learn(read, HOURS, rule.at);
             }
             self.paths.clear();

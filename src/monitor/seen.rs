@@ -74,11 +74,13 @@ impl Keys {
 
     /// A record in numbers.
     pub(super) fn seen(&self, record: &Record) -> Seen {
-        let principal = record.principal.as_ref().map_or(0, |principal| self.of(&principal.key_parts()));
+        // What anybody did who came without a credential is no habit of anybody's, and nobody is to be frozen for it.
+        let proved = record.principal.as_ref().filter(|principal| !principal.is_anonymous());
+        let principal = proved.map_or(0, |principal| self.of(&principal.key_parts()));
         let route = record.route.as_ref().map_or(0, |route| self.of(&[b"route", route.as_str().as_bytes()]));
         let number = |key: u64| key.to_le_bytes();
         let method = record.method.as_ref().map_or("", |method| method.as_str());
-        let session = record.principal.as_ref().and_then(|principal| principal.session.as_ref());
+        let session = proved.and_then(|principal| principal.session.as_ref());
         let status = record.status.unwrap_or(0);
         let denial = record.denial;
         let is_not_allowed = matches!(denial, Some(Denial::NotAllowed | Denial::MethodNotAllowed(_)));

@@ -12,7 +12,12 @@ pub(super) struct Visits {
     before_last: u32,
     /// Whether it was ever used from a network that its principal did not use before.
     is_strange: bool,
+    /// How often it went from one of two networks to the other and back, one after the other.
+    turns: u32,
 }
+
+/// There and back, twice, counting from the first time back: who has two addresses, or walks out of reach of a network and in again, comes back once.
+const TURNS: u32 = 3;
 
 /// What a use of a session is.
 #[derive(Debug, PartialEq)]
@@ -21,7 +26,7 @@ pub(super) enum Visit {
     Usual,
     /// From a network that its principal did not use before.
     Moved,
-    /// From the network before that again, while it was used from another, one of which was that.
+    /// From the network before that again, while it was used from another, one of which was that; and twice so.
     ByTurns(Evidence),
 }
 
@@ -41,13 +46,14 @@ impl Visits {
         if is_first {
             return Visit::Usual;
         }
+        self.turns = if is_by_turns { self.turns.saturating_add(1) } else { 0 };
         let is_new = !is_known && !is_by_turns;
         self.is_strange |= is_new;
-        match (is_new, is_by_turns && self.is_strange) {
+        match (is_new, self.turns >= TURNS && self.is_strange) {
             (false, false) => Visit::Usual,
             (true, _) => Visit::Moved,
             (false, true) => Visit::ByTurns(Evidence::new(&[
-                ("networks", 2.0),
+                ("turns", f64::from(self.turns)),
                 ("seconds_between", f64::from(gone)),
                 ("window", f64::from(window)),
             ])),
@@ -60,9 +66,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_moves_moved_and_who_comes_back_at_once_is_two() {
+    fn who_moves_moved_and_who_comes_back_twice_is_two() {
         let mut visits = Visits::default();
-        let uses = [(1, 1000), (1, 1010), (2, 1020), (1, 1005), (2, 1030), (1, 1040), (3, 2000), (1, 4000)];
+        let uses = [
+            (1, 1000),
+            (1, 1010),
+            (2, 1020),
+            (1, 1005),
+            (2, 1030),
+            (1, 1040),
+            (2, 1050),
+            (1, 1060),
+            (3, 2000),
+            (1, 2010),
+            (1, 4000),
+        ];
         let told = |visits: &mut Visits, is_known| {
             uses.map(|(network, began)| match visits.meet(network, is_known || network == 1, began, 900) {
                 Visit::Usual => ' ',
@@ -70,7 +88,7 @@ mod tests {
                 Visit::ByTurns(_) => '!',
             })
         };
-        assert_eq!(told(&mut visits, false), [' ', ' ', 'm', ' ', ' ', '!', 'm', ' ']);
-        assert_eq!(told(&mut Visits::default(), true), [' '; 8], "between networks that are known");
+        assert_eq!(told(&mut visits, false), [' ', ' ', 'm', ' ', ' ', ' ', ' ', '!', 'm', ' ', ' ']);
+        assert_eq!(told(&mut Visits::default(), true), [' '; 11], "between networks that are known");
     }
 }

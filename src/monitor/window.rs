@@ -14,7 +14,8 @@ impl Sliding {
     pub(super) fn add(&mut self, much: u32, now: u32, window: u32) -> u64 {
         let window = window.max(1);
         let since = now.saturating_sub(self.began);
-        if since >= 2 * window {
+        // A window that begins later than now is of a clock that was set back since.
+        if now < self.began || since >= window.saturating_mul(2) {
             *self = Self { began: now - now % window, ..Self::default() };
         } else if since >= window {
             *self = Self { began: self.began + window, before: self.here, here: 0 };
@@ -36,6 +37,10 @@ impl Spans {
     /// Adds so much, now. Where a span has ended with that in which there was something, tells how much.
     pub(super) fn add(&mut self, much: u64, now: u32, span: u32) -> Option<u64> {
         let nth = now / span.max(1);
+        if nth < self.nth {
+            // The clock was set back: how much there was until when cannot be told.
+            *self = Self { nth, sum: 0 };
+        }
         let ended = (nth > self.nth).then(|| std::mem::replace(self, Self { nth, sum: 0 }).sum).filter(|sum| *sum > 0);
         self.sum = self.sum.saturating_add(much);
         ended
@@ -146,6 +151,13 @@ mod tests {
         let start = 1_700_000_000;
         let counts: Vec<_> = [0, 30, 59, 90, 119, 300].map(|at| sliding.add(60, start - start % 60 + at, 60)).to_vec();
         assert_eq!(counts, [60, 120, 180, 150, 123, 60]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_begins_windows_anew() {
+        let (mut sliding, mut spans) = (Sliding::default(), Spans::default());
+        assert_eq!([7200, 7201, 600, 601, 700].map(|at| sliding.add(1, at, 60)), [1, 2, 1, 2, 1]);
+        assert_eq!([7200, 600, 660].map(|at| spans.add(1, at, 60)), [None, None, Some(1)]);
     }
 
     #[test]

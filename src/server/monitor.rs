@@ -114,7 +114,7 @@ impl<'a> Watcher<'a> {
             return;
         }
         for notice in notices {
-            if notice.change != Change::Held {
+            if notice.acts || notice.change != Change::Held {
                 self.record(&notice);
             }
             self.notify.tell(notice);
@@ -126,17 +126,17 @@ impl<'a> Watcher<'a> {
     fn record(&self, notice: &Notice) {
         let alert = &notice.alert;
         let (name, severity) = (alert.detection.name(), alert.severity.text());
-        let action = match notice.change {
+        match notice.change {
             Change::Raised => {
                 self.services.engines.metrics.monitor.raised(name, severity);
                 log::warn!(detection = name, severity, subject:% = alert.subject; "an alert is raised: {}", alert.evidence.text());
-                self.act(alert)
             }
-            Change::Held | Change::Cleared => {
-                log::info!(detection = name, subject:% = alert.subject; "an alert is over");
-                None
+            Change::Held => {
+                log::warn!(detection = name, severity, subject:% = alert.subject; "it goes on: access is ended again")
             }
-        };
+            Change::Cleared => log::info!(detection = name, subject:% = alert.subject; "an alert is over"),
+        }
+        let action = if notice.acts { self.act(alert) } else { None };
         if self.services.is_draining() && !self.services.audit.accepts() {
             // It is closed: the process ends.
             return;
@@ -175,7 +175,8 @@ impl<'a> Watcher<'a> {
         let reason = if Revocation::is_reason(&reason) { reason } else { alert.detection.name().to_owned() };
         let one = Revocation::new(whom, reason, by, steady(SystemTime::now()), Some(rule.freeze));
         match self.services.engines.authenticators.sessions().revoke(&one) {
-            Ok(()) => Some(rule.action.text()),
+            Ok(true) => Some(rule.action.text()),
+            Ok(false) => Some(ALREADY_FROZEN),
             Err(fault) => {
                 log::error!(of:% = one.of; "access was to be frozen and is not: {fault}");
                 Some(NOT_FROZEN)
@@ -198,3 +199,5 @@ impl<'a> Watcher<'a> {
 
 /// What a record says where access was to be ended and could not be.
 const NOT_FROZEN: &str = "not_frozen";
+/// What a record says where it had ended already, for as long.
+const ALREADY_FROZEN: &str = "already_frozen";

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::domain::Name;
-use crate::monitor::{Change, Notice, Notifier};
+use crate::monitor::{Change, Notice, Notifier, Severity};
 use crate::state::Services;
 use crate::telemetry::Notified;
 
@@ -46,9 +46,17 @@ impl Notify {
 
     /// Tells of a notice, as soon as that can be.
     pub(super) fn tell(&self, notice: Notice) {
-        if self.queue.try_send(notice).is_err() {
+        if !has_room(&self.queue, &notice) || self.queue.try_send(notice).is_err() {
             log::error!("too many notices wait to be told: one is left out");
         }
+    }
+}
+
+/// Whether a notice may wait there: of the room, a quarter is for what is critical alone.
+fn has_room(queue: &Sender<Notice>, notice: &Notice) -> bool {
+    match notice.alert.severity {
+        Severity::Critical => true,
+        Severity::Info | Severity::Warning => queue.capacity() > QUEUE / 4,
     }
 }
 
@@ -62,7 +70,7 @@ async fn hand_out(services: Arc<Services>, mut waiting: Receiver<Notice>) {
                 tokio::spawn(tell_all(Arc::clone(&services), name.clone(), waiting));
                 queue
             });
-            if queue.try_send(notice.clone()).is_err() {
+            if !has_room(queue, &notice) || queue.try_send(notice.clone()).is_err() {
                 services.engines.metrics.monitor.notified(name, Notified::Dropped, 1);
             }
         }

@@ -287,13 +287,14 @@ impl Sessions {
         Ok(())
     }
 
-    /// Ends sessions; processes that have the store open take it over within milliseconds.
+    /// Ends sessions, unless they are ended already for as long; tells whether they were not. Processes that have the store open take it over
+    /// within milliseconds.
     ///
     /// # Errors
     /// [`SessionFault::Store`] when it cannot be written, and [`SessionFault::Closed`].
-    pub fn revoke(&self, revocation: &Revocation) -> Result<(), SessionFault> {
+    pub fn revoke(&self, revocation: &Revocation) -> Result<bool, SessionFault> {
         let store = self.writing().ok_or(SessionFault::Closed)?;
-        Ok(store.add_once(revocation).map(drop)?)
+        Ok(store.add_once(revocation)?)
     }
 
     /// Ends all sessions of a principal that have begun here, or at a node that is heard; tells how many. Processes that have the store open

@@ -155,7 +155,9 @@ freeze = "1h"
     }
     assert_eq!(use_from(&ada, "198.51.100.1").status(), 200, "she may be on a journey");
     alerted(&scene.gateway, "raised", "moved_session");
-    assert_eq!(use_from(&ada, "192.0.2.7").status(), 200, "but not at home at the same time");
+    assert_eq!(use_from(&ada, "192.0.2.7").status(), 200, "and come back");
+    assert_eq!(use_from(&ada, "198.51.100.1").status(), 200);
+    assert_eq!(use_from(&ada, "192.0.2.7").status(), 200, "but not at home at the same time, again and again");
     let raised = alerted(&scene.gateway, "raised", "stolen_session");
     assert_eq!(raised["action"], "freeze_session");
     let act = scene.gateway.audited("the act", |entry| entry["kind"] == "revocation");

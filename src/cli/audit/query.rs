@@ -125,9 +125,9 @@ impl QueryArgs {
         }
     }
 
-    /// Unless a kind is asked for: what somebody did, once. Not that it was about to be, nor what a log says of itself.
+    /// Unless a kind is asked for: what somebody did, once, and what the monitor found in it. Not that it was about to be, nor what a log says of itself.
     fn is_shown(&self, record: &Map<String, Value>) -> bool {
-        const KINDS: [&str; 5] = ["exchange", "revocation", "access", "rotation", "lost"];
+        const KINDS: [&str; 6] = ["exchange", "revocation", "access", "rotation", "alert", "lost"];
         self.kind.is_some() || record.get("kind").and_then(Value::as_str).is_some_and(|kind| KINDS.contains(&kind))
     }
 

@@ -96,6 +96,11 @@ fn sentence(record: &Record) -> String {
                 record.get("count").map_or(String::new(), Value::to_string)
             )
         }
+        Some("alert") => {
+            let part = |member| text(member).unwrap_or("-");
+            let action = text("action").map_or(String::new(), |action| format!(": {action}"));
+            format!("{time}  alert {} {} {} {}{action}", part("act"), part("severity"), part("detection"), part("of"))
+        }
         kind => {
             let of = text("of").unwrap_or("-");
             let by = text("by").map_or(String::new(), |by| format!(" by {by}"));
@@ -165,6 +170,12 @@ mod tests {
     fn acts_are_told_too() {
         let act = json!({"kind": "revocation", "time": "t", "act": "revoked", "of": "principal:corp:ada", "by": "uid:0", "reason": "stolen"});
         assert_eq!(shown(Form::Table, &act), "t  revocation revoked principal:corp:ada by uid:0: stolen\n");
+        let alert = json!({"kind": "alert", "time": "t", "act": "raised", "detection": "canary", "severity": "critical",
+            "of": "principal:corp:ada", "action": "freeze_principal"});
+        assert_eq!(
+            shown(Form::Table, &alert),
+            "t  alert raised critical canary principal:corp:ada: freeze_principal\n"
+        );
         assert_eq!(
             shown(Form::Table, &json!({"kind": "lost", "time": "t", "count": 7})),
             "t  7 exchanges without a record\n"

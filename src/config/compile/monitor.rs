@@ -88,6 +88,10 @@ impl Compiler<'_, '_> {
                 let cure = "write `none`: nobody's name is known there whose access could be ended";
                 self.report.add(text.span(), format!("`{}` is not about principals", detection.name()), cure);
             }
+            Action::FreezeSession if detection == Detection::StuffingSucceeded => {
+                let cure = "write `freeze_principal`: a guess that was right has no session yet";
+                self.report.add(text.span(), format!("`{}` is not about sessions", detection.name()), cure);
+            }
             Action::FreezeSession | Action::FreezePrincipal if !has_store => {
                 let cure = "add `[store]` with `path`";
                 self.report.add(text.span(), "ended access is kept in the store, and there is none", cure);

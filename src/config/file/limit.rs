@@ -21,7 +21,7 @@ pub(in crate::config) struct LimitTable {
     pub(in crate::config) concurrent: Option<Spanned<u32>>,
     /// How many bytes of bodies, both ways, per `per`. Default: any number.
     pub(in crate::config) bytes: Option<Spanned<Size>>,
-    /// How many different paths per `per`, up to 100000; counted within a few of a hundred. Default: any number.
+    /// How many different paths per `per`, up to 10000; counted within a few of a hundred. Default: any number.
     pub(in crate::config) objects: Option<Spanned<u32>>,
     /// How many of a hundred requests may be answered 4xx or 5xx per `per`, once there were 20. Default: all.
     pub(in crate::config) errors: Option<Spanned<u8>>,

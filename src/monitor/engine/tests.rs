@@ -6,7 +6,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::super::Change;
 use super::super::simulation::traffic::{MONDAY, address, bare, name, wrong_credential};
 use super::*;
-use crate::domain::{Lockout, PrincipalKind};
+use crate::audit::Outcome;
+use crate::domain::{Bounds, Id, Lockout, PrincipalKind, Stay};
 
 fn engine() -> Engine {
     Engine::new(Arc::new(Settings::default()), &[1; 16])
@@ -170,7 +171,89 @@ fn who_raised_an_alert_is_known_where_somebody_was_proved() {
     let record =
         Record { denial: Some(Denial::Canary), principal: Some(Arc::new(principal)), ..bare(at(0), address(1, 1)) };
     let notices = engine.observe(&record.into());
-    let actor = Actor { authenticator: name("corp"), id: "ci".to_owned(), session: None };
+    let actor = super::super::Actor { authenticator: name("corp"), id: "ci".to_owned(), session: None };
     assert_eq!(notices[0].alert.actor, Some(actor));
     assert_eq!(told(&notices), [("raised", "canary", "principal:corp:ci".to_owned())]);
+}
+
+/// A decoy, used by a principal, in a session where there is one.
+fn decoy(seconds: u64, authenticator: &str, session: Option<u8>) -> Record {
+    let mut principal =
+        crate::domain::Principal::new(name(authenticator), PrincipalKind::Service, authenticator.to_owned());
+    principal.session = session.map(|id| Arc::new(Stay::new(Id([id; 16]), Bounds::default(), None, UNIX_EPOCH)));
+    let record = bare(at(seconds), address(1, 7));
+    Record { denial: Some(Denial::Canary), outcome: Outcome::Denied, principal: Some(Arc::new(principal)), ..record }
+}
+
+#[test]
+fn nobody_in_particular_is_never_who_did_it() {
+    let mut engine = engine();
+    let notices = engine.observe(&decoy(0, "anonymous", None).into());
+    assert_eq!(told(&notices), [("raised", "canary", "address:20.0.1.8".to_owned())]);
+    assert_eq!(notices[0].alert.actor, None);
+    assert_eq!(engine.size().principals, 0);
+}
+
+#[test]
+fn access_is_ended_again_when_that_was_over_and_for_each_session() {
+    let mut settings = Settings::default();
+    let rule = settings.rule_mut(Detection::Canary);
+    (rule.action, rule.freeze) = (super::super::Action::FreezeSession, Duration::from_secs(900));
+    let mut engine = engine();
+    engine.follow(Arc::new(settings.clone()));
+    let acts = |engine: &mut Engine, seconds, session| {
+        let notices = engine.observe(&decoy(seconds, "corp", session).into());
+        let acts = notices.into_iter().filter(|one| one.acts);
+        acts.map(|one| (one.change, one.alert.actor.and_then(|actor| actor.session).map(|id| id.0[0])))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(acts(&mut engine, 0, Some(1)), [(Change::Raised, Some(1))]);
+    assert_eq!(acts(&mut engine, 10, Some(1)), [], "it is ended");
+    assert_eq!(acts(&mut engine, 20, Some(2)), [(Change::Held, Some(2))], "another one");
+    assert_eq!(acts(&mut engine, 30, None), [], "none");
+    assert_eq!(acts(&mut engine, 900, Some(1)), [(Change::Held, Some(1))], "it could go on by now");
+    assert_eq!(acts(&mut engine, 910, Some(2)), []);
+    settings.rule_mut(Detection::Canary).action = super::super::Action::FreezePrincipal;
+    engine.follow(Arc::new(settings));
+    assert_eq!(acts(&mut engine, 930, Some(3)), [(Change::Held, Some(3))]);
+    assert_eq!(acts(&mut engine, 940, Some(4)), [], "the principal with all its sessions");
+}
+
+#[test]
+fn names_that_somebody_makes_up_leave_room_for_who_is_proved() {
+    let mut settings = Settings::default();
+    settings.rule_mut(Detection::FailedLogins).at = 1;
+    settings.rule_mut(Detection::CredentialStuffing).is_on = false;
+    let mut engine = engine();
+    engine.follow(Arc::new(settings));
+    let notices = stuff(&mut engine, 2000, address(1, 7));
+    let strange = told(&notices).into_iter().filter(|(_, name, _)| *name == "failed_logins").count();
+    assert_eq!(strange, 192);
+    let strange = Record { principal: None, ..decoy(2000, "corp", None) };
+    assert_eq!(told(&engine.observe(&strange.into())).len(), 1, "what is critical has room");
+    assert_eq!(told(&engine.observe(&decoy(2000, "corp", None).into())).len(), 1);
+}
+
+#[test]
+fn a_clock_that_is_set_back_keeps_no_alert_for_ever() {
+    let mut engine = engine();
+    let begin = 7200;
+    let guess = |nth: u64| wrong_credential(at(begin + nth), address(1, 7), Some(nth));
+    (0..10).for_each(|nth| drop(engine.observe(&guess(nth).into())));
+    assert!(engine.settle(time(begin - 30)).is_empty(), "a little");
+    assert_eq!(engine.alerts().0.len(), 1);
+    assert!(engine.settle(time(600)).iter().all(|one| one.change == Change::Held));
+    let over = engine.settle(time(600 + 600));
+    assert_eq!(told(&over), [("cleared", "credential_stuffing", "address:20.0.1.8".to_owned())]);
+    let notices = stuff(&mut engine, 5, address(1, 7));
+    assert_eq!(told(&notices), [], "those before the clock was set back count no more");
+}
+
+#[test]
+fn a_guess_that_was_right_is_told_though_its_first_request_is_refused() {
+    let mut engine = engine();
+    stuff(&mut engine, 15, address(1, 7));
+    let denied = Record { denial: Some(Denial::NotAllowed), ..decoy(20, "corp", None) };
+    let notices = engine.observe(&denied.into());
+    assert!(told(&notices).iter().any(|(_, name, _)| *name == "stuffing_succeeded"), "{notices:?}");
 }

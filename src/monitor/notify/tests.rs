@@ -14,7 +14,7 @@ fn notice(change: Change) -> Notice {
     if change == Change::Cleared {
         alert.cleared = Some(alert.last + std::time::Duration::from_secs(60));
     }
-    Notice { change, alert }
+    Notice { change, alert, acts: false }
 }
 
 fn json(body: &[u8]) -> Value {

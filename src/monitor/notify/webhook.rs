@@ -30,7 +30,7 @@ impl SignedWebhook {
         let alerts: Vec<_> = notices.iter().map(|notice| notice.alert.json(notice.change)).collect();
         let body = Bytes::from(serde_json::json!({ "alerts": alerts }).to_string());
         let secret = self.secret.load().map_err(|error| error.to_string())?;
-        let mac = format!("sha256={}", hex(&hmac_sha256(secret.expose(), &body)));
+        let mac = format!("sha256={}", hex(&hmac_sha256(secret.expose().trim_ascii_end(), &body)));
         let mut headers = HeaderMap::new();
         headers.insert(SIGNATURE, HeaderValue::try_from(mac).map_err(|error| error.to_string())?);
         post(&self.client, &self.url, headers, body).await

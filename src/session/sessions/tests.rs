@@ -118,6 +118,23 @@ fn a_principal_has_no_more_sessions_than_it_may() {
 }
 
 #[test]
+fn who_was_frozen_for_a_time_can_be_frozen_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sessions = sessions(&folder.path().join("claviger.db"), &MasterKey::generate());
+    let now = SystemTime::now();
+    let freeze = |at: u64, lasts: Option<u64>| {
+        let of = crate::session::Revoked::Principal(Name::parse("corp").expect("a name"), "ada".to_owned());
+        let (at, lasts) = (now + Duration::from_secs(at), lasts.map(Duration::from_secs));
+        sessions.revoke(&Revocation::new(of, "x".into(), "x".into(), at, lasts)).expect("written")
+    };
+    assert!(freeze(0, Some(900)));
+    assert!(!freeze(0, Some(900)), "it holds already, for as long");
+    assert!(freeze(901, Some(900)), "that one is over");
+    assert!(freeze(901, None), "for longer");
+    assert!(!freeze(10_000, Some(900)), "for good");
+}
+
+#[test]
 fn a_token_says_all_that_rfc_9068_requires_and_what_it_is_bound_to() {
     let folder = tempfile::tempdir().expect("a folder");
     let sessions = sessions(&folder.path().join("claviger.db"), &MasterKey::generate());

@@ -147,10 +147,10 @@ impl Store {
         self.change("DELETE FROM session WHERE id = ?1", [id.to_string()]).map(drop)
     }
 
-    /// Ends what this revocation ends, unless that was ended already; tells whether it was not. On the disk when this returns.
+    /// Ends what this revocation ends, unless that was ended already for as long; tells whether it was not. On the disk when this returns.
     pub(in crate::session) fn add_once(&self, one: &Revocation) -> Result<bool, StoreError> {
-        let ended = "SELECT 1 FROM revocation WHERE of = ?1 AND lifted_by IS NULL";
-        if self.row(ended, [one.of.to_string()], |_| Ok(()))?.is_some() {
+        let ended = "SELECT 1 FROM revocation WHERE of = ?1 AND lifted_by IS NULL AND (until IS NULL OR until >= ?2)";
+        if self.row(ended, params![one.of.to_string(), one.until.map(millis)], |_| Ok(()))?.is_some() {
             return Ok(false);
         }
         self.add(std::slice::from_ref(one)).map(|()| true)
