@@ -240,12 +240,11 @@ fn what_a_step_changes_is_told_by_what_it_means() {
             format!(
                 "{}{}",
                 open(""),
-                route("s", "/r/s", "methods = [\"GET\"]\nallow = [{ role = \"x\" }]")
-                    .replace("[\"keys\"]", "[\"corp\"]")
+                route("s", "/r/s", "allow = [{ role = \"x\" }]").replace("[\"keys\"]", "[\"corp\"]")
             ),
             vec![
-                "gained: route s takes GET /r/s, which route r took, and lets in whom corp proves",
-                "changed: route s is added: path \"/r/s\", methods [\"GET\"], target \"a\", authn [\"corp\"]",
+                "gained: route s takes every method on /r/s, which route r took, and lets in whom corp proves",
+                "changed: route s is added: path \"/r/s\", target \"a\", authn [\"corp\"]",
             ],
         ),
         (
