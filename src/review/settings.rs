@@ -48,11 +48,23 @@ pub(super) fn compare(old: &Written, new: &Written) -> Vec<Change> {
     for path in keys {
         let entry = entry(path);
         let is_in_both = !entry.contains('.') || before.contains(entry) && after.contains(entry);
-        if is_in_both && old.get(path) != new.get(path) && !BY_MEANING.contains(&pattern(path).as_str()) {
+        if is_in_both
+            && !is_filled(path, old, new)
+            && old.get(path) != new.get(path)
+            && !BY_MEANING.contains(&pattern(path).as_str())
+        {
             changes.push(change(path, old.get(path), new.get(path), new));
         }
     }
     changes
+}
+
+/// Whether a table that is empty in one of them has keys in the other, which are told by themselves.
+fn is_filled(path: &str, old: &Written, new: &Written) -> bool {
+    let has_keys =
+        |all: &Written| all.keys().any(|key| key.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')));
+    let is_empty = |all: &Written| all.get(path).is_some_and(String::is_empty);
+    is_empty(old) && has_keys(new) || is_empty(new) && has_keys(old)
 }
 
 /// What an entry does that appears: the first where it lets somebody in, the second where it confines a role. One that goes does the opposite.
