@@ -20,7 +20,7 @@ pub struct PlanArgs {
     /// The one that is to be.
     #[arg(value_name = "NEW")]
     new: PathBuf,
-    /// Exit with 1 where something is gained, or where anything changes.
+    /// Exit with 1 where something is or may be gained, or where anything changes.
     #[arg(long, value_enum, value_name = "WHAT")]
     fail_on: Option<FailOn>,
     /// Print one JSON object.
@@ -37,6 +37,9 @@ enum FailOn {
 const EXAMPLES: &str = "\
 Compared is what the rules mean: who may ask for what at which route, after prefixes, more specific routes and defaults, whatever the
 order or form in which it is written. Other keys are compared as they are written.
+`--fail-on gained` fails on what is gained, and on what is `changed`, of which nobody can say that it gives no more: all but new routes, targets and
+what else does nothing before it is named, and keys that are known to be harmless: `threads` and `drain` of the server, sizes and ages of audit
+files, time limits, attempts, balancing and health checks of targets.
 
 Examples:
   claviger plan claviger.toml next.toml
@@ -57,7 +60,7 @@ impl PlanArgs {
             tell(&changes, out)?;
         }
         let is_failure = match self.fail_on {
-            Some(FailOn::Gained) => changes.iter().any(|change| change.effect == Effect::Gained),
+            Some(FailOn::Gained) => changes.iter().any(Change::may_be_gained),
             Some(FailOn::Any) => !changes.is_empty(),
             None => false,
         };

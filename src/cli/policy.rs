@@ -119,14 +119,16 @@ impl AdviseArgs {
             serde_json::to_writer(&mut *out, &advice).map_err(io::Error::from)?;
             return Ok(writeln!(out)?);
         }
-        advise(&advice, self.days, out).map_err(Failure::from)
+        advise(&advice, out).map_err(Failure::from)
     }
 }
 
-fn advise(advice: &Advice, days: u64, out: &mut dyn Write) -> io::Result<()> {
+fn advise(advice: &Advice, out: &mut dyn Write) -> io::Result<()> {
+    let since =
+        advice.since.as_ref().map_or(String::new(), |time| format!(" since {time}, the first in these records"));
     writeln!(
         out,
-        "# {} requests that a rule allowed in {days} days, of which {} are allowed by these rules.",
+        "# {} requests that a rule allowed{since}; {} are allowed by these rules.",
         advice.records, advice.counted
     )?;
     for of_route in advice.rules.chunk_by(|a, b| a.route == b.route) {
@@ -135,8 +137,17 @@ fn advise(advice: &Advice, days: u64, out: &mut dyn Write) -> io::Result<()> {
         of_route.iter().try_for_each(|rule| advise_rule(rule, out))?;
         writeln!(out, "]")?;
     }
+    if advice.is_full {
+        writeln!(
+            out,
+            "\n# More principals and roles are in the records than are kept: who never used a role cannot be said."
+        )?;
+    }
     if !advice.members.is_empty() {
-        writeln!(out, "\n# Nobody of these used a role that they have by configuration:")?;
+        writeln!(
+            out,
+            "\n# Nobody of these used a role that they have by configuration (roles that an approval names are left out):"
+        )?;
     }
     advice.members.iter().try_for_each(|one| writeln!(out, "# role {}: {}", one.role, one.member))
 }
@@ -176,7 +187,8 @@ impl TestArgs {
 
 fn tell(file: &str, one: &Tested, out: &mut dyn Write) -> io::Result<()> {
     if one.passed {
-        return writeln!(out, "ok    {}", one.name);
+        writeln!(out, "ok    {}", one.name)?;
+        return one.note.iter().try_for_each(|note| writeln!(out, "      note: {note}"));
     }
     writeln!(out, "FAIL  {} ({file}:{})", one.name, one.line)?;
     writeln!(out, "      expected: {}", one.expected)?;

@@ -129,7 +129,7 @@ impl Caller<'_> {
     /// Whether it was ended by this role, whether a claim or the configuration gives it.
     pub(super) fn is_revoked_as(&self, principal: &Arc<Principal>, role: Option<&str>, now: SystemTime) -> bool {
         let role = role.map(Arc::from);
-        let carried = Carried { principal: Arc::clone(principal), role, until: None, grant: None };
+        let carried = Carried { principal: Arc::clone(principal), role, any_of: Vec::new(), until: None, grant: None };
         let revocations = self.services.revocations.as_ref();
         revocations.is_some_and(|revocations| revocations.revoked_since(&carried, unhurried(now)).is_some())
     }

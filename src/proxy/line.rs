@@ -8,7 +8,7 @@ use pingora::Result;
 
 use super::failure;
 use super::ingress::Connection;
-use crate::authz::{Grantee, Permit};
+use crate::authz::{Grantee, Permit, Policy};
 use crate::domain::{AuthnFault, Denial, unhurried};
 use crate::session::{Carried, Line};
 use crate::state::Services;
@@ -25,6 +25,7 @@ fn denial(line: &Line) -> Denial {
 pub(super) fn carry(
     services: &Services,
     connection: &Connection,
+    policy: &Policy,
     permit: &Permit,
     now: SystemTime,
 ) -> Result<Option<Arc<Line>>, Denial> {
@@ -34,9 +35,11 @@ pub(super) fn carry(
         Some(Grantee::Scope(_) | Grantee::Principal(_)) | None => None,
     };
     let principal = Arc::clone(permit.principal());
+    // Where the rules are only tried out and none fits, whatever the caller is may be what lets them in.
+    let any_of = if permit.is_shadowed() { policy.roles().of(&principal) } else { Vec::new() };
     let session = principal.session.as_ref().and(principal.expires);
     let until = session.into_iter().chain(permit.grant().map(|grant| grant.until)).min();
-    let carried = Carried { principal, role, until, grant: permit.grant().map(|grant| grant.id) };
+    let carried = Carried { principal, role, any_of, until, grant: permit.grant().map(|grant| grant.id) };
     let line = if connection.is_http2() { revocations.line() } else { connection.line(|| revocations.line()) };
     // Before the look: who is revoked after it is found on the line.
     line.carry(carried.clone());

@@ -134,7 +134,7 @@ async fn permit(
     let digest = body.as_ref().filter(|_| route.policy.needs_body()).map(ReadBody::digest);
     let permit = authorize(services, snapshot, &route, proof.principal, &view, digest, now)?;
     draft.authorized(&permit);
-    let line = line::carry(services, connection, &permit, now)
+    let line = line::carry(services, connection, &route.policy, &permit, now)
         .map_err(|denial| Refusal::with_challenge(denial, &route.authn, now))?;
 
     if let Some(bait) = route.credential.as_ref().filter(|credential| credential.is_canary()) {

@@ -26,8 +26,8 @@ enum What {
     May { who: Who, terms: Vec<String> },
     /// Somebody still may, on other terms.
     Terms { who: Who, was: String, now: String },
-    /// Another route takes it, before whom did.
-    Taken { from: Name },
+    /// Another route takes it, before whom did, and proves callers in these ways too.
+    Taken { from: Name, authn: Vec<String> },
 }
 
 /// Paths of hosts, with methods.
@@ -62,9 +62,12 @@ pub(super) fn compare(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
         match cells::cells(&seeds, &here(&all)) {
             Some(pieces) => pieces.iter().for_each(|cell| look(old, new, &pattern, &host, cell, &mut found)),
             None => changes.push(Change::plain(
-                Effect::Changed,
+                Effect::Gained,
                 "rules",
-                format!("more rules change on {} than can be compared: read them", host_text(&pattern)),
+                format!(
+                    "more rules change on {} than can be compared, and may allow more: read them",
+                    host_text(&pattern)
+                ),
             )),
         }
     }
@@ -125,6 +128,7 @@ fn look(old: &Snapshot, new: &Snapshot, pattern: &HostPattern, host: &Host, cell
             (Some(was), Some(now)) => What::Terms { who: who.clone(), was, now },
             (None, _) | (_, None) => What::May { who: who.clone(), terms: terms.words(snapshot) },
         };
+        let may_somebody = !after.terms.is_empty();
         if let Some(route) = &after.route {
             for (who, terms) in after.beyond(&before) {
                 note(Finding { effect: Effect::Gained, what: may(who, terms, new), route: route.name.clone() });
@@ -138,10 +142,17 @@ fn look(old: &Snapshot, new: &Snapshot, pattern: &HostPattern, host: &Host, cell
         if let (Some(before), Some(after)) = (&before.route, &after.route)
             && before.name != after.name
         {
-            let what = What::Taken { from: before.name.clone() };
-            note(Finding { effect: Effect::Changed, what, route: after.name.clone() });
+            note(taken(before, after, may_somebody));
         }
     }
+}
+
+/// A route takes what another took. Where somebody may have it, callers are let in whom the other would not have known.
+fn taken(before: &Route, after: &Route, may_somebody: bool) -> Finding {
+    let is_new = |name: &&str| !before.authn.names().any(|known| known == *name);
+    let authn: Vec<_> = after.authn.names().filter(is_new).filter(|_| may_somebody).map(str::to_owned).collect();
+    let effect = if authn.is_empty() { Effect::Changed } else { Effect::Gained };
+    Finding { effect, what: What::Taken { from: before.name.clone(), authn }, route: after.name.clone() }
 }
 
 impl Found {
@@ -207,11 +218,15 @@ fn sentence(
             format!("{who} needs {now} for {names} {place}, before {was}, route {route}"),
             vec![now.clone()],
         ),
-        What::Taken { from } => (
-            format!("route {route}"),
-            format!("route {route} takes {names} {place}, which route {from} took"),
-            Vec::new(),
-        ),
+        What::Taken { from, authn } => {
+            let also = if authn.is_empty() {
+                String::new()
+            } else {
+                format!(", and lets in whom {} proves", authn.join(" or "))
+            };
+            let text = format!("route {route} takes {names} {place}, which route {from} took{also}");
+            (format!("route {route}"), text, Vec::new())
+        }
     };
     let access = Access {
         route: route.to_owned(),
@@ -221,7 +236,7 @@ fn sentence(
         except,
         conditions,
     };
-    Change { effect: finding.effect, about, access: Some(access), text }
+    Change { effect: finding.effect, about, access: Some(access), text, harmless: false }
 }
 
 fn method_text(methods: Methods) -> String {

@@ -17,6 +17,10 @@ pub struct Usage<'c> {
     rules: BTreeMap<(String, String), RuleUse<'c>>,
     /// Who used which role.
     roles: BTreeSet<(String, String)>,
+    /// Whether there were more pairs than are kept.
+    is_full: bool,
+    /// The time of the first record.
+    since: Option<String>,
     read: u64,
     counted: u64,
 }
@@ -31,6 +35,8 @@ struct RuleUse<'c> {
 /// The members of a record that say what was used.
 #[derive(Debug, Deserialize)]
 pub struct UsedRecord<'r> {
+    #[serde(borrow)]
+    time: Option<std::borrow::Cow<'r, str>>,
     #[serde(borrow)]
     route: Option<std::borrow::Cow<'r, str>>,
     #[serde(borrow)]
@@ -52,12 +58,16 @@ pub struct UsedRecord<'r> {
 pub struct Advice {
     /// How many records were read, of those that a rule allowed.
     pub records: u64,
+    /// The time of the first of them, as it was written; none where there are none.
+    pub since: Option<String>,
     /// How many of these a rule of the configuration would allow still.
     pub counted: u64,
     /// Rules, in the order of the configuration.
     pub rules: Vec<RuleAdvice>,
-    /// Members of roles who never used them.
+    /// Members of roles who never used them. Roles that `[approval.NAME]` names are left out: what is done with these is not in these records.
     pub members: Vec<UnusedMember>,
+    /// Whether more principals and roles were in the records than are kept: then `members` is empty, for it cannot be said.
+    pub is_full: bool,
 }
 
 /// What was used of one rule.
@@ -99,40 +109,61 @@ impl<'c> Usage<'c> {
                 (key, RuleUse { route, rule, count: 0, used: Used::default() })
             })
         });
-        Self { configuration, rules: rules.collect(), roles: BTreeSet::new(), read: 0, counted: 0 }
+        Self {
+            configuration,
+            rules: rules.collect(),
+            roles: BTreeSet::new(),
+            is_full: false,
+            since: None,
+            read: 0,
+            counted: 0,
+        }
     }
 
     /// Counts a record that a rule allowed. What counts is whom it allowed and what was asked for: rules may stand elsewhere by now.
     pub fn count(&mut self, record: &UsedRecord<'_>) {
         let (Some(label), Some(name)) = (&record.rule, &record.route) else { return };
         self.read += 1;
+        // All are written alike, in UTC, so that the smaller text is the earlier time.
+        if let Some(time) = &record.time
+            && self.since.as_deref().is_none_or(|first| **time < *first)
+        {
+            self.since = Some(time.to_string());
+        }
         let principal = match (&record.authenticator, &record.principal) {
             (Some(authenticator), Some(id)) => format!("{authenticator}:{id}"),
             (None, _) | (_, None) => return,
         };
-        if let Some(role) = &record.role
-            && self.roles.len() < MOST_PAIRS
-        {
-            self.roles.insert((principal.clone(), role.to_string()));
+        if let Some(role) = &record.role {
+            if self.roles.len() < MOST_PAIRS {
+                self.roles.insert((principal.clone(), role.to_string()));
+            } else {
+                self.is_full |= !self.roles.contains(&(principal.clone(), role.to_string()));
+            }
         }
         let methods = Methods::of(record.method.as_deref().unwrap_or_default());
         let Some(path) = record.path.as_ref().and_then(|path| NormalPath::parse(path.as_bytes()).ok()) else { return };
-        let is_whose = |rule: &Rule| match &rule.grantee {
-            Grantee::Role(role) => record.role.as_deref() == Some(&**role),
-            Grantee::Principal(name) => record.role.is_none() && **name == *principal,
-            Grantee::Scope(_) => record.role.is_none() && *rule.label == **label,
-        };
         let from = (name.to_string(), String::new());
         let of_route = self.rules.range_mut(from..).take_while(|((route, _), _)| *route == **name).map(|(_, own)| own);
-        let mut is_counted = false;
-        for own in of_route {
-            let Ok(asked) = own.route.check_form(&path, false, None) else { continue };
+        let fits = |own: &RuleUse<'_>| {
+            let asked = own.route.check_form(&path, false, None).ok()?;
             let is_for = own.rule.methods.intersects(methods) && own.rule.paths.iter().any(|one| one.matches(&asked));
-            if is_for && is_whose(own.rule) {
-                own.count += 1;
-                own.used.add(methods, &asked);
-                is_counted = true;
-            }
+            is_for.then(|| asked.clone())
+        };
+        let mut fitting: Vec<_> = of_route.filter_map(|own| fits(own).map(|asked| (own, asked))).collect();
+        let is_own = |rule: &Rule| matches!(&rule.grantee, Grantee::Principal(name) if **name == *principal);
+        let has_own = fitting.iter().any(|(own, _)| is_own(own.rule));
+        let is_whose = |rule: &Rule| match &rule.grantee {
+            Grantee::Role(role) => record.role.as_deref() == Some(&**role),
+            Grantee::Principal(_) => record.role.is_none() && is_own(rule),
+            // Records name no scopes: it was one of those that fit, unless a rule for the principal itself did.
+            Grantee::Scope(_) => record.role.is_none() && (!has_own || *rule.label == **label),
+        };
+        let mut is_counted = false;
+        for (own, asked) in fitting.iter_mut().filter(|(own, _)| is_whose(own.rule)) {
+            own.count += 1;
+            own.used.add(methods, asked);
+            is_counted = true;
         }
         self.counted += u64::from(is_counted);
     }
@@ -142,16 +173,23 @@ impl<'c> Usage<'c> {
         let used = &self.roles;
         let snapshot = &self.configuration.snapshot;
         let roles = snapshot.router.routes().next().map(|route| route.policy.roles());
+        let approvals = snapshot.access.iter().flat_map(|access| access.approvals.values());
+        let named: BTreeSet<&str> = approvals
+            .flat_map(|approval| approval.requesters.iter().chain(&approval.approvers).chain(&approval.break_glass))
+            .map(String::as_str)
+            .collect();
         let mut members: Vec<_> = roles
             .into_iter()
             .flat_map(|roles| roles.members())
+            .filter(|(_, role)| !self.is_full && !named.contains(&***role))
             .filter(|(member, role)| !used.contains(&((*member).to_owned(), role.to_string())))
             .map(|(member, role)| UnusedMember { role: role.to_string(), member: member.to_owned() })
             .collect();
         members.sort_by(|a, b| (&a.role, &a.member).cmp(&(&b.role, &b.member)));
         let mut rules: Vec<_> = self.rules.values().map(RuleUse::advise).collect();
         rules.sort_by(|a, b| (&a.route, number(&a.rule)).cmp(&(&b.route, number(&b.rule))));
-        Advice { records: self.read, counted: self.counted, rules, members }
+        let (records, since, counted, is_full) = (self.read, self.since, self.counted, self.is_full);
+        Advice { records, since, counted, rules, members, is_full }
     }
 }
 

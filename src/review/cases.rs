@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Caller, Configuration, Explained, Question, Verdict};
 use crate::config::{Case, Expected};
+use crate::domain::Denial;
 
 /// A case, and what came of it.
 #[derive(Debug, Clone, Serialize)]
@@ -20,6 +21,9 @@ pub struct Tested {
     pub expected: Outcome,
     /// What came of it.
     pub got: Outcome,
+    /// Why it may say less than it seems to, though it passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<&'static str>,
     /// What led to it.
     pub explained: Explained,
 }
@@ -55,11 +59,21 @@ impl Configuration {
         let explained = self.explain(&question).await;
         let (expected, got) = (Outcome::expected(&case.expect), Outcome::of(&explained));
         let passed = got.is_as(&expected);
-        Tested { name: case.name.clone(), line: case.line, passed, expected, got, explained }
+        let note = passed.then(|| got.note(&expected)).flatten();
+        Tested { name: case.name.clone(), line: case.line, passed, expected, got, note, explained }
     }
 }
 
+/// A misspelt host or path is denied as well.
+const NO_ROUTE: &str = "denied because no route takes it; write `code = \"no_route\"` where that is meant";
+
 impl Outcome {
+    /// What a case that passed leaves open: it says no code, and no rule was even asked.
+    fn note(&self, expected: &Self) -> Option<&'static str> {
+        let is_by_no_route = self.code.as_deref() == Some(Denial::NoRoute.code());
+        (is_by_no_route && expected.code.is_none()).then_some(NO_ROUTE)
+    }
+
     fn expected(expected: &Expected) -> Self {
         Self { verdict: expected.verdict.clone(), rule: expected.rule.clone(), code: expected.code.clone() }
     }
@@ -86,5 +100,21 @@ impl std::fmt::Display for Outcome {
         f.write_str(&self.verdict)?;
         let more = self.rule.iter().map(|rule| format!(" by {rule}"));
         more.chain(self.code.iter().map(|code| format!(" with {code}"))).try_for_each(|text| f.write_str(&text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_without_a_code_that_no_route_takes_is_noted() {
+        let outcome =
+            |code: Option<&str>| Outcome { verdict: "deny".into(), rule: None, code: code.map(str::to_owned) };
+        for (got, expected, want) in
+            [("no_route", None, true), ("no_route", Some("no_route"), false), ("not_allowed", None, false)]
+        {
+            assert_eq!(outcome(Some(got)).note(&outcome(expected)).is_some(), want, "{got} {expected:?}");
+        }
     }
 }

@@ -14,6 +14,9 @@ pub struct Change {
     pub access: Option<Access>,
     /// All of it in one sentence.
     pub text: String,
+    /// Whether nobody can do more by it, though no effect can be said.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub harmless: bool,
 }
 
 /// What a change does to access.
@@ -62,6 +65,20 @@ pub struct Access {
 impl Change {
     /// One that is about no access in particular.
     pub(super) fn plain(effect: Effect, about: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { effect, about: about.into(), access: None, text: text.into() }
+        Self { effect, about: about.into(), access: None, text: text.into(), harmless: false }
+    }
+
+    /// The same, harmless where this holds and nothing is gained.
+    pub(super) fn harmless_if(self, is_known: bool) -> Self {
+        Self { harmless: is_known && self.effect != Effect::Gained, ..self }
+    }
+
+    /// Whether more may be possible by it than before: it is gained, or nobody can say that it is not.
+    pub fn may_be_gained(&self) -> bool {
+        match self.effect {
+            Effect::Gained => true,
+            Effect::Lost => false,
+            Effect::Changed => !self.harmless,
+        }
     }
 }

@@ -8,6 +8,7 @@ mod cells;
 mod change;
 mod explain;
 mod explained;
+mod leaning;
 mod members;
 mod narrow;
 mod question;

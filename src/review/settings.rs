@@ -3,56 +3,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Change, Effect};
+use super::leaning;
 
 type Written = BTreeMap<String, String>;
-
-/// What it means that a key says something else.
-#[derive(Debug, Clone, Copy)]
-enum Leaning {
-    /// What it lists is let in: more of it opens.
-    Opens,
-    /// What it names protects: having it closes.
-    Protects,
-    /// This value opens, every other closes.
-    OpenIf(&'static str),
-    /// This value closes, every other opens.
-    ClosedIf(&'static str),
-    /// A number of which more closes.
-    MoreCloses,
-}
-
-/// Keys of which it can be said. `NAME` is any.
-const LEANINGS: &[(&str, Leaning)] = &[
-    ("route.NAME.authn", Leaning::Opens),
-    ("route.NAME.limits", Leaning::Protects),
-    ("route.NAME.inspect", Leaning::Protects),
-    ("route.NAME.leak", Leaning::Protects),
-    ("route.NAME.mode", Leaning::OpenIf("\"shadow\"")),
-    ("route.NAME.scrub", Leaning::OpenIf("\"lenient\"")),
-    ("route.NAME.websocket", Leaning::OpenIf("true")),
-    ("route.NAME.encoded_slash", Leaning::OpenIf("true")),
-    ("route.NAME.revocation_critical", Leaning::ClosedIf("true")),
-    ("role.NAME.requires", Leaning::Protects),
-    ("role.NAME.networks", Leaning::Protects),
-    ("approval.NAME.approvers", Leaning::Opens),
-    ("approval.NAME.requesters", Leaning::Protects),
-    ("approval.NAME.break_glass", Leaning::Opens),
-    ("approval.NAME.needed", Leaning::MoreCloses),
-    ("approval.NAME.exact", Leaning::ClosedIf("true")),
-    ("approval.NAME.ticket", Leaning::ClosedIf("true")),
-    ("failures.enabled", Leaning::OpenIf("false")),
-    ("egress.allow", Leaning::Opens),
-    ("listen.NAME.forwarded_from", Leaning::Opens),
-    ("listen.NAME.client_cert_from", Leaning::Opens),
-];
 
 /// Keys that are compared by what they mean, elsewhere.
 const BY_MEANING: &[&str] = &["route.NAME.allow", "role.NAME.members", "role.NAME.claims"];
 /// Tables of named entries of which each is of a kind that stands behind its name.
 const KINDS: &[&str] = &["authn", "vault", "credential"];
 /// Tables that are there once.
-const SINGLE: &[&str] =
-    &["server", "admin", "audit", "store", "cluster", "egress", "failures", "identity_token", "sessions", "access"];
+const SINGLE: &[&str] = &[
+    "server",
+    "admin",
+    "audit",
+    "trace",
+    "store",
+    "cluster",
+    "egress",
+    "failures",
+    "monitor",
+    "identity_token",
+    "sessions",
+    "access",
+];
+/// The tables below an authenticator, of whatever kind, whose entries each let somebody in.
+const CALLERS: &[&str] = &["key", "user"];
 
 /// What two configurations say otherwise.
 pub(super) fn compare(old: &Written, new: &Written) -> Vec<Change> {
@@ -60,38 +35,90 @@ pub(super) fn compare(old: &Written, new: &Written) -> Vec<Change> {
     let mut changes = Vec::new();
     let is_named = |entry: &&String| entry.contains('.');
     for added in after.difference(&before).filter(is_named) {
-        changes.push(Change::plain(Effect::Changed, subject(added), whole(added, "added", new)));
+        let effect = appears(added, new, (Effect::Gained, Effect::Lost));
+        let told = Change::plain(effect, subject(added), whole(added, "added", new));
+        changes.push(told.harmless_if(leaning::is_harmless_when_added(table(added))));
     }
     for removed in before.difference(&after).filter(is_named) {
-        changes.push(Change::plain(Effect::Changed, subject(removed), whole(removed, "removed", old)));
+        let effect = appears(removed, old, (Effect::Lost, Effect::Gained));
+        let told = Change::plain(effect, subject(removed), whole(removed, "removed", old));
+        changes.push(told.harmless_if(leaning::is_harmless_when_removed(table(removed))));
     }
     let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     for path in keys {
         let entry = entry(path);
-        let is_in_both = !is_named(&&entry) || before.contains(&entry) && after.contains(&entry);
-        if is_in_both && old.get(path) != new.get(path) && !BY_MEANING.contains(&pattern(path).as_str()) {
+        let is_in_both = !entry.contains('.') || before.contains(entry) && after.contains(entry);
+        if is_in_both
+            && !is_filled(path, old, new)
+            && old.get(path) != new.get(path)
+            && !BY_MEANING.contains(&pattern(path).as_str())
+        {
             changes.push(change(path, old.get(path), new.get(path), new));
         }
     }
     changes
 }
 
-/// The tables, and the named ones each by itself: `route.api`, `server`.
-fn entries(written: &Written) -> BTreeSet<String> {
-    written.keys().map(|path| entry(path)).collect()
+/// Whether a table that is empty in one of them has keys in the other, which are told by themselves.
+fn is_filled(path: &str, old: &Written, new: &Written) -> bool {
+    let has_keys =
+        |all: &Written| all.keys().any(|key| key.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')));
+    let is_empty = |all: &Written| all.get(path).is_some_and(String::is_empty);
+    is_empty(old) && has_keys(new) || is_empty(new) && has_keys(old)
 }
 
-fn entry(path: &str) -> String {
-    let steps = if SINGLE.contains(&path.split('.').next().unwrap_or_default()) { 1 } else { 2 };
-    path.split('.').take(steps).collect::<Vec<_>>().join(".")
+/// What an entry does that appears: the first where it lets somebody in, the second where it confines a role. One that goes does the opposite.
+fn appears(entry: &str, written: &Written, (lets_in, confines): (Effect, Effect)) -> Effect {
+    let says = |key: &str| written.get(&format!("{entry}.{key}")).is_some_and(|value| value != "[]");
+    let is_bait = written.get(&format!("{entry}.canary")).is_some_and(|value| value == "true");
+    let has_hours =
+        || written.keys().any(|key| key.strip_prefix(entry).is_some_and(|rest| rest.starts_with(".hours.")));
+    if caller(entry).is_some() && !is_bait {
+        lets_in
+    } else if table(entry) == "role" && (says("requires") || says("networks") || has_hours()) {
+        confines
+    } else {
+        Effect::Changed
+    }
+}
+
+/// The tables, and the named ones each by itself: `route.api`, `server`, and within `authn.keys` also `authn.keys.api_key.key.nightly`.
+fn entries(written: &Written) -> BTreeSet<String> {
+    written.keys().flat_map(|path| [named(path), entry(path)]).map(str::to_owned).collect()
+}
+
+fn table(path: &str) -> &str {
+    path.split('.').next().unwrap_or_default()
+}
+
+/// So many steps of a path.
+fn steps(path: &str, many: usize) -> &str {
+    path.match_indices('.').nth(many.saturating_sub(1)).map_or(path, |(end, _)| &path[..end])
+}
+
+fn named(path: &str) -> &str {
+    steps(path, if SINGLE.contains(&table(path)) { 1 } else { 2 })
+}
+
+/// The part of the path that names a caller with a credential in the configuration: `authn.keys.api_key.key.nightly`.
+fn caller(path: &str) -> Option<&str> {
+    let sort = path.split('.').nth(3)?;
+    let is_one = table(path) == "authn" && CALLERS.contains(&sort) && path.split('.').nth(4).is_some();
+    is_one.then(|| steps(path, 5))
+}
+
+fn entry(path: &str) -> &str {
+    caller(path).unwrap_or_else(|| named(path))
 }
 
 /// The path with `NAME` where a name stands.
 fn pattern(path: &str) -> String {
     let entry = entry(path);
-    match entry.split_once('.') {
-        Some((table, _)) => format!("{table}.NAME{}", &path[entry.len()..]),
-        None => path.to_owned(),
+    let rest = &path[entry.len()..];
+    match (caller(path), entry.split_once('.')) {
+        (Some(_), _) => format!("authn.NAME.key.NAME{rest}"),
+        (None, Some((table, _))) => format!("{table}.NAME{rest}"),
+        (None, None) => path.to_owned(),
     }
 }
 
@@ -102,12 +129,14 @@ fn subject(entry: &str) -> String {
 /// An entry that is new or gone, with what matters of it.
 fn whole(entry: &str, what: &str, written: &Written) -> String {
     let value = |key: &str| written.get(&format!("{entry}.{key}")).map(String::as_str);
+    let all = |keys: &[&str]| {
+        let all: Vec<_> = keys.iter().filter_map(|key| Some(format!("{key} {}", value(key)?))).collect();
+        if all.is_empty() { String::new() } else { format!(": {}", all.join(", ")) }
+    };
     let told = match entry.split('.').next() {
-        Some("route") => {
-            let keys = ["host", "path", "methods", "target", "credential", "authn", "mode"];
-            let all = keys.iter().filter_map(|key| Some(format!("{key} {}", value(key)?)));
-            format!(": {}", all.collect::<Vec<_>>().join(", "))
-        }
+        Some("route") => all(&["host", "path", "methods", "target", "credential", "authn", "mode"]),
+        Some("authn") if caller(entry).is_some() => all(&["owner", "roles", "scopes", "networks", "expires", "canary"]),
+        Some("role") => all(&["requires", "networks", "hours.days", "hours.from", "hours.to"]),
         Some("target") => value("url").map_or(String::new(), |url| format!(": {url}")),
         Some(kind) if KINDS.contains(&kind) => {
             let of = written.keys().find_map(|key| key.strip_prefix(entry)?.strip_prefix('.')?.split('.').next());
@@ -120,11 +149,10 @@ fn whole(entry: &str, what: &str, written: &Written) -> String {
 
 fn change(path: &str, old: Option<&String>, new: Option<&String>, written: &Written) -> Change {
     let (entry, pattern) = (entry(path), pattern(path));
-    let about = subject(&entry);
-    let leaning = LEANINGS.iter().find(|(known, _)| *known == pattern).map(|(_, leaning)| *leaning);
-    let effect = leaning.map_or(Effect::Changed, |leaning| effect(leaning, old, new));
-    let text = special(&about, &pattern, old, new, written).unwrap_or_else(|| plain(&about, path, &entry, old, new));
-    Change::plain(effect, about, text)
+    let about = subject(entry);
+    let effect = leaning::of_key(&pattern, old.map(String::as_str), new.map(String::as_str));
+    let text = special(&about, &pattern, old, new, written).unwrap_or_else(|| plain(&about, path, entry, old, new));
+    Change::plain(effect, about, text).harmless_if(leaning::is_harmless(&pattern))
 }
 
 fn plain(about: &str, path: &str, entry: &str, old: Option<&String>, new: Option<&String>) -> String {
@@ -169,40 +197,4 @@ fn special(
         }
         _ => return None,
     })
-}
-
-fn effect(leaning: Leaning, old: Option<&String>, new: Option<&String>) -> Effect {
-    let items = |value: Option<&String>| -> BTreeSet<String> {
-        let list = value.map(|text| text.trim_matches(['[', ']']).split(", ").map(str::to_owned).collect());
-        let mut all: BTreeSet<String> = list.unwrap_or_default();
-        all.remove("");
-        all
-    };
-    let is = |value: Option<&String>, word: &str| value.is_some_and(|text| text == word);
-    let number = |value: Option<&String>| value.map_or(Some(1), |text| text.parse::<i64>().ok());
-    let from_to = |was: bool, will_be: bool| match (was, will_be) {
-        (false, true) => Effect::Gained,
-        (true, false) => Effect::Lost,
-        (true, true) | (false, false) => Effect::Changed,
-    };
-    match leaning {
-        Leaning::OpenIf(word) => from_to(is(old, word), is(new, word)),
-        Leaning::ClosedIf(word) => from_to(is(new, word), is(old, word)),
-        Leaning::Opens => {
-            let (old, new) = (items(old), items(new));
-            from_to(!old.is_subset(&new), !new.is_subset(&old))
-        }
-        Leaning::Protects => {
-            let (old, new) = (items(old), items(new));
-            match (old.is_empty(), new.is_empty()) {
-                (true, false) => Effect::Lost,
-                (false, true) => Effect::Gained,
-                (false, false) | (true, true) => Effect::Changed,
-            }
-        }
-        Leaning::MoreCloses => match (number(old), number(new)) {
-            (Some(old), Some(new)) => from_to(new > old, new < old),
-            (None, _) | (_, None) => Effect::Changed,
-        },
-    }
 }

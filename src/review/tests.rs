@@ -39,6 +39,12 @@ fn route(name: &str, path: &str, keys: &str) -> String {
     format!("[route.{name}]\npath = \"{path}\"\ntarget = \"a\"\nauthn = [\"keys\"]\n{keys}\n")
 }
 
+/// A caller of `keys` in the configuration.
+fn key(label: &str, keys: &str) -> String {
+    let digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    format!("[authn.keys.api_key.key.{label}]\nprefix = \"Xk29sTq0Bv7L\"\ndigest = \"sha256:{digest}\"\n{keys}\n")
+}
+
 fn configuration(text: &str) -> Configuration {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("claviger.toml");
@@ -229,6 +235,61 @@ fn what_a_step_changes_is_told_by_what_it_means() {
             ],
         ),
         (
+            "a more specific route takes what another allowed, for callers who prove less",
+            open(""),
+            format!(
+                "{}{}",
+                open(""),
+                route("s", "/r/s", "allow = [{ role = \"x\" }]").replace("[\"keys\"]", "[\"corp\"]")
+            ),
+            vec![
+                "gained: route s takes every method on /r/s, which route r took, and lets in whom corp proves",
+                "changed: route s is added: path \"/r/s\", target \"a\", authn [\"corp\"]",
+            ],
+        ),
+        (
+            "conditions of a role go with it",
+            format!("{}[role.x]\nrequires = [\"corp\"]\n", open("")),
+            open(""),
+            vec!["gained: role x is removed: requires [\"corp\"]"],
+        ),
+        (
+            "a role counts for more",
+            format!("{}[role.x]\nrequires = [\"corp\"]\nnetworks = [\"10.0.0.0/8\"]\n", open("")),
+            format!("{}[role.x]\nrequires = [\"corp\", \"keys\"]\nnetworks = [\"10.0.0.0/7\"]\n", open("")),
+            vec![
+                "gained: role x: `networks` is [\"10.0.0.0/7\"], was [\"10.0.0.0/8\"]",
+                "gained: role x: `requires` is [\"corp\", \"keys\"], was [\"corp\"]",
+            ],
+        ),
+        (
+            "the monitor is off",
+            open(""),
+            format!("{}[monitor]\nenabled = false\n", open("")),
+            vec!["gained: monitor: `enabled` is false, was not written"],
+        ),
+        (
+            "a key in the configuration can more",
+            format!("{}{}", open(""), key("nightly", "owner = \"a\"\nroles = [\"x\"]")),
+            format!("{}{}", open(""), key("nightly", "owner = \"b\"\nroles = [\"x\", \"y\"]")),
+            vec![
+                "gained: authn keys.api_key.key.nightly: `owner` is \"b\", was \"a\"",
+                "gained: authn keys.api_key.key.nightly: `roles` is [\"x\", \"y\"], was [\"x\"]",
+            ],
+        ),
+        (
+            "a key in the configuration more",
+            open(""),
+            format!("{}{}", open(""), key("nightly", "owner = \"a\"\nroles = [\"x\"]")),
+            vec!["gained: authn keys.api_key.key.nightly is added: owner \"a\", roles [\"x\"]"],
+        ),
+        (
+            "a key in the configuration less",
+            format!("{}{}", open(""), key("nightly", "owner = \"a\"\nroles = [\"x\"]")),
+            open(""),
+            vec!["lost: authn keys.api_key.key.nightly is removed: owner \"a\", roles [\"x\"]"],
+        ),
+        (
             "a route is gone",
             format!("{}{}", open(""), route("s", "/s", "methods = [\"GET\"]\nallow = [{ principal = \"keys:ada\" }]")),
             open(""),
@@ -276,4 +337,48 @@ fn other_tables_are_compared_key_by_key() {
         with("[credential.bait.canary]\ntarget = \"a\"", "[credential.bait.canary]\ntarget = \"b\""),
         ["changed: credential bait goes to target \"b\" (\"https://b.example\"), not to \"a\""]
     );
+}
+
+#[test]
+fn what_nobody_can_say_to_be_no_gain_may_be_one() {
+    let may_be_gained = |from: &str, to: &str| {
+        let base = format!("{HEAD}[server]\nthreads = 2\n{}", route("r", "/r", ""));
+        let (old, new) = (configuration(&base), configuration(&base.replace(from, to)));
+        old.compare(&new).iter().any(Change::may_be_gained)
+    };
+    for (from, to, want) in [
+        ("requests = 5", "requests = 6", true),
+        ("max = \"15m\"", "max = \"15h\"", true),
+        ("https://a.example", "https://c.example", true),
+        (
+            "[limit.few]",
+            "[sessions]\nissuer = \"https://gateway.example.com\"\nkey = \"local:k\"\nauthn = [\"keys\"]\n[limit.few]",
+            true,
+        ),
+        ("threads = 2", "threads = 4", false),
+        ("url = \"https://a.example\"", "url = \"https://a.example\"\nread_timeout = \"5s\"", false),
+        ("[limit.few]", "[limit.more]\nby = \"client\"\nrequests = 7\n[limit.few]", false),
+        ("max = \"15m\"", "max = \"15m\"\nneeded = 2", false),
+    ] {
+        assert_eq!(may_be_gained(from, to), want, "{from} {to}");
+    }
+}
+
+#[test]
+fn what_was_used_in_another_way_than_by_a_rule_of_its_place_is_not_called_unused() {
+    let roles = "[role.lead]\nmembers = [\"keys:lea\"]\n[role.ops]\nmembers = [\"keys:ola\"]\n";
+    let rules = "allow = [{ role = \"x\" }, { scope = \"s\", methods = [\"GET\"] }, { principal = \"keys:bob\" }]";
+    let configuration = configuration(&format!("{HEAD}{}{roles}", route("r", "/r/**", rules)));
+    let mut usage = Usage::new(&configuration);
+    for (principal, time) in [("ada", "2026-02-03T00:00:00Z"), ("bob", "2026-02-02T00:00:00Z")] {
+        let line = format!(
+            r#"{{"time":"{time}","route":"r","rule":"route.r.allow[7]","authenticator":"keys","principal":"{principal}","method":"GET","path":"/r/a"}}"#
+        );
+        usage.count(&serde_json::from_str(&line).expect("a record"));
+    }
+    let advice = usage.advise();
+    assert_eq!(advice.rules.iter().map(|rule| rule.uses).collect::<Vec<_>>(), [0, 1, 1], "{advice:?}");
+    let members: Vec<_> = advice.members.iter().map(|one| one.member.as_str()).collect();
+    assert_eq!(members, ["keys:ola"], "who approves is not in records of requests");
+    assert_eq!((advice.since.as_deref(), advice.is_full), (Some("2026-02-02T00:00:00Z"), false));
 }

@@ -37,6 +37,8 @@ pub struct Carried {
     pub principal: Arc<Principal>,
     /// The role that allowed the exchange; none where a scope or the principal's own id did.
     pub role: Option<Arc<str>>,
+    /// All roles that its caller has, where no rule had to allow it; none otherwise.
+    pub any_of: Vec<Arc<str>>,
     /// When it ends, whatever is under way then: with its session or its grant. None where it may go on.
     pub until: Option<SystemTime>,
     /// The grant that allowed it, where one had to.
@@ -55,7 +57,7 @@ pub struct Cut {
 impl Carried {
     /// Every role that it has to do with.
     pub(super) fn roles(&self) -> impl Iterator<Item = &str> {
-        self.principal.roles.iter().chain(&self.role).map(|role| &**role)
+        self.principal.roles.iter().chain(&self.role).chain(&self.any_of).map(|role| &**role)
     }
 }
 
@@ -233,7 +235,7 @@ mod tests {
     fn carried(id: &str) -> Carried {
         let authenticator = Name::parse("corp").expect("a name");
         let principal = Arc::new(Principal::new(authenticator, PrincipalKind::Human, id.to_owned()));
-        Carried { principal, role: None, until: None, grant: None }
+        Carried { principal, role: None, any_of: Vec::new(), until: None, grant: None }
     }
 
     #[test]

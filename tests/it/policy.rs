@@ -246,7 +246,8 @@ fn who_accessed_what_is_told_and_what_nobody_used() {
     assert!(output.status.success(), "{output:?}");
     let advice = text(&output.stdout);
     for want in [
-        "# 4 requests that a rule allowed in 90 days, of which 4 are allowed by these rules.\n",
+        "# 4 requests that a rule allowed since ",
+        "Z, the first in these records; 4 are allowed by these rules.\n",
         "  # route.rules.allow[0] (role user): used 3 times, could be\n  { role = \"user\", methods = [\"GET\"], paths = [\"/v1/items/*\"] },\n",
         "  # route.rules.allow[1] (role ops): used once, as narrow as it can be\n",
         "  # route.rules.allow[2] (principal keys:alice): nobody used it, take it out\n",

@@ -64,7 +64,13 @@ fn a_grant_is_found_by_every_process_where_it_fits_until_it_ends() {
     );
     assert_eq!(find(&other, "finance", "stripe", "POST", now + Duration::from_secs(100)), None, "over");
     let line = lines.add();
-    line.carry(Carried { principal: Arc::new(ada()), role: None, until: None, grant: Some(request.id) });
+    line.carry(Carried {
+        principal: Arc::new(ada()),
+        role: None,
+        any_of: Vec::new(),
+        until: None,
+        grant: Some(request.id),
+    });
     one.change(request.id, |request| request.end("corp:bob", None, now)).expect("ended");
     assert_eq!(find(&other, "finance", "stripe", "POST", now), None);
     assert!(line.was_cut().is_some(), "what was under way on it is cut");

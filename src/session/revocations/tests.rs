@@ -15,7 +15,7 @@ fn carried(id: &str, roles: &[&str], by: Option<&str>) -> Carried {
     let roles = roles.iter().map(|role| Arc::from(*role)).collect();
     let authenticator = Name::parse("corp").expect("a name");
     let principal = Principal { roles, ..Principal::new(authenticator, PrincipalKind::Human, id.to_owned()) };
-    Carried { principal: Arc::new(principal), role: by.map(Arc::from), until: None, grant: None }
+    Carried { principal: Arc::new(principal), role: by.map(Arc::from), any_of: Vec::new(), until: None, grant: None }
 }
 
 fn revocation(of: &str, lasts: Option<u64>) -> Revocation {
@@ -75,6 +75,16 @@ fn each_form_means_whom_it_names_and_is_read_as_it_is_written() {
     {
         assert_eq!(wrong.parse::<Revoked>(), Err(RevokedError), "{wrong}");
     }
+}
+
+#[test]
+fn whom_no_rule_had_to_allow_loses_what_they_have_with_any_of_their_roles() {
+    let Scene { store, held, .. } = &scene();
+    let shadowed = Carried { any_of: vec!["ops".into(), "billing".into()], ..carried("ada", &[], None) };
+    store.add(&[revocation("role:billing", None)]).expect("written");
+    held.refresh(at(1000)).expect("taken over");
+    let got = [&shadowed, &carried("bob", &[], None)].map(|one| held.revoked_since(one, at(1000)).is_some());
+    assert_eq!(got, [true, false]);
 }
 
 #[test]
