@@ -104,6 +104,14 @@ pub(super) fn first_seq(file: &File) -> io::Result<Option<u64>> {
     }
 }
 
+/// Whether a file ends in the middle of a line.
+pub(super) fn ends_amid_line(file: &File) -> io::Result<bool> {
+    let Some(last) = file.metadata()?.len().checked_sub(1) else { return Ok(false) };
+    let mut end = [0];
+    file.read_exact_at(&mut end, last)?;
+    Ok(end != *b"\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::chain::Kind;
