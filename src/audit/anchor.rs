@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use super::tail::ends_amid_line;
 use crate::telemetry::AuditMetrics;
 
 /// Where checkpoints are added. A thread does it, since the other place may be slow, or away.
@@ -83,8 +84,20 @@ fn write(path: &Path, file: &mut Option<File>, text: &[u8]) -> io::Result<()> {
         Some(file) => file,
         none => none.insert(open_file(path)?),
     };
+    if is_amid_line(path, file)? {
+        file.write_all(b"\n")?;
+    }
     file.write_all(text)?;
     if file.metadata()?.is_file() { file.sync_data() } else { Ok(()) }
+}
+
+/// Whether half a line is at the end, which a write left that was cut short: what comes behind it would be glued to it.
+fn is_amid_line(path: &Path, file: &File) -> io::Result<bool> {
+    if !file.metadata()?.is_file() {
+        return Ok(false);
+    }
+    // It is open for appending alone; where nobody may read it, an empty line does no harm.
+    Ok(File::open(path).and_then(|file| ends_amid_line(&file)).unwrap_or(true))
 }
 
 /// Forgets the oldest of what cannot be written: the newest checkpoint tells of all before it.
@@ -99,4 +112,20 @@ fn bound(waiting: &mut Vec<u8>) {
 
 fn open_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_line_that_was_left_is_ended_before_the_next_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("anchor");
+        std::fs::write(&path, "one\nha").expect("written");
+        let mut file = None;
+        write(&path, &mut file, b"half\n").expect("written");
+        write(&path, &mut file, b"next\n").expect("written");
+        assert_eq!(std::fs::read_to_string(&path).expect("read"), "one\nha\nhalf\nnext\n");
+    }
 }

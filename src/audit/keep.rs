@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use super::chain::{Head, Kind};
 use super::read::Reader;
 use super::segment::{Form, Segment, ZSTD, beside, directory};
+use super::tail::ends_amid_line;
 
 /// Wakes the thread; it ends when this is dropped.
 pub(super) struct Keeper(SyncSender<()>);
@@ -48,11 +49,19 @@ fn run(path: &Path, keep: Option<Duration>, woken: &Receiver<()>) {
     }
 }
 
-/// Compresses what is whole, and removes what is old.
+/// Removes what is old, which makes room, and compresses what is whole.
 pub(super) fn tidy(path: &Path, keep: Option<Duration>, now: SystemTime) -> io::Result<()> {
+    let removed = remove_old(path, keep, now);
     for segment in Segment::whole(path)?.iter().filter(|segment| segment.form == Form::Plain) {
-        compress(&segment.path)?;
+        if let Err(error) = compress(&segment.path) {
+            // The others may be smaller.
+            log::error!(error:%, file:% = segment.path.display(); "a whole file of the audit log cannot be compressed");
+        }
     }
+    removed
+}
+
+fn remove_old(path: &Path, keep: Option<Duration>, now: SystemTime) -> io::Result<()> {
     let Some(oldest) = keep.and_then(|keep| now.checked_sub(keep)) else { return Ok(()) };
     for segment in Segment::whole(path)? {
         if fs::metadata(&segment.path)?.modified()? > oldest {
@@ -64,22 +73,31 @@ pub(super) fn tidy(path: &Path, keep: Option<Duration>, now: SystemTime) -> io::
 }
 
 fn compress(path: &Path) -> io::Result<()> {
-    let mut file = File::open(path)?;
+    let file = File::open(path)?;
     if file.try_lock().is_err() || !is_still(path, &file)? {
         return Ok(());
     }
     let part = beside(path, ".zst.part");
-    let out = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+    let packed = pack(&file, &part);
+    if packed.is_err() {
+        // It takes the room that there is none of.
+        let _ = fs::remove_file(&part);
+    }
+    packed?;
+    fs::rename(part, beside(path, ZSTD))?;
+    sync_directory(path)?;
+    fs::remove_file(path)
+}
+
+fn pack(mut file: &File, part: &Path) -> io::Result<()> {
+    let out = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(part)?;
     let mut encoder = zstd::stream::write::Encoder::new(out, LEVEL)?;
     encoder.include_checksum(true)?;
     io::copy(&mut file, &mut encoder)?;
     let out = encoder.finish()?;
     // By its time it is told how old it is.
     out.set_times(FileTimes::new().set_modified(file.metadata()?.modified()?))?;
-    out.sync_all()?;
-    fs::rename(part, beside(path, ZSTD))?;
-    sync_directory(path)?;
-    fs::remove_file(path)
+    out.sync_all()
 }
 
 /// Removes a file whose last checkpoint is kept.
@@ -96,6 +114,9 @@ fn remove(path: &Path, segment: &Segment) -> io::Result<()> {
     }
     if Head::parse(&last).is_some_and(|head| head.kind == Kind::Checkpoint) {
         last.push(b'\n');
+        if ends_amid_line(&kept)? {
+            kept.write_all(b"\n")?;
+        }
         kept.write_all(&last)?;
         kept.sync_all()?;
     } else {
@@ -165,5 +186,26 @@ mod tests {
         assert_eq!(fs::read(kept_path(&path)).expect("kept"), all[0]);
         tidy(&path, Some(day), now + 3 * day).expect("tidied");
         assert_eq!((forms(), fs::read(kept_path(&path)).expect("kept")), (vec![], all.concat()));
+    }
+
+    #[test]
+    fn what_cannot_be_compressed_keeps_nothing_else_from_being_compressed_or_removed() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("audit.log");
+        let (now, day) = (SystemTime::now(), Duration::from_hours(24));
+        for first in [1, 2, 3] {
+            fs::write(whole_path(&path, first), "x\n").expect("written");
+        }
+        File::options()
+            .write(true)
+            .open(whole_path(&path, 1))
+            .expect("opened")
+            .set_modified(now - 2 * day)
+            .expect("old");
+        // Where a folder is, no file can be put.
+        fs::create_dir(beside(&whole_path(&path, 2), ".zst.part")).expect("a folder");
+        tidy(&path, Some(day), now).expect("tidied");
+        let forms: Vec<_> = Segment::of(&path).expect("listed").iter().map(|one| (one.first, one.form)).collect();
+        assert_eq!(forms, [(Some(2), Form::Plain), (Some(3), Form::Zstd)]);
     }
 }

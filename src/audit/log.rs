@@ -52,6 +52,24 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    pub(super) fn of(queue: Queue, metrics: AuditMetrics, settings: &Settings) -> Self {
+        Self {
+            queue,
+            key: ArcSwapOption::empty(),
+            config: ArcSwapOption::empty(),
+            metrics,
+            sender: OnceLock::new(),
+            unsent: AtomicUsize::new(0),
+            durability: settings.durability,
+            max_wait: settings.max_wait,
+        }
+    }
+
+    /// Whether anybody sends checkpoints elsewhere.
+    pub(super) fn sends(&self) -> bool {
+        self.sender.get().is_some()
+    }
+
     /// Hands a checkpoint to whoever sends them elsewhere.
     pub(super) fn send(&self, checkpoint: &[u8]) {
         let Some(sender) = self.sender.get() else { return };
@@ -110,17 +128,15 @@ impl Log {
     pub fn open_with(settings: Settings, metrics: AuditMetrics, first: First) -> io::Result<Self> {
         let limits = Limits { size: settings.max_size, age: settings.max_age };
         let sink = Sink::open(settings.path.clone(), limits, SystemTime::now())?;
+        if settings.durability == Durability::Fsync {
+            sink.needs_disk()?;
+        }
         let anchor = settings.anchor.clone().map(|path| Anchor::open(path, metrics.clone())).transpose()?;
-        let shared = Arc::new(Shared {
-            queue: Queue::new(settings.max_queue, settings.on_full, metrics.clone()),
-            key: ArcSwapOption::new(first.key),
-            config: ArcSwapOption::new(first.config.map(Arc::new)),
-            metrics,
-            sender: OnceLock::new(),
-            unsent: AtomicUsize::new(0),
-            durability: settings.durability,
-            max_wait: settings.max_wait,
-        });
+        let queue = Queue::new(settings.max_queue, settings.on_full, metrics.clone());
+        let shared = Shared::of(queue, metrics, &settings);
+        shared.key.store(first.key);
+        shared.config.store(first.config.map(Arc::new));
+        let shared = Arc::new(shared);
         let keeper = settings.path.clone().map(|path| Keeper::start(path, settings.keep)).transpose()?;
         let writer = Writer::new(Arc::clone(&shared), sink, anchor, keeper, &settings);
         thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run())?;

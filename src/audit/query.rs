@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use memchr::{memchr, memmem, memrchr};
 
-use super::files::{files, open};
+use super::files::{Counted, open_all, read};
 use crate::telemetry::write_json;
 
 /// What lines are looked for: all that is said has to hold.
@@ -86,16 +86,16 @@ impl Query {
     ) -> io::Result<Progress> {
         let named =
             |path: &Path, error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        let files = files(path).map_err(|error| named(path, error))?;
-        let sizes = files.iter().map(|file| std::fs::metadata(file).map_or(0, |metadata| metadata.len()));
+        let files = open_all(path).map_err(|(path, error)| named(&path, error))?;
+        let sizes = files.iter().map(|(_, file)| file.metadata().map_or(0, |metadata| metadata.len()));
         let mut told = Progress { done: 0, of: sizes.sum() };
-        for file in files {
+        for (path, file) in files {
             let before = told.done;
             let mut tell = |done: u64| {
                 told.done = before + done;
                 progress(told);
             };
-            if self.scan_file(&file, &mut tell, each).map_err(|error| named(&file, error))?.is_break() {
+            if self.scan_file(read(&path, file), &mut tell, each).map_err(|error| named(&path, error))?.is_break() {
                 break;
             }
         }
@@ -104,11 +104,11 @@ impl Query {
 
     fn scan_file(
         &self,
-        file: &Path,
+        input: io::Result<Counted>,
         tell: &mut dyn FnMut(u64),
         each: &mut dyn FnMut(&[u8]) -> io::Result<ControlFlow<()>>,
     ) -> io::Result<ControlFlow<()>> {
-        let mut input = open(file)?;
+        let mut input = input?;
         let mut buffer = vec![0; CHUNK];
         let mut filled = 0;
         loop {

@@ -13,7 +13,7 @@ use super::batch::{Batch, Linked};
 use super::chain::{Chain, Digest, Kind};
 use super::line::moment;
 use super::read::Reader;
-use super::segment::{Segment, directory, whole_path};
+use super::segment::{Segment, ZSTD, beside, directory, whole_path};
 use super::tail::{Tail, Torn, first_seq};
 use crate::crypto::SigningKey;
 
@@ -41,6 +41,9 @@ pub(super) struct Sink {
     pub(super) key: Option<Arc<SigningKey>>,
     /// Checkpoints that were written and not fetched.
     pub(super) checkpoints: Vec<Vec<u8>>,
+    /// How many times the disk is to fail.
+    #[cfg(test)]
+    pub(super) sync_faults: std::cell::Cell<u32>,
 }
 
 /// When a file is whole.
@@ -69,7 +72,22 @@ impl Sink {
         let (len, began) = (path.is_none().then_some(0), now);
         let (torn, key, checkpoints) = (None, None, Vec::new());
         let (given_up_until, is_rotated) = (None, false);
-        Ok(Self { path, file, len, began, chain, torn, linked, limits, given_up_until, is_rotated, key, checkpoints })
+        Ok(Self {
+            path,
+            file,
+            len,
+            began,
+            chain,
+            torn,
+            linked,
+            limits,
+            given_up_until,
+            is_rotated,
+            key,
+            checkpoints,
+            #[cfg(test)]
+            sync_faults: std::cell::Cell::default(),
+        })
     }
 
     /// The end of the chain, as it was left.
@@ -83,7 +101,12 @@ impl Sink {
         let age = now.duration_since(self.began).unwrap_or_default();
         let is_due = |len| len >= self.limits.size || (len > 0 && age >= self.limits.age);
         let is_tried = self.given_up_until.is_none_or(|until| now >= until);
-        self.path.is_some() && is_tried && self.len.is_some_and(is_due)
+        is_tried && self.len.is_some_and(is_due) && self.is_movable()
+    }
+
+    /// Whether a file of its own is at the path: a device, a pipe or a link is somebody else's to move.
+    fn is_movable(&self) -> bool {
+        self.path.as_ref().is_some_and(|path| fs::symlink_metadata(path).is_ok_and(|about| about.is_file()))
     }
 
     /// Writes what is left of the batch, and makes the file whole with `closing`, the members of a checkpoint, when it is time. After an error
@@ -95,23 +118,36 @@ impl Sink {
             let done = self.put();
             batch.did(done.0);
             done.1?;
-            if self.is_due(now)
-                && let Err(error) = self.rotate(closing, now)
-            {
-                // Requests go on: the file is longer than it should be, and whole.
-                log::error!(error:%; "the audit log cannot be rotated");
-                self.given_up_until = Some(now + ROTATE_AGAIN);
-            }
-            Ok(())
+            if self.is_due(now) { self.rotate(closing, now) } else { Ok(()) }
         });
         // Of a file that cannot be locked either, nothing has to be given back.
         let _ = self.file.unlock();
         done
     }
 
-    /// Waits until what was written is on the disk. Pipes and terminals have none.
-    pub(super) fn sync(&self) -> io::Result<()> {
+    /// Waits until what was written is on the disk. Pipes and terminals have none. An error is told once: after it nobody knows what is there.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        let done = self.try_sync();
+        if done.is_err() {
+            // Those that go elsewhere must be in the log too.
+            self.checkpoints.clear();
+        }
+        done
+    }
+
+    fn try_sync(&self) -> io::Result<()> {
+        #[cfg(test)]
+        if self.sync_faults.replace(self.sync_faults.get().saturating_sub(1)) > 0 {
+            return Err(io::Error::other("as a disk that fails once"));
+        }
         if self.file.metadata()?.is_file() { self.file.sync_data() } else { Ok(()) }
+    }
+
+    /// Fails where what is written cannot be on a disk.
+    pub(super) fn needs_disk(&self) -> io::Result<()> {
+        let is_file = self.file.metadata()?.is_file();
+        let wrong = || io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file, which `fsync` needs");
+        if is_file { Ok(()) } else { Err(wrong()) }
     }
 
     /// Begins new lines behind the last one, and tells of half a line.
@@ -215,23 +251,50 @@ impl Sink {
         newest.filter(is_news).map_or(Ok(None), last_of)
     }
 
-    /// Ends the file with a checkpoint, gives it the name of a whole one, and begins the next.
+    /// Ends the file with a checkpoint, gives it the name of a whole one, and begins the next. An error is one of writing: where only the
+    /// name cannot be given, requests go on, for the file is longer than it should be, and whole.
     fn rotate(&mut self, closing: &[u8], now: SystemTime) -> io::Result<()> {
         let Some(path) = self.path.clone() else { return Ok(()) };
+        let begun = match self.free_name(&path) {
+            Ok(whole) => {
+                self.end_file(closing, now)?;
+                fs::rename(&path, whole).and_then(|()| open_file(&path))
+            }
+            Err(error) => Err(error),
+        };
+        match begun {
+            Ok(file) => {
+                // The lock is kept until the old file is closed: who waits for it finds that it was moved.
+                self.file = file;
+                (self.len, self.began, self.is_rotated) = (None, now, true);
+                File::open(directory(&path))?.sync_all()
+            }
+            Err(error) => {
+                log::error!(error:%; "the audit log cannot be rotated");
+                self.given_up_until = Some(now + ROTATE_AGAIN);
+                Ok(())
+            }
+        }
+    }
+
+    /// What the file is called once it is whole; an error where one has that name already.
+    fn free_name(&self, path: &Path) -> io::Result<PathBuf> {
+        let first = first_seq(&self.file)?.unwrap_or(self.chain.seq + 1);
+        let whole = whole_path(path, first);
+        for taken in [whole.clone(), beside(&whole, ZSTD)] {
+            if taken.try_exists()? {
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, taken.display().to_string()));
+            }
+        }
+        Ok(whole)
+    }
+
+    /// Ends the file with a checkpoint, and brings it to the disk.
+    fn end_file(&mut self, closing: &[u8], now: SystemTime) -> io::Result<()> {
         self.link(now);
         self.linked.line(Kind::Checkpoint, closing, self.key.as_ref());
         self.put().1?;
-        self.sync()?;
-        let first = first_seq(&self.file)?.unwrap_or(0);
-        let whole = whole_path(&path, first);
-        if whole.try_exists()? {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, whole.display().to_string()));
-        }
-        fs::rename(&path, whole)?;
-        // The lock is kept until the old file is closed: who waits for it finds that it was moved.
-        self.file = open_file(&path)?;
-        (self.len, self.began, self.is_rotated) = (None, now, true);
-        File::open(directory(&path))?.sync_all()
+        self.sync()
     }
 }
 

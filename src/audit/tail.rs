@@ -79,20 +79,37 @@ impl Tail {
     }
 }
 
-/// The number of the first line of a file; 0 where it is no line of a chain, none where there is no whole line.
+/// The number of the first line of a chain in a file; none where there is none.
 pub(super) fn first_seq(file: &File) -> io::Result<Option<u64>> {
-    let mut text = Vec::new();
+    let (mut text, mut at) = (Vec::new(), 0);
     let mut block = vec![0; 64 * 1024];
     loop {
-        let read = file.read_at(&mut block, text.len() as u64)?;
+        let read = file.read_at(&mut block, at)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        at += read as u64;
         text.extend_from_slice(&block[..read]);
-        if let Some(end) = memchr::memchr(b'\n', &text) {
-            return Ok(Some(Head::parse(&text[..end]).map_or(0, |head| head.seq)));
+        let Some(end) = memrchr(b'\n', &text) else {
+            if text.len() as u64 > MAX_LOOK {
+                // So long a line is none.
+                text.clear();
+            }
+            continue;
+        };
+        if let Some(head) = text[..end].split(|&b| b == b'\n').find_map(Head::parse) {
+            return Ok(Some(head.seq));
         }
-        if read == 0 || text.len() as u64 > MAX_LOOK {
-            return Ok((!text.is_empty()).then_some(0));
-        }
+        text.drain(..=end);
     }
+}
+
+/// Whether a file ends in the middle of a line.
+pub(super) fn ends_amid_line(file: &File) -> io::Result<bool> {
+    let Some(last) = file.metadata()?.len().checked_sub(1) else { return Ok(false) };
+    let mut end = [0];
+    file.read_exact_at(&mut end, last)?;
+    Ok(end != *b"\n")
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use jiff::{SignedDuration, Timestamp};
+
 use self::points::{Points, Proof, prove};
 pub use self::report::{Fault, FaultKind, Mark, Report};
 use super::chain::{Chain, Digest, Head, Kind};
@@ -56,10 +58,11 @@ pub fn verify(
     }
     let place = reader.place().map(|(file, line)| (file.to_owned(), line));
     let fault = match broken {
-        Some((found, true)) => match walk.chain {
-            Some(last) => Some(explain::explain(path, last, found)?),
-            None => Some(explain::explain_first(path, found)?),
-        },
+        // What is found first is told also where the second look fails.
+        Some((found, true)) => Some(match walk.chain {
+            Some(last) => explain::explain(path, last, found.clone()).unwrap_or(found),
+            None => explain::explain_first(path, found.clone()).unwrap_or(found),
+        }),
         Some((found, false)) => Some(found),
         None => walk.end(reader.rest()),
     };
@@ -80,6 +83,10 @@ fn next<'r>(reader: &'r mut Reader, path: &Path) -> io::Result<Option<Line<'r>>>
     reader.next()
 }
 
+/// How many lines may be behind the last signed checkpoint: those between two, those of a turn of the writer, and some to spare.
+const MAX_UNPROVED: u64 = 10_000 + 2 * 65_536 + 10_000;
+/// How much time may be between those lines: the most between two checkpoints, and as much to spare.
+const MAX_UNPROVED_TIME: SignedDuration = SignedDuration::from_hours(2);
 const TELL_EVERY: u64 = 16 * 1024 * 1024;
 
 /// What is known up to a line.
@@ -102,6 +109,8 @@ struct Walk<'a> {
     unsigned: Option<u64>,
     /// The times of the first and the last line.
     times: [Vec<u8>; 2],
+    /// When the first line behind the last proved checkpoint was written, and the latest time that one of those lines tells.
+    unproved: Option<(Timestamp, String)>,
     report: Report,
 }
 
@@ -128,6 +137,7 @@ impl Walk<'_> {
         self.chain = Some(Chain { id: head.chain, seq: head.seq, head: digest });
         self.report.lines += 1;
         self.remember(&head, line.bytes);
+        self.unproved(line.bytes);
         match head.kind {
             Kind::Checkpoint => self.checkpoint(&head, line.bytes, digest),
             Kind::Opened | Kind::Closed | Kind::Lost => self.told(&head, line.bytes),
@@ -173,7 +183,10 @@ impl Walk<'_> {
                     head.seq - 1,
                     "the checkpoint of the removed file is not signed by a given key",
                 )),
-                Proof::Signed | Proof::Unsigned => Ok(()),
+                Proof::Signed | Proof::Unsigned => {
+                    self.report.removed = head.seq - 1;
+                    Ok(())
+                }
             },
             Some(_) => Err(Fault::new(
                 FaultKind::Removed,
@@ -239,6 +252,7 @@ impl Walk<'_> {
                 self.report.signed += 1;
                 self.report.proved = Some(mark(head.seq, line));
                 self.unsigned = None;
+                self.unproved = None;
                 Ok(())
             }
             Proof::Unsigned => {
@@ -273,6 +287,38 @@ impl Walk<'_> {
         self.times[1].extend_from_slice(shown);
     }
 
+    /// Remembers of a line how far it is from the last proved checkpoint.
+    fn unproved(&mut self, line: &[u8]) {
+        if self.report.proved.is_none() {
+            return;
+        }
+        let told = mark(0, &line[..line.len().min(256)]).time;
+        match &mut self.unproved {
+            Some((_, latest)) if *latest < told => *latest = told,
+            Some(_) => {}
+            None => {
+                let Ok(time) = told.parse::<Timestamp>() else { return };
+                // An exchange's time is that of its beginning.
+                let members: Members = serde_json::from_slice(line).unwrap_or_default();
+                let took = i64::try_from(members.total_us.unwrap_or(0)).unwrap_or(0);
+                let written = time.checked_add(SignedDuration::from_micros(took)).unwrap_or(time);
+                self.unproved = Some((written, told));
+            }
+        }
+    }
+
+    /// What is wrong with an end that no checkpoint proves, where there should be one.
+    fn too_long(&self, last: u64) -> Option<Fault> {
+        let proved = self.report.proved.as_ref()?;
+        let time = self.unproved.as_ref().and_then(|(since, latest)| {
+            let latest = latest.parse::<Timestamp>().ok()?;
+            Some(latest.duration_since(*since))
+        });
+        let is_too_long = last - proved.seq > MAX_UNPROVED || time.is_some_and(|time| time > MAX_UNPROVED_TIME);
+        let text = "there are more lines, or is more time, behind the last signed checkpoint than ever without another";
+        is_too_long.then(|| Fault::new(FaultKind::Forged, proved.seq + 1, text))
+    }
+
     /// What is wrong with a file that cannot be what was written.
     fn unreadable(&self, error: &io::Error) -> Fault {
         let seq = self.chain.map_or(1, |chain| chain.seq + 1);
@@ -287,6 +333,9 @@ impl Walk<'_> {
             return Some(Fault::new(FaultKind::Truncated, last + 1, text));
         }
         if let Some(points) = &self.anchored {
+            if let Some(seq) = points.contradicted() {
+                return Some(Fault::new(FaultKind::Forged, seq, "the anchor has two checkpoints of this number"));
+            }
             if let Some(beyond) = points.beyond(self.chain) {
                 return Some(beyond);
             }
@@ -297,7 +346,9 @@ impl Walk<'_> {
         }
         let is_proved = self.report.proved.is_some();
         let unsigned = self.unsigned.filter(|_| is_proved);
-        unsigned.map(|seq| Fault::new(FaultKind::Forged, seq, "it is not signed, and neither is one behind it"))
+        let unsigned =
+            unsigned.map(|seq| Fault::new(FaultKind::Forged, seq, "it is not signed, and neither is one behind it"));
+        unsigned.or_else(|| self.too_long(last))
     }
 
     fn finish(mut self, keys: &[SignatureKey]) -> Report {
@@ -306,7 +357,7 @@ impl Walk<'_> {
         self.report.not_closed = self.open.into_iter().map(|(process, since)| (since, process)).collect();
         self.report.not_closed.sort();
         self.report.is_signed = !keys.is_empty();
-        if self.report.fault.is_none() && !keys.is_empty() && self.report.proved.is_none() && self.report.lines > 0 {
+        if self.report.fault.is_none() && !keys.is_empty() && self.report.proved.is_none() {
             self.report.fault =
                 Some(Fault::new(FaultKind::Forged, 0, "there is no checkpoint that a given key signed"));
         }
@@ -323,6 +374,7 @@ struct Members {
     digest: Option<String>,
     count: Option<u64>,
     refused: Option<u64>,
+    total_us: Option<u64>,
 }
 
 /// A line's number and time.

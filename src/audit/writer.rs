@@ -99,7 +99,7 @@ impl Writer {
         self.mark();
         self.write();
         let is_anchored = self.anchor.take().is_none_or(Anchor::close);
-        sync(&self.sink) && is_anchored
+        sync(&mut self.sink) && is_anchored
     }
 
     /// When there has to be a checkpoint, or a new file, at the latest.
@@ -110,12 +110,12 @@ impl Writer {
     fn turn(&mut self, entries: &mut Vec<Entry>, taken: Taken) {
         let Taken { lost, waiters } = taken;
         self.lines.stepped(crate::domain::clock_step(SystemTime::now()));
-        let mut unwritten = 0;
+        let (mut unwritten, mut is_sure) = (0, true);
         for entry in entries.iter() {
             self.add(entry);
             unwritten += 1;
             if self.batch.is_full() {
-                self.write();
+                is_sure &= self.write();
                 self.shared.queue.wrote(std::mem::take(&mut unwritten), Lost::default());
             }
         }
@@ -132,8 +132,11 @@ impl Writer {
             self.mark();
         }
         if !self.batch.is_empty() || self.sink.is_due(SystemTime::now()) {
-            self.write_for(waiters);
+            is_sure &= self.write();
             self.shared.queue.wrote(unwritten, lost);
+        }
+        if is_sure {
+            confirm(waiters);
         }
         self.shared.queue.show(entries);
     }
@@ -172,27 +175,31 @@ impl Writer {
         members
     }
 
-    fn write(&mut self) {
-        self.write_for(Vec::new());
-    }
-
-    /// Tries until the batch is in the file, and on the disk where somebody waits for that: only for the first try. Whoever closes the log
-    /// waits no longer than it wants to.
-    fn write_for(&mut self, mut waiters: Vec<oneshot::Sender<()>>) {
+    /// Tries until the batch is in the file, and on the disk where somebody may wait for that; tells whether the first try did it: after
+    /// another, nobody knows what is on the disk.
+    fn write(&mut self) -> bool {
         let closing = self.checkpoint();
+        let mut is_sure = true;
         while let Err(error) = self.put(&closing) {
-            waiters.clear();
+            is_sure = false;
             self.shared.queue.failed(&error);
             thread::sleep(RETRY_AFTER);
-        }
-        for waiter in waiters {
-            // Who went away meanwhile waits no more.
-            let _ = waiter.send(());
         }
         if std::mem::take(&mut self.sink.is_rotated)
             && let Some(keeper) = &self.keeper
         {
             keeper.wake();
+        }
+        self.hand_out();
+        is_sure
+    }
+
+    /// Gives checkpoints to those who keep them elsewhere. The log has to have them before: what it lost in a power cut and the other place
+    /// has would look forged for ever.
+    fn hand_out(&mut self) {
+        let is_kept = self.anchor.is_some() || self.shared.sends();
+        if is_kept && !self.sink.checkpoints.is_empty() && !sync(&mut self.sink) {
+            self.shared.metrics.errors.inc();
         }
         for checkpoint in self.sink.checkpoints.drain(..) {
             self.shared.metrics.checkpoints.inc();
@@ -207,13 +214,21 @@ impl Writer {
         self.sink.write(&mut self.batch, closing, SystemTime::now())?;
         match self.process.durability {
             Durability::Batch => Ok(()),
-            Durability::Fsync => self.sink.sync(),
+            Durability::Fsync => self.sink.needs_disk().and_then(|()| self.sink.sync()),
         }
     }
 }
 
+/// Tells those who wait that what they wait for is on the disk.
+fn confirm(waiters: Vec<oneshot::Sender<()>>) {
+    for waiter in waiters {
+        // Who went away meanwhile waits no more.
+        let _ = waiter.send(());
+    }
+}
+
 /// Not tried again: after a failure the system may call pages clean that never reached the disk.
-fn sync(sink: &Sink) -> bool {
+fn sync(sink: &mut Sink) -> bool {
     let result = sink.sync();
     if let Err(error) = &result {
         log::error!(error:%; "the audit log may not be on the disk");
@@ -232,3 +247,6 @@ impl Drop for Ending<'_> {
         self.shared.queue.end(self.synced);
     }
 }
+
+#[cfg(test)]
+mod tests;

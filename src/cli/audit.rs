@@ -101,6 +101,10 @@ fn tell(path: &Path, report: &Report, is_anchored: bool, out: &mut dyn Write) ->
         let (from, to) = (shown(first), shown(last));
         writeln!(out, "  {} lines of the log {chain} fit: from {from} to {to}", report.lines)?;
     }
+    if report.removed > 0 {
+        let last = report.removed;
+        writeln!(out, "  lines 1 to {last} were removed; the log begins behind checkpoint {last}")?;
+    }
     proofs(report, is_anchored, out)?;
     if report.unchained > 0 {
         writeln!(out, "  {} lines before them are of no chain: nothing protects them", report.unchained)?;

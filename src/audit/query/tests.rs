@@ -84,3 +84,28 @@ fn lines_longer_than_what_is_read_at_once_are_whole() {
     fs::write(&path, lines).expect("written");
     assert_eq!(found(&Query::default().with("route", "a"), &path), [0, 1, 2, 3, 4]);
 }
+
+#[test]
+fn a_log_that_is_rotated_and_compressed_while_it_is_looked_through_is_found_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("audit.log");
+    let whole = |first: &str| folder.path().join(format!("audit.log.{first:0>20}"));
+    let lines = |numbers: std::ops::Range<u64>| -> String { numbers.map(|nth| line(nth, "a", "/x")).collect() };
+    fs::write(whole("1"), lines(0..10)).expect("written");
+    fs::write(whole("11"), lines(10..20)).expect("written");
+    fs::write(&path, lines(20..30)).expect("written");
+    let mut count = 0;
+    let mut each = |_: &[u8]| {
+        if count == 0 {
+            let packed = zstd::encode_all(lines(10..20).as_bytes(), 1).expect("compressed");
+            fs::write(whole("11").with_extension("00000000000000000011.zst"), packed).expect("written");
+            fs::remove_file(whole("11")).expect("removed");
+            fs::rename(&path, whole("21")).expect("renamed");
+            fs::write(&path, "").expect("written");
+        }
+        count += 1;
+        Ok(ControlFlow::Continue(()))
+    };
+    Query::default().scan(&path, &mut |_| {}, &mut each).expect("read");
+    assert_eq!(count, 30);
+}

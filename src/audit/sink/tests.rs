@@ -41,7 +41,7 @@ fn said(path: &Path) -> Vec<String> {
 fn the_file_is_the_owners_alone() {
     let dir = tempfile::tempdir().expect("directory");
     let path = dir.path().join("audit.log");
-    let sink = open(&path);
+    let mut sink = open(&path);
     assert_eq!(fs::metadata(&path).expect("file").permissions().mode() & 0o777, 0o600);
     sink.sync().expect("synced");
 }
@@ -183,4 +183,44 @@ fn what_was_written_of_a_line_is_taken_back_before_it_is_written_again() {
     sink.after(written, end);
     sink.write(&mut batch, b"", SystemTime::now()).expect("written");
     assert_eq!(said(&path), ["a", "b", "c"]);
+}
+
+#[test]
+fn what_the_disk_refused_before_a_rotation_is_an_error_and_its_checkpoint_is_not_handed_out() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("audit.log");
+    let mut sink = Sink::open(Some(path), Limits { size: 1, ..LIMITS }, SystemTime::now()).expect("opened");
+    sink.sync_faults.set(1);
+    assert!(put(&mut sink, "a").is_err());
+    assert!(sink.checkpoints.is_empty());
+}
+
+#[test]
+fn a_file_is_rotated_to_the_number_of_its_first_line_of_a_chain_and_over_no_other_file() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("audit.log");
+    let limits = Limits { size: 1, ..LIMITS };
+    fs::write(&path, "{\"kind\":\"exchange\"}\nhalf").expect("written");
+    let taken = beside(&whole_path(&path, 1), ZSTD);
+    fs::write(&taken, zstd::encode_all(&b"another\n"[..], 1).expect("packed")).expect("written");
+    let mut sink = Sink::open(Some(path.clone()), limits, SystemTime::now()).expect("opened");
+    put(&mut sink, "a").expect("written");
+    assert!(!fs::read_to_string(&path).expect("read").contains("closing"), "its name is taken");
+    fs::remove_file(taken).expect("removed");
+    sink.given_up_until = None;
+    put(&mut sink, "b").expect("written");
+    let files: Vec<_> = Segment::of(&path).expect("listed").iter().map(|one| one.first).collect();
+    assert_eq!(files, [Some(1), None]);
+}
+
+#[test]
+fn what_is_no_file_of_its_own_is_not_rotated() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("audit.log");
+    symlink("/dev/null", &path).expect("link");
+    let mut sink = Sink::open(Some(path.clone()), Limits { size: 1, ..LIMITS }, SystemTime::now()).expect("opened");
+    put(&mut sink, "a").expect("written");
+    put(&mut sink, "b").expect("written");
+    assert!(fs::symlink_metadata(&path).expect("there").is_symlink() && !sink.is_rotated);
+    assert!(sink.needs_disk().is_err());
 }

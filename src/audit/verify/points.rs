@@ -38,9 +38,13 @@ pub(super) fn prove(line: &[u8], keys: &[SignatureKey]) -> Proof {
     if is_good { Proof::Signed } else { Proof::Forged }
 }
 
-/// Checkpoints of a file, by chain and number.
+/// Checkpoints of a file, by chain and number: the first of each, since whoever can only add cannot put another before it.
 #[derive(Debug, Default)]
-pub(super) struct Points(BTreeMap<(ChainId, u64), Point>);
+pub(super) struct Points {
+    all: BTreeMap<(ChainId, u64), Point>,
+    /// The number of one that is there twice, and not the same.
+    contradicted: Option<u64>,
+}
 
 #[derive(Debug)]
 pub(super) struct Point {
@@ -54,11 +58,21 @@ impl Points {
         let text = fs::read(path)?;
         let lines = text.split(|&b| b == b'\n').filter_map(|line| Some((line, Head::parse(line)?)));
         let points = lines.filter(|(_, head)| head.kind == Kind::Checkpoint);
-        let points = points.map(|(line, head)| {
-            let point = Point { digest: Digest::of(line), line: line.to_vec() };
-            ((head.chain, head.seq), point)
-        });
-        Ok(Self(points.collect()))
+        let mut read = Self::default();
+        for (line, head) in points {
+            let digest = Digest::of(line);
+            let point = || Point { digest, line: line.to_vec() };
+            let first = read.all.entry((head.chain, head.seq)).or_insert_with(point);
+            if first.digest != digest {
+                read.contradicted.get_or_insert(head.seq);
+            }
+        }
+        Ok(read)
+    }
+
+    /// The number of a checkpoint that is there twice, and not the same.
+    pub(super) fn contradicted(&self) -> Option<u64> {
+        self.contradicted
     }
 
     /// The same, of a file that need not be there.
@@ -70,16 +84,16 @@ impl Points {
     }
 
     pub(super) fn get(&self, chain: ChainId, seq: u64) -> Option<&Point> {
-        self.0.get(&(chain, seq))
+        self.all.get(&(chain, seq))
     }
 
     /// What is wrong with a log that ends so, if there are checkpoints of what comes behind, or of another log.
     pub(super) fn beyond(&self, chain: Option<Chain>) -> Option<Fault> {
         let ((id, seq), _) = match chain {
-            Some(chain) => self.0.range((chain.id, chain.seq + 1)..=(chain.id, u64::MAX)).next_back(),
-            None => self.0.iter().next_back(),
+            Some(chain) => self.all.range((chain.id, chain.seq + 1)..=(chain.id, u64::MAX)).next_back(),
+            None => self.all.iter().next_back(),
         }
-        .or_else(|| self.0.iter().find(|((id, _), _)| chain.is_none_or(|chain| *id != chain.id)))?;
+        .or_else(|| self.all.iter().find(|((id, _), _)| chain.is_none_or(|chain| *id != chain.id)))?;
         Some(match chain {
             Some(chain) if chain.id == *id => {
                 let text = format!("the log ends with line {}, and the anchor knows of line {seq}", chain.seq);
@@ -98,6 +112,6 @@ impl Points {
         if first > last {
             return 0;
         }
-        self.0.range((chain, first)..=(chain, last)).count() as u64
+        self.all.range((chain, first)..=(chain, last)).count() as u64
     }
 }

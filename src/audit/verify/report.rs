@@ -19,6 +19,8 @@ pub struct Report {
     pub bytes: u64,
     /// Lines from before there was a chain, which nothing protects.
     pub unchained: u64,
+    /// The last of the lines before the first, which were removed with their files: of them, a checkpoint alone is kept. 0 for none.
+    pub removed: u64,
     /// Whether there were keys to prove signatures with.
     pub is_signed: bool,
     /// Checkpoints that a given key signed.

@@ -207,6 +207,7 @@ fn whole_files_that_were_taken_away_or_mixed_up_are_named() {
     let closing = first.split_inclusive(|&b| b == b'\n').next_back().expect("a line");
     fs::write(kept_path(&site.path("log")), closing).expect("written");
     assert_eq!(site.fault("log", Some(&anchor)), None);
+    assert_eq!(site.verify("log", None).removed, second - 1, "it is told");
     assert_eq!(site.verify("log", None).first.expect("a line").seq, second);
     let other = closing.iter().map(|&b| if b == b'n' { b'm' } else { b }).collect::<Vec<_>>();
     fs::write(kept_path(&site.path("log")), other).expect("written");
@@ -268,6 +269,59 @@ fn lines_from_before_there_was_a_chain_are_counted_and_those_of_killed_processes
     lines.truncate(6);
     site.put("log", &lines);
     assert_eq!(site.verify("log", None).not_closed, [(1, "p1".to_owned())]);
+}
+
+#[test]
+fn with_a_key_a_log_of_which_nothing_is_proved_is_not_intact() {
+    let site = Site::new();
+    for lines in [vec![], vec![b"{\"kind\":\"exchange\"}\n".to_vec(), b"{\"kind\":\"lost\"}\n".to_vec()]] {
+        site.put("log", &lines);
+        assert_eq!(site.fault("log", None), Some((FaultKind::Forged, 0)));
+        let without = verify(&site.path("log"), &[], None, &mut |_| {}).expect("read");
+        assert_eq!(without.fault, None);
+    }
+}
+
+#[test]
+fn lines_behind_the_last_signed_checkpoint_are_only_so_many_and_of_so_short_a_time() {
+    let site = Site::new();
+    let exchange = |time: &str, took: u64| format!(",\"time\":\"{time}\",\"total_us\":{took}");
+    let none = || exchange("2026-11-28T20:00:00.000000Z", 0);
+    let (later, next_day) = (exchange("2026-11-28T21:30:00.000000Z", 0), exchange("2026-11-29T01:00:00.000000Z", 0));
+    // It began before the checkpoint, and lasted until the next day.
+    let long = exchange("2026-11-28T10:00:00.000000Z", 15 * 3_600_000_000);
+    let many = vec![none(); usize::try_from(MAX_UNPROVED).expect("a size") + 1];
+    for (name, tail, is_sound) in [
+        ("short", vec![none(), later], true),
+        ("long", vec![none(), next_day.clone()], false),
+        ("late", vec![next_day.clone()], true),
+        ("of long exchanges", vec![long, next_day], true),
+        ("many", many, false),
+    ] {
+        site.write(name, 3, ONE_FILE);
+        let last = site.lines(name).len() as u64;
+        let mut sink = Sink::open(Some(site.path(name)), ONE_FILE, SystemTime::now()).expect("opened");
+        let mut batch = Batch::default();
+        for members in &tail {
+            batch.add(Kind::Exchange, |out| out.extend_from_slice(members.as_bytes()));
+        }
+        sink.write(&mut batch, b"", SystemTime::now()).expect("written");
+        assert_eq!(site.fault(name, None), (!is_sound).then_some((FaultKind::Forged, last + 1)), "{name}");
+    }
+}
+
+#[test]
+fn what_is_added_to_an_anchor_replaces_nothing_in_it() {
+    let site = Site::new();
+    let anchor = site.write("log", 30, ONE_FILE);
+    let honest = fs::read(&anchor).expect("read");
+    // The same once more is what a write leaves that was tried again.
+    fs::write(&anchor, [&honest[..], &honest].concat()).expect("written");
+    assert_eq!(site.fault("log", Some(&anchor)), None);
+    let first = honest.split_inclusive(|&b| b == b'\n').next().expect("a line");
+    let other = String::from_utf8(first.to_vec()).expect("text").replace("\"now\"", "\"then\"");
+    fs::write(&anchor, [&honest[..], other.as_bytes()].concat()).expect("written");
+    assert_eq!(site.fault("log", Some(&anchor)), Some((FaultKind::Forged, 12)));
 }
 
 /// A log and what proves it, made once.
