@@ -162,7 +162,13 @@ fn main() {
         assert!(prove(black_box(route), black_box(&headers), now));
     }
     tell("a session whose token is known, proved", began.elapsed().as_secs_f64() * 1e6 / f64::from(looks), "us", 1.0);
-    let carried = claviger::session::Carried { principal: session.principal, role: None, until: None, grant: None };
+    let carried = claviger::session::Carried {
+        principal: session.principal,
+        role: None,
+        any_of: Vec::new(),
+        until: None,
+        grant: None,
+    };
     let began = Instant::now();
     for _ in 0..looks {
         assert!(held.revoked_since(black_box(&carried), now).is_none());
