@@ -42,7 +42,13 @@ fn carried(id: &str) -> Carried {
     let authenticator = Name::parse("corp").expect("a name");
     let roles = ["reader", "writer"].map(Arc::from).into();
     let principal = Principal { roles, ..Principal::new(authenticator, PrincipalKind::Human, id.to_owned()) };
-    Carried { principal: Arc::new(principal), role: Some("reader".into()), until: None, grant: None }
+    Carried {
+        principal: Arc::new(principal),
+        role: Some("reader".into()),
+        any_of: Vec::new(),
+        until: None,
+        grant: None,
+    }
 }
 
 fn main() {
