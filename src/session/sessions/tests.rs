@@ -135,6 +135,23 @@ fn who_was_frozen_for_a_time_can_be_frozen_again() {
 }
 
 #[test]
+fn a_session_that_was_frozen_for_a_time_is_ended_with_the_others_and_counts_with_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sessions = sessions(&folder.path().join("claviger.db"), &MasterKey::generate());
+    let now = SystemTime::now();
+    let begin = || sessions.begin(new(now + Duration::from_secs(3600)), "https://x.test", 1, now);
+    let (session, _) = begin().expect("begun");
+    let of = crate::session::Revoked::Session(session.stay.id);
+    let freeze = Revocation::new(of, "x".into(), "x".into(), now, Some(Duration::from_secs(60)));
+    assert!(sessions.revoke(&freeze).expect("written"));
+    assert!(begin().is_err(), "it goes on after a minute");
+    let principal = &session.principal;
+    let end = || sessions.end_all((&principal.authenticator, &principal.id), ("x", "x"), now).expect("written");
+    assert_eq!((end(), end()), (1, 0));
+    assert!(begin().is_ok(), "it was ended for good");
+}
+
+#[test]
 fn a_token_says_all_that_rfc_9068_requires_and_what_it_is_bound_to() {
     let folder = tempfile::tempdir().expect("a folder");
     let sessions = sessions(&folder.path().join("claviger.db"), &MasterKey::generate());

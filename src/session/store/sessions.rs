@@ -102,10 +102,11 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let begun = self.begin_change()?;
         let principal = &one.principal;
-        // One that was ended, or used up, makes room.
+        // One that was ended, or used up, makes room; one that is ended for a time goes on after it.
         let count = "SELECT count(*) FROM session WHERE authenticator = ?1 AND principal = ?2 AND until > ?3
                      AND (uses IS NULL OR spent < uses)
-                     AND NOT EXISTS (SELECT 1 FROM revocation WHERE of = 'session:' || session.id AND lifted_by IS NULL)";
+                     AND NOT EXISTS (SELECT 1 FROM revocation WHERE of = 'session:' || session.id AND lifted_by IS NULL
+                                     AND (revocation.until IS NULL OR revocation.until >= session.until - 1000))";
         let values = params![principal.authenticator.as_str(), principal.id, millis(now)];
         let count: u32 = self.row(count, values, |row| row.get(0))?.unwrap_or_default();
         if count >= most {
@@ -226,7 +227,8 @@ impl Store {
     ) -> Result<usize, StoreError> {
         let query = format!(
             "SELECT {COLUMNS} FROM session WHERE authenticator = ?1 AND principal = ?2 AND until > ?3
-             AND NOT EXISTS (SELECT 1 FROM revocation WHERE of = 'session:' || session.id AND lifted_by IS NULL)"
+             AND NOT EXISTS (SELECT 1 FROM revocation WHERE of = 'session:' || session.id AND lifted_by IS NULL
+                                     AND (revocation.until IS NULL OR revocation.until >= session.until - 1000))"
         );
         let mut all = Vec::new();
         let mut query = self.connection.prepare_cached(&query).map_err(|error| self.fault(&error))?;
