@@ -1,6 +1,7 @@
 """A mail server that takes mail after STARTTLS and a login alone; each mail becomes a line of JSON."""
 
 import json
+import socket
 import ssl
 import sys
 from email import message_from_bytes, policy
@@ -25,17 +26,26 @@ def authenticate(server, session, envelope, mechanism, data):
     return AuthResult(success=(data.login.decode(), data.password.decode()) == (user, password))
 
 
+class Bound(Controller):
+    """Listens on a socket that is bound already: asked for any port, aiosmtpd would look for itself at port 0."""
+
+    def _create_server(self):
+        return self.loop.create_server(self._factory_invoker, sock=listener)
+
+
+listener = socket.create_server(("127.0.0.1", 0))
+port = listener.getsockname()[1]
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(certificate, key)
-controller = Controller(
+controller = Bound(
     Taken(),
     hostname="127.0.0.1",
-    port=0,
+    port=port,
     tls_context=context,
     require_starttls=True,
     authenticator=authenticate,
     auth_required=True,
 )
 controller.start()
-print(json.dumps({"port": controller.server.sockets[0].getsockname()[1]}), flush=True)
+print(json.dumps({"port": port}), flush=True)
 sys.stdin.read()
