@@ -147,7 +147,7 @@ impl<'a> Watcher<'a> {
             act: notice.change.text(),
             detection: name,
             severity,
-            of: alert.subject.to_string(),
+            of: alert.subject.phrase(),
             evidence: alert.evidence.json().to_string(),
             times: alert.times,
             since: alert.since,
@@ -171,8 +171,9 @@ impl<'a> Watcher<'a> {
             log::error!(detection = alert.detection.name(); "there is no session to freeze");
             return Some(NOT_FROZEN);
         };
-        let (reason, by) = (alert.summary(), format!("monitor:{}", alert.id));
-        let reason = if Revocation::is_reason(&reason) { reason } else { alert.detection.name().to_owned() };
+        // Whom it ends is said already: a reason that names nobody may be told anywhere.
+        let reason = format!("{}: {}", alert.detection.name(), alert.evidence.text());
+        let by = format!("monitor:{}", alert.id);
         let one = Revocation::new(whom, reason, by, steady(SystemTime::now()), Some(rule.freeze));
         match self.services.engines.authenticators.sessions().revoke(&one) {
             Ok(true) => Some(rule.action.text()),
