@@ -43,7 +43,7 @@ pub(crate) fn attacks() -> [Payload; 2] {
 }
 
 /// An order of as many lines as fit, to the byte.
-fn orders(length: usize) -> String {
+pub(crate) fn orders(length: usize) -> String {
     let line = |n: usize| {
         json!({
             "id": format!("018f3c1e-7b2a-7c4d-9e8f-{n:012x}"), "name": "Desk lamp, blue", "quantity": n % 7 + 1, "price": 39.9,
