@@ -1,6 +1,7 @@
 //! HAProxy before the site's upstream: passing requests on, or doing the whole job with what it has for tokens.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
@@ -36,13 +37,36 @@ fn whole_job(folder: &Path) -> String {
     )
 }
 
+/// Starts it as what spreads requests over several proxies; on the core of the load.
+pub(crate) fn spread(site: &Site, program: &Path, proxies: &[SocketAddr]) -> Result<Proxy, Fault> {
+    let (name, address) = ("haproxy before nodes", free_address()?);
+    let path = site.folder().join("haproxy-nodes.cfg");
+    fs::write(&path, config_of("", false, address, "", proxies)).during("configuring HAProxy")?;
+    let mut command = Command::new(program);
+    command.arg("-db").arg("-f").arg(&path);
+    let program = Program::start(name, &mut command, site.cores().load, address, site.folder())?;
+    Ok(Proxy::new(program, address))
+}
+
 /// Starts it with one thread; with the whole job, it writes a line for each request to its standard output.
 pub(crate) fn start(site: &Site, program: &Path, is_whole: bool) -> Result<Proxy, Fault> {
     let name = if is_whole { "haproxy-jwt" } else { "haproxy" };
     let address = free_address()?;
     let (log, job) =
         if is_whole { ("  log stdout format raw local0\n", whole_job(site.folder())) } else { ("", String::new()) };
-    let config = format!(
+    let config = config_of(log, is_whole, address, &job, &[site.upstream()]);
+    let path = site.folder().join(format!("{name}.cfg"));
+    fs::write(&path, config).during("configuring HAProxy")?;
+    let mut command = Command::new(program);
+    command.arg("-db").arg("-f").arg(&path);
+    let program = Program::start(name, &mut command, site.cores().proxy, address, site.folder())?;
+    Ok(Proxy::new(program, address))
+}
+
+fn config_of(log: &str, is_logging: bool, address: SocketAddr, job: &str, servers: &[SocketAddr]) -> String {
+    let lines = servers.iter().enumerate().map(|(number, server)| format!("  server s{number} {server}\n"));
+    let (servers, logs) = (lines.collect::<String>(), if is_logging { "log global" } else { "no log" });
+    format!(
         r#"global
   nbthread 1
   maxconn 4096
@@ -57,19 +81,11 @@ defaults
 
 frontend clients
   bind {address}
-  {global}
+  {logs}
 {job}  default_backend items
 
 backend items
-  server one {upstream}
-"#,
-        global = if is_whole { "log global" } else { "no log" },
-        upstream = site.upstream(),
-    );
-    let path = site.folder().join(format!("{name}.cfg"));
-    fs::write(&path, config).during("configuring HAProxy")?;
-    let mut command = Command::new(program);
-    command.arg("-db").arg("-f").arg(&path);
-    let program = Program::start(name, &mut command, site.cores().proxy, address, site.folder())?;
-    Ok(Proxy::new(program, address))
+  balance roundrobin
+{servers}"#
+    )
 }

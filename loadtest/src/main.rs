@@ -26,6 +26,7 @@ mod prove;
 mod records;
 mod report;
 mod revoke;
+mod scale;
 mod scenario;
 mod site;
 mod soak;
@@ -86,6 +87,12 @@ answered. Figures are medians of the rounds, ratios medians of the ratios of nei
   cargo run --release -p claviger-loadtest -- scenarios --scenario new-tokens,rules --rounds 5
   cargo run --release -p claviger-loadtest -- scenarios --write docs/performance")]
     Scenarios(scenario::ScenarioArgs),
+    /// What several nodes cost: one to three of them behind one HAProxy, with one Redis, which share a rate.
+    ///
+    /// Needs wrk, HAProxy and redis-server. All nodes share one core here, so that not their number of requests grows, but what a request
+    /// costs may be seen to stay. Exit status: 0 measured, 1 something failed, 2 wrong usage.
+    #[command(after_help = "  cargo run --release -p claviger-loadtest -- scale --write docs/scaling.md")]
+    Scale(scale::ScaleArgs),
     /// Whether memory grows while nothing changes: millions of requests, and what claviger holds meanwhile.
     ///
     /// Needs wrk. The aim is no growth: the highest resident memory of the last half no more than 1 % above that of the half before it.
@@ -256,6 +263,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Compare(args) => compare::run(&args, &mut out, &mut progress),
         Command::Scenarios(args) => scenario::run(&args, &mut out, &mut progress),
+        Command::Scale(args) => scale::run(&args, &mut out, &mut progress),
         Command::Soak(args) => soak::run(&args, &mut out, &mut progress),
         Command::Idle(args) => idle::run(&args, &mut out, &mut progress),
         Command::Burst(args) => burst::run(&args, &mut out, &mut progress),

@@ -179,6 +179,30 @@ impl Site {
         self.start(file, &format!("\n[store]\npath = \"claviger.db\"\n\n{cluster}"))
     }
 
+    /// The same, as one of several nodes of this very site around this Redis, with a rate that all of them share.
+    pub(crate) fn node(&self, file: &Path, redis: SocketAddr, number: u8) -> Result<Proxy, Fault> {
+        write(&self.folder().join("secrets/cluster"), CLUSTER_KEY)?;
+        let more = format!(
+            r#"limits = ["shared"]
+
+[limit.shared]
+by = "principal"
+requests = 100000000
+per = "1s"
+
+[store]
+path = "node-{number}.db"
+
+[cluster.redis]
+url = "redis://{redis}"
+key = "local:cluster"
+"#
+        );
+        let name = format!("node-{number}");
+        let config = self.folder().join(format!("{name}.toml"));
+        self.start_at(Command::new(file), &more, &config, &self.folder().join(format!("{name}.jsonl")), Some(&name))
+    }
+
     /// Starts a Redis that keeps nothing.
     pub(crate) fn redis(&self) -> Result<Proxy, Fault> {
         let address = free_address()?;
@@ -250,14 +274,24 @@ impl Site {
         self.start_as(command, "")
     }
 
-    fn start_as(&self, mut command: Command, more: &str) -> Result<Proxy, Fault> {
+    fn start_as(&self, command: Command, more: &str) -> Result<Proxy, Fault> {
+        self.start_at(command, more, &self.config_path(), &self.audit(), None)
+    }
+
+    fn start_at(
+        &self,
+        mut command: Command,
+        more: &str,
+        config: &Path,
+        audit: &Path,
+        run_directory: Option<&str>,
+    ) -> Result<Proxy, Fault> {
         let (address, admin) = (free_address()?, free_address()?);
-        let config = self.config_path();
-        let audit = self.audit();
-        let places = Places { folder: self.folder(), audit: &audit, address, admin, upstream: self.upstream };
-        write(&config, &(self.stage.config(&places) + more))?;
-        command.arg("run").arg(&config).current_dir(self.folder());
-        let program = Program::start("claviger", &mut command, self.cores.proxy, address, self.folder())?;
+        let folder = self.folder();
+        let places = Places { folder, audit, address, admin, upstream: self.upstream, run_directory };
+        write(config, &(self.stage.config(&places) + more))?;
+        command.arg("run").arg(config).current_dir(folder);
+        let program = Program::start("claviger", &mut command, self.cores.proxy, address, folder)?;
         let proxy = Proxy { admin: Some(admin), ..Proxy::new(program, address) };
         prove::does_the_whole_job(self, &proxy)?;
         Ok(proxy)

@@ -48,12 +48,15 @@ pub(crate) struct Places<'a> {
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) upstream: SocketAddr,
+    /// Where there are several nodes on one site.
+    pub(crate) run_directory: Option<&'a str>,
 }
 
 impl Stage {
     /// Claviger's configuration, which ends in the table of the route, so that more keys of it may follow.
     pub(crate) fn config(&self, places: &Places) -> String {
-        let Places { folder, audit, address, admin, upstream } = places;
+        let Places { folder, audit, address, admin, upstream, run_directory } = places;
+        let run_directory = run_directory.map_or(String::new(), |path| format!("run_directory = {path:?}\n"));
         let (threads, audit, strangers) = (self.threads, audit.display(), self.strangers());
         let [certificate, key] = [wire::certificate(folder), wire::key(folder)];
         let listen = match self.clients {
@@ -74,7 +77,7 @@ impl Stage {
         format!(
             r#"[server]
 threads = {threads}
-
+{run_directory}
 [admin]
 address = "{admin}"
 

@@ -100,10 +100,8 @@ fn measure(
     }
     let [base, own] = sides;
     let (base, own) = (base?, own?);
-    let verification = match own.setup.sending {
-        Sending::TokensOnce(_) => own.site.issuer().verification(&own.tokens)?,
-        _ => f64::NAN,
-    };
+    let is_verifying = matches!(own.setup.sending, Sending::TokensOnce(_));
+    let verification = if is_verifying { own.site.issuer().verification(&own.tokens)? } else { f64::NAN };
     let names = [base.setup.name, own.setup.name];
     let [base, own] = [base.end()?, own.end()?];
     Ok(tell::result(scenario, title, names, base, own, verification))
