@@ -220,8 +220,9 @@ impl Runner {
     fn end(mut self, site: &Site) -> Result<Measured, Fault> {
         self.measured.peak_kib = self.proxy.program.memory()?.peak;
         let (log, title) = (self.measured.peer.access_log(site, &self.proxy), self.measured.peer.title());
-        self.proxy.program.end()?;
         if let Some(log) = log {
+            // Only then all is written. Others are killed: what they have under way is nobody's.
+            self.proxy.program.end()?;
             let (lines, answered) = (log.count()?, self.measured.answered);
             if lines < answered {
                 return Err(Fault::new(format!("{title} answered {answered} requests and wrote {lines} lines")));

@@ -41,7 +41,7 @@ pub(crate) fn find() -> Result<(), Fault> {
 /// Starts nginx before the site's upstream, one process without a master.
 pub(crate) fn start(site: &Site, kind: Nginx) -> Result<Proxy, Fault> {
     let name = match kind {
-        Nginx::Plain => "nginx, plain",
+        Nginx::Plain => "nginx-plain",
         Nginx::Logging => "nginx",
         Nginx::ModSecurity => "nginx-modsecurity",
     };

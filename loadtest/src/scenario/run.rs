@@ -174,7 +174,6 @@ impl<'a> Side<'a> {
 
     fn end(self) -> Result<(Vec<Figure>, f64), Fault> {
         let peak = self.proxy.program.memory()?.peak;
-        self.proxy.program.end()?;
         Ok((self.figures, float(peak)))
     }
 }
