@@ -125,7 +125,8 @@ pub(crate) fn describe() -> String {
         Some(line.split_once(':')?.1.trim().to_owned())
     };
     let model = value(&processor, "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned());
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    // Of all, not those to which this thread is bound.
+    let cores = processor.lines().filter(|line| line.starts_with("processor")).count();
     let kib = value(&memory, "MemTotal").and_then(|text| text.trim_end_matches("kB").trim().parse::<u64>().ok());
     format!("{model}, {cores} cores, {} GiB, Linux {}", kib.unwrap_or(0) >> 20, kernel.trim())
 }

@@ -116,6 +116,8 @@ pub(crate) struct Setup {
     pub(crate) sending: Sending,
     pub(crate) load: Load,
     pub(crate) disturbance: Option<Disturbance>,
+    /// Whether the proxy may run on both cores.
+    pub(crate) is_spread: bool,
 }
 
 /// Both sides: what claviger is compared with, and claviger.
@@ -133,7 +135,15 @@ impl Setup {
             Subject::Bare => "bare Pingora",
             Subject::Claviger => "claviger",
         };
-        Self { name, subject, stage: Stage::default(), sending: Sending::Same, load: FULL, disturbance: None }
+        Self {
+            name,
+            subject,
+            stage: Stage::default(),
+            sending: Sending::Same,
+            load: FULL,
+            disturbance: None,
+            is_spread: false,
+        }
     }
 
     /// Whether every answer is to be a refusal; otherwise none is.
@@ -234,7 +244,11 @@ impl Scenario {
             Self::SlowUpstream => Pair::alike("an upstream of 50 ms", |setup| {
                 (setup.stage.pause, setup.load) = (50, Load::Full(500));
             }),
-            Self::TwoThreads => Pair::itself("2 worker threads", "claviger, 1 thread", |setup| setup.stage.threads = 2),
+            Self::TwoThreads => {
+                let mut pair = Pair::itself("2 worker threads", "claviger, 1 thread", |setup| setup.stage.threads = 2);
+                (pair.base.is_spread, pair.own.is_spread) = (true, true);
+                pair
+            }
         }
     }
 }

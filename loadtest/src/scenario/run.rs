@@ -88,18 +88,20 @@ fn measure(
     progress: &mut dyn Write,
 ) -> Result<Told, Fault> {
     let Pair { title, base, own } = scenario.pair();
-    let mut sides = [base, own].map(|setup| scaled(setup, args.scaled)).map(|setup| Side::start(setup, file, cores));
-    let rounds = if matches!(own.load, Load::Idle(_)) { 1 } else { args.rounds };
+    let [base, own] = [base, own].map(|setup| scaled(setup, args.scaled));
+    let named = |fault: Fault| Fault::new(format!("{title}: {fault}"));
+    let base = Side::start(base, file, cores, None).map_err(named)?;
+    let own = Side::start(own, file, cores, base.rate()).map_err(named)?;
+    let mut sides = [base, own];
+    let rounds = if matches!(sides[1].setup.load, Load::Idle(_)) { 1 } else { args.rounds };
     for _ in 0..rounds {
         for side in &mut sides {
-            let side = side.as_mut().map_err(|fault| Fault::new(format!("{title}: {fault}")))?;
-            let figure = side.measure(args.seconds).map_err(|fault| Fault::new(format!("{title}: {fault}")))?;
+            let figure = side.measure(args.seconds).map_err(named)?;
             say(progress, &format!("  {}: {}", side.setup.name, figure.said()))?;
             side.figures.push(figure);
         }
     }
     let [base, own] = sides;
-    let (base, own) = (base?, own?);
     let is_verifying = matches!(own.setup.sending, Sending::TokensOnce(_));
     let verification = if is_verifying { own.site.issuer().verification(&own.tokens)? } else { f64::NAN };
     let names = [base.setup.name, own.setup.name];
@@ -124,8 +126,8 @@ fn scaled(mut setup: Setup, by: u32) -> Setup {
 }
 
 impl<'a> Side<'a> {
-    /// Starts it, warms it up, and finds at which rate it is to be loaded, where that is to be known.
-    fn start(setup: Setup, file: &'a Path, cores: Cores) -> Result<Self, Fault> {
+    /// Starts it, warms it up, and finds at which rate it is to be loaded, where that is to be known and is not.
+    fn start(setup: Setup, file: &'a Path, cores: Cores, rate: Option<f64>) -> Result<Self, Fault> {
         if let Load::Idle(connections) = setup.load {
             machine::allow_open_files(u64::from(connections) + 1000)?;
         }
@@ -135,12 +137,20 @@ impl<'a> Side<'a> {
             Sending::Same | Sending::Body(_) | Sending::NoToken | Sending::Flawed(_) | Sending::Closing => Vec::new(),
         };
         let proxy = proxy(&setup, &site, file)?;
-        let tool = tool(&setup, &site, &proxy, &tokens)?;
+        let tool = tool(&setup, &site, &proxy, &tokens, rate)?;
         let mut side = Self { setup, site, proxy, tool, tokens, file, figures: Vec::new() };
         if !matches!(side.setup.load, Load::Idle(_)) {
             side.measure(WARM_UP)?;
         }
         Ok(side)
+    }
+
+    /// Requests per second that are due, where that is fixed.
+    fn rate(&self) -> Option<f64> {
+        match &self.tool {
+            Tool::Oha(_, manner) => manner.rate,
+            Tool::Wrk(_) | Tool::Connections(_) => None,
+        }
     }
 
     fn measure(&mut self, seconds: u32) -> Result<Figure, Fault> {
@@ -183,13 +193,13 @@ fn proxy(setup: &Setup, site: &Site, file: &Path) -> Result<Proxy, Fault> {
         Subject::Bare => site.bare(false)?,
         Subject::Claviger => site.claviger(file)?,
     };
-    if setup.stage.threads > 1 {
+    if setup.is_spread {
         proxy.program.spread(&[site.cores().proxy, site.cores().load])?;
     }
     Ok(proxy)
 }
 
-fn tool(setup: &Setup, site: &Site, proxy: &Proxy, tokens: &[String]) -> Result<Tool, Fault> {
+fn tool(setup: &Setup, site: &Site, proxy: &Proxy, tokens: &[String], rate: Option<f64>) -> Result<Tool, Fault> {
     let wrk = |connections| {
         let wrk = Wrk::find(site.folder(), site.authorization(), site.cores().load, connections)?;
         Ok(wrk.over(setup.stage.clients))
@@ -201,8 +211,9 @@ fn tool(setup: &Setup, site: &Site, proxy: &Proxy, tokens: &[String]) -> Result<
         }
         Load::FixedRate(connections) => {
             let oha = Oha::find(site)?;
-            let full = wrk(connections)?.run(proxy.address, WARM_UP)?;
-            let rate = float(full.requests) / full.seconds * PART;
+            let full = || wrk(connections)?.run(proxy.address, WARM_UP);
+            let found = || full().map(|full| float(full.requests) / full.seconds * PART);
+            let rate = rate.map_or_else(found, Ok)?;
             Ok(Tool::Oha(oha, Manner { seconds: 0, connections, streams: 1, rate: Some(rate) }))
         }
         Load::Full(connections) => sending(setup.sending, &wrk(connections)?, site, tokens).map(Tool::Wrk),
