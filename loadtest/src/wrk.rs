@@ -82,8 +82,13 @@ impl Wrk {
     /// The same with other requests.
     pub(crate) fn sending(&self, payload: &Payload) -> Result<Self, Fault> {
         // What a browser or a library sends too: a rule may look whether it is there.
-        let mut text = "wrk.headers = { Host = \"api.example.test\", Accept = \"application/json\", [\"User-Agent\"] = \"orders/1.4\" }\n"
-            .to_owned();
+        // One by one, or those of the command line were gone.
+        let mut text = String::new();
+        for (name, value) in
+            [("Host", "api.example.test"), ("Accept", "application/json"), ("User-Agent", "orders/1.4")]
+        {
+            text += &format!("wrk.headers[{name:?}] = {value:?}\n");
+        }
         if let Some(body) = &payload.body {
             let file = self.script.with_extension("body");
             fs::write(&file, body).during("writing what wrk is to send")?;
