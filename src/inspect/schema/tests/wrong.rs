@@ -67,6 +67,10 @@ fn what_is_not_supported_is_told_with_its_place() {
     referred["components"] = json!({"schemas": {"A": {"properties": {"x": {"pattern": "(?!x)"}}}}});
     let errors = contract(&referred, Unknown::Reject).expect_err("an error");
     assert_eq!(errors[0].at, "#/components/schemas/A/properties/x/pattern", "{errors:?}");
+}
+
+#[test]
+fn texts_that_are_no_document_are_told_of_in_one_line() {
     for (text, want) in [
         (&b"openapi: 3.1.0"[..], "#/paths: there are none"),
         (b"openapi: 3.1.0\nopenapi: 3.1.0", "neither JSON nor YAML"),
