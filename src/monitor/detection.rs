@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::domain::Name;
+
 /// What the monitor looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Detection {
@@ -71,7 +73,7 @@ pub enum Severity {
 }
 
 /// What is done by itself when an alert is raised, besides telling of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Nothing.
     None,
@@ -79,6 +81,13 @@ pub enum Action {
     FreezeSession,
     /// The principal is refused, with all its sessions.
     FreezePrincipal,
+    /// The principal is held, with all its sessions, until somebody approves that it goes on.
+    RequireApproval {
+        /// The `[approval.NAME]` that says who approves.
+        approval: Name,
+        /// After how long it goes on without; none for never.
+        lapse: Option<Duration>,
+    },
 }
 
 /// How one detection works.
@@ -303,11 +312,12 @@ impl Severity {
 
 impl Action {
     /// The word for it.
-    pub fn text(self) -> &'static str {
+    pub fn text(&self) -> &'static str {
         match self {
             Self::None => "none",
             Self::FreezeSession => "freeze_session",
             Self::FreezePrincipal => "freeze_principal",
+            Self::RequireApproval { .. } => "require_approval",
         }
     }
 }

@@ -120,6 +120,13 @@ impl Engine {
         self.board.take_notices()
     }
 
+    /// Clears every alert that goes on, as the process ends.
+    pub fn stop(&mut self, now: SystemTime) -> Vec<Notice> {
+        self.advance(seconds(now), BACK);
+        self.board.stop(self.now);
+        self.board.take_notices()
+    }
+
     /// Takes how things stand that no record tells of.
     pub fn note(&mut self, health: &Health, now: SystemTime) -> Vec<Notice> {
         self.advance(seconds(now), BACK);

@@ -1,12 +1,14 @@
 //! The thread that looks at records, and does what alerts ask for.
 
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::MissedTickBehavior;
 
+use super::freezer::{self, Ending, Freezer};
 use super::notify::Notify;
 use crate::audit::{AlertRecord, Entry};
 use crate::crypto;
@@ -20,22 +22,44 @@ const BATCHES: usize = 64;
 /// How often what is over is cleared, and health looked at.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
 
+/// How long what alerts ask for, and telling that they are over, may take when the process ends.
+const STOP: Duration = Duration::from_secs(2);
+
+/// The monitor, for whoever ends the process.
+pub(super) struct Monitor {
+    stop: Sender<SyncSender<()>>,
+}
+
+impl Monitor {
+    /// Has every alert that goes on cleared and told, since nobody holds it any more; once.
+    pub(super) fn stop(&self) {
+        let (done, is_done) = sync_channel(1);
+        if self.stop.try_send(done).is_ok() && is_done.recv_timeout(3 * STOP).is_err() {
+            log::error!("the process ends before all alerts were told to be over");
+        }
+    }
+}
+
 /// Starts the thread; it ends with the process.
 ///
 /// # Errors
 /// When the system gives no thread.
-pub(super) fn watch(services: &Arc<Services>) -> std::io::Result<()> {
-    let Some(batches) = services.audit.watch(BATCHES) else { return Ok(()) };
+pub(super) fn watch(services: &Arc<Services>) -> std::io::Result<Arc<Monitor>> {
+    let (stop, stopped) = channel(1);
+    let monitor = Arc::new(Monitor { stop });
+    let Some(batches) = services.audit.watch(BATCHES) else { return Ok(monitor) };
     let services = Arc::clone(services);
-    let notify = Notify::start(&services)?;
+    let (notify, freezer) = (Notify::start(&services)?, Freezer::start(&services)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let watch = move || runtime.block_on(Watcher::new(&services, notify).run(batches));
-    thread::Builder::new().name("monitor".to_owned()).spawn(watch).map(drop)
+    let watch = move || runtime.block_on(Watcher::new(&services, notify, freezer).run(batches, stopped));
+    thread::Builder::new().name("monitor".to_owned()).spawn(watch)?;
+    Ok(monitor)
 }
 
 struct Watcher<'a> {
     services: &'a Services,
     notify: Notify,
+    freezer: Freezer,
     settings: Arc<Settings>,
     engine: Engine,
     /// How many records were not looked at, and exchanges had none, when that was last told.
@@ -43,15 +67,15 @@ struct Watcher<'a> {
 }
 
 impl<'a> Watcher<'a> {
-    fn new(services: &'a Services, notify: Notify) -> Self {
+    fn new(services: &'a Services, notify: Notify, freezer: Freezer) -> Self {
         let settings = Arc::clone(&services.snapshot().monitor);
         let engine = Engine::new(Arc::clone(&settings), &crypto::random());
         let rules = SPECS.iter().map(|spec| (spec.name, settings.rule(spec.detection).severity.text()));
         services.engines.metrics.monitor.detections(rules);
-        Self { services, notify, settings, engine, told: (0, 0) }
+        Self { services, notify, freezer, settings, engine, told: (0, 0) }
     }
 
-    async fn run(mut self, mut batches: Receiver<Vec<Entry>>) {
+    async fn run(mut self, mut batches: Receiver<Vec<Entry>>, mut stopped: Receiver<SyncSender<()>>) {
         let mut every = tokio::time::interval(SETTLE_EVERY);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -61,8 +85,24 @@ impl<'a> Watcher<'a> {
                     None => return,
                 },
                 _ = every.tick() => self.settle(),
+                Some(done) = stopped.recv() => {
+                    while let Ok(batch) = batches.try_recv() {
+                        self.look(&batch);
+                    }
+                    self.stop();
+                    // Where this fails nobody waits any more.
+                    let _ = done.try_send(());
+                    return;
+                }
             }
         }
+    }
+
+    fn stop(&mut self) {
+        let notices = self.engine.stop(SystemTime::now());
+        self.tell(notices);
+        self.freezer.finish(STOP);
+        self.notify.finish(STOP);
     }
 
     fn look(&mut self, batch: &[Entry]) {
@@ -122,11 +162,39 @@ impl<'a> Watcher<'a> {
         self.show();
     }
 
-    /// Does what the alert asks for, and writes down both.
+    /// Writes it down, and has done what the alert asks for.
     fn record(&self, notice: &Notice) {
         let alert = &notice.alert;
+        self.log(notice);
+        let record = AlertRecord {
+            time: SystemTime::now(),
+            id: alert.id.to_string(),
+            act: notice.change.text(),
+            detection: alert.detection.name(),
+            severity: alert.severity.text(),
+            of: alert.subject.to_string(),
+            evidence: alert.evidence.json().to_string(),
+            times: alert.times,
+            since: alert.since,
+            action: alert.is_cut_short.then_some(STOPPED),
+            records: alert.records.clone(),
+        };
+        let action = &self.settings.rule(alert.detection).action;
+        if !notice.acts || *action == Action::None {
+            return freezer::submit(self.services, record);
+        }
+        match self.ending(alert) {
+            Some(one) => self.freezer.end(Ending { one, done: action.text(), record }),
+            None => {
+                log::error!(detection = alert.detection.name(); "there is no session to freeze");
+                freezer::submit(self.services, AlertRecord { action: Some(freezer::NOT_FROZEN), ..record });
+            }
+        }
+    }
+
+    fn log(&self, Notice { change, alert, .. }: &Notice) {
         let (name, severity) = (alert.detection.name(), alert.severity.text());
-        match notice.change {
+        match change {
             Change::Raised => {
                 self.services.engines.metrics.monitor.raised(name, severity);
                 log::warn!(detection = name, severity, subject:% = alert.subject; "an alert is raised: {}", alert.evidence.text());
@@ -136,52 +204,23 @@ impl<'a> Watcher<'a> {
             }
             Change::Cleared => log::info!(detection = name, subject:% = alert.subject; "an alert is over"),
         }
-        let action = if notice.acts { self.act(alert) } else { None };
-        if self.services.is_draining() && !self.services.audit.accepts() {
-            // It is closed: the process ends.
-            return;
-        }
-        self.services.audit.submit(AlertRecord {
-            time: SystemTime::now(),
-            id: alert.id.to_string(),
-            act: notice.change.text(),
-            detection: name,
-            severity,
-            of: alert.subject.to_string(),
-            evidence: alert.evidence.json().to_string(),
-            times: alert.times,
-            since: alert.since,
-            action,
-            records: alert.records.clone(),
-        });
     }
 
-    /// Ends somebody's access, where the detection is configured so; tells what was done, or that it could not be.
-    fn act(&self, alert: &Alert) -> Option<&'static str> {
+    /// The end of somebody's access that the detection is configured to ask for.
+    fn ending(&self, alert: &Alert) -> Option<Revocation> {
         let rule = self.settings.rule(alert.detection);
-        let actor = alert.actor.as_ref();
-        let whom = match rule.action {
+        let actor = alert.actor.as_ref()?;
+        let principal = || Revoked::Principal(actor.authenticator.clone(), actor.id.clone());
+        let (whom, lasts, approval) = match &rule.action {
             Action::None => return None,
-            Action::FreezeSession => actor.and_then(|actor| actor.session).map(Revoked::Session),
-            Action::FreezePrincipal => {
-                actor.map(|actor| Revoked::Principal(actor.authenticator.clone(), actor.id.clone()))
-            }
-        };
-        let Some(whom) = whom else {
-            log::error!(detection = alert.detection.name(); "there is no session to freeze");
-            return Some(NOT_FROZEN);
+            Action::FreezeSession => (Revoked::Session(actor.session?), Some(rule.freeze), None),
+            Action::FreezePrincipal => (principal(), Some(rule.freeze), None),
+            Action::RequireApproval { approval, lapse } => (principal(), *lapse, Some(approval)),
         };
         let (reason, by) = (alert.summary(), format!("monitor:{}", alert.id));
         let reason = if Revocation::is_reason(&reason) { reason } else { alert.detection.name().to_owned() };
-        let one = Revocation::new(whom, reason, by, steady(SystemTime::now()), Some(rule.freeze));
-        match self.services.engines.authenticators.sessions().revoke(&one) {
-            Ok(true) => Some(rule.action.text()),
-            Ok(false) => Some(ALREADY_FROZEN),
-            Err(fault) => {
-                log::error!(of:% = one.of; "access was to be frozen and is not: {fault}");
-                Some(NOT_FROZEN)
-            }
-        }
+        let one = Revocation::new(whom, reason, by, steady(SystemTime::now()), lasts);
+        Some(approval.map_or(one.clone(), |name| one.waits_for(name.clone())))
     }
 
     fn show(&self) {
@@ -197,7 +236,5 @@ impl<'a> Watcher<'a> {
     }
 }
 
-/// What a record says where access was to be ended and could not be.
-const NOT_FROZEN: &str = "not_frozen";
-/// What a record says where it had ended already, for as long.
-const ALREADY_FROZEN: &str = "already_frozen";
+/// What a record says of an alert that is over because the process is.
+const STOPPED: &str = "gateway_stopped";

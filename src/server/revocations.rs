@@ -102,6 +102,7 @@ impl Watcher<'_> {
                 | Revoked::Key(..) => log::Level::Warn,
             };
             log::log!(level, of = act.of.as_str(), by = act.by.as_str(), id = act.id.as_str(); "{}", match act.deed {
+                Deed::Revoked if act.approval.is_some() => "a caller is on hold until somebody approves",
                 Deed::Revoked => "access is ended",
                 Deed::Lifted => "a revocation is lifted",
                 Deed::Access(deed) => deed.text(),
@@ -152,7 +153,7 @@ fn act(change: &Change) -> Act {
         by: by.clone(),
         since: one.since,
         until: one.until,
-        approval: None,
+        approval: one.approval.clone(),
         ticket: None,
     }
 }

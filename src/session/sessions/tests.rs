@@ -192,7 +192,7 @@ fn a_store_of_the_form_before_gets_what_it_lacks_and_keeps_what_it_has() {
     let ada = crate::session::Revoked::All;
     Store::open(&path).expect("made").add(&[Revocation::new(ada, "x".into(), "x".into(), now, None)]).expect("written");
     let older = "DROP TABLE session; DROP TABLE signing_key; DROP TABLE access; DROP TABLE cluster; DROP INDEX revocation_of; \
-                 DROP INDEX revocation_unsent; ALTER TABLE revocation DROP COLUMN sent; PRAGMA user_version = 2;";
+                 DROP INDEX revocation_unsent; ALTER TABLE revocation DROP COLUMN sent; ALTER TABLE revocation DROP COLUMN approval; PRAGMA user_version = 2;";
     rusqlite::Connection::open(&path).and_then(|store| store.execute_batch(older)).expect("made older");
     let sessions = sessions(&path, &MasterKey::generate());
     sessions.begin(new(now + Duration::from_secs(100)), "https://x.test", 10, now).expect("begun");
