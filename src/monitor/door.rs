@@ -10,6 +10,7 @@ use super::window::Sliding;
 pub(super) struct Address {
     wrong: Sliding,
     identities: Different,
+    slow: Guessed,
     tried: Tried,
 }
 
@@ -18,6 +19,14 @@ pub(super) struct Address {
 pub(super) struct Claimed {
     wrong: Sliding,
     networks: Different,
+    slow: Different,
+}
+
+/// How many identities were claimed within hours and not proved, and how many were proved.
+#[derive(Debug, Default)]
+struct Guessed {
+    claimed: Different,
+    proved: Different,
 }
 
 /// How many different things there were within a span of time, which begins anew when it is over.
@@ -40,6 +49,12 @@ impl Different {
     pub(super) fn add(&mut self, hash: u64, now: u32, window: u32) -> u64 {
         self.begin(now, window);
         self.seen.add(hash);
+        self.seen.count()
+    }
+
+    /// How many there were.
+    pub(super) fn count(&mut self, now: u32, window: u32) -> u64 {
+        self.begin(now, window);
         self.seen.count()
     }
 
@@ -72,6 +87,14 @@ impl Tried {
     }
 }
 
+impl Tried {
+    /// Whether too many of all requests were for what was not there.
+    pub(super) fn misses(&self, now: u32, rule: &Rule) -> bool {
+        let (missed, window) = (self.missed.count(now, span(rule)), span(rule));
+        missed > 0 && 100 * missed >= u64::from(rule.share) * self.requests.count(now, window)
+    }
+}
+
 impl Address {
     /// Counts a wrong credential.
     pub(super) fn wrong(&mut self, now: u32, rule: &Rule) -> Option<Evidence> {
@@ -82,6 +105,27 @@ impl Address {
     pub(super) fn claimed(&mut self, identity: u64, now: u32, rule: &Rule) -> Option<Evidence> {
         let identities = self.identities.add(identity, now, span(rule));
         above("identities", identities, rule)
+    }
+
+    /// Counts whom it claimed over hours: in an office people mistype all day, and far more of them are proved.
+    pub(super) fn claimed_slowly(&mut self, identity: u64, now: u32, rule: &Rule) -> Option<Evidence> {
+        let window = span(rule);
+        let identities = self.slow.claimed.add(identity, now, window);
+        let share = 100 * identities / (identities + self.slow.proved.count(now, window));
+        let is_much = identities >= rule.at && share >= u64::from(rule.share);
+        is_much.then(|| {
+            Evidence::new(&[
+                ("identities", identities as f64),
+                ("share", share as f64),
+                ("at", rule.at as f64),
+                ("at_share", f64::from(rule.share)),
+            ])
+        })
+    }
+
+    /// Counts whom it proved.
+    pub(super) fn proved(&mut self, principal: u64, now: u32, rule: &Rule) {
+        self.slow.proved.add(principal, now, span(rule));
     }
 
     /// Counts a request that proved nobody.
@@ -99,6 +143,12 @@ impl Claimed {
     /// Counts from where it was claimed.
     pub(super) fn from(&mut self, network: u64, now: u32, rule: &Rule) -> Option<Evidence> {
         let networks = self.networks.add(network, now, span(rule));
+        above("networks", networks, rule)
+    }
+
+    /// The same over hours.
+    pub(super) fn from_slowly(&mut self, network: u64, now: u32, rule: &Rule) -> Option<Evidence> {
+        let networks = self.slow.add(network, now, span(rule));
         above("networks", networks, rule)
     }
 }

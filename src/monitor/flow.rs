@@ -2,15 +2,18 @@
 
 use super::alert::Evidence;
 use super::detection::Rule;
+use super::door::{Different, span};
 use super::window::{Baseline, Spans};
 
-/// What goes wrong on a route within a minute, of all that comes.
+/// What goes wrong on a route within a minute, of all that comes, and for how many of its callers within a few.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
     minute: u32,
     requests: u64,
     denied: Faults,
     failed: Faults,
+    callers: Different,
+    missing: Different,
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +33,34 @@ impl Flow {
             (self.minute, self.requests) = (minute, 0);
         }
         self.requests += 1;
+    }
+
+    /// Counts a caller, and whether what it asks for is not there; tells where that is so for too many of all.
+    pub(super) fn called(&mut self, caller: u64, misses: bool, now: u32, rule: &Rule) -> Option<Evidence> {
+        let window = span(rule);
+        self.callers.add(caller, now, window);
+        if misses {
+            self.missing.add(caller, now, window);
+        }
+        self.broken(now, rule)
+    }
+
+    /// The evidence that what most callers ask for is not there.
+    pub(super) fn broken(&mut self, now: u32, rule: &Rule) -> Option<Evidence> {
+        let missing = self.missing.count(now, span(rule));
+        if missing < rule.at {
+            return None;
+        }
+        let share = 100 * missing / self.callers.count(now, span(rule)).max(1);
+        let evidence = || {
+            Evidence::new(&[
+                ("callers", missing as f64),
+                ("share", share as f64),
+                ("at", rule.at as f64),
+                ("at_share", f64::from(rule.share)),
+            ])
+        };
+        (share >= u64::from(rule.share)).then(evidence)
     }
 
     /// Counts whether it was refused.

@@ -21,6 +21,12 @@ impl Sliding {
             *self = Self { began: self.began + window, before: self.here, here: 0 };
         }
         self.here = self.here.saturating_add(much);
+        self.count(now, window)
+    }
+
+    /// How much there was within the window, as of when something was added last.
+    pub(super) fn count(&self, now: u32, window: u32) -> u64 {
+        let window = window.max(1);
         let left = window - now.saturating_sub(self.began).min(window);
         u64::from(self.here) + u64::from(self.before) * u64::from(left) / u64::from(window)
     }

@@ -9,6 +9,7 @@ mod complaint;
 mod control;
 mod freezer;
 mod handover;
+mod health;
 mod holds;
 mod listeners;
 mod monitor;

@@ -9,11 +9,12 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::MissedTickBehavior;
 
 use super::freezer::{self, Ending, Freezer};
+use super::health::Told;
 use super::notify::Notify;
 use crate::audit::{AlertRecord, Entry};
 use crate::crypto;
 use crate::domain::steady;
-use crate::monitor::{Action, Alert, Change, Engine, Health, Notice, SPECS, Settings, Severity, Shown};
+use crate::monitor::{Action, Alert, Change, Engine, Notice, SPECS, Settings, Severity, Shown};
 use crate::session::{Revocation, Revoked};
 use crate::state::Services;
 
@@ -62,8 +63,7 @@ struct Watcher<'a> {
     freezer: Freezer,
     settings: Arc<Settings>,
     engine: Engine,
-    /// How many records were not looked at, and exchanges had none, when that was last told.
-    told: (u64, u64),
+    told: Told,
 }
 
 impl<'a> Watcher<'a> {
@@ -72,7 +72,7 @@ impl<'a> Watcher<'a> {
         let engine = Engine::new(Arc::clone(&settings), &crypto::random());
         let rules = SPECS.iter().map(|spec| (spec.name, settings.rule(spec.detection).severity.text()));
         services.engines.metrics.monitor.detections(rules);
-        Self { services, notify, freezer, settings, engine, told: (0, 0) }
+        Self { services, notify, freezer, settings, engine, told: Told::default() }
     }
 
     async fn run(mut self, mut batches: Receiver<Vec<Entry>>, mut stopped: Receiver<SyncSender<()>>) {
@@ -124,29 +124,13 @@ impl<'a> Watcher<'a> {
         }
         // On the way out the log takes nothing more, and that is as it should be.
         if self.settings.is_enabled && !self.services.is_draining() {
-            let health = self.health();
+            let health = self.told.health(self.services);
             let notices = self.engine.note(&health, SystemTime::now());
             self.tell(notices);
         }
         let notices = self.engine.settle(SystemTime::now());
         self.tell(notices);
         self.show();
-    }
-
-    fn health(&mut self) -> Health {
-        let Services { engines, audit, .. } = self.services;
-        let counted = (engines.metrics.audit.unwatched.get(), engines.metrics.audit.unrecorded.get());
-        let before = std::mem::replace(&mut self.told, counted);
-        let unusable = engines.vaults.status().into_iter().filter(|slot| !slot.usable);
-        let rotations = &self.services.snapshot().rotations;
-        let status = rotations.iter().map(|one| one.rotation.status());
-        Health {
-            is_audit_stopped: !audit.accepts(),
-            unrecorded: counted.1 - before.1,
-            secrets: unusable.map(|slot| slot.name.to_string()).collect(),
-            overdue: status.filter(|one| one.is_overdue).map(|one| one.credential.clone()).collect(),
-            shed: counted.0 - before.0,
-        }
     }
 
     fn tell(&mut self, notices: Vec<Notice>) {

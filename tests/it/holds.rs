@@ -57,7 +57,7 @@ impl<'a> Person<'a> {
     /// Asks for what no rule allows until the monitor has had enough.
     fn probe(&self) {
         for _ in 0..3 {
-            assert_eq!(self.send("DELETE", "/pay/x", "").status(), 405);
+            assert_eq!(self.send("DELETE", "/pay/x", "").status(), 403);
         }
         let held = eventually("the caller is held", || Some(self.read()).filter(|answer| answer.status() != 200));
         assert_eq!((held.status(), code(&held)), (403, "on_hold".to_owned()), "{}", held.text());
@@ -193,7 +193,7 @@ fn a_hold_of_one_node_is_one_of_all_and_so_is_its_end() {
     let read = |node: usize| nodes.get(node, "/api/x", &bearer).expect("an answer");
     assert_eq!([read(0).status(), read(1).status()], [200, 200]);
     for _ in 0..3 {
-        assert_eq!(nodes.get(0, "/api/admin/x", &bearer).map(|answer| answer.status()), Some(403));
+        assert_eq!(nodes.get(0, "/pay/other", &bearer).map(|answer| answer.status()), Some(403));
     }
     for node in [0, 1] {
         let held = eventually("she is held", || Some(read(node)).filter(|answer| answer.status() != 200));
@@ -207,4 +207,27 @@ fn a_hold_of_one_node_is_one_of_all_and_so_is_its_end() {
         eventually("she goes on", || (read(node).status() == 200).then_some(()));
     }
     assert_eq!([nodes.acts("asked", &held), nodes.acts("granted", &held)], [1, 1], "each is told once");
+}
+
+#[test]
+fn a_disk_that_is_slow_keeps_the_monitor_from_nothing() {
+    let freezes = TABLES.replace("\"require_approval\"\napproval = \"security\"", "\"freeze_principal\"");
+    let tables = format!("{freezes}[monitor.detect.failed_logins]\nat = 3\n");
+    let scene = Scene::new(&Extra { tables: &tables, ..Extra::default() });
+    let (ada, eve) = (Person::new(&scene, "ada", &["reader"]), Person::new(&scene, "eve", &["reader"]));
+    let store = rusqlite::Connection::open(scene.gateway.site().path("claviger.db")).expect("opened");
+    store.execute_batch("BEGIN IMMEDIATE").expect("nobody else writes now");
+    for _ in 0..3 {
+        assert_eq!(ada.send("DELETE", "/pay/x", "").status(), 403);
+    }
+    let forged = Person { bearer: format!("{}AAAA", &eve.bearer[..eve.bearer.len() - 4]), ..eve };
+    for _ in 0..3 {
+        assert_eq!(forged.read().status(), 401);
+    }
+    scene.gateway.audited("the other alert", |entry| entry["detection"] == "failed_logins");
+    let is_it = |entry: &Value| entry["detection"] == "probing";
+    assert!(!scene.gateway.audit().iter().any(is_it), "what waits for the disk is not told to be done");
+    store.execute_batch("ROLLBACK").expect("done");
+    assert_eq!(scene.gateway.audited("the freeze", is_it)["action"], "freeze_principal");
+    eventually("she is out", || (ada.read().status() == 401).then_some(()));
 }

@@ -111,6 +111,21 @@ fn credential_stuffing_is_told_wherever_somebody_looks() {
     assert!(!text.contains(SECRET) && !text.contains("clv_0"), "no guess is told, and no secret");
 }
 
+#[test]
+fn what_goes_on_when_the_process_ends_is_told_to_be_over() {
+    let (webhook, (keys, key)) = (receiver(), api_key());
+    let tables = format!("{keys}[notify.soc.webhook]\nurl = \"{}/alerts\"\nsecret = \"dir:api-key\"\n", webhook.url());
+    let mut scene = Scene::new(&Extra { tables: &tables, ..Extra::default() });
+    stuff(&scene.gateway, &key, 10);
+    let raised = alerted(&scene.gateway, "raised", "credential_stuffing");
+    assert!(scene.gateway.terminate().success());
+    let cleared = alerted(&scene.gateway, "cleared", "credential_stuffing");
+    assert_eq!((&cleared["id"], &cleared["action"]), (&raised["id"], &"gateway_stopped".into()));
+    let told = told(&webhook);
+    let told: Vec<_> = told.iter().map(|alert| (&alert["alert"], &alert["gateway_stopped"])).collect();
+    assert_eq!(told, [(&"raised".into(), &false.into()), (&"cleared".into(), &true.into())]);
+}
+
 /// Begins a session of somebody.
 fn begin(scene: &Scene, subject: &str) -> String {
     let urn = "urn:ietf:params:oauth";
