@@ -10,7 +10,8 @@ use super::window::Sliding;
 pub(super) struct Address {
     wrong: Sliding,
     identities: Different,
-    slow: Guessed,
+    /// Whom it claimed within hours, beside whom it proved.
+    slow: Beside,
     tried: Tried,
 }
 
@@ -22,11 +23,12 @@ pub(super) struct Claimed {
     slow: Different,
 }
 
-/// How many identities were claimed within hours and not proved, and how many were proved.
+/// How many different things of one sort there were, and of another, both within the same span of time: else a share of the two would be of none.
 #[derive(Debug, Default)]
-struct Guessed {
-    claimed: Different,
-    proved: Different,
+pub(super) struct Beside {
+    began: u32,
+    these: Distinct,
+    others: Distinct,
 }
 
 /// How many different things there were within a span of time, which begins anew when it is over.
@@ -49,12 +51,6 @@ impl Different {
     pub(super) fn add(&mut self, hash: u64, now: u32, window: u32) -> u64 {
         self.begin(now, window);
         self.seen.add(hash);
-        self.seen.count()
-    }
-
-    /// How many there were.
-    pub(super) fn count(&mut self, now: u32, window: u32) -> u64 {
-        self.begin(now, window);
         self.seen.count()
     }
 
@@ -87,6 +83,32 @@ impl Tried {
     }
 }
 
+impl Beside {
+    /// Counts one.
+    pub(super) fn add(&mut self, hash: u64, now: u32, window: u32) {
+        self.begin(now, window);
+        self.these.add(hash);
+    }
+
+    /// Counts one of the other sort.
+    pub(super) fn add_other(&mut self, hash: u64, now: u32, window: u32) {
+        self.begin(now, window);
+        self.others.add(hash);
+    }
+
+    /// How many there were of either.
+    pub(super) fn counts(&mut self, now: u32, window: u32) -> (u64, u64) {
+        self.begin(now, window);
+        (self.these.count(), self.others.count())
+    }
+
+    fn begin(&mut self, now: u32, window: u32) {
+        if now < self.began || now - self.began >= window {
+            *self = Self { began: now, ..Self::default() };
+        }
+    }
+}
+
 impl Tried {
     /// Whether too many of all requests were for what was not there.
     pub(super) fn misses(&self, now: u32, rule: &Rule) -> bool {
@@ -110,8 +132,9 @@ impl Address {
     /// Counts whom it claimed over hours: in an office people mistype all day, and far more of them are proved.
     pub(super) fn claimed_slowly(&mut self, identity: u64, now: u32, rule: &Rule) -> Option<Evidence> {
         let window = span(rule);
-        let identities = self.slow.claimed.add(identity, now, window);
-        let share = 100 * identities / (identities + self.slow.proved.count(now, window));
+        self.slow.add(identity, now, window);
+        let (identities, proved) = self.slow.counts(now, window);
+        let share = 100 * identities / (identities + proved);
         let is_much = identities >= rule.at && share >= u64::from(rule.share);
         is_much.then(|| {
             Evidence::new(&[
@@ -125,7 +148,7 @@ impl Address {
 
     /// Counts whom it proved.
     pub(super) fn proved(&mut self, principal: u64, now: u32, rule: &Rule) {
-        self.slow.proved.add(principal, now, span(rule));
+        self.slow.add_other(principal, now, span(rule));
     }
 
     /// Counts a request that proved nobody.

@@ -2,7 +2,7 @@
 
 use super::alert::Evidence;
 use super::detection::Rule;
-use super::door::{Different, span};
+use super::door::{Beside, span};
 use super::window::{Baseline, Spans};
 
 /// What goes wrong on a route within a minute, of all that comes, and for how many of its callers within a few.
@@ -12,8 +12,8 @@ pub(super) struct Flow {
     requests: u64,
     denied: Faults,
     failed: Faults,
-    callers: Different,
-    missing: Different,
+    /// The callers that look for something in vain, beside all.
+    missing: Beside,
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ impl Flow {
     /// Counts a caller, and whether what it asks for is not there; tells where that is so for too many of all.
     pub(super) fn called(&mut self, caller: u64, misses: bool, now: u32, rule: &Rule) -> Option<Evidence> {
         let window = span(rule);
-        self.callers.add(caller, now, window);
+        self.missing.add_other(caller, now, window);
         if misses {
             self.missing.add(caller, now, window);
         }
@@ -47,11 +47,11 @@ impl Flow {
 
     /// The evidence that what most callers ask for is not there.
     pub(super) fn broken(&mut self, now: u32, rule: &Rule) -> Option<Evidence> {
-        let missing = self.missing.count(now, span(rule));
+        let (missing, all) = self.missing.counts(now, span(rule));
         if missing < rule.at {
             return None;
         }
-        let share = 100 * missing / self.callers.count(now, span(rule)).max(1);
+        let share = 100 * missing / all.max(1);
         let evidence = || {
             Evidence::new(&[
                 ("callers", missing as f64),

@@ -136,6 +136,7 @@ impl Revocations {
     /// # Errors
     /// [`StoreError`] when it cannot be written; then it still holds.
     pub fn lift(&self, id: Id, by: &str) -> Result<bool, StoreError> {
+        // By another connection: what one has written itself is no news to it.
         let store = self.store().again()?;
         store.lift(id, by)
     }

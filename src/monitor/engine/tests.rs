@@ -348,3 +348,21 @@ fn what_goes_on_when_the_process_ends_is_cleared_and_says_why() {
     assert!(over[0].alert.is_cut_short && over[0].alert.cleared == Some(time(20)));
     assert!(engine.settle(time(2000)).is_empty(), "once");
 }
+
+#[test]
+fn a_share_is_of_one_span_of_time() {
+    let mut engine = engine();
+    let mut notices = Vec::new();
+    let found = |nth, caller| Record { status: Some(200), ..missed(nth, caller, caller) };
+    for caller in 0..300 {
+        notices.extend(engine.observe(&found(0, caller).into()));
+    }
+    for caller in 0..12 {
+        notices.extend(engine.observe(&missed(10, caller, caller).into()));
+    }
+    // For who was counted first a span is over, and for who was counted later it is not.
+    for caller in 100..105 {
+        notices.extend(engine.observe(&found(305, caller).into()));
+    }
+    assert_eq!(told(&notices), [], "twelve of three hundred are not twelve of five");
+}
