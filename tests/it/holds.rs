@@ -74,6 +74,11 @@ impl<'a> Person<'a> {
     }
 }
 
+/// The first line of the log like this, alerts among them, once it is there.
+fn line(gateway: &Gateway, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+    eventually(what, || gateway.audit_lines().into_iter().find(&is_it))
+}
+
 fn id(of: &Value) -> String {
     of["id"].as_str().expect("an id").to_owned()
 }
@@ -128,7 +133,7 @@ fn who_attacks_is_held_until_others_approve_and_then_goes_on() {
 }
 
 fn every_step_is_recorded(gateway: &Gateway, held: &str) {
-    let alert = gateway.audited("the alert", |entry| entry["kind"] == "alert" && entry["act"] == "raised");
+    let alert = line(gateway, "the alert", |entry| entry["kind"] == "alert" && entry["detection"] == "probing");
     assert_eq!((&alert["detection"], &alert["action"]), (&json!("probing"), &json!("require_approval")));
     let monitor = format!("monitor:{}", id(&alert));
     for (kind, act, by) in [
@@ -224,10 +229,10 @@ fn a_disk_that_is_slow_keeps_the_monitor_from_nothing() {
     for _ in 0..3 {
         assert_eq!(forged.read().status(), 401);
     }
-    scene.gateway.audited("the other alert", |entry| entry["detection"] == "failed_logins");
+    line(&scene.gateway, "the other alert", |entry| entry["detection"] == "failed_logins");
     let is_it = |entry: &Value| entry["detection"] == "probing";
-    assert!(!scene.gateway.audit().iter().any(is_it), "what waits for the disk is not told to be done");
+    assert!(!scene.gateway.audit_lines().iter().any(is_it), "what waits for the disk is not told to be done");
     store.execute_batch("ROLLBACK").expect("done");
-    assert_eq!(scene.gateway.audited("the freeze", is_it)["action"], "freeze_principal");
+    assert_eq!(line(&scene.gateway, "the freeze", is_it)["action"], "freeze_principal");
     eventually("she is out", || (ada.read().status() == 401).then_some(()));
 }

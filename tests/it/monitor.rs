@@ -4,6 +4,10 @@
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use serde_json::Value;
@@ -124,6 +128,24 @@ fn what_goes_on_when_the_process_ends_is_told_to_be_over() {
     let told = told(&webhook);
     let told: Vec<_> = told.iter().map(|alert| (&alert["alert"], &alert["gateway_stopped"])).collect();
     assert_eq!(told, [(&"raised".into(), &false.into()), (&"cleared".into(), &true.into())]);
+}
+
+#[test]
+fn a_receiver_that_is_away_is_told_of_and_that_it_is_back() {
+    let is_away = Arc::new(AtomicBool::new(true));
+    let away = Arc::clone(&is_away);
+    let siem =
+        Upstream::start(move |_, wire| wire.respond(if away.load(Ordering::SeqCst) { 503 } else { 200 }, &[], b""));
+    let tables = format!(
+        "[sink.siem.webhook]\nurl = \"{}\"\n[monitor.detect.receiver_away]\nwindow = \"1s\"\nhold = \"1s\"\n",
+        siem.url()
+    );
+    let scene = Scene::new(&Extra { tables: &tables, ..Extra::default() });
+    assert_eq!(scene.get("/api/x").status(), 200);
+    let raised = alerted(&scene.gateway, "raised", "receiver_away");
+    assert_eq!((&raised["of"], &raised["severity"]), (&"name:sink siem".into(), &"warning".into()));
+    is_away.store(false, Ordering::SeqCst);
+    alerted(&scene.gateway, "cleared", "receiver_away");
 }
 
 /// Begins a session of somebody.
