@@ -70,8 +70,10 @@ fn work(services: &Services, waiting: &Receiver<Job>) {
     while let Ok(job) = waiting.recv() {
         match job {
             Job::End(ending) => end(services, *ending),
-            // Nobody waits any more where this fails.
-            Job::Tell(done) => drop(done.try_send(())),
+            Job::Tell(done) => {
+                // Where this fails nobody waits any more.
+                let _ = done.try_send(());
+            }
         }
     }
 }

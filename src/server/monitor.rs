@@ -204,7 +204,10 @@ impl<'a> Watcher<'a> {
         let (reason, by) = (alert.summary(), format!("monitor:{}", alert.id));
         let reason = if Revocation::is_reason(&reason) { reason } else { alert.detection.name().to_owned() };
         let one = Revocation::new(whom, reason, by, steady(SystemTime::now()), lasts);
-        Some(approval.map_or(one.clone(), |name| one.waits_for(name.clone())))
+        Some(match approval {
+            Some(name) => one.waits_for(name.clone()),
+            None => one,
+        })
     }
 
     fn show(&self) {
