@@ -6,8 +6,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::super::Change;
 use super::super::simulation::traffic::{MONDAY, address, bare, name, wrong_credential};
 use super::*;
-use crate::audit::Outcome;
-use crate::domain::{Bounds, Id, Lockout, PrincipalKind, Stay};
+use crate::audit::{Act, Deed, Outcome, RotationDeed};
+use crate::domain::{AccessDeed, Bounds, Id, Lockout, PrincipalKind, Stay};
 
 fn engine() -> Engine {
     Engine::new(Arc::new(Settings::default()), &[1; 16])
