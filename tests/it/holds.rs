@@ -105,7 +105,7 @@ fn who_attacks_is_held_until_others_approve_and_then_goes_on() {
         assert!(!events.rest().ends_with(b"0\r\n\r\n"), "what was under way is cut");
         let refused = ada.read();
         let record = scene.record_of(&refused);
-        assert_eq!((&record["denial"], &record["outcome"]), (&json!("on_hold"), &json!("denied")));
+        assert_eq!((&record["code"], &record["outcome"]), (&json!("on_hold"), &json!("denied")));
         assert_eq!(bob.read().status(), 200, "others go on");
 
         let asked = bob.asked();

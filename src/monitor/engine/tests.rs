@@ -224,6 +224,7 @@ fn names_that_somebody_makes_up_leave_room_for_who_is_proved() {
     let mut settings = Settings::default();
     settings.rule_mut(Detection::FailedLogins).at = 1;
     settings.rule_mut(Detection::CredentialStuffing).is_on = false;
+    settings.rule_mut(Detection::SlowStuffing).is_on = false;
     let mut engine = engine();
     engine.follow(Arc::new(settings));
     let notices = stuff(&mut engine, 2000, address(1, 7));

@@ -229,5 +229,6 @@ fn a_hold_is_told_as_one_and_what_ends_access_comes_before_it() {
     assert!(store.add_once(&lapsing).expect("written"));
     held.refresh(at(1000)).expect("taken over");
     assert_eq!((denial(1089), denial(1090)), (Some(Denial::OnHold), None), "it lapses");
+    assert!(store.add_once(&hold(None)).expect("written"), "it would not hold for so long");
     assert_eq!(gateway(path).holds().len(), 1, "after a restart");
 }
