@@ -29,6 +29,8 @@ pub(super) struct Beside {
     began: u32,
     these: Distinct,
     others: Distinct,
+    /// How many there were of either in the span before.
+    before: (u64, u64),
 }
 
 /// How many different things there were within a span of time, which begins anew when it is over.
@@ -102,10 +104,18 @@ impl Beside {
         (self.these.count(), self.others.count())
     }
 
+    /// The same, and how many there were in the span before.
+    pub(super) fn last_counts(&mut self, now: u32, window: u32) -> [(u64, u64); 2] {
+        [self.counts(now, window), self.before]
+    }
+
     fn begin(&mut self, now: u32, window: u32) {
-        if now < self.began || now - self.began >= window {
-            *self = Self { began: now, ..Self::default() };
+        if now >= self.began && now - self.began < window {
+            return;
         }
+        let is_next = now >= self.began && now - self.began < window.saturating_mul(2);
+        let before = if is_next { (self.these.count(), self.others.count()) } else { (0, 0) };
+        *self = Self { began: now, before, ..Self::default() };
     }
 }
 
@@ -170,7 +180,7 @@ impl Claimed {
     }
 
     /// The same over hours.
-    pub(super) fn from_slowly(&mut self, network: u64, now: u32, rule: &Rule) -> Option<Evidence> {
+    pub(super) fn spread_slowly(&mut self, network: u64, now: u32, rule: &Rule) -> Option<Evidence> {
         let networks = self.slow.add(network, now, span(rule));
         above("networks", networks, rule)
     }

@@ -185,7 +185,7 @@ impl Engine {
         let claimed = self.identities.meet(id, now);
         let many = claimed.wrong(now, failed);
         let spread = claimed.from(seen.network, now, settings.rule(Detection::DistributedGuessing));
-        let slow = claimed.from_slowly(seen.network, now, settings.rule(Detection::SlowGuessing));
+        let slow = claimed.spread_slowly(seen.network, now, settings.rule(Detection::SlowGuessing));
         let about = || Subject::Identity(id);
         self.tell(Detection::FailedLogins, (id, id), many, record, about);
         self.tell(Detection::DistributedGuessing, (id, id), spread, record, about);

@@ -45,22 +45,17 @@ impl Flow {
         self.broken(now, rule)
     }
 
-    /// The evidence that what most callers ask for is not there.
+    /// The evidence that what most callers ask for is not there, or was not in the span before: when one begins, few have come.
     pub(super) fn broken(&mut self, now: u32, rule: &Rule) -> Option<Evidence> {
-        let (missing, all) = self.missing.counts(now, span(rule));
-        if missing < rule.at {
-            return None;
-        }
-        let share = 100 * missing / all.max(1);
-        let evidence = || {
-            Evidence::new(&[
-                ("callers", missing as f64),
-                ("share", share as f64),
-                ("at", rule.at as f64),
-                ("at_share", f64::from(rule.share)),
-            ])
-        };
-        (share >= u64::from(rule.share)).then(evidence)
+        let share = |(missing, all): (u64, u64)| 100 * missing / all.max(1);
+        let is_much = |counts: &(u64, u64)| counts.0 >= rule.at && share(*counts) >= u64::from(rule.share);
+        let counts = self.missing.last_counts(now, span(rule)).into_iter().find(is_much)?;
+        Some(Evidence::new(&[
+            ("callers", counts.0 as f64),
+            ("share", share(counts) as f64),
+            ("at", rule.at as f64),
+            ("at_share", f64::from(rule.share)),
+        ]))
     }
 
     /// Counts whether it was refused.

@@ -44,7 +44,9 @@ fn deploy(begins: u32, callers: &[Caller]) -> Vec<(u64, Record)> {
         });
         missed.collect::<Vec<_>>()
     };
-    usual.flat_map(misses).collect()
+    let mut all: Vec<_> = usual.flat_map(misses).collect();
+    all.sort_by_key(|(at, _)| *at);
+    all
 }
 
 fn every(begins: u32, millis: u64, many: u64) -> impl Iterator<Item = (u64, u64)> {

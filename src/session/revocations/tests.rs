@@ -216,7 +216,7 @@ fn a_hold_is_told_as_one_and_what_ends_access_comes_before_it() {
     assert!(store.add_once(&first).expect("written"));
     held.refresh(at(1000)).expect("taken over");
     assert_eq!(denial(1000), Some(Denial::OnHold));
-    assert_eq!(held.holds(), [first.clone()]);
+    assert_eq!(held.holds(), std::slice::from_ref(&first));
     assert!(!store.add_once(&hold(Some(60))).expect("written"), "one is enough");
     assert!(store.add_once(&frozen).expect("written"), "an approval is not to end this too");
     held.refresh(at(1000)).expect("taken over");
