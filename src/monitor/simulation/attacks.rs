@@ -25,7 +25,7 @@ pub(super) fn all(day: u32, callers: &[Caller]) -> Vec<Attack> {
     let mut all = at_the_door(day, callers);
     all.extend(of_principals(day, callers));
     all.push(Attack {
-        about: "No attack: a bad deploy takes away what 40 callers of a route read, each once in 2 s",
+        about: "No attack: a bad deploy takes away what all callers of a route read, 40 of them each 2 s",
         wants: Some(Detection::BrokenRoute),
         requests: deploy(day + 11 * HOUR, callers),
     });
@@ -35,10 +35,11 @@ pub(super) fn all(day: u32, callers: &[Caller]) -> Vec<Attack> {
 /// What callers of one route ask for, none of which is there.
 fn deploy(begins: u32, callers: &[Caller]) -> Vec<(u64, Record)> {
     let route = 9;
-    let usual = callers.iter().filter(|caller| caller.route() == route).take(40);
-    let misses = |caller: &Caller| {
+    let usual = callers.iter().filter(|caller| caller.uses(route)).enumerate();
+    let misses = |(nth, caller): (usize, &Caller)| {
+        let (pause, many) = if nth < 40 { (2000, 300) } else { (10_000, 60) };
         let (from, offset) = (caller.addresses[0], caller.id as u64 * 10_000);
-        let missed = every(begins, 2000, 300).map(|(nth, at)| {
+        let missed = every(begins, pause, many).map(|(nth, at)| {
             let at = at + offset / 10_000 * 37 % 2000;
             (at, Record { status: Some(404), ..caller.record(at, from, route, 5_000_000 + offset + nth) })
         });
