@@ -2,9 +2,10 @@
 
 use std::time::SystemTime;
 
+use super::Phrase;
 use crate::domain::{AccessDeed, Name};
 
-/// A revocation that took effect, or was lifted; or something that was done with an access request, or a secret.
+/// A revocation that took effect, or was lifted; or something that was done with an access request, a secret, or a key of pseudonyms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Act {
     /// When it took effect here.
@@ -14,11 +15,11 @@ pub struct Act {
     /// The id of the revocation, or of the access request.
     pub id: String,
     /// Whom a revocation ends, as it is written in commands; who asked for access, as `AUTHENTICATOR:ID`.
-    pub of: String,
+    pub of: Phrase,
     /// Why.
     pub reason: String,
     /// Who did it.
-    pub by: String,
+    pub by: Phrase,
     /// When it was asked for.
     pub since: SystemTime,
     /// Until when it holds, where that was said.
@@ -40,6 +41,8 @@ pub enum Deed {
     Access(AccessDeed),
     /// This came of replacing a secret.
     Rotation(RotationDeed),
+    /// A key of pseudonyms was destroyed.
+    Erased,
 }
 
 /// What came of replacing a secret.

@@ -2,11 +2,12 @@
 
 use std::time::SystemTime;
 
+use super::Phrase;
 use crate::domain::RequestId;
 
 /// An alert that was raised or cleared.
 ///
-/// Its line has these members: `kind` (`alert`), `time`, `id`, `node`, `act` (`raised` or `cleared`), `detection`, `severity`, `of`, `evidence`,
+/// Its line has these members: `kind` (`alert`), `time`, `id`, `node`, `period`, `act` (`raised` or `cleared`), `detection`, `severity`, `of`, `evidence`,
 /// `times`, `since`, `action`, `records`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertRecord {
@@ -21,7 +22,7 @@ pub struct AlertRecord {
     /// How bad it is.
     pub severity: &'static str,
     /// Who or what it is about.
-    pub of: String,
+    pub of: Phrase,
     /// The numbers: a JSON object of names of ours.
     pub evidence: String,
     /// How often it happened.

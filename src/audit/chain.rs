@@ -24,6 +24,8 @@ pub enum Kind {
     Access,
     /// Something came of replacing a secret.
     Rotation,
+    /// A key of pseudonyms was destroyed.
+    Erasure,
     /// The monitor raised an alert, or cleared it.
     Alert,
     /// There are exchanges without a line.
@@ -42,12 +44,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Decision,
         Self::Exchange,
         Self::Revocation,
         Self::Access,
         Self::Rotation,
+        Self::Erasure,
         Self::Alert,
         Self::Lost,
         Self::Skipped,
@@ -65,6 +68,7 @@ impl Kind {
             Self::Revocation => "revocation",
             Self::Access => "access",
             Self::Rotation => "rotation",
+            Self::Erasure => "erasure",
             Self::Alert => "alert",
             Self::Lost => "lost",
             Self::Skipped => "skipped",

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::domain::{Denial, Name, hex};
 use crate::telemetry::write_json;
 
+use super::pseudonyms::{Field, Names};
 use super::queue::Lost;
 use super::record::Protocol;
 use super::writer::Process;
@@ -18,15 +19,17 @@ use super::{Act, Deed, Record, Skipped};
 #[derive(Debug)]
 pub(super) struct Lines {
     node: Option<Name>,
+    /// What makes pseudonyms; none where people are named.
+    names: Option<Names>,
     /// The second that was last written, and its text up to the fraction.
     second: Option<(i64, String)>,
     step: i64,
 }
 
 impl Lines {
-    /// Lines of this node.
-    pub(super) fn new(node: Option<Name>) -> Self {
-        Self { node, second: None, step: 0 }
+    /// Lines of this node, with pseudonyms by these.
+    pub(super) fn new(node: Option<Name>, names: Option<Names>) -> Self {
+        Self { node, names, second: None, step: 0 }
     }
 
     /// Says by how many seconds the clock by which the next lines are is set forward, or back; none where it is right.
@@ -62,10 +65,11 @@ impl Lines {
         self.time(line, record.time);
         line.plain("id", record.id.encode(&mut [0; 36]));
         line.plain_if("node", self.node.as_ref().map(Name::as_str));
+        self.period(line);
         line.number("config", record.config);
         line.plain("listener", record.listener.as_str());
         line.plain_if("trace", record.trace.map(|trace| hex(trace.bytes())).as_deref());
-        line.address("client", record.client, None);
+        self.told_address(line, "client", record.client);
         line.plain("protocol", protocol(record.protocol));
         line.text_if("method", record.method.as_ref().map(http::Method::as_str));
         line.text_if("host", record.host.as_deref());
@@ -74,11 +78,12 @@ impl Lines {
         line.plain_if("route", record.route.as_ref().map(Name::as_str));
         if let Some(principal) = &record.principal {
             line.plain("authenticator", principal.authenticator.as_str());
-            line.text("principal", &principal.id);
+            self.told(line, "principal", Field::Principal, Some(&principal.id));
             line.plain("principal_kind", principal.kind.text());
-            line.text_if("key", principal.key.as_deref());
-            line.text_if("actor", principal.actor.as_deref());
-            line.plain_if("session", principal.session.as_ref().map(|session| session.id.to_string()).as_deref());
+            self.told(line, "key", Field::Principal, principal.key.as_deref());
+            self.told(line, "actor", Field::Actor, principal.actor.as_deref());
+            let session = principal.session.as_ref().map(|session| session.id.to_string());
+            self.told(line, "session", Field::Session, session.as_deref());
         }
         line.text_if("role", record.role.as_deref());
         line.text_if("rule", record.rule.as_deref());
@@ -114,12 +119,13 @@ impl Lines {
         self.time(&mut line, act.time);
         line.plain("id", &act.id);
         line.plain_if("node", self.node.as_ref().map(Name::as_str));
+        self.period(&mut line);
         line.plain("act", deed(act.deed));
-        line.text("of", &act.of);
+        line.text("of", &self.phrase(&act.of));
         line.plain_if("approval", act.approval.as_ref().map(Name::as_str));
-        line.text("reason", &act.reason);
-        line.text_if("ticket", act.ticket.as_deref());
-        line.text("by", &act.by);
+        line.text("reason", &self.written(&act.reason, act));
+        line.text_if("ticket", act.ticket.as_ref().map(|ticket| self.written(ticket, act)).as_deref());
+        line.text("by", &self.phrase(&act.by));
         line.plain("since", &format!("{:.3}", stamp(act.since)));
         line.plain_if("until", act.until.map(|until| format!("{:.3}", stamp(until))).as_deref());
     }
@@ -325,6 +331,7 @@ fn deed(deed: Deed) -> &'static str {
         Deed::Lifted => "lifted",
         Deed::Access(deed) => deed.text(),
         Deed::Rotation(deed) => deed.text(),
+        Deed::Erased => "erased",
     }
 }
 
@@ -341,5 +348,6 @@ fn protocol(protocol: Protocol) -> &'static str {
 }
 
 mod alert;
+mod named;
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,8 @@ use crate::telemetry::AuditMetrics;
 
 use super::anchor::Anchor;
 use super::keep::Keeper;
+use super::line::Lines;
+use super::pseudonyms::{Names, Tender};
 use super::queue::Queue;
 use super::sink::{Limits, Sink};
 use super::writer::Writer;
@@ -124,7 +126,7 @@ impl Log {
     /// Opens the log and starts its writer. A file that is moved or deleted later is opened anew with the next record.
     ///
     /// # Errors
-    /// When the file or the anchor cannot be opened for appending, or a thread not be started.
+    /// When the file or the anchor cannot be opened for appending, there is no key for pseudonyms that are wanted, or a thread cannot be started.
     pub fn open_with(settings: Settings, metrics: AuditMetrics, first: First) -> io::Result<Self> {
         let limits = Limits { size: settings.max_size, age: settings.max_age };
         let sink = Sink::open(settings.path.clone(), limits, SystemTime::now())?;
@@ -138,7 +140,10 @@ impl Log {
         shared.config.store(first.config.map(Arc::new));
         let shared = Arc::new(shared);
         let keeper = settings.path.clone().map(|path| Keeper::start(path, settings.keep)).transpose()?;
-        let writer = Writer::new(Arc::clone(&shared), sink, anchor, keeper, &settings);
+        let names = settings.pseudonyms.clone().map(|own| Names::open(own, SystemTime::now())).transpose()?;
+        let tender = settings.pseudonyms.as_ref().map(|own| Tender::start(own, Arc::clone(&shared))).transpose()?;
+        let lines = Lines::new(settings.node.clone(), names);
+        let writer = Writer::new(Arc::clone(&shared), (sink, lines), anchor, (keeper, tender), &settings);
         thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run())?;
         Ok(Self(shared))
     }

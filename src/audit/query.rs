@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::SystemTime;
 
+use aho_corasick::AhoCorasick;
 use jiff::Timestamp;
 use memchr::{memchr, memmem, memrchr};
 
@@ -14,7 +15,7 @@ use crate::telemetry::write_json;
 /// What lines are looked for: all that is said has to hold.
 #[derive(Debug, Default)]
 pub struct Query {
-    /// Members that have this text, each with the bytes that a line with it holds.
+    /// Members that have one of some texts, each with what finds the bytes that a line with it holds.
     wanted: Vec<Wanted>,
     since: Option<String>,
     until: Option<String>,
@@ -23,10 +24,18 @@ pub struct Query {
 #[derive(Debug)]
 struct Wanted {
     member: &'static str,
-    /// None where it only has to be there.
-    text: Option<String>,
-    bytes: Vec<u8>,
-    finder: memmem::Finder<'static>,
+    /// The texts of which it has one; none where it only has to be there.
+    texts: Vec<String>,
+    /// How long the bytes are that are looked for.
+    length: usize,
+    finder: Finder,
+}
+
+#[derive(Debug)]
+enum Finder {
+    One(Box<memmem::Finder<'static>>),
+    /// One of several.
+    Any(AhoCorasick),
 }
 
 /// How far it has come, for whoever waits.
@@ -47,17 +56,27 @@ impl Query {
     /// Adds that a member has this text.
     #[must_use]
     pub fn with(mut self, member: &'static str, text: &str) -> Self {
-        let mut bytes = format!("\"{member}\":").into_bytes();
-        // Into memory, a text can always be written; and so the log's writer writes it.
-        let _ = write_json(&mut bytes, &text);
-        self.wanted.push(Wanted::new(member, Some(text.to_owned()), bytes));
+        self.wanted.push(Wanted::text(member, text));
         self
+    }
+
+    /// Adds that a member has one of these texts.
+    #[must_use]
+    pub fn with_any(mut self, member: &'static str, texts: &[String]) -> Self {
+        match texts {
+            [text] => self.with(member, text),
+            _ => {
+                self.wanted.push(Wanted::any(member, texts));
+                self
+            }
+        }
     }
 
     /// Adds that a member is there.
     #[must_use]
     pub fn having(mut self, member: &'static str) -> Self {
-        self.wanted.push(Wanted::new(member, None, format!("\"{member}\":").into_bytes()));
+        let bytes = format!("\"{member}\":").into_bytes();
+        self.wanted.push(Wanted::new(member, &bytes));
         self
     }
 
@@ -147,7 +166,7 @@ impl Query {
         each: &mut dyn FnMut(&[u8]) -> io::Result<ControlFlow<()>>,
     ) -> io::Result<ControlFlow<()>> {
         // What is rarest is most likely the longest.
-        let rarest = self.wanted.iter().max_by_key(|wanted| wanted.bytes.len());
+        let rarest = self.wanted.iter().max_by_key(|wanted| wanted.length);
         let mut at = 0;
         while at < text.len() {
             let start = match rarest {
@@ -182,18 +201,49 @@ impl Query {
 
     /// Whether the members of a line are as they are wanted: bytes alone could also stand within one.
     pub fn fits(&self, line: &serde_json::Map<String, serde_json::Value>) -> bool {
-        self.wanted.iter().all(|wanted| match (line.get(wanted.member), &wanted.text) {
-            (Some(value), Some(text)) => value.as_str() == Some(text),
-            (Some(_), None) => true,
-            (None, _) => false,
+        self.wanted.iter().all(|wanted| match line.get(wanted.member) {
+            Some(_) if wanted.texts.is_empty() => true,
+            Some(value) => value.as_str().is_some_and(|value| wanted.texts.iter().any(|text| text == value)),
+            None => false,
         })
     }
 }
 
 impl Wanted {
-    fn new(member: &'static str, text: Option<String>, bytes: Vec<u8>) -> Self {
-        let finder = memmem::Finder::new(&bytes).into_owned();
-        Self { member, text, bytes, finder }
+    fn new(member: &'static str, bytes: &[u8]) -> Self {
+        let finder = Finder::One(Box::new(memmem::Finder::new(bytes).into_owned()));
+        Self { member, texts: Vec::new(), length: bytes.len(), finder }
+    }
+
+    fn text(member: &'static str, text: &str) -> Self {
+        Self { texts: vec![text.to_owned()], ..Self::new(member, &written(member, text)) }
+    }
+
+    fn any(member: &'static str, texts: &[String]) -> Self {
+        let patterns: Vec<_> = texts.iter().map(|text| written(member, text)).collect();
+        let length = patterns.iter().map(Vec::len).min().unwrap_or(0);
+        // More than it takes are looked for by the member alone.
+        match AhoCorasick::new(&patterns) {
+            Ok(finder) => Self { member, texts: texts.to_vec(), length, finder: Finder::Any(finder) },
+            Err(_) => Self { texts: texts.to_vec(), ..Self::new(member, format!("\"{member}\":").as_bytes()) },
+        }
+    }
+}
+
+/// A member as the log's writer writes it.
+fn written(member: &str, text: &str) -> Vec<u8> {
+    let mut bytes = format!("\"{member}\":").into_bytes();
+    // Into memory, a text can always be written.
+    let _ = write_json(&mut bytes, &text);
+    bytes
+}
+
+impl Finder {
+    fn find(&self, text: &[u8]) -> Option<usize> {
+        match self {
+            Self::One(finder) => finder.find(text),
+            Self::Any(finder) => finder.find(text).map(|found| found.start()),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::pseudonyms::Pseudonyms;
 use crate::domain::Name;
 
 /// The settings of a log.
@@ -34,6 +35,8 @@ pub struct Settings {
     pub anchor: Option<PathBuf>,
     /// A service that every checkpoint is sent to, by whoever asks for [`Log::checkpoints`](super::Log::checkpoints).
     pub anchor_url: Option<String>,
+    /// Whose names are pseudonyms; none where all are told in clear.
+    pub pseudonyms: Option<Pseudonyms>,
 }
 
 impl Default for Settings {
@@ -52,6 +55,7 @@ impl Default for Settings {
             keep: None,
             anchor: None,
             anchor_url: None,
+            pseudonyms: None,
         }
     }
 }

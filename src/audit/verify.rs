@@ -147,6 +147,7 @@ impl Walk<'_> {
             | Kind::Revocation
             | Kind::Access
             | Kind::Rotation
+            | Kind::Erasure
             | Kind::Alert
             | Kind::Skipped => Ok(()),
         }

@@ -13,6 +13,7 @@ use super::chain::{ChainId, Kind};
 use super::keep::Keeper;
 use super::line::Lines;
 use super::log::Shared;
+use super::pseudonyms::Tender;
 use super::queue::{Lost, Taken};
 use super::sink::Sink;
 use super::{Deed, Durability, Entry, OnFull, Settings};
@@ -37,6 +38,8 @@ pub(super) struct Writer {
     sink: Sink,
     anchor: Option<Anchor>,
     keeper: Option<Keeper>,
+    /// Ends with the writer.
+    _tender: Option<Tender>,
     lines: Lines,
     batch: Batch,
     process: Process,
@@ -50,9 +53,9 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
-        sink: Sink,
+        (sink, lines): (Sink, Lines),
         anchor: Option<Anchor>,
-        keeper: Option<Keeper>,
+        (keeper, tender): (Option<Keeper>, Option<Tender>),
         settings: &Settings,
     ) -> Self {
         let process =
@@ -62,7 +65,8 @@ impl Writer {
             sink,
             anchor,
             keeper,
-            lines: Lines::new(settings.node.clone()),
+            _tender: tender,
+            lines,
             batch: Batch::default(),
             process,
             every: settings.checkpoint_every,
@@ -110,6 +114,7 @@ impl Writer {
     fn turn(&mut self, entries: &mut Vec<Entry>, taken: Taken) {
         let Taken { lost, waiters } = taken;
         self.lines.stepped(crate::domain::clock_step(SystemTime::now()));
+        self.ready();
         let (mut unwritten, mut is_sure) = (0, true);
         for entry in entries.iter() {
             self.add(entry);
@@ -141,6 +146,19 @@ impl Writer {
         self.shared.queue.show(entries);
     }
 
+    /// Tries until there is the key that pseudonyms of now are made with: nobody is told of in clear for want of one.
+    fn ready(&mut self) {
+        let mut has_failed = false;
+        while let Err(fault) = self.lines.ready(SystemTime::now()) {
+            has_failed = true;
+            self.shared.queue.failed(&fault.into());
+            thread::sleep(RETRY_AFTER);
+        }
+        if has_failed {
+            self.shared.queue.wrote(0, Lost::default());
+        }
+    }
+
     fn add(&mut self, entry: &Entry) {
         let lines = &mut self.lines;
         match entry {
@@ -152,6 +170,7 @@ impl Writer {
                     Deed::Revoked | Deed::Lifted => Kind::Revocation,
                     Deed::Access(_) => Kind::Access,
                     Deed::Rotation(_) => Kind::Rotation,
+                    Deed::Erased => Kind::Erasure,
                 };
                 self.batch.add(kind, |out| lines.act(out, act));
             }

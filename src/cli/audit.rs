@@ -1,5 +1,7 @@
 //! `claviger audit`: whether an audit log is what was written, and what it says.
 
+mod erase;
+mod names;
 mod query;
 mod shown;
 
@@ -14,7 +16,10 @@ use crate::audit::Segment;
 use crate::audit::verify::{Mark, Report, verify};
 use crate::crypto::{SignatureAlgorithm, SignatureKey};
 
+pub(super) use names::Names;
 pub(super) use query::Bar;
+
+pub use erase::{EraseArgs, PseudonymArgs};
 pub use query::QueryArgs;
 
 /// Look into audit logs: who accessed what, and whether they are whole.
@@ -24,6 +29,10 @@ pub enum AuditCommand {
     Query(Box<QueryArgs>),
     /// Tell whether a log is what its processes wrote: what is whole, from where to where, and the first line that is not.
     Verify(VerifyArgs),
+    /// Destroy keys of pseudonyms: nobody can tell any more whom records of their time are about.
+    Erase(EraseArgs),
+    /// Tell the pseudonyms that somebody has in records, under each key that there is.
+    Pseudonym(PseudonymArgs),
 }
 
 /// Which log, and what proves it.
@@ -48,6 +57,8 @@ impl AuditCommand {
         match self {
             Self::Query(args) => args.run(out),
             Self::Verify(args) => args.run(out),
+            Self::Erase(args) => args.run(out),
+            Self::Pseudonym(args) => args.run(out),
         }
     }
 }

@@ -28,7 +28,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use access::AccessCommand;
-pub use audit::{AuditCommand, QueryArgs, VerifyArgs};
+pub use audit::{AuditCommand, EraseArgs, PseudonymArgs, QueryArgs, VerifyArgs};
 pub use demo::DemoArgs;
 pub use explain::ExplainArgs;
 pub use inspect::InspectArgs;
@@ -163,6 +163,7 @@ impl Cli {
 }
 
 /// Why a command failed, and the exit code that says so.
+#[derive(Debug)]
 struct Failure {
     text: String,
     code: u8,

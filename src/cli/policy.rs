@@ -10,9 +10,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::Failure;
-use super::audit::Bar;
+use super::audit::{Bar, Names};
 use super::explain::runtime;
 use crate::audit::Query;
+use crate::audit::pseudonyms::Field;
 use crate::config;
 use crate::review::{Advice, Configuration, RuleAdvice, Tested, Usage, UsedRecord};
 use crate::server;
@@ -39,6 +40,9 @@ pub struct AdviseArgs {
     /// Look at so many days back.
     #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=3650))]
     days: u64,
+    /// The directory of the keys, where records have pseudonyms.
+    #[arg(long, value_name = "DIRECTORY")]
+    keys: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -50,6 +54,7 @@ The advice never allows what the rule does not. What is needed once a year is no
 
 Examples:
   claviger policy advise claviger.toml --log audit.jsonl
+  claviger policy advise claviger.toml --log audit.jsonl --keys audit-keys
   claviger policy advise claviger.toml --log /var/log/claviger/audit.jsonl --days 365 --json
 
 Exit codes: 0 done, 1 the log cannot be read, 2 wrong arguments or a wrong configuration.";
@@ -106,14 +111,27 @@ impl AdviseArgs {
             query = query.since(since);
         }
         let mut bar = Bar::new();
+        let mut names = Names::open(self.keys.as_deref())?;
+        for (_, id) in usage.principals().filter_map(|name| name.split_once(':')) {
+            names.texts(Field::Principal, id);
+        }
+        let mut untraced = 0_u64;
         let read = query.scan(&self.log, &mut |progress| bar.tell(progress), &mut |line| {
-            if let Ok(record) = serde_json::from_slice::<UsedRecord<'_>>(line) {
+            if let Ok(record) = serde_json::from_slice::<UsedRecord<'_>>(&names.reveal(line)) {
+                untraced += u64::from(record.period.as_ref().is_some_and(|period| !names.has_key(period)));
                 usage.count(&record);
             }
             Ok(ControlFlow::Continue(()))
         });
         bar.end();
         read?;
+        if untraced > 0 {
+            // Whoever they are about would seem to need nothing.
+            let text = format!(
+                "claviger: {untraced} records have pseudonyms under keys that are not there: say `--keys`, or fewer `--days`"
+            );
+            return Err(Failure::new(1, text));
+        }
         let advice = usage.advise();
         if self.json {
             serde_json::to_writer(&mut *out, &advice).map_err(io::Error::from)?;

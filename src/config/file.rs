@@ -87,6 +87,23 @@ pub(super) struct AuditTable {
     pub(super) max_age: Option<Spanned<Period>>,
     /// How long a whole file is kept, at least 1m. Default: for ever.
     pub(super) keep: Option<Spanned<Period>>,
+    /// Pseudonyms for whoever is named in records. Default: none, and people are named.
+    pub(super) pseudonyms: Option<PseudonymsTable>,
+}
+
+/// `[audit.pseudonyms]`: who is named in records, by pseudonyms that nobody can trace back once the key of their period is destroyed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PseudonymsTable {
+    /// The directory of the keys, this user's alone; made where it is not there.
+    pub(super) directory: Text,
+    /// How long one key is used, by the calendar of UTC: a `day`, a `week` from Monday on, or a `month`. Default `month`.
+    pub(super) period: Option<Text>,
+    /// What is a pseudonym: `principal` (with `key`, and whoever acts and alerts name), `actor`, `client`, `session`, `reason` (with `ticket`).
+    /// Default: the first three.
+    pub(super) fields: Option<Vec<Text>>,
+    /// How long a key is kept after its period, at least 1m; then it is destroyed. Default: as long as `[audit] keep` says.
+    pub(super) keep: Option<Spanned<Period>>,
 }
 
 /// `[store]`: what has to outlive the process.

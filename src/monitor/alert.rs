@@ -3,6 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use super::detection::{Detection, Severity};
+use crate::audit::Phrase;
+use crate::audit::pseudonyms::Field;
 use crate::domain::{Id, Name, RequestId};
 
 /// Something that somebody should look at. Raised once, held while it goes on, cleared when it is over.
@@ -39,6 +41,8 @@ pub struct Alert {
 pub enum Subject {
     /// A principal, `AUTHENTICATOR:ID`.
     Principal(String),
+    /// A principal who gave access to themselves, `AUTHENTICATOR:ID`.
+    Requester(String),
     /// A principal on a route.
     PrincipalOnRoute(String, Name),
     /// A client's address; of IPv6, its /64.
@@ -152,7 +156,7 @@ impl Subject {
     /// What sort of subject it is.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Principal(_) | Self::PrincipalOnRoute(..) => "principal",
+            Self::Principal(_) | Self::Requester(_) | Self::PrincipalOnRoute(..) => "principal",
             Self::Address(_) => "address",
             Self::Identity(_) => "identity",
             Self::Route(_) => "route",
@@ -163,18 +167,28 @@ impl Subject {
     }
 }
 
+impl Subject {
+    /// Its text, and who is named in it.
+    pub fn phrase(&self) -> Phrase {
+        let principal = |name: &str| Phrase::plain("principal:").and(Phrase::who(name));
+        match self {
+            Self::Principal(name) | Self::Requester(name) => principal(name),
+            Self::PrincipalOnRoute(name, route) => principal(name).then(format!(" route:{route}")),
+            Self::Address(address) => Phrase::plain("address:").with(Field::Client, address),
+            Self::Identity(number) => Phrase::plain(format!("identity:{number:016x}")),
+            Self::Route(route) => Phrase::plain(format!("route:{route}")),
+            Self::Session(id, name) => {
+                Phrase::plain("session:").with(Field::Session, id.to_string()).then(" ").and(principal(name))
+            }
+            Self::Named(name) => Phrase::plain(format!("name:{name}")),
+            Self::Part(part) => Phrase::plain(format!("part:{part}")),
+        }
+    }
+}
+
 impl std::fmt::Display for Subject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Principal(name) => write!(f, "principal:{name}"),
-            Self::PrincipalOnRoute(name, route) => write!(f, "principal:{name} route:{route}"),
-            Self::Address(address) => write!(f, "address:{address}"),
-            Self::Identity(number) => write!(f, "identity:{number:016x}"),
-            Self::Route(route) => write!(f, "route:{route}"),
-            Self::Session(id, principal) => write!(f, "session:{id} principal:{principal}"),
-            Self::Named(name) => write!(f, "name:{name}"),
-            Self::Part(part) => write!(f, "part:{part}"),
-        }
+        write!(f, "{}", self.phrase())
     }
 }
 

@@ -35,7 +35,7 @@ enum Room {
     Strangers,
     /// Principals, their sessions, and routes.
     Callers,
-    /// This gateway's parts, and what has a name here.
+    /// This gateway's parts, what has a name here, and whoever gave access to themselves.
     Own,
 }
 
@@ -46,7 +46,7 @@ impl Room {
             Subject::Principal(_) | Subject::PrincipalOnRoute(..) | Subject::Session(..) | Subject::Route(_) => {
                 Self::Callers
             }
-            Subject::Named(_) | Subject::Part(_) => Self::Own,
+            Subject::Requester(_) | Subject::Named(_) | Subject::Part(_) => Self::Own,
         }
     }
 

@@ -51,6 +51,9 @@ pub struct UsedRecord<'r> {
     method: Option<std::borrow::Cow<'r, str>>,
     #[serde(borrow)]
     path: Option<std::borrow::Cow<'r, str>>,
+    /// Which key its pseudonyms are under, where it has some.
+    #[serde(borrow)]
+    pub period: Option<std::borrow::Cow<'r, str>>,
 }
 
 /// What could be taken away.
@@ -118,6 +121,17 @@ impl<'c> Usage<'c> {
             read: 0,
             counted: 0,
         }
+    }
+
+    /// The principals whom the configuration names, as `AUTHENTICATOR:ID`.
+    pub fn principals(&self) -> impl Iterator<Item = &str> {
+        let routes = || self.configuration.snapshot.router.routes();
+        let members = routes().next().into_iter().flat_map(|route| route.policy.roles().members());
+        let own = self.rules.values().filter_map(|own| match &own.rule.grantee {
+            Grantee::Principal(name) => Some(&**name),
+            Grantee::Role(_) | Grantee::Scope(_) => None,
+        });
+        members.map(|(member, _)| member).chain(own)
     }
 
     /// Counts a record that a rule allowed. What counts is whom it allowed and what was asked for: rules may stand elsewhere by now.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::complaint::Complaint;
 use super::holds::{self, Holds};
-use crate::audit::{Act, Deed};
+use crate::audit::{Act, Deed, Phrase};
 use crate::domain::{AccessDeed, Id, steady};
 use crate::session::{Access, AccessEvent, AccessRequest, AccessState, Revocations, StoreError, Untold};
 use crate::state::Services;
@@ -114,9 +114,9 @@ impl Watcher<'_> {
             time: SystemTime::now(),
             deed: Deed::Access(event.deed),
             id,
-            of,
+            of: Phrase::who(&of),
             reason: event.reason.clone().unwrap_or_default(),
-            by,
+            by: Phrase::who(&by),
             since: event.at,
             until,
             approval: Some(request.approval.clone()),
@@ -149,16 +149,16 @@ fn told(act: &Act) -> String {
     let stamp = |time| jiff::Timestamp::try_from(time).map_or_else(|_| String::new(), |time| format!("{time:.3}"));
     let deed = match act.deed {
         Deed::Access(deed) => deed.text(),
-        Deed::Revoked | Deed::Lifted | Deed::Rotation(_) => "",
+        Deed::Revoked | Deed::Lifted | Deed::Rotation(_) | Deed::Erased => "",
     };
     serde_json::json!({
         "id": act.id,
         "act": deed,
-        "of": act.of,
+        "of": act.of.to_string(),
         "approval": act.approval,
         "reason": act.reason,
         "ticket": act.ticket,
-        "by": act.by,
+        "by": act.by.to_string(),
         "since": stamp(act.since),
         "until": act.until.map(stamp),
     })

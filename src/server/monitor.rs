@@ -156,7 +156,7 @@ impl<'a> Watcher<'a> {
             act: notice.change.text(),
             detection: alert.detection.name(),
             severity: alert.severity.text(),
-            of: alert.subject.to_string(),
+            of: alert.subject.phrase(),
             evidence: alert.evidence.json().to_string(),
             times: alert.times,
             since: alert.since,
@@ -201,8 +201,9 @@ impl<'a> Watcher<'a> {
             Action::FreezePrincipal => (principal(), Some(rule.freeze), None),
             Action::RequireApproval { approval, lapse } => (principal(), *lapse, Some(approval)),
         };
-        let (reason, by) = (alert.summary(), format!("monitor:{}", alert.id));
-        let reason = if Revocation::is_reason(&reason) { reason } else { alert.detection.name().to_owned() };
+        // Whom it ends is said already: a reason that names nobody may be told anywhere.
+        let reason = format!("{}: {}", alert.detection.name(), alert.evidence.text());
+        let by = format!("monitor:{}", alert.id);
         let one = Revocation::new(whom, reason, by, steady(SystemTime::now()), lasts);
         Some(match approval {
             Some(name) => one.waits_for(name.clone()),

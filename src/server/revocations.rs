@@ -5,7 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::complaint::Complaint;
-use crate::audit::{Act, Deed};
+use crate::audit::pseudonyms::Field;
+use crate::audit::{Act, Deed, Phrase};
 use crate::domain::{steady, unhurried};
 use crate::session::{Change, Revocations, Revoked, StoreError};
 use crate::state::Services;
@@ -101,12 +102,10 @@ impl Watcher<'_> {
                 | Revoked::Principal(..)
                 | Revoked::Key(..) => log::Level::Warn,
             };
-            log::log!(level, of = act.of.as_str(), by = act.by.as_str(), id = act.id.as_str(); "{}", match act.deed {
-                Deed::Revoked if act.approval.is_some() => "a caller is on hold until somebody approves",
-                Deed::Revoked => "access is ended",
-                Deed::Lifted => "a revocation is lifted",
-                Deed::Access(deed) => deed.text(),
-                Deed::Rotation(deed) => deed.text(),
+            log::log!(level, of:% = act.of, by:% = act.by, id = act.id.as_str(); "{}", match &change {
+                Change::Revoked(one) if one.approval.is_some() => "a caller is on hold until somebody approves",
+                Change::Revoked(_) => "access is ended",
+                Change::Lifted(_) => "a revocation is lifted",
             });
             self.services.audit.submit(act);
             self.told.push((Instant::now(), change));
@@ -148,12 +147,36 @@ fn act(change: &Change) -> Act {
         time: SystemTime::now(),
         deed,
         id: one.id.to_string(),
-        of: one.of.to_string(),
+        of: whom(&one.of),
         reason: one.reason.clone(),
-        by: by.clone(),
+        by: Phrase::who(by),
         since: one.since,
         until: one.until,
         approval: one.approval.clone(),
         ticket: None,
+    }
+}
+
+/// Whom a revocation ends, as it is written in commands.
+fn whom(of: &Revoked) -> Phrase {
+    match of {
+        Revoked::Principal(name, id) => Phrase::plain(format!("principal:{name}:")).with(Field::Principal, id),
+        Revoked::Key(name, key) => Phrase::plain(format!("key:{name}:")).with(Field::Principal, key),
+        Revoked::Session(id) => Phrase::plain("session:").with(Field::Session, id.to_string()),
+        Revoked::All | Revoked::Authenticator(_) | Revoked::Role(_) => Phrase::plain(of.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whom_a_revocation_ends_is_told_as_it_is_written() {
+        let session = format!("session:{}", "0f".repeat(16));
+        for text in ["all", "authn:corp", "role:ops", "principal:corp:ada", "key:corp:a:b", &session] {
+            let of: Revoked = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(whom(&of).to_string(), text);
+        }
     }
 }

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::complaint::Complaint;
-use crate::audit::{Act, Deed, RotationDeed};
+use crate::audit::{Act, Deed, Phrase, RotationDeed};
 use crate::domain::Name;
 use crate::state::{Rotating, Services};
 use crate::vault::{Rotation, RotationEvent, VaultError};
@@ -90,9 +90,9 @@ fn tell(services: &Services, rotation: &Rotation, event: &RotationEvent) {
         time: now,
         deed: Deed::Rotation(deed),
         id: settings.name.to_string(),
-        of: settings.credential.to_string(),
+        of: Phrase::plain(settings.credential.as_str()),
         reason: reason.to_owned(),
-        by: "claviger".to_owned(),
+        by: Phrase::plain("claviger"),
         since: now,
         until: None,
         approval: None,

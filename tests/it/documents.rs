@@ -307,6 +307,10 @@ fn written_members(source: &str, function: &str) -> Vec<String> {
     for line in body.lines().take_while(|line| *line != "    }").map(str::trim) {
         if line.starts_with("self.time(") {
             members.extend(["time", "clock_step"].map(str::to_owned));
+        } else if line.starts_with("self.period(") {
+            members.push("period".to_owned());
+        } else if line.starts_with("self.told") {
+            members.extend(line.split('"').nth(1).map(str::to_owned));
         } else if let Some((_, part)) = PARTS.iter().find(|(call, _)| line.contains(call)) {
             members.extend(written_members(source, part).into_iter().skip(4));
         } else if let Some((_, call)) = line.split_once("line.").filter(|(before, _)| before.is_empty()) {

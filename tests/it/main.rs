@@ -49,6 +49,7 @@ mod policy;
 mod prometheus;
 mod protocols;
 mod provider;
+mod pseudonyms;
 mod reload;
 mod resources;
 mod revocation;

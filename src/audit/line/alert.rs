@@ -11,10 +11,11 @@ impl Lines {
         self.time(&mut line, alert.time);
         line.plain("id", &alert.id);
         line.plain_if("node", self.node.as_ref().map(Name::as_str));
+        self.period(&mut line);
         line.plain("act", alert.act);
         line.plain("detection", alert.detection);
         line.plain("severity", alert.severity);
-        line.text("of", &alert.of);
+        line.text("of", &self.phrase(&alert.of));
         line.raw("evidence", &alert.evidence);
         line.number("times", alert.times);
         line.plain("since", &format!("{:.3}", stamp(alert.since)));

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::audit::Outcome;
+use crate::audit::pseudonyms::{Every, Pseudonyms};
 use crate::audit::record::tests::{bare, full};
+use crate::audit::{AlertRecord, Outcome, Phrase};
 use crate::domain::{AuthnFault, Denial, Principal, PrincipalKind};
 
 fn name(text: &str) -> Name {
@@ -13,7 +14,7 @@ fn name(text: &str) -> Name {
 
 fn line(record: &Record, node: Option<Name>) -> String {
     let mut line = Vec::new();
-    Lines::new(node).exchange(&mut line, record);
+    Lines::new(node, None).exchange(&mut line, record);
     let members = String::from_utf8(line).expect("text");
     format!("{{{}}}", members.strip_prefix(',').expect("a comma"))
 }
@@ -48,11 +49,12 @@ fn what_was_found_is_told_by_kind() {
 #[test]
 fn an_act_is_told_with_who_did_it_and_why() {
     let since = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-    let (of, reason, by) = ("principal:corp:ada".into(), "a \"lost\" laptop".into(), "uid:0".into());
+    let (of, by) = (Phrase::plain("principal:").and(Phrase::who("corp:ada")), Phrase::who("uid:0"));
+    let reason = "a \"lost\" laptop".into();
     let (deed, id) = (Deed::Revoked, "0f".into());
     let act = Act { time: since, deed, id, of, reason, by, since, until: None, approval: None, ticket: None };
     let mut out = Vec::new();
-    Lines::new(None).act(&mut out, &act);
+    Lines::new(None, None).act(&mut out, &act);
     let want = concat!(
         r#","time":"2023-11-14T22:13:20.000000Z","id":"0f","act":"revoked","of":"principal:corp:ada","#,
         r#""reason":"a \"lost\" laptop","by":"uid:0","since":"2023-11-14T22:13:20.000Z""#,
@@ -115,7 +117,7 @@ fn naughty_strings_stay_on_one_line_as_they_are() {
 
 #[test]
 fn addresses_and_moments_are_as_the_library_would_write_them() {
-    let mut lines = Lines::new(None);
+    let mut lines = Lines::new(None, None);
     for (client, backend, nanos) in [
         ("192.0.2.7", "203.0.113.9:443", 1_700_000_000_000_000_001),
         ("0.0.0.0", "[2001:db8::1]:8443", 1_700_000_000_999_999_999),
@@ -132,5 +134,68 @@ fn addresses_and_moments_are_as_the_library_would_write_them() {
         assert_eq!(back["time"], format!("{stamp:.6}"));
         assert_eq!(back["client"], client.to_string());
         assert_eq!(back["backend"], backend.expect("one").to_string());
+    }
+}
+
+proptest! {
+    // Each makes a key on the disk.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn a_line_with_pseudonyms_names_nobody(id in ".{8,40}", key in "\\PC{8,20}", actor in ".{8,20}", path in any::<String>()) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = Pseudonyms {
+            directory: folder.path().join("keys"),
+            every: Every::Day,
+            fields: Field::ALL.to_vec(),
+            keep: None,
+        };
+        let now = SystemTime::now();
+        let mut lines = Lines::new(None, Some(Names::open(settings, now).expect("opened")));
+        let principal = Principal {
+            actor: Some(actor.as_str().into()),
+            key: Some(key.as_str().into()),
+            ..Principal::new(name("corp"), PrincipalKind::Human, id.clone())
+        };
+        let record = Record { principal: Some(std::sync::Arc::new(principal)), path: Some(path.as_str().into()), ..full("x") };
+        let act = Act {
+            time: now,
+            deed: Deed::Lifted,
+            id: "0f".to_owned(),
+            of: Phrase::plain("principal:").and(Phrase::who(&format!("corp:{id}"))),
+            reason: format!("{id} of {actor}"),
+            by: Phrase::who(&format!("corp:{actor}")),
+            since: now,
+            until: None,
+            approval: None,
+            ticket: Some(key.clone()),
+        };
+        let alert = AlertRecord {
+            time: now,
+            id: "0f".to_owned(),
+            act: "raised",
+            detection: "x",
+            severity: "info",
+            of: act.of.clone().then(" address:").with(Field::Client, "192.0.2.7"),
+            evidence: "{}".to_owned(),
+            times: 1,
+            since: now,
+            action: None,
+            records: Vec::new(),
+        };
+        let mut written = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
+        lines.exchange(&mut written[0], &record);
+        lines.decision(&mut written[1], &record);
+        lines.act(&mut written[2], &act);
+        lines.alert(&mut written[3], &alert);
+        for line in written {
+            let text = format!("{{{}}}", std::str::from_utf8(&line[1..]).expect("text"));
+            let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).expect("JSON");
+            prop_assert!(members["period"].as_str().is_some_and(|period| period.len() == 10));
+            for (member, value) in members {
+                let value = value.as_str().unwrap_or_default();
+                let is_told = member != "path" && [&id, &key, &actor].into_iter().any(|who| value.contains(who.as_str()));
+                prop_assert!(!is_told && !value.contains("192.0.2.7"), "{}: {}", member, value);
+            }
+        }
     }
 }

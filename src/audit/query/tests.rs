@@ -109,3 +109,21 @@ fn a_log_that_is_rotated_and_compressed_while_it_is_looked_through_is_found_whol
     Query::default().scan(&path, &mut |_| {}, &mut each).expect("read");
     assert_eq!(count, 30);
 }
+
+#[test]
+fn one_of_several_texts_is_enough_and_no_other_is_taken_for_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("audit.log");
+    let routes = ["a", "ab", "b\"", "c", "a"];
+    let lines: String =
+        (0..).zip(routes).map(|(nth, route)| line(nth, &route.replace('"', "\\\""), "/\"route\":\"c\"")).collect();
+    fs::write(&path, lines).expect("written");
+    let any = |texts: &[&str]| {
+        let texts: Vec<_> = texts.iter().map(|&text| text.to_owned()).collect();
+        found(&Query::default().with_any("route", &texts), &path)
+    };
+    assert_eq!(any(&["a", "b\""]), [0, 2, 4]);
+    assert_eq!(any(&["a"]), [0, 4]);
+    assert_eq!(any(&["x", "y"]), [0; 0]);
+    assert_eq!(any(&["c", "ab", "x"]), [1, 3]);
+}

@@ -56,7 +56,7 @@ impl Told {
             ("exchange", Some("failed" | "panicked")) => Severity::Error,
             ("rotation", Some("rolled_back" | "failed" | "not_retired")) => Severity::Error,
             ("lost" | "dropped" | "skipped" | "broken", _) => Severity::Error,
-            ("revocation" | "access" | "rotation", _) => Severity::Notice,
+            ("revocation" | "access" | "rotation" | "erasure", _) => Severity::Notice,
             _ => Severity::Info,
         }
     }

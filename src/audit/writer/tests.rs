@@ -13,7 +13,7 @@ fn writer(path: &std::path::Path) -> Writer {
     let sink = Sink::open(settings.path.clone(), limits, SystemTime::now()).expect("opened");
     let shared =
         Arc::new(Shared::of(Queue::new(settings.max_queue, settings.on_full, metrics.clone()), metrics, &settings));
-    Writer::new(shared, sink, None, None, &settings)
+    Writer::new(shared, (sink, Lines::new(None, None)), None, (None, None), &settings)
 }
 
 /// Whether somebody who waits for the last of these is told that all are on the disk.

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
 
+use super::names::Names;
 use super::shown::Shown;
+use crate::audit::pseudonyms::Field;
 use crate::audit::{Progress, Query};
 use crate::cli::Failure;
 use crate::config;
@@ -64,7 +66,7 @@ pub struct QueryArgs {
     /// With this id, as the client was told it in `X-Request-Id`.
     #[arg(long)]
     id: Option<String>,
-    /// Of this kind, such as `exchange`, `decision`, `revocation`, `access`, `rotation`, `lost` or `checkpoint`. Default: what somebody did, and
+    /// Of this kind, such as `exchange`, `decision`, `revocation`, `access`, `rotation`, `erasure`, `lost` or `checkpoint`. Default: what somebody did, and
     /// `lost`, each once.
     #[arg(long)]
     kind: Option<String>,
@@ -74,6 +76,10 @@ pub struct QueryArgs {
     /// Of an earlier time than this.
     #[arg(long, value_name = "TIME", value_parser = since)]
     until: Option<SystemTime>,
+    /// The directory of the keys, where records have pseudonyms: then `--principal`, `--actor`, `--client` and `--session` find those whom they
+    /// name under every key that is left, and records have the names that were asked for.
+    #[arg(long, value_name = "DIRECTORY")]
+    keys: Option<PathBuf>,
     /// How to tell: a table for people, the records as they are, or CSV.
     #[arg(long, value_enum, default_value_t = Form::Table)]
     format: Form,
@@ -94,13 +100,15 @@ Examples:
   claviger audit query audit.jsonl --principal corp:ada --since 7d
   claviger audit query audit.jsonl --target stripe --method POST --since 2026-11-01T00:00:00Z --format csv > refunds.csv
   claviger audit query audit.jsonl --code not_allowed --since 1h --limit 20
+  claviger audit query audit.jsonl --principal corp:ada --keys audit-keys
   claviger audit query audit.jsonl --session 7f21c0de... --format json | jq .path
 
 Exit codes: 0 done, 1 the log cannot be read, 2 wrong arguments.";
 
 impl QueryArgs {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
-        let query = self.query();
+        let mut names = Names::open(self.keys.as_deref())?;
+        let query = self.query(&mut names);
         let mut shown = Shown::new(out, self.format)?;
         let mut left = self.limit.unwrap_or(u64::MAX);
         let mut bar = Bar::new();
@@ -112,7 +120,9 @@ impl QueryArgs {
             let Ok(record) = serde_json::from_slice(line) else { return Ok(ControlFlow::Continue(())) };
             if self.is_shown(&record) && query.fits(&record) {
                 left -= 1;
-                shown.record(line, &record)?;
+                let revealed = names.reveal(line);
+                let record = if revealed == line { record } else { serde_json::from_slice(&revealed)? };
+                shown.record(&revealed, &record)?;
             }
             Ok(ControlFlow::Continue(()))
         });
@@ -127,31 +137,41 @@ impl QueryArgs {
 
     /// Unless a kind is asked for: what somebody did, once, and what the monitor found in it. Not that it was about to be, nor what a log says of itself.
     fn is_shown(&self, record: &Map<String, Value>) -> bool {
-        const KINDS: [&str; 6] = ["exchange", "revocation", "access", "rotation", "alert", "lost"];
+        const KINDS: [&str; 7] = ["exchange", "revocation", "access", "rotation", "erasure", "alert", "lost"];
         self.kind.is_some() || record.get("kind").and_then(Value::as_str).is_some_and(|kind| KINDS.contains(&kind))
     }
 
-    fn query(&self) -> Query {
+    fn query(&self, names: &mut Names) -> Query {
         let mut query = Query::default();
         if let Some(text) = &self.principal {
-            query = match Principal::parse_name(text) {
-                Some((authenticator, id)) => query.with("principal", &id).with("authenticator", authenticator.as_str()),
-                None => query.with("principal", text),
+            let (authenticator, id) = match Principal::parse_name(text) {
+                Some((authenticator, id)) => (Some(authenticator), id),
+                None => (None, text.clone()),
             };
+            query = query.with_any("principal", &names.texts(Field::Principal, &id));
+            if let Some(authenticator) = authenticator {
+                query = query.with("authenticator", authenticator.as_str());
+            }
         }
         let client = self.client.map(|client| client.to_string());
+        for (member, field, text) in [
+            ("actor", Field::Actor, &self.actor),
+            ("client", Field::Client, &client),
+            ("session", Field::Session, &self.session),
+        ] {
+            if let Some(text) = text {
+                query = query.with_any(member, &names.texts(field, text));
+            }
+        }
         for (member, text) in [
-            ("actor", &self.actor),
             ("target", &self.target),
             ("route", &self.route),
             ("role", &self.role),
             ("rule", &self.rule),
             ("code", &self.code),
             ("outcome", &self.outcome),
-            ("session", &self.session),
             ("grant", &self.grant),
             ("method", &self.method),
-            ("client", &client),
             ("id", &self.id),
             ("kind", &self.kind),
         ] {

@@ -1,11 +1,12 @@
 //! `[audit]`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::{Compiled, Compiler};
+use crate::audit::pseudonyms::{Every, Field, Keys, Pseudonyms};
 use crate::audit::{Durability, OnFull, Settings};
-use crate::config::file::{AuditTable, Text};
+use crate::config::file::{AuditTable, PseudonymsTable, Text};
 use crate::config::values::{Size, Spanned};
 use crate::crypto::SigningKey;
 use crate::state::AuditAnchor;
@@ -30,6 +31,10 @@ impl Compiler<'_, '_> {
         let (second, hour) = (Duration::from_secs(1), Duration::from_hours(1));
         let wait = (Duration::from_millis(100), MINUTE);
         let (every, age) = (default.checkpoint_every, default.max_age);
+        let keep = table
+            .keep
+            .as_ref()
+            .and_then(|keep| self.within(Some(keep), YEAR, MINUTE, YEAR, "a whole file is kept for 1m to 366d"));
         Settings {
             on_full: self.on_full(table),
             durability: self.durability(table),
@@ -43,15 +48,46 @@ impl Compiler<'_, '_> {
                 .within(table.max_age.as_ref(), age, MINUTE, YEAR, "a file is written for 1m to 366d")
                 .unwrap_or(age),
             max_size: self.max_size(table.max_size.as_ref()).unwrap_or(default.max_size),
-            keep: table
-                .keep
-                .as_ref()
-                .and_then(|keep| self.within(Some(keep), YEAR, MINUTE, YEAR, "a whole file is kept for 1m to 366d")),
+            keep,
+            pseudonyms: table.pseudonyms.as_ref().and_then(|own| self.pseudonyms(own, keep)),
             anchor: anchor.map(|(_, anchor)| anchor),
             anchor_url: table.anchor_url.as_ref().map(|text| text.get_ref().clone()),
             path,
             ..default
         }
+    }
+
+    /// A directory that is not there is made at the start; one that is there has to be in order.
+    fn pseudonyms(&mut self, table: &PseudonymsTable, keep_log: Option<Duration>) -> Option<Pseudonyms> {
+        let every = match &table.period {
+            None => Some(Every::default()),
+            Some(text) => {
+                let every = Every::parse(text.get_ref()).ok_or("there is no such period");
+                self.report.take(text.span(), every, "choose `day`, `week` or `month`")
+            }
+        };
+        let fields = match &table.fields {
+            None => Some(Field::USUAL.to_vec()),
+            Some(texts) => texts.iter().map(|text| self.field(text)).collect(),
+        };
+        let keep = match &table.keep {
+            None => keep_log,
+            Some(keep) => self.within(Some(keep), YEAR, MINUTE, 10 * YEAR, "a key is kept for 1m to 3660d"),
+        };
+        let (directory, span) = (self.path(table.directory.get_ref()), table.directory.span());
+        match Keys::of(&directory).and_then(|keys| keys.read(every.unwrap_or_default().at(SystemTime::now()))) {
+            Err(fault) if !fault.is_missing() => {
+                self.report.add(span, fault.to_string(), fault.cure());
+                None
+            }
+            Ok(_) | Err(_) => Some(Pseudonyms { directory, every: every?, fields: fields?, keep }),
+        }
+    }
+
+    fn field(&mut self, text: &Text) -> Option<Field> {
+        let all: Vec<_> = Field::ALL.iter().map(|field| format!("`{}`", field.text())).collect();
+        let field = Field::parse(text.get_ref()).ok_or("there is no such field");
+        self.report.take(text.span(), field, format!("choose of {}", all.join(", ")))
     }
 
     fn max_size(&mut self, written: Option<&Spanned<Size>>) -> Option<u64> {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::{Compiled, Compiler};
+use crate::audit::pseudonyms::RESERVED;
 use crate::authn::{
     ANONYMOUS, Alg, ApiKeyEntry, ApiKeySettings, ApiKeys, Authenticator, JwtSettings, KeySource, LiveSecret, SESSIONS,
     SharedKey,
@@ -41,6 +42,11 @@ impl Compiler<'_, '_> {
         if name.as_str() == SESSIONS {
             let cure = "choose another name; `[sessions]` says who may begin them";
             self.report.add(span, "this name stands for the sessions that the gateway begins", cure);
+            return None;
+        }
+        if RESERVED.contains(&name.as_str()) {
+            let cure = "choose another name";
+            self.report.add(span, "records tell so of what was done on the machine itself", cure);
             return None;
         }
         match table {

@@ -12,7 +12,7 @@ use crate::state::Engines;
 /// One of every table, each with no more than it needs. Entries of a kind are named for it, all others `x`.
 const BARE: &str = r#"
 server = {}
-audit = {}
+audit = { pseudonyms = { directory = "audit-keys" } }
 trace = { url = "https://otel.example.com/v1/traces", auth = { secret = "directory:key" } }
 store = { path = "claviger.db" }
 cluster = { redis = { url = "redis://127.0.0.1", key = "directory:cluster" } }

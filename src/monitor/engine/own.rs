@@ -65,11 +65,15 @@ impl Engine {
     pub(super) fn act(&mut self, act: &Act) {
         self.advance(seconds(act.time), RECORD_BACK);
         match act.deed {
-            Deed::Access(AccessDeed::BrokeGlass) => self.named(Detection::BreakGlass, &act.of),
-            Deed::Rotation(RotationDeed::RolledBack | RotationDeed::Failed | RotationDeed::NotRetired) => {
-                self.named(Detection::RotationFailed, &act.of);
+            Deed::Access(AccessDeed::BrokeGlass) => {
+                let who = act.of.to_string();
+                let key = self.keys.of(&[b"name", who.as_bytes()]);
+                self.tell_of(Detection::BreakGlass, key, Evidence::default(), Subject::Requester(who));
             }
-            Deed::Access(_) | Deed::Rotation(_) | Deed::Revoked | Deed::Lifted => {}
+            Deed::Rotation(RotationDeed::RolledBack | RotationDeed::Failed | RotationDeed::NotRetired) => {
+                self.named(Detection::RotationFailed, &act.of.to_string());
+            }
+            Deed::Access(_) | Deed::Rotation(_) | Deed::Revoked | Deed::Lifted | Deed::Erased => {}
         }
     }
 

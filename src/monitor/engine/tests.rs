@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::super::Change;
 use super::super::simulation::traffic::{MONDAY, address, bare, name, wrong_credential};
 use super::*;
-use crate::audit::{Act, Deed, Outcome, RotationDeed};
+use crate::audit::{Act, Deed, Outcome, Phrase, RotationDeed};
 use crate::domain::{AccessDeed, Bounds, Id, Lockout, PrincipalKind, Stay};
 
 fn engine() -> Engine {
@@ -134,9 +134,9 @@ fn acts_that_somebody_should_look_at_are_told() {
         time: time(0),
         deed,
         id: "1".to_owned(),
-        of: "corp:ada".to_owned(),
+        of: Phrase::who("corp:ada"),
         reason: String::new(),
-        by: "corp:ada".to_owned(),
+        by: Phrase::who("corp:ada"),
         since: time(0),
         until: None,
         approval: None,
