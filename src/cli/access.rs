@@ -228,8 +228,9 @@ fn line(one: &Value) -> String {
         state => state.to_owned(),
     };
     let review = if one["needs_review"] == true { "  TO BE REVIEWED" } else { "" };
+    let lasts = if one["hold"] == true { "ON HOLD".to_owned() } else { format!("for {}", text(one, "for")) };
     let (id, approval, of) = (text(one, "id"), text(one, "approval"), text(one, "requester"));
-    format!("{id}  {approval}  by {of}  for {}  {state}{review}  {}", text(one, "for"), text(one, "reason"))
+    format!("{id}  {approval}  by {of}  {lasts}  {state}{review}  {}", text(one, "reason"))
 }
 
 fn show(one: &Value, out: &mut dyn Write) -> Result<(), Failure> {

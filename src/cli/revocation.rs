@@ -134,7 +134,8 @@ impl LiftArgs {
 
 fn line(one: &Revocation) -> String {
     let until = one.until.map_or_else(|| "lifted".to_owned(), |until| stamp(until).to_string());
-    format!("{}  {}  since {}  until {until}  by {}  {}", one.id, one.of, stamp(one.since), one.by, one.reason)
+    let or = one.approval.as_ref().map(|name| format!(" or approved by `{name}`")).unwrap_or_default();
+    format!("{}  {}  since {}  until {until}{or}  by {}  {}", one.id, one.of, stamp(one.since), one.by, one.reason)
 }
 
 fn json(one: &Revocation) -> serde_json::Value {
@@ -145,5 +146,6 @@ fn json(one: &Revocation) -> serde_json::Value {
         "by": one.by,
         "since": stamp(one.since).to_string(),
         "until": one.until.map(|until| stamp(until).to_string()),
+        "approval": one.approval.as_ref().map(Name::as_str),
     })
 }

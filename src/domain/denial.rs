@@ -35,6 +35,8 @@ pub enum Denial {
     Canary,
     /// A rule would allow it if somebody approved.
     ApprovalNeeded,
+    /// The caller is held until somebody has approved that they go on.
+    OnHold,
     /// Something is wrong with an access request, or with a decision on one.
     Access(AccessFault),
     /// The rate is above what this client, principal or route may use; with the time after which to come again.
@@ -148,7 +150,7 @@ impl Denial {
             Self::NoRoute => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::Unauthenticated(_) => 401,
-            Self::NotAllowed | Self::Canary | Self::ApprovalNeeded => 403,
+            Self::NotAllowed | Self::Canary | Self::ApprovalNeeded | Self::OnHold => 403,
             Self::Access(fault) => fault.status(),
             Self::TokenRequest(_) => 400,
             Self::RateExceeded(_)
@@ -189,6 +191,7 @@ impl Denial {
             Self::Unauthenticated(_) => "credential_invalid",
             Self::NotAllowed | Self::Canary => "not_allowed",
             Self::ApprovalNeeded => "approval_needed",
+            Self::OnHold => "on_hold",
             Self::Access(fault) => fault.text(),
             Self::RateExceeded(_) => "rate_exceeded",
             Self::VolumeExceeded(..) => "volume_exceeded",
@@ -233,6 +236,7 @@ impl Denial {
             | Self::MethodNotAllowed(_)
             | Self::NotAllowed
             | Self::ApprovalNeeded
+            | Self::OnHold
             | Self::Access(_)
             | Self::RateExceeded(_)
             | Self::TooManyInFlight
@@ -262,6 +266,7 @@ impl Denial {
             Self::Unauthenticated(_) => "The presented credential was not accepted.",
             Self::NotAllowed | Self::Canary => "No rule allows this request.",
             Self::ApprovalNeeded => "This request has to be approved first.",
+            Self::OnHold => "This caller is on hold until somebody has approved that they go on.",
             Self::Access(fault) => fault.public_text(),
             Self::RateExceeded(_) => "Too many requests.",
             Self::VolumeExceeded(..) => "Too much for now.",

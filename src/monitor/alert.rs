@@ -32,6 +32,8 @@ pub struct Alert {
     pub times: u64,
     /// When it was cleared; none while it goes on.
     pub cleared: Option<SystemTime>,
+    /// Whether it was cleared because the process ended, and not because it is over.
+    pub is_cut_short: bool,
 }
 
 /// Who or what an alert is about.
@@ -202,7 +204,8 @@ impl Alert {
         let (id, time) = (Id(crate::crypto::random()), moment(now));
         let (since, last) = (time, time);
         let (records, times, cleared) = (Vec::new(), 1, None);
-        Self { id, detection, severity, subject, evidence, records, actor, since, last, times, cleared }
+        let is_cut_short = false;
+        Self { id, detection, severity, subject, evidence, records, actor, since, last, times, cleared, is_cut_short }
     }
 
     /// What it says, in one sentence.
@@ -227,6 +230,7 @@ impl Alert {
             "since": stamp(self.since),
             "last": stamp(self.last),
             "cleared": self.cleared.map(stamp),
+            "gateway_stopped": self.is_cut_short,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The alerts that go on, each once, and those that are over, for a while.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use super::alert::{Actor, Alert, Change, Evidence, Notice, Subject, moment};
 use super::detection::{Action, Detection, Rule, Severity};
@@ -69,13 +70,15 @@ const REMIND_EVERY: u32 = 180;
 impl Held {
     /// Whether an actor's access is to be ended now, which is remembered then.
     fn acts(&mut self, rule: &Rule, actor: &Actor, now: u32) -> bool {
-        let session = match rule.action {
-            Action::FreezeSession if actor.session.is_some() => actor.session,
-            Action::FreezePrincipal => None,
+        let (session, lasts) = match &rule.action {
+            Action::FreezeSession if actor.session.is_some() => (actor.session, rule.freeze),
+            Action::FreezePrincipal => (None, rule.freeze),
+            // What was approved is not to be approved again while it goes on.
+            Action::RequireApproval { lapse, .. } => (None, lapse.unwrap_or(Duration::MAX)),
             Action::FreezeSession | Action::None => return false,
         };
         let whom = Actor { session, ..actor.clone() };
-        let lasts = u32::try_from(rule.freeze.as_secs()).unwrap_or(u32::MAX);
+        let lasts = u32::try_from(lasts.as_secs()).unwrap_or(u32::MAX);
         self.acted.retain(|(_, at)| now.saturating_sub(*at) < lasts);
         if self.acted.iter().any(|(one, _)| *one == whom) {
             return false;
@@ -165,6 +168,17 @@ impl Board {
             }
             goes_on
         });
+        self.over.truncate(MAX_OVER);
+    }
+
+    /// Clears all, since nobody holds them any more.
+    pub(super) fn stop(&mut self, now: u32) {
+        for (_, Held { mut alert, .. }) in self.active.drain() {
+            (alert.cleared, alert.is_cut_short) = (Some(moment(now)), true);
+            self.notices.push(Notice { change: Change::Cleared, alert: alert.clone(), acts: false });
+            self.over.push_front(alert);
+        }
+        self.rooms = [0; 3];
         self.over.truncate(MAX_OVER);
     }
 

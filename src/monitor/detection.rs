@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::domain::Name;
+
 /// What the monitor looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Detection {
@@ -11,6 +13,10 @@ pub enum Detection {
     CredentialStuffing,
     /// Wrong credentials for one identity from many networks.
     DistributedGuessing,
+    /// The same over hours, by an address that proves few.
+    SlowStuffing,
+    /// Wrong credentials for one identity from many networks over hours.
+    SlowGuessing,
     /// Somebody proved an identity from an address that stuffs credentials.
     StuffingSucceeded,
     /// A principal asks one route for far more than it usually does.
@@ -31,6 +37,8 @@ pub enum Detection {
     Denials,
     /// A route's upstream fails far more often than it usually does.
     UpstreamErrors,
+    /// Most callers of a route ask for what is not there.
+    BrokenRoute,
     /// Somebody tries many objects, most of which are not there or not theirs.
     Enumeration,
     /// A principal takes far more bytes within an hour than it usually does.
@@ -55,6 +63,10 @@ pub enum Detection {
     VaultTrouble,
     /// The audit log takes no records, or has lost some.
     AuditTrouble,
+    /// Who is to have audit records besides this machine does not take them.
+    ReceiverAway,
+    /// Records are never delivered, or soon will not be.
+    RecordsUndelivered,
     /// The monitor was handed more than it could look at, or raised more alerts than it can hold.
     MonitorBehind,
 }
@@ -71,7 +83,7 @@ pub enum Severity {
 }
 
 /// What is done by itself when an alert is raised, besides telling of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Nothing.
     None,
@@ -79,6 +91,13 @@ pub enum Action {
     FreezeSession,
     /// The principal is refused, with all its sessions.
     FreezePrincipal,
+    /// The principal is held, with all its sessions, until somebody approves that it goes on.
+    RequireApproval {
+        /// The `[approval.NAME]` that says who approves.
+        approval: Name,
+        /// After how long it goes on without; none for never.
+        lapse: Option<Duration>,
+    },
 }
 
 /// How one detection works.
@@ -208,13 +227,17 @@ use Parameter::{At, Factor, Learn, Share, Window};
 use Severity::{Critical, Info, Warning};
 
 /// Every detection, in the order of [`Detection`].
-pub static SPECS: [Spec; 26] = [
+pub static SPECS: [Spec; 31] = [
     Spec::new(D::FailedLogins, "failed_logins", Warning, "Wrong credentials from one address, or for one identity. People mistype, and offices share an address: 20 in five minutes is no person.")
         .at(20, "wrong credentials").window(5 * MINUTE).has(&[At, Window]),
     Spec::new(D::CredentialStuffing, "credential_stuffing", Critical, "Wrong credentials for many identities from one address (IPv6 by /64). Ten people of one office do not all mistype within ten minutes.")
         .at(10, "identities").window(10 * MINUTE).has(&[At, Window]),
     Spec::new(D::DistributedGuessing, "distributed_guessing", Warning, "Wrong credentials for one identity from many networks, as those send them who have many addresses to stay below what any one is held to.")
         .at(6, "networks").window(HOUR).has(&[At, Window]),
+    Spec::new(D::SlowStuffing, "slow_stuffing", Warning, "The same over hours, of an address from which wrong credentials for so many identities come, and those are so many of all that it claims and proves: in an office, far more people are proved than mistype.")
+        .at(20, "identities").window(12 * HOUR).share(60).has(&[At, Window, Share]).hold(HOUR),
+    Spec::new(D::SlowGuessing, "slow_guessing", Warning, "Wrong credentials for one identity from many networks over hours. Nobody mistypes in ten places a day.")
+        .at(10, "networks").window(12 * HOUR).has(&[At, Window]).hold(HOUR),
     Spec::new(D::StuffingSucceeded, "stuffing_succeeded", Critical, "An identity was proved from an address while that stuffs credentials, and never from its network before: one of the guesses was right.")
         .hold(HOUR).principals(),
     Spec::new(D::RequestSpike, "request_spike", Warning, "Requests of one principal to one route within a minute, against the minutes in which it is at work. Less than `at` is nothing that an upstream notices.")
@@ -235,6 +258,8 @@ pub static SPECS: [Spec; 26] = [
         .at(50, "requests").share(20).usual(5, 30 * MINUTE).has(&[At, Share, Factor, Learn]),
     Spec::new(D::UpstreamErrors, "upstream_errors", Warning, "Answers of 5xx on a route within a minute, against its usual minutes and all answers.")
         .at(20, "answers").share(20).usual(5, 30 * MINUTE).has(&[At, Share, Factor, Learn]),
+    Spec::new(D::BrokenRoute, "broken_route", Warning, "Callers of a route most of what they ask for is not there, or not allowed, and how many of all its callers those are: a deploy or a rule took it away. None of them is told for `enumeration` or `probing` there meanwhile.")
+        .at(10, "callers").window(5 * MINUTE).share(60).has(&[At, Window, Share]),
     Spec::new(D::Enumeration, "enumeration", Critical, "Different paths (HyperLogLog) that were not there, or not allowed, and how many of all requests those are: of one principal on one route, or of one address that proves nobody.")
         .at(100, "paths").window(5 * MINUTE).share(40).has(&[At, Window, Share]).principals(),
     Spec::new(D::Exfiltration, "exfiltration", Critical, "Bytes that one principal is answered with within an hour, against the hours in which it is at work.")
@@ -266,6 +291,10 @@ pub static SPECS: [Spec; 26] = [
     Spec::new(D::RotationFailed, "rotation_failed", Warning, "A new secret was rolled back, could not be made, or an old one not be retired.").hold(HOUR),
     Spec::new(D::VaultTrouble, "vault_trouble", Critical, "A secret that requests need cannot be had.").hold(MINUTE),
     Spec::new(D::AuditTrouble, "audit_trouble", Critical, "The audit log takes no records, so that requests are refused; or exchanges have none.").hold(MINUTE),
+    Spec::new(D::ReceiverAway, "receiver_away", Warning, "A sink's receiver, or the anchor, has for so long not taken what it is to have. It waits in the files.")
+        .window(5 * MINUTE).has(&[Window]).hold(MINUTE),
+    Spec::new(D::RecordsUndelivered, "records_undelivered", Critical, "Records were left out for a sink's receiver, or the oldest that waits has so much of the sink's `max_age` behind it, after which it is left out.")
+        .share(50).has(&[Share]).hold(HOUR),
     Spec::new(D::MonitorBehind, "monitor_behind", Warning, "Records that the monitor did not look at, since more came than it could, or alerts that it could not hold: what they tell of is in the audit log all the same.")
         .hold(MINUTE),
 ];
@@ -303,11 +332,12 @@ impl Severity {
 
 impl Action {
     /// The word for it.
-    pub fn text(self) -> &'static str {
+    pub fn text(&self) -> &'static str {
         match self {
             Self::None => "none",
             Self::FreezeSession => "freeze_session",
             Self::FreezePrincipal => "freeze_principal",
+            Self::RequireApproval { .. } => "require_approval",
         }
     }
 }

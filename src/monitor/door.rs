@@ -10,6 +10,8 @@ use super::window::Sliding;
 pub(super) struct Address {
     wrong: Sliding,
     identities: Different,
+    /// Whom it claimed within hours, beside whom it proved.
+    slow: Beside,
     tried: Tried,
 }
 
@@ -18,6 +20,17 @@ pub(super) struct Address {
 pub(super) struct Claimed {
     wrong: Sliding,
     networks: Different,
+    slow: Different,
+}
+
+/// How many different things of one sort there were, and of another, both within the same span of time: else a share of the two would be of none.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    began: u32,
+    these: Distinct,
+    others: Distinct,
+    /// How many there were of either in the span before.
+    before: (u64, u64),
 }
 
 /// How many different things there were within a span of time, which begins anew when it is over.
@@ -72,6 +85,48 @@ impl Tried {
     }
 }
 
+impl Beside {
+    /// Counts one.
+    pub(super) fn add(&mut self, hash: u64, now: u32, window: u32) {
+        self.begin(now, window);
+        self.these.add(hash);
+    }
+
+    /// Counts one of the other sort.
+    pub(super) fn add_other(&mut self, hash: u64, now: u32, window: u32) {
+        self.begin(now, window);
+        self.others.add(hash);
+    }
+
+    /// How many there were of either.
+    pub(super) fn counts(&mut self, now: u32, window: u32) -> (u64, u64) {
+        self.begin(now, window);
+        (self.these.count(), self.others.count())
+    }
+
+    /// The same, and how many there were in the span before.
+    pub(super) fn last_counts(&mut self, now: u32, window: u32) -> [(u64, u64); 2] {
+        [self.counts(now, window), self.before]
+    }
+
+    fn begin(&mut self, now: u32, window: u32) {
+        if now >= self.began && now - self.began < window {
+            return;
+        }
+        let is_next = now >= self.began && now - self.began < window.saturating_mul(2);
+        let before = if is_next { (self.these.count(), self.others.count()) } else { (0, 0) };
+        *self = Self { began: now, before, ..Self::default() };
+    }
+}
+
+impl Tried {
+    /// Whether too many of all requests were for what was not there.
+    pub(super) fn misses(&self, now: u32, rule: &Rule) -> bool {
+        let (missed, window) = (self.missed.count(now, span(rule)), span(rule));
+        missed > 0 && 100 * missed >= u64::from(rule.share) * self.requests.count(now, window)
+    }
+}
+
 impl Address {
     /// Counts a wrong credential.
     pub(super) fn wrong(&mut self, now: u32, rule: &Rule) -> Option<Evidence> {
@@ -82,6 +137,28 @@ impl Address {
     pub(super) fn claimed(&mut self, identity: u64, now: u32, rule: &Rule) -> Option<Evidence> {
         let identities = self.identities.add(identity, now, span(rule));
         above("identities", identities, rule)
+    }
+
+    /// Counts whom it claimed over hours: in an office people mistype all day, and far more of them are proved.
+    pub(super) fn claimed_slowly(&mut self, identity: u64, now: u32, rule: &Rule) -> Option<Evidence> {
+        let window = span(rule);
+        self.slow.add(identity, now, window);
+        let (identities, proved) = self.slow.counts(now, window);
+        let share = 100 * identities / (identities + proved);
+        let is_much = identities >= rule.at && share >= u64::from(rule.share);
+        is_much.then(|| {
+            Evidence::new(&[
+                ("identities", identities as f64),
+                ("share", share as f64),
+                ("at", rule.at as f64),
+                ("at_share", f64::from(rule.share)),
+            ])
+        })
+    }
+
+    /// Counts whom it proved.
+    pub(super) fn proved(&mut self, principal: u64, now: u32, rule: &Rule) {
+        self.slow.add_other(principal, now, span(rule));
     }
 
     /// Counts a request that proved nobody.
@@ -99,6 +176,12 @@ impl Claimed {
     /// Counts from where it was claimed.
     pub(super) fn from(&mut self, network: u64, now: u32, rule: &Rule) -> Option<Evidence> {
         let networks = self.networks.add(network, now, span(rule));
+        above("networks", networks, rule)
+    }
+
+    /// The same over hours.
+    pub(super) fn spread_slowly(&mut self, network: u64, now: u32, rule: &Rule) -> Option<Evidence> {
+        let networks = self.slow.add(network, now, span(rule));
         above("networks", networks, rule)
     }
 }

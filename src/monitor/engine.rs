@@ -15,8 +15,8 @@ use super::recent::Recent;
 use super::seen::{Keys, Seen, seconds, shown};
 use super::settings::Settings;
 use super::visits::{Visit, Visits};
-use crate::audit::{Act, Deed, Entry, Record, RotationDeed};
-use crate::domain::{AccessDeed, AuthnFault, Denial, Name, Unavailable};
+use crate::audit::{Entry, Record};
+use crate::domain::{AuthnFault, Denial, Unavailable};
 
 /// What the monitor knows, and what it finds in the next record.
 ///
@@ -35,21 +35,6 @@ pub struct Engine {
     routes: Hitters<Flow>,
     recent: Recent,
     board: Board,
-}
-
-/// How things stand that no record tells of.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Health {
-    /// Whether the audit log takes no records.
-    pub is_audit_stopped: bool,
-    /// Exchanges without a record since this was last told.
-    pub unrecorded: u64,
-    /// Secrets that cannot be had.
-    pub secrets: Vec<String>,
-    /// Credentials whose secret is older than it should become.
-    pub overdue: Vec<Name>,
-    /// Records that were not looked at since this was last told.
-    pub shed: u64,
 }
 
 /// How much an engine holds.
@@ -103,8 +88,9 @@ impl Engine {
         match entry {
             Entry::Exchange(record) => self.exchange(record),
             Entry::Act(act) => self.act(act),
-            // What ends has a record of its own, alerts are what it told itself, and receivers have metrics.
-            Entry::Decision(_) | Entry::Alert(_) | Entry::Skipped(_) => {}
+            Entry::Skipped(skipped) => self.skipped(skipped),
+            // What ends has a record of its own, and alerts are what it told itself.
+            Entry::Decision(_) | Entry::Alert(_) => {}
         }
         self.board.take_notices()
     }
@@ -120,26 +106,10 @@ impl Engine {
         self.board.take_notices()
     }
 
-    /// Takes how things stand that no record tells of.
-    pub fn note(&mut self, health: &Health, now: SystemTime) -> Vec<Notice> {
+    /// Clears every alert that goes on, as the process ends.
+    pub fn stop(&mut self, now: SystemTime) -> Vec<Notice> {
         self.advance(seconds(now), BACK);
-        if health.is_audit_stopped || health.unrecorded > 0 {
-            let stopped = f64::from(u8::from(health.is_audit_stopped));
-            self.part(
-                Detection::AuditTrouble,
-                "audit",
-                &[("stopped", stopped), ("unrecorded", health.unrecorded as f64)],
-            );
-        }
-        if health.shed > 0 {
-            self.part(Detection::MonitorBehind, "monitor", &[("not_looked_at", health.shed as f64)]);
-        }
-        for secret in &health.secrets {
-            self.named(Detection::VaultTrouble, secret);
-        }
-        for credential in &health.overdue {
-            self.named(Detection::SecretOverdue, credential.as_str());
-        }
+        self.board.stop(self.now);
         self.board.take_notices()
     }
 
@@ -188,6 +158,7 @@ impl Engine {
         if seen.principal == 0 {
             self.stranger(record, &seen);
         } else {
+            self.proved(&seen);
             self.session(record, &seen);
             self.principal(record, &seen);
             self.on_route(record, &seen);
@@ -202,16 +173,24 @@ impl Engine {
         let many = address.wrong(now, failed);
         let stuffing =
             record.claimed.and_then(|id| address.claimed(id, now, settings.rule(Detection::CredentialStuffing)));
+        let slow =
+            record.claimed.and_then(|id| address.claimed_slowly(id, now, settings.rule(Detection::SlowStuffing)));
         let about = || Subject::Address(shown(record.client));
         self.tell(Detection::FailedLogins, (seen.address, seen.address), many, record, about);
         self.tell(Detection::CredentialStuffing, (seen.address, seen.address), stuffing, record, about);
+        // Where that is told, it is no slower.
+        let slow = slow.filter(|_| !self.board.is_raised(Detection::CredentialStuffing, seen.address));
+        self.tell(Detection::SlowStuffing, (seen.address, seen.address), slow, record, about);
         let Some(id) = record.claimed else { return };
         let claimed = self.identities.meet(id, now);
         let many = claimed.wrong(now, failed);
         let spread = claimed.from(seen.network, now, settings.rule(Detection::DistributedGuessing));
+        let slow = claimed.spread_slowly(seen.network, now, settings.rule(Detection::SlowGuessing));
         let about = || Subject::Identity(id);
         self.tell(Detection::FailedLogins, (id, id), many, record, about);
         self.tell(Detection::DistributedGuessing, (id, id), spread, record, about);
+        let slow = slow.filter(|_| !self.board.is_raised(Detection::DistributedGuessing, id));
+        self.tell(Detection::SlowGuessing, (id, id), slow, record, about);
     }
 
     fn route(&mut self, record: &Record, seen: &Seen) {
@@ -237,13 +216,22 @@ impl Engine {
         self.tell(Detection::Enumeration, (seen.address, seen.address), many, record, about);
     }
 
+    /// Counts whom an address proves, where something went wrong there before.
+    fn proved(&mut self, seen: &Seen) {
+        let rule = self.settings.rule(Detection::SlowStuffing);
+        if let Some(address) = self.addresses.known(seen.address) {
+            address.proved(seen.principal, self.now, rule);
+        }
+    }
+
     /// Whether a session, or a right guess, comes from where it should not; asked before the network counts as known.
     fn session(&mut self, record: &Record, seen: &Seen) {
         let knows = |habits: &Habits| habits.knows_network(seen.network);
         let habits = self.principals.look(seen.principal);
         let (is_known, was_elsewhere) = (habits.is_some_and(knows), habits.is_some_and(Habits::has_networks));
         if seen.session == 0 {
-            let is_stuffing = self.board.is_raised(Detection::CredentialStuffing, seen.address);
+            let stuffing = [Detection::CredentialStuffing, Detection::SlowStuffing];
+            let is_stuffing = stuffing.into_iter().any(|one| self.board.is_raised(one, seen.address));
             let evidence = (is_stuffing && !is_known).then(|| Evidence::new(&[("successes", 1.0)]));
             let keys = (seen.principal, seen.principal);
             return self.tell(Detection::StuffingSucceeded, keys, evidence, record, || principal_of(record));
@@ -261,9 +249,11 @@ impl Engine {
     fn principal(&mut self, record: &Record, seen: &Seen) {
         let (settings, now) = (Arc::clone(&self.settings), self.now);
         let rule = |detection| settings.rule(detection);
+        let broken = rule(Detection::BrokenRoute);
+        let is_broken = self.routes.known(seen.route).is_some_and(|flow| flow.broken(now, broken).is_some());
         let habits = self.principals.meet(seen.principal, now);
         habits.met(now);
-        let refused = seen.is_not_allowed;
+        let refused = seen.is_not_allowed && !is_broken;
         let read = !seen.is_denied && !seen.is_miss;
         let found = [
             (Detection::NewNetwork, habits.network(seen.network, now, rule(Detection::NewNetwork))),
@@ -282,15 +272,19 @@ impl Engine {
     /// A principal on one route.
     fn on_route(&mut self, record: &Record, seen: &Seen) {
         let (settings, now) = (Arc::clone(&self.settings), self.now);
+        let rule = |detection| settings.rule(detection);
         let own = self.uses.meet(seen.pair, now);
-        let found = [
-            (Detection::RequestSpike, own.requests(now, settings.rule(Detection::RequestSpike))),
-            (Detection::ByteSpike, own.bytes(seen.moved, now, settings.rule(Detection::ByteSpike))),
-            (
-                Detection::Enumeration,
-                own.tried(seen.is_miss.then_some(seen.path), now, settings.rule(Detection::Enumeration)),
-            ),
-        ];
+        let requests = own.requests(now, rule(Detection::RequestSpike));
+        let bytes = own.bytes(seen.moved, now, rule(Detection::ByteSpike));
+        let missed = own.tried(seen.is_miss.then_some(seen.path), now, rule(Detection::Enumeration));
+        let misses = own.misses(now, rule(Detection::Enumeration));
+        let flow = self.routes.known(seen.route);
+        let broken = flow.and_then(|flow| flow.called(seen.principal, misses, now, rule(Detection::BrokenRoute)));
+        // What most callers look for in vain, nobody in particular looks for.
+        let missed = missed.filter(|_| broken.is_none());
+        self.tell(Detection::BrokenRoute, (seen.route, seen.route), broken, record, || route_of(record));
+        let found =
+            [(Detection::RequestSpike, requests), (Detection::ByteSpike, bytes), (Detection::Enumeration, missed)];
         for (detection, evidence) in found {
             self.tell(detection, (seen.pair, seen.principal), evidence, record, || principal_on_route(record));
         }
@@ -316,31 +310,6 @@ impl Engine {
             }
             Some(_) | None => {}
         }
-    }
-
-    fn act(&mut self, act: &Act) {
-        self.advance(seconds(act.time), RECORD_BACK);
-        match act.deed {
-            Deed::Access(AccessDeed::BrokeGlass) => {
-                let who = act.of.to_string();
-                let key = self.keys.of(&[b"name", who.as_bytes()]);
-                self.tell_of(Detection::BreakGlass, key, Evidence::default(), Subject::Requester(who));
-            }
-            Deed::Rotation(RotationDeed::RolledBack | RotationDeed::Failed | RotationDeed::NotRetired) => {
-                self.named(Detection::RotationFailed, &act.of.to_string());
-            }
-            Deed::Access(_) | Deed::Rotation(_) | Deed::Revoked | Deed::Lifted | Deed::Erased => {}
-        }
-    }
-
-    fn named(&mut self, detection: Detection, name: &str) {
-        let key = self.keys.of(&[b"name", name.as_bytes()]);
-        self.tell_of(detection, key, Evidence::default(), Subject::Named(name.to_owned()));
-    }
-
-    fn part(&mut self, detection: Detection, part: &'static str, numbers: &[(&'static str, f64)]) {
-        let key = self.keys.of(&[b"part", part.as_bytes()]);
-        self.tell_of(detection, key, Evidence::new(numbers), Subject::Part(part));
     }
 
     /// Tells what a record gave evidence of: under the first key the alert is held, by the second the records behind it are found.
@@ -370,21 +339,11 @@ impl Engine {
         let alert = Alert::raised(detection, rule.severity, (subject, actor_of(record)), evidence, self.now);
         self.board.raise(key, Alert { records, ..alert }, rule, self.now);
     }
-
-    /// Tells what no record of an exchange gave evidence of.
-    fn tell_of(&mut self, detection: Detection, key: u64, evidence: Evidence, subject: Subject) {
-        let rule = self.settings.rule(detection);
-        if !rule.is_on || self.board.hold((detection, key), evidence, rule, || None, self.now) {
-            return;
-        }
-        // For saying that there is none, there is room.
-        if detection != Detection::MonitorBehind && !self.board.has_room(&subject, rule.severity) {
-            return;
-        }
-        let alert = Alert::raised(detection, rule.severity, (subject, None), evidence, self.now);
-        self.board.raise(key, alert, rule, self.now);
-    }
 }
+
+mod own;
+
+pub use own::{Behind, Health};
 
 #[cfg(test)]
 mod tests;

@@ -2,15 +2,18 @@
 
 use super::alert::Evidence;
 use super::detection::Rule;
+use super::door::{Beside, span};
 use super::window::{Baseline, Spans};
 
-/// What goes wrong on a route within a minute, of all that comes.
+/// What goes wrong on a route within a minute, of all that comes, and for how many of its callers within a few.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
     minute: u32,
     requests: u64,
     denied: Faults,
     failed: Faults,
+    /// The callers that look for something in vain, beside all.
+    missing: Beside,
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +33,29 @@ impl Flow {
             (self.minute, self.requests) = (minute, 0);
         }
         self.requests += 1;
+    }
+
+    /// Counts a caller, and whether what it asks for is not there; tells where that is so for too many of all.
+    pub(super) fn called(&mut self, caller: u64, misses: bool, now: u32, rule: &Rule) -> Option<Evidence> {
+        let window = span(rule);
+        self.missing.add_other(caller, now, window);
+        if misses {
+            self.missing.add(caller, now, window);
+        }
+        self.broken(now, rule)
+    }
+
+    /// The evidence that what most callers ask for is not there, or was not in the span before: when one begins, few have come.
+    pub(super) fn broken(&mut self, now: u32, rule: &Rule) -> Option<Evidence> {
+        let share = |(missing, all): (u64, u64)| 100 * missing / all.max(1);
+        let is_much = |counts: &(u64, u64)| counts.0 >= rule.at && share(*counts) >= u64::from(rule.share);
+        let counts = self.missing.last_counts(now, span(rule)).into_iter().find(is_much)?;
+        Some(Evidence::new(&[
+            ("callers", counts.0 as f64),
+            ("share", share(counts) as f64),
+            ("at", rule.at as f64),
+            ("at_share", f64::from(rule.share)),
+        ]))
     }
 
     /// Counts whether it was refused.

@@ -105,6 +105,11 @@ impl Use {
     pub(super) fn tried(&mut self, miss: Option<u64>, now: u32, rule: &Rule) -> Option<Evidence> {
         self.tried.add(miss, now, rule)
     }
+
+    /// Whether too much of what it asks for is not there.
+    pub(super) fn misses(&self, now: u32, rule: &Rule) -> bool {
+        self.tried.misses(now, rule)
+    }
 }
 
 impl Habits {

@@ -69,6 +69,12 @@ impl<V: Default> Hitters<V> {
         self.places.get(&key).and_then(|nth| self.slots.get(*nth as usize)).map(|slot| &slot.value)
     }
 
+    /// The same, to be changed.
+    pub(super) fn known(&mut self, key: u64) -> Option<&mut V> {
+        let nth = *self.places.get(&key)?;
+        self.slots.get_mut(nth as usize).map(|slot| &mut slot.value)
+    }
+
     fn place(&mut self, key: u64, add: f64) -> u32 {
         let fresh = |weight| Slot { key, weight, ranked: weight, value: V::default() };
         let least = if self.slots.len() < self.capacity { None } else { self.order.pop_first() };

@@ -29,13 +29,4 @@ impl Settings {
     pub fn rule_mut(&mut self, detection: Detection) -> &mut Rule {
         &mut self.rules[detection as usize]
     }
-
-    /// Whether any detection ends access by itself.
-    pub fn freezes(&self) -> bool {
-        use super::detection::Action;
-        self.rules.iter().any(|rule| match rule.action {
-            Action::None => false,
-            Action::FreezeSession | Action::FreezePrincipal => rule.is_on,
-        })
-    }
 }

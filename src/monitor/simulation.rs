@@ -175,6 +175,9 @@ fn attacks_are_told_and_usual_days_are_quiet() {
         let is_told = attack.wants.is_none_or(|wants| told.iter().any(|(detection, _)| *detection == wants));
         assert!(is_told, "{}: {told:?}", attack.about);
     }
+    let broken = told.last().expect("the deploy");
+    let is_of_somebody = |(detection, _): &(Detection, usize)| *detection == Detection::Enumeration;
+    assert!(!broken.iter().any(is_of_somebody), "nobody in particular looks for what a deploy took away: {broken:?}");
     let critical: u32 = counts
         .iter()
         .filter(|(one, _)| one.spec().rule.severity == super::Severity::Critical)

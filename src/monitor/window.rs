@@ -21,8 +21,20 @@ impl Sliding {
             *self = Self { began: self.began + window, before: self.here, here: 0 };
         }
         self.here = self.here.saturating_add(much);
-        let left = window - now.saturating_sub(self.began).min(window);
-        u64::from(self.here) + u64::from(self.before) * u64::from(left) / u64::from(window)
+        self.count(now, window)
+    }
+
+    /// How much there was within the window that ends now.
+    pub(super) fn count(&self, now: u32, window: u32) -> u64 {
+        let window = window.max(1);
+        let since = now.saturating_sub(self.began);
+        let (before, here) = match since / window {
+            0 => (self.before, self.here),
+            1 => (self.here, 0),
+            _ => (0, 0),
+        };
+        let left = window - since % window;
+        u64::from(here) + u64::from(before) * u64::from(left) / u64::from(window)
     }
 }
 

@@ -111,6 +111,10 @@ impl Call<'_> {
         let seen = self.seen(principal, id).await?;
         let approval = self.service.approvals.get(&seen.approval).ok_or(Denial::NotAllowed)?;
         let is_approver = self.has_any(principal, &approval.approvers);
+        if seen.is_hold && !matches!(verb, AccessVerb::Approve | AccessVerb::Deny) {
+            // Nothing was granted that could be ended, and what waits is not theirs to take back.
+            return Err(Denial::NotAllowed);
+        }
         let is_own = seen.requester() == principal.name();
         let may = match verb {
             // In person: who acts for an approver was not trusted with that.
@@ -152,7 +156,7 @@ impl Call<'_> {
         let when = self.caller.circumstances();
         let has = |role: &str| {
             self.service.roles.has(principal, role, &when)
-                && !self.caller.is_revoked_as(principal, Some(role), when.time)
+                && self.caller.ended_as(principal, Some(role), when.time).is_none()
         };
         roles.iter().any(|role| has(role.as_ref()))
     }
@@ -165,11 +169,17 @@ impl Call<'_> {
     async fn until_held(&self, request: &AccessRequest) {
         let Ok(access) = self.access() else { return };
         let held = async {
-            while !access.holds(request, steady(SystemTime::now())) {
+            while !access.holds(request, steady(SystemTime::now())) || self.is_held_yet(request) {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
         let _ = tokio::time::timeout(HOLDS_WITHIN, held).await;
+    }
+
+    /// Whether it is for the end of a hold, which was approved and has not ended yet.
+    fn is_held_yet(&self, request: &AccessRequest) -> bool {
+        let is_approved = request.is_hold && matches!(request.state, AccessState::Granted { .. });
+        is_approved && self.caller.services.revocations.as_ref().is_some_and(|all| all.hold(request.id).is_some())
     }
 
     fn told(&self, request: &AccessRequest, now: SystemTime) -> Value {
@@ -181,7 +191,7 @@ impl Call<'_> {
 /// Where it stands now: a grant may be over, and nobody noted it.
 fn state_now(request: &AccessRequest, now: SystemTime) -> &'static str {
     match request.state {
-        AccessState::Granted { .. } if !request.is_granted(now) => "over",
+        AccessState::Granted { .. } if !request.is_hold && !request.is_granted(now) => "over",
         AccessState::Pending if now >= request.expires => "expired",
         state @ (AccessState::Pending
         | AccessState::Granted { .. }

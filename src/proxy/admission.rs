@@ -241,6 +241,7 @@ impl From<Denial> for Refusal {
             | Denial::NotAllowed
             | Denial::Canary
             | Denial::ApprovalNeeded
+            | Denial::OnHold
             | Denial::Access(_)
             | Denial::TooManySessions
             | Denial::TokenRequest(_)

@@ -76,8 +76,8 @@ impl Caller<'_> {
         let principal = lockout::settle(self.services, self.snapshot, self.chain, &view, claimed, proved)
             .inspect_err(|_| self.draft.claimed(whom()))?;
         self.draft.authenticated(&principal);
-        if self.is_revoked(&principal, now) {
-            return Err(Denial::Unauthenticated(AuthnFault::Revoked));
+        if let Some(denial) = self.ended_as(&principal, None, now) {
+            return Err(denial);
         }
         let session = principal.session.as_ref();
         if session.is_some_and(|session| !session.bounds.admit(self.name, self.arrival.method.as_str())) {
@@ -121,16 +121,11 @@ impl Caller<'_> {
         Circumstances { client: self.draft.client(), time: self.draft.time() }
     }
 
-    /// Whether their access was ended.
-    pub(super) fn is_revoked(&self, principal: &Arc<Principal>, now: SystemTime) -> bool {
-        self.is_revoked_as(principal, None, now)
-    }
-
-    /// Whether it was ended by this role, whether a claim or the configuration gives it.
-    pub(super) fn is_revoked_as(&self, principal: &Arc<Principal>, role: Option<&str>, now: SystemTime) -> bool {
+    /// What ended their access, or what they have by this role, whether a claim or the configuration gives it.
+    pub(super) fn ended_as(&self, principal: &Arc<Principal>, role: Option<&str>, now: SystemTime) -> Option<Denial> {
         let role = role.map(Arc::from);
         let carried = Carried { principal: Arc::clone(principal), role, any_of: Vec::new(), until: None, grant: None };
-        let revocations = self.services.revocations.as_ref();
-        revocations.is_some_and(|revocations| revocations.revoked_since(&carried, unhurried(now)).is_some())
+        let revocations = self.services.revocations.as_ref()?;
+        revocations.ended(&carried, unhurried(now)).map(|cut| cut.denial)
     }
 }

@@ -9,7 +9,7 @@ use crate::telemetry::UpstreamFault;
 const CARRIED: &str = "Denial";
 
 /// The denials that callbacks carry; any other comes out as an internal one.
-const BY_PLACE: [Denial; 17] = [
+const BY_PLACE: [Denial; 18] = [
     Denial::Internal,
     Denial::BodyTooLarge,
     Denial::Inspection(Inspection::Attack),
@@ -27,6 +27,7 @@ const BY_PLACE: [Denial; 17] = [
     Denial::Unauthenticated(AuthnFault::Digest),
     Denial::Unauthenticated(AuthnFault::Revoked),
     Denial::Unauthenticated(AuthnFault::Expired),
+    Denial::OnHold,
 ];
 
 /// A denial as the error that a callback returns. It comes back out of [`denial`].
@@ -64,6 +65,7 @@ pub(super) fn is_refusal(denial: &Denial) -> bool {
             | Denial::Inspection(_)
             | Denial::TimedOut(_)
             | Denial::Unauthenticated(_)
+            | Denial::OnHold
             | Denial::Withheld(_)
     )
 }

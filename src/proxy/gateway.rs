@@ -156,7 +156,7 @@ impl ProxyHttp for Gateway {
         }
         if let Some(cut) = admission.was_cut() {
             // While the connection was made.
-            return Err(failure::carry(Denial::Unauthenticated(cut.fault)));
+            return Err(failure::carry(cut.denial));
         }
         // A retry sends the body again from its beginning.
         admission.body.restart();
@@ -312,7 +312,7 @@ impl ProxyHttp for Gateway {
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
         let cut = exchange.admitted().and_then(|(_, admission)| admission.was_cut());
-        let denial = cut.map(|cut| Denial::Unauthenticated(cut.fault)).or_else(|| failure::denial(error));
+        let denial = cut.map(|cut| cut.denial).or_else(|| failure::denial(error));
         if let Some(withholding) = exchange.admitted().and_then(|(_, admission)| admission.withholding.take()) {
             // The head that waited is forgotten; the client is told that the connection ends.
             withholding.end(&mut session.downstream_session);

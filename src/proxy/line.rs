@@ -17,7 +17,7 @@ const REVOKED: Denial = Denial::Unauthenticated(AuthnFault::Revoked);
 
 /// What ended it, for whoever is told.
 fn denial(line: &Line) -> Denial {
-    line.was_cut().map_or(REVOKED, |cut| Denial::Unauthenticated(cut.fault))
+    line.was_cut().map_or(REVOKED, |cut| cut.denial)
 }
 
 /// Puts an exchange on a line, unless its caller is revoked. None where nobody can be. An HTTP/1 connection is one line for all its exchanges;
@@ -43,7 +43,10 @@ pub(super) fn carry(
     let line = if connection.is_http2() { revocations.line() } else { connection.line(|| revocations.line()) };
     // Before the look: who is revoked after it is found on the line.
     line.carry(carried.clone());
-    if revocations.revoked_since(&carried, unhurried(now)).is_some() { Err(REVOKED) } else { Ok(Some(line)) }
+    match revocations.ended(&carried, unhurried(now)) {
+        Some(cut) => Err(cut.denial),
+        None => Ok(Some(line)),
+    }
 }
 
 /// Does the work, unless the line is cut meanwhile, which is an error of the client's side.

@@ -107,9 +107,10 @@ impl Call<'_> {
         let Some(session) = self.service.taken.tokens.of_token(token, now).await? else { return inactive };
         let (roles, when) = (&self.service.roles, self.caller.circumstances());
         let has = |role: &&str| {
-            roles.has(&asks.principal, role, &when) && !self.caller.is_revoked_as(&asks.principal, Some(role), now)
+            roles.has(&asks.principal, role, &when) && self.caller.ended_as(&asks.principal, Some(role), now).is_none()
         };
-        let goes_on = self.service.taken.takes(&session.principal) && !self.caller.is_revoked(&session.principal, now);
+        let goes_on = self.service.taken.takes(&session.principal)
+            && self.caller.ended_as(&session.principal, None, now).is_none();
         let may_know = session.principal.name() == asks.principal.name() || ["auditor", "admin"].iter().any(has);
         if !may_know || !goes_on {
             return inactive;
@@ -131,7 +132,7 @@ impl Call<'_> {
         written.map_err(|_| Denial::Internal)?.map_err(|fault| grant::denial(&fault))?;
         // Answered once it holds: the store is looked at every few milliseconds.
         let held = async {
-            while !self.caller.is_revoked(&session.principal, SystemTime::now()) {
+            while self.caller.ended_as(&session.principal, None, SystemTime::now()).is_none() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
@@ -178,7 +179,7 @@ impl Call<'_> {
             | Denial::TooManyInFlight
             | Denial::TooManySessions
             | Denial::Unavailable(_) => ("temporarily_unavailable", denial.status()),
-            Denial::NotAllowed | Denial::Canary | Denial::ApprovalNeeded | Denial::Access(_) => {
+            Denial::NotAllowed | Denial::Canary | Denial::ApprovalNeeded | Denial::OnHold | Denial::Access(_) => {
                 ("unauthorized_client", denial.status())
             }
             Denial::Internal => ("server_error", denial.status()),

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::complaint::Complaint;
+use super::holds::{self, Holds};
 use crate::audit::{Act, Deed, Phrase};
 use crate::domain::{AccessDeed, Id, steady};
 use crate::session::{Access, AccessEvent, AccessRequest, AccessState, Revocations, StoreError, Untold};
@@ -30,6 +31,7 @@ pub(super) fn watch(services: &Arc<Services>) -> std::io::Result<()> {
             services: &services,
             access: &access,
             webhooks,
+            holds: Holds::new(&access),
             told: Vec::new(),
             complaint: Complaint::new("no new grant takes effect", "grants can be read again"),
         };
@@ -43,6 +45,7 @@ struct Watcher<'a> {
     services: &'a Services,
     access: &'a Access,
     webhooks: Webhooks,
+    holds: Holds,
     /// How many events of which request went to the audit log, and when.
     told: Vec<(Instant, Id, usize)>,
     complaint: Complaint,
@@ -54,10 +57,14 @@ impl Watcher<'_> {
         loop {
             thread::sleep(Revocations::REFRESH_EVERY);
             let now = steady(SystemTime::now());
-            let mut done = self.access.refresh(now).map(|untold| self.tell(untold));
-            if settled.elapsed() > SETTLE_EVERY {
+            let mut is_news = false;
+            let mut done = self.access.refresh(now).map(|untold| {
+                is_news = !untold.is_empty();
+                self.tell(untold);
+            });
+            if is_news || settled.elapsed() > SETTLE_EVERY {
                 settled = Instant::now();
-                done = done.and(self.settle(now));
+                done = done.and(self.settle(now)).and(self.settle_holds(now));
             }
             self.complaint.note(done);
             let grants = i64::try_from(self.access.count()).unwrap_or(i64::MAX);
@@ -72,6 +79,7 @@ impl Watcher<'_> {
             let first = known.unwrap_or(0).max(from);
             for event in request.events.iter().skip(first).filter(|event| self.access.tells(event)) {
                 self.tell_one(&request, event);
+                holds::denied(self.services, &request, event);
             }
             if first < all {
                 self.told.push((Instant::now(), request.id, all));
@@ -116,6 +124,11 @@ impl Watcher<'_> {
         };
         self.webhooks.tell(|| told(&act));
         self.services.audit.submit(act);
+    }
+
+    fn settle_holds(&mut self, now: SystemTime) -> Result<(), StoreError> {
+        let Some(revocations) = &self.services.revocations else { return Ok(()) };
+        self.holds.settle(self.access, revocations, now)
     }
 
     /// Says of what is in the audit log by now that it is, and of what is late that it has expired.

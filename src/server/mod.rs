@@ -7,7 +7,10 @@ mod background;
 mod cluster;
 mod complaint;
 mod control;
+mod freezer;
 mod handover;
+mod health;
+mod holds;
 mod listeners;
 mod monitor;
 mod notify;
@@ -193,18 +196,19 @@ pub fn run(options: Options) -> Result<(), StartError> {
     let reloader = Arc::new(reloader.with_password(password));
     let gates = listeners::add(&mut server, &process, &services);
     let sinks = process.audit.path.clone().map(|path| Arc::new(Sinks::new(path, services.audit.clone())));
-    shutdown::exit_when_drained(&server, Arc::clone(&services), gates.clone(), sinks.clone());
-    server.add_service(background::service(Arc::clone(&services), reloader, gates, cluster, sinks.clone()));
+    let monitor = monitor::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
+    let last = shutdown::Last { services: Arc::clone(&services), sinks: sinks.clone(), monitor };
+    shutdown::exit_when_drained(&server, last.clone(), gates.clone());
+    server.add_service(background::service(Arc::clone(&services), reloader, gates, cluster, sinks));
     server.add_service(handover::Sockets { handover: Arc::clone(&handover), services: Arc::clone(&services) });
     revocations::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     anchor::start(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     access::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     traces::start(&services).map_err(|error| StartError::Internal(error.to_string()))?;
-    monitor::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     tell(&process, &services);
     let signals = shutdown::Signals::new(Arc::clone(&services), handover);
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
-    shutdown::flush(&services, sinks.as_deref());
+    last.flush();
     Ok(())
 }
 

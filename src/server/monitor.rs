@@ -1,17 +1,20 @@
 //! The thread that looks at records, and does what alerts ask for.
 
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::MissedTickBehavior;
 
+use super::freezer::{self, Ending, Freezer};
+use super::health::Told;
 use super::notify::Notify;
 use crate::audit::{AlertRecord, Entry};
 use crate::crypto;
 use crate::domain::steady;
-use crate::monitor::{Action, Alert, Change, Engine, Health, Notice, SPECS, Settings, Severity, Shown};
+use crate::monitor::{Action, Alert, Change, Engine, Notice, SPECS, Settings, Severity, Shown};
 use crate::session::{Revocation, Revoked};
 use crate::state::Services;
 
@@ -20,38 +23,59 @@ const BATCHES: usize = 64;
 /// How often what is over is cleared, and health looked at.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
 
+/// How long what alerts ask for, and telling that they are over, may take when the process ends.
+const STOP: Duration = Duration::from_secs(2);
+
+/// The monitor, for whoever ends the process.
+pub(super) struct Monitor {
+    stop: Sender<SyncSender<()>>,
+}
+
+impl Monitor {
+    /// Has every alert that goes on cleared and told, since nobody holds it any more; once.
+    pub(super) fn stop(&self) {
+        let (done, is_done) = sync_channel(1);
+        if self.stop.try_send(done).is_ok() && is_done.recv_timeout(3 * STOP).is_err() {
+            log::error!("the process ends before all alerts were told to be over");
+        }
+    }
+}
+
 /// Starts the thread; it ends with the process.
 ///
 /// # Errors
 /// When the system gives no thread.
-pub(super) fn watch(services: &Arc<Services>) -> std::io::Result<()> {
-    let Some(batches) = services.audit.watch(BATCHES) else { return Ok(()) };
+pub(super) fn watch(services: &Arc<Services>) -> std::io::Result<Arc<Monitor>> {
+    let (stop, stopped) = channel(1);
+    let monitor = Arc::new(Monitor { stop });
+    let Some(batches) = services.audit.watch(BATCHES) else { return Ok(monitor) };
     let services = Arc::clone(services);
-    let notify = Notify::start(&services)?;
+    let (notify, freezer) = (Notify::start(&services)?, Freezer::start(&services)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let watch = move || runtime.block_on(Watcher::new(&services, notify).run(batches));
-    thread::Builder::new().name("monitor".to_owned()).spawn(watch).map(drop)
+    let watch = move || runtime.block_on(Watcher::new(&services, notify, freezer).run(batches, stopped));
+    thread::Builder::new().name("monitor".to_owned()).spawn(watch)?;
+    Ok(monitor)
 }
 
 struct Watcher<'a> {
     services: &'a Services,
     notify: Notify,
+    freezer: Freezer,
     settings: Arc<Settings>,
     engine: Engine,
-    /// How many records were not looked at, and exchanges had none, when that was last told.
-    told: (u64, u64),
+    told: Told,
 }
 
 impl<'a> Watcher<'a> {
-    fn new(services: &'a Services, notify: Notify) -> Self {
+    fn new(services: &'a Services, notify: Notify, freezer: Freezer) -> Self {
         let settings = Arc::clone(&services.snapshot().monitor);
         let engine = Engine::new(Arc::clone(&settings), &crypto::random());
         let rules = SPECS.iter().map(|spec| (spec.name, settings.rule(spec.detection).severity.text()));
         services.engines.metrics.monitor.detections(rules);
-        Self { services, notify, settings, engine, told: (0, 0) }
+        Self { services, notify, freezer, settings, engine, told: Told::default() }
     }
 
-    async fn run(mut self, mut batches: Receiver<Vec<Entry>>) {
+    async fn run(mut self, mut batches: Receiver<Vec<Entry>>, mut stopped: Receiver<SyncSender<()>>) {
         let mut every = tokio::time::interval(SETTLE_EVERY);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -61,8 +85,24 @@ impl<'a> Watcher<'a> {
                     None => return,
                 },
                 _ = every.tick() => self.settle(),
+                Some(done) = stopped.recv() => {
+                    while let Ok(batch) = batches.try_recv() {
+                        self.look(&batch);
+                    }
+                    self.stop();
+                    // Where this fails nobody waits any more.
+                    let _ = done.try_send(());
+                    return;
+                }
             }
         }
+    }
+
+    fn stop(&mut self) {
+        let notices = self.engine.stop(SystemTime::now());
+        self.tell(notices);
+        self.freezer.finish(STOP);
+        self.notify.finish(STOP);
     }
 
     fn look(&mut self, batch: &[Entry]) {
@@ -84,29 +124,13 @@ impl<'a> Watcher<'a> {
         }
         // On the way out the log takes nothing more, and that is as it should be.
         if self.settings.is_enabled && !self.services.is_draining() {
-            let health = self.health();
+            let health = self.told.health(self.services);
             let notices = self.engine.note(&health, SystemTime::now());
             self.tell(notices);
         }
         let notices = self.engine.settle(SystemTime::now());
         self.tell(notices);
         self.show();
-    }
-
-    fn health(&mut self) -> Health {
-        let Services { engines, audit, .. } = self.services;
-        let counted = (engines.metrics.audit.unwatched.get(), engines.metrics.audit.unrecorded.get());
-        let before = std::mem::replace(&mut self.told, counted);
-        let unusable = engines.vaults.status().into_iter().filter(|slot| !slot.usable);
-        let rotations = &self.services.snapshot().rotations;
-        let status = rotations.iter().map(|one| one.rotation.status());
-        Health {
-            is_audit_stopped: !audit.accepts(),
-            unrecorded: counted.1 - before.1,
-            secrets: unusable.map(|slot| slot.name.to_string()).collect(),
-            overdue: status.filter(|one| one.is_overdue).map(|one| one.credential.clone()).collect(),
-            shed: counted.0 - before.0,
-        }
     }
 
     fn tell(&mut self, notices: Vec<Notice>) {
@@ -122,11 +146,39 @@ impl<'a> Watcher<'a> {
         self.show();
     }
 
-    /// Does what the alert asks for, and writes down both.
+    /// Writes it down, and has done what the alert asks for.
     fn record(&self, notice: &Notice) {
         let alert = &notice.alert;
+        self.log(notice);
+        let record = AlertRecord {
+            time: SystemTime::now(),
+            id: alert.id.to_string(),
+            act: notice.change.text(),
+            detection: alert.detection.name(),
+            severity: alert.severity.text(),
+            of: alert.subject.phrase(),
+            evidence: alert.evidence.json().to_string(),
+            times: alert.times,
+            since: alert.since,
+            action: alert.is_cut_short.then_some(STOPPED),
+            records: alert.records.clone(),
+        };
+        let action = &self.settings.rule(alert.detection).action;
+        if !notice.acts || *action == Action::None {
+            return freezer::submit(self.services, record);
+        }
+        match self.ending(alert) {
+            Some(one) => self.freezer.end(Ending { one, done: action.text(), record }),
+            None => {
+                log::error!(detection = alert.detection.name(); "there is no session to freeze");
+                freezer::submit(self.services, AlertRecord { action: Some(freezer::NOT_FROZEN), ..record });
+            }
+        }
+    }
+
+    fn log(&self, Notice { change, alert, .. }: &Notice) {
         let (name, severity) = (alert.detection.name(), alert.severity.text());
-        match notice.change {
+        match change {
             Change::Raised => {
                 self.services.engines.metrics.monitor.raised(name, severity);
                 log::warn!(detection = name, severity, subject:% = alert.subject; "an alert is raised: {}", alert.evidence.text());
@@ -136,53 +188,27 @@ impl<'a> Watcher<'a> {
             }
             Change::Cleared => log::info!(detection = name, subject:% = alert.subject; "an alert is over"),
         }
-        let action = if notice.acts { self.act(alert) } else { None };
-        if self.services.is_draining() && !self.services.audit.accepts() {
-            // It is closed: the process ends.
-            return;
-        }
-        self.services.audit.submit(AlertRecord {
-            time: SystemTime::now(),
-            id: alert.id.to_string(),
-            act: notice.change.text(),
-            detection: name,
-            severity,
-            of: alert.subject.phrase(),
-            evidence: alert.evidence.json().to_string(),
-            times: alert.times,
-            since: alert.since,
-            action,
-            records: alert.records.clone(),
-        });
     }
 
-    /// Ends somebody's access, where the detection is configured so; tells what was done, or that it could not be.
-    fn act(&self, alert: &Alert) -> Option<&'static str> {
+    /// The end of somebody's access that the detection is configured to ask for.
+    fn ending(&self, alert: &Alert) -> Option<Revocation> {
         let rule = self.settings.rule(alert.detection);
-        let actor = alert.actor.as_ref();
-        let whom = match rule.action {
+        let actor = alert.actor.as_ref()?;
+        let principal = || Revoked::Principal(actor.authenticator.clone(), actor.id.clone());
+        let (whom, lasts, approval) = match &rule.action {
             Action::None => return None,
-            Action::FreezeSession => actor.and_then(|actor| actor.session).map(Revoked::Session),
-            Action::FreezePrincipal => {
-                actor.map(|actor| Revoked::Principal(actor.authenticator.clone(), actor.id.clone()))
-            }
-        };
-        let Some(whom) = whom else {
-            log::error!(detection = alert.detection.name(); "there is no session to freeze");
-            return Some(NOT_FROZEN);
+            Action::FreezeSession => (Revoked::Session(actor.session?), Some(rule.freeze), None),
+            Action::FreezePrincipal => (principal(), Some(rule.freeze), None),
+            Action::RequireApproval { approval, lapse } => (principal(), *lapse, Some(approval)),
         };
         // Whom it ends is said already: a reason that names nobody may be told anywhere.
         let reason = format!("{}: {}", alert.detection.name(), alert.evidence.text());
         let by = format!("monitor:{}", alert.id);
-        let one = Revocation::new(whom, reason, by, steady(SystemTime::now()), Some(rule.freeze));
-        match self.services.engines.authenticators.sessions().revoke(&one) {
-            Ok(true) => Some(rule.action.text()),
-            Ok(false) => Some(ALREADY_FROZEN),
-            Err(fault) => {
-                log::error!(of:% = one.of; "access was to be frozen and is not: {fault}");
-                Some(NOT_FROZEN)
-            }
-        }
+        let one = Revocation::new(whom, reason, by, steady(SystemTime::now()), lasts);
+        Some(match approval {
+            Some(name) => one.waits_for(name.clone()),
+            None => one,
+        })
     }
 
     fn show(&self) {
@@ -198,7 +224,5 @@ impl<'a> Watcher<'a> {
     }
 }
 
-/// What a record says where access was to be ended and could not be.
-const NOT_FROZEN: &str = "not_frozen";
-/// What a record says where it had ended already, for as long.
-const ALREADY_FROZEN: &str = "already_frozen";
+/// What a record says of an alert that is over because the process is.
+const STOPPED: &str = "gateway_stopped";

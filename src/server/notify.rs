@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -28,6 +29,8 @@ const AGAIN_AFTER: [Duration; 5] = [
 /// Where notices go to be told.
 pub(super) struct Notify {
     queue: Sender<Notice>,
+    /// How many notices were taken and are not told, nor given up.
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Notify {
@@ -36,18 +39,29 @@ impl Notify {
     /// # Errors
     /// When the system gives no thread.
     pub(super) fn start(services: &Arc<Services>) -> std::io::Result<Self> {
-        let (queue, waiting) = channel(QUEUE);
+        let (queue, notices) = channel(QUEUE);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let services = Arc::clone(services);
-        let tell = move || runtime.block_on(hand_out(services, waiting));
+        let (services, waiting) = (Arc::clone(services), Arc::new(AtomicUsize::new(0)));
+        let teller = Teller { services, waiting: Arc::clone(&waiting) };
+        let tell = move || runtime.block_on(teller.hand_out(notices));
         thread::Builder::new().name("notify".to_owned()).spawn(tell)?;
-        Ok(Self { queue })
+        Ok(Self { queue, waiting })
     }
 
     /// Tells of a notice, as soon as that can be.
     pub(super) fn tell(&self, notice: Notice) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         if !has_room(&self.queue, &notice) || self.queue.try_send(notice).is_err() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             log::error!("too many notices wait to be told: one is left out");
+        }
+    }
+
+    /// Waits until all are told, or so long: who is not there is not waited for.
+    pub(super) fn finish(&self, within: Duration) {
+        let began = Instant::now();
+        while self.waiting.load(Ordering::Relaxed) > 0 && began.elapsed() < within {
+            thread::sleep(Duration::from_millis(5));
         }
     }
 }
@@ -60,31 +74,44 @@ fn has_room(queue: &Sender<Notice>, notice: &Notice) -> bool {
     }
 }
 
-async fn hand_out(services: Arc<Services>, mut waiting: Receiver<Notice>) {
-    let mut queues: HashMap<Name, Sender<Notice>> = HashMap::new();
-    while let Some(notice) = waiting.recv().await {
-        for notifier in services.snapshot().notifiers.iter().filter(|notifier| notifier.wants(&notice)) {
-            let name = &notifier.name;
-            let queue = queues.entry(name.clone()).or_insert_with(|| {
-                let (queue, waiting) = channel(QUEUE);
-                tokio::spawn(tell_all(Arc::clone(&services), name.clone(), waiting));
-                queue
-            });
-            if !has_room(queue, &notice) || queue.try_send(notice.clone()).is_err() {
-                services.engines.metrics.monitor.notified(name, Notified::Dropped, 1);
-            }
-        }
-    }
+/// What hands notices out, and tells them.
+#[derive(Clone)]
+struct Teller {
+    services: Arc<Services>,
+    waiting: Arc<AtomicUsize>,
 }
 
-/// Tells one, in the order in which things happened: what is newer waits until what is older was told, or given up.
-async fn tell_all(services: Arc<Services>, name: Name, mut waiting: Receiver<Notice>) {
-    let mut notices = Vec::with_capacity(AT_ONCE);
-    while waiting.recv_many(&mut notices, AT_ONCE).await > 0 {
-        let told = tell(&services, &name, &notices).await;
-        let result = if told { Notified::Told } else { Notified::Dropped };
-        services.engines.metrics.monitor.notified(&name, result, notices.len());
-        notices.clear();
+impl Teller {
+    async fn hand_out(self, mut notices: Receiver<Notice>) {
+        let mut queues: HashMap<Name, Sender<Notice>> = HashMap::new();
+        while let Some(notice) = notices.recv().await {
+            for notifier in self.services.snapshot().notifiers.iter().filter(|notifier| notifier.wants(&notice)) {
+                let name = &notifier.name;
+                let queue = queues.entry(name.clone()).or_insert_with(|| {
+                    let (queue, notices) = channel(QUEUE);
+                    tokio::spawn(self.clone().tell_all(name.clone(), notices));
+                    queue
+                });
+                self.waiting.fetch_add(1, Ordering::Relaxed);
+                if !has_room(queue, &notice) || queue.try_send(notice.clone()).is_err() {
+                    self.waiting.fetch_sub(1, Ordering::Relaxed);
+                    self.services.engines.metrics.monitor.notified(name, Notified::Dropped, 1);
+                }
+            }
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells one, in the order in which things happened: what is newer waits until what is older was told, or given up.
+    async fn tell_all(self, name: Name, mut waiting: Receiver<Notice>) {
+        let mut notices = Vec::with_capacity(AT_ONCE);
+        while waiting.recv_many(&mut notices, AT_ONCE).await > 0 {
+            let told = tell(&self.services, &name, &notices).await;
+            let result = if told { Notified::Told } else { Notified::Dropped };
+            self.services.engines.metrics.monitor.notified(&name, result, notices.len());
+            self.waiting.fetch_sub(notices.len(), Ordering::Relaxed);
+            notices.clear();
+        }
     }
 }
 

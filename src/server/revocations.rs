@@ -103,6 +103,7 @@ impl Watcher<'_> {
                 | Revoked::Key(..) => log::Level::Warn,
             };
             log::log!(level, of:% = act.of, by:% = act.by, id = act.id.as_str(); "{}", match &change {
+                Change::Revoked(one) if one.approval.is_some() => "a caller is on hold until somebody approves",
                 Change::Revoked(_) => "access is ended",
                 Change::Lifted(_) => "a revocation is lifted",
             });
@@ -151,7 +152,7 @@ fn act(change: &Change) -> Act {
         by: Phrase::who(by),
         since: one.since,
         until: one.until,
-        approval: None,
+        approval: one.approval.clone(),
         ticket: None,
     }
 }

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::handover::Handover;
+use super::monitor::Monitor;
 use crate::audit::sinks::Sinks;
 use crate::proxy::ingress::Gate;
 use crate::state::Services;
@@ -64,12 +65,7 @@ const LAME_DUCK: Duration = Duration::from_millis(1500);
 const FLUSH: Duration = Duration::from_secs(10);
 
 /// Ends the process as soon as nothing is under way any more. Pingora alone would wait for its whole grace period.
-pub(super) fn exit_when_drained(
-    server: &Server,
-    services: Arc<Services>,
-    gates: Vec<Arc<Gate>>,
-    sinks: Option<Arc<Sinks>>,
-) {
+pub(super) fn exit_when_drained(server: &Server, last: Last, gates: Vec<Arc<Gate>>) {
     let mut phases = server.watch_execution_phase();
     std::thread::spawn(move || {
         loop {
@@ -80,13 +76,13 @@ pub(super) fn exit_when_drained(
             }
         }
         let closed = Instant::now();
-        let under_way = || services.engines.metrics.in_flight.get() > 0;
+        let under_way = || last.services.engines.metrics.in_flight.get() > 0;
         // An exchange is over before its last bytes have left: its connection is what tells.
         let connected = || gates.iter().any(|gate| gate.open_connections() > 0);
         while closed.elapsed() < LAME_DUCK || under_way() || connected() {
             std::thread::sleep(Duration::from_millis(20));
         }
-        flush(&services, sinks.as_deref());
+        last.flush();
         std::process::exit(0);
     });
 }
@@ -94,21 +90,34 @@ pub(super) fn exit_when_drained(
 /// How long exchanges that were cut may take to end.
 const CUT: Duration = Duration::from_secs(2);
 
-/// Writes what records there are, also those of exchanges that the end of their runtime has just cut.
-pub(super) fn flush(services: &Services, sinks: Option<&Sinks>) {
-    let began = Instant::now();
-    while services.engines.metrics.in_flight.get() > 0 && began.elapsed() < CUT {
-        std::thread::sleep(Duration::from_millis(2));
+/// What is left to be done when nothing is served any more.
+#[derive(Clone)]
+pub(super) struct Last {
+    pub(super) services: Arc<Services>,
+    pub(super) sinks: Option<Arc<Sinks>>,
+    pub(super) monitor: Arc<Monitor>,
+}
+
+impl Last {
+    /// Writes what records there are, also those of exchanges that the end of their runtime has just cut.
+    pub(super) fn flush(&self) {
+        let services = &self.services;
+        let began = Instant::now();
+        while services.engines.metrics.in_flight.get() > 0 && began.elapsed() < CUT {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        // While there is a log that takes it.
+        self.monitor.stop();
+        // First, since a vault may hang.
+        if let Err(unwritten) = services.audit.close(FLUSH) {
+            log::error!(exchanges = unwritten.exchanges; "records could not be written");
+        }
+        let began = Instant::now();
+        while !services.audit.is_anchored() && began.elapsed() < CUT {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        // Before the vaults, in which what proves them to their receivers lies.
+        self.sinks.as_ref().inspect(|sinks| sinks.stop());
+        services.engines.vaults.close(CUT);
     }
-    // First, since a vault may hang.
-    if let Err(unwritten) = services.audit.close(FLUSH) {
-        log::error!(exchanges = unwritten.exchanges; "records could not be written");
-    }
-    let began = Instant::now();
-    while !services.audit.is_anchored() && began.elapsed() < CUT {
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    // Before the vaults, in which what proves them to their receivers lies.
-    sinks.inspect(|sinks| sinks.stop());
-    services.engines.vaults.close(CUT);
 }

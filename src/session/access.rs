@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::{Revocation, Revoked};
 use crate::crypto::random;
 use crate::domain::{AccessDeed, AccessFault, Bounds, ExactRequest, Id, Name, Principal};
 
@@ -27,6 +28,9 @@ pub struct AccessRequest {
     pub uses: Option<u32>,
     /// The one request that the grant is for, where it is for one.
     pub exact: Option<ExactRequest>,
+    /// Whether it is for the end of a hold, the revocation of the same id: then it grants nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_hold: bool,
     /// How long the grant is to last.
     pub lasts: Duration,
     /// Why it is needed.
@@ -106,6 +110,9 @@ pub struct NewAccess {
     pub expires: SystemTime,
 }
 
+/// How long somebody can decide on a hold that does not end by itself.
+const WAITS: Duration = Duration::from_secs(366 * 24 * 3600);
+
 impl AccessRequest {
     /// One that waits.
     pub fn new(asked: NewAccess, by: &Principal, now: SystemTime) -> Self {
@@ -119,6 +126,7 @@ impl AccessRequest {
             bounds,
             uses,
             exact,
+            is_hold: false,
             lasts,
             reason: reason.clone(),
             ticket,
@@ -128,6 +136,30 @@ impl AccessRequest {
         };
         request.note(AccessDeed::Asked, by.name(), Some(reason), now);
         request
+    }
+
+    /// One that waits for the end of a hold, which whoever put it there asks for; none of what is no hold of a principal.
+    pub fn of_hold(hold: &Revocation) -> Option<Self> {
+        let Revoked::Principal(authenticator, principal) = &hold.of else { return None };
+        let mut request = Self {
+            id: hold.id,
+            approval: hold.approval.clone()?,
+            authenticator: authenticator.clone(),
+            principal: principal.clone(),
+            actor: None,
+            bounds: Bounds::default(),
+            uses: None,
+            exact: None,
+            is_hold: true,
+            lasts: Duration::ZERO,
+            reason: hold.reason.clone(),
+            ticket: None,
+            expires: hold.until.unwrap_or(hold.since + WAITS),
+            state: AccessState::Pending,
+            events: Vec::new(),
+        };
+        request.note(AccessDeed::Asked, hold.by.clone(), Some(hold.reason.clone()), hold.since);
+        Some(request)
     }
 
     /// Says of what was just done that it was done at this node.
@@ -243,7 +275,9 @@ impl AccessRequest {
     /// Whether it is a grant that holds.
     pub fn is_granted(&self, now: SystemTime) -> bool {
         match self.state {
-            AccessState::Granted { until, used, .. } => now < until && self.uses.is_none_or(|uses| used < uses),
+            AccessState::Granted { until, used, .. } => {
+                !self.is_hold && now < until && self.uses.is_none_or(|uses| used < uses)
+            }
             AccessState::Pending | AccessState::Denied | AccessState::Expired | AccessState::Ended => false,
         }
     }

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use super::access::{AccessEvent, AccessRequest, AccessState};
 use super::store::{KeptAccess, access_row};
-use super::{Away, Earlier, Lines, Peers, Store, StoreError};
-use crate::domain::{AccessFault, Bounds, ExactRequest, Id, Name, Principal};
+use super::{Away, Cut, Earlier, Lines, Peers, Store, StoreError};
+use crate::domain::{AccessFault, AuthnFault, Bounds, Denial, ExactRequest, Id, Name, Principal};
 use held::Held;
 
 /// An access request that was granted.
@@ -237,6 +237,14 @@ impl Access {
         found.ok_or(AccessError::Fault(AccessFault::Unknown))
     }
 
+    /// The one of this id, if it is known here.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn known(&self, id: Id) -> Result<Option<AccessRequest>, StoreError> {
+        self.looking().access(id)
+    }
+
     /// All that are kept.
     ///
     /// # Errors
@@ -280,7 +288,11 @@ impl Access {
             self.count.store(held.of.values().map(Vec::len).sum(), Ordering::Release);
         }
         if !ended.is_empty() {
-            self.lines.cut(|carried| ended.iter().find(|(id, _)| carried.grant == Some(*id)).map(|(_, at)| *at));
+            let denial = Denial::Unauthenticated(AuthnFault::Revoked);
+            self.lines.cut(|carried| {
+                let (_, since) = ended.iter().find(|(id, _)| carried.grant == Some(*id))?;
+                Some(Cut { since: *since, denial })
+            });
         }
         let is_untold = |kept: &KeptAccess| kept.one.events.iter().skip(kept.told).any(|event| self.tells(event));
         let untold = news.into_iter().filter(is_untold);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
-use crate::domain::{AuthnFault, Id, Principal, millis};
+use crate::domain::{AuthnFault, Denial, Id, Principal, millis};
 
 /// All lines of a process: one for each HTTP/1 connection, which carries one exchange after another, and one for each HTTP/2 stream.
 #[derive(Debug)]
@@ -45,13 +45,15 @@ pub struct Carried {
     pub grant: Option<Id>,
 }
 
+const EXPIRED: Denial = Denial::Unauthenticated(AuthnFault::Expired);
+
 /// What ended an exchange in the middle.
 #[derive(Debug, Clone, Copy)]
 pub struct Cut {
     /// When the end of the access was asked for, or due.
     pub since: SystemTime,
-    /// [`AuthnFault::Revoked`] or [`AuthnFault::Expired`].
-    pub fault: AuthnFault,
+    /// Why: it was revoked, it is over, or it waits for an approval.
+    pub denial: Denial,
 }
 
 impl Carried {
@@ -86,10 +88,10 @@ impl Lines {
         line
     }
 
-    /// Cuts each line that carries an exchange for somebody whose access was ended, which the judge says with the time when that was asked
-    /// for; tells how many.
-    pub fn cut(&self, revoked: impl Fn(&Carried) -> Option<SystemTime>) -> usize {
-        self.cut_where(|carried| Some(Cut { since: revoked(carried)?, fault: AuthnFault::Revoked }))
+    /// Cuts each line that carries an exchange for somebody whose access was ended, which the judge says with why, and the time when that was
+    /// asked for; tells how many.
+    pub fn cut(&self, ended: impl Fn(&Carried) -> Option<Cut>) -> usize {
+        self.cut_where(ended)
     }
 
     /// Cuts each line whose exchange was allowed until now and no longer; tells how many. Costs next to nothing until then.
@@ -105,7 +107,7 @@ impl Lines {
                 self.ends_at(since);
                 return None;
             }
-            Some(Cut { since, fault: AuthnFault::Expired })
+            Some(Cut { since, denial: EXPIRED })
         })
     }
 
@@ -249,7 +251,7 @@ mod tests {
             line
         });
         all[3].rest();
-        let cut = |line: &Arc<Line>| line.was_cut().is_some_and(|cut| cut.fault == AuthnFault::Expired);
+        let cut = |line: &Arc<Line>| line.was_cut().is_some_and(|cut| cut.denial == EXPIRED);
         for (now, want) in [
             (499, [false, false, false, false]),
             (999, [false, false, false, false]),
@@ -278,12 +280,12 @@ mod tests {
         });
         tokio::task::yield_now().await;
         let since = SystemTime::UNIX_EPOCH;
-        let is_ada = |carried: &Carried| (carried.principal.id == "ada").then_some(since);
+        let is_ada = |carried: &Carried| (carried.principal.id == "ada").then_some(Cut { since, denial: EXPIRED });
         assert_eq!(lines.cut(is_ada), 1);
         waiting.await.expect("woken");
         assert_eq!([&ada, &bob, &idle].map(|line| line.was_cut().map(|cut| cut.since)), [Some(since), None, None]);
         assert_eq!(lines.cut(is_ada), 0, "once");
-        assert_eq!(lines.cut(|_| Some(since)), 1);
+        assert_eq!(lines.cut(|_| Some(Cut { since, denial: EXPIRED })), 1);
         assert_eq!(lines.count(), 3);
         drop((ada, bob, idle));
         assert_eq!(lines.count(), 0);

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use super::Carried;
-use crate::domain::{Id, Name, Principal};
+use crate::domain::{AuthnFault, Denial, Id, Name, Principal};
 
 /// Whom a revocation ends: `all`, `authn:NAME`, `role:NAME`, `principal:AUTHENTICATOR:ID`, `key:AUTHENTICATOR:KEY`, or `session:ID`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,6 +45,8 @@ pub struct Revocation {
     pub until: Option<SystemTime>,
     /// Who lifted it; none while it holds.
     pub lifted_by: Option<String>,
+    /// The `[approval.NAME]` that lifts it, where it holds somebody only until others have looked: see [`Revocation::waits_for`].
+    pub approval: Option<Name>,
 }
 
 impl Revocation {
@@ -64,7 +66,20 @@ impl Revocation {
     /// A new one, from now on.
     pub fn new(of: Revoked, reason: String, by: String, now: SystemTime, lasts: Option<Duration>) -> Self {
         let until = lasts.and_then(|lasts| now.checked_add(lasts));
-        Self { id: Id(crate::crypto::random()), of, reason, by, since: now, until, lifted_by: None }
+        Self { id: Id(crate::crypto::random()), of, reason, by, since: now, until, lifted_by: None, approval: None }
+    }
+
+    /// The same as a hold: whom it means is told that somebody has to approve, and goes on once that is done.
+    pub fn waits_for(self, approval: Name) -> Self {
+        Self { approval: Some(approval), ..self }
+    }
+
+    /// What it is for whom it means.
+    pub fn denial(&self) -> Denial {
+        match self.approval {
+            Some(_) => Denial::OnHold,
+            None => Denial::Unauthenticated(AuthnFault::Revoked),
+        }
     }
 }
 

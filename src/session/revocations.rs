@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use super::store::Kept;
-use super::{Carried, Line, Lines, Revocation, Revoked, Store, StoreError};
+use super::{Carried, Cut, Line, Lines, Revocation, Revoked, Store, StoreError};
 use crate::domain::{Id, Name};
 
 /// All revocations in force, as they stand in the store, which other processes change.
@@ -41,6 +41,8 @@ struct Held {
     sessions: HashMap<Id, Vec<Revocation>, ahash::RandomState>,
     /// How many there are in all of these.
     count: usize,
+    /// Those that wait for an approval, once more.
+    holds: HashMap<Id, Revocation, ahash::RandomState>,
     /// When those that are over by themselves are.
     ends: BTreeMap<(SystemTime, Id), Revoked>,
 }
@@ -107,13 +109,36 @@ impl Revocations {
         self.is_current.load(Ordering::Relaxed)
     }
 
-    /// Since when whom an exchange is for is revoked, if they are at this time. Nothing is locked while there are no revocations.
-    pub fn revoked_since(&self, carried: &Carried, now: SystemTime) -> Option<SystemTime> {
+    /// What ends the access of whom an exchange is for at this time, the latest first and what is no mere hold before what is; none where
+    /// nothing does. Nothing is locked while there are no revocations.
+    pub fn ended(&self, carried: &Carried, now: SystemTime) -> Option<Cut> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        held.meant(carried).flatten().filter(|one| one.holds(now)).map(|one| one.since).max()
+        let ending = held.meant(carried).flatten().filter(|one| one.holds(now));
+        let last = ending.max_by_key(|one| (one.approval.is_none(), one.since))?;
+        Some(Cut { since: last.since, denial: last.denial() })
+    }
+
+    /// Those that wait for an approval.
+    pub fn holds(&self) -> Vec<Revocation> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).holds.values().cloned().collect()
+    }
+
+    /// The one of this id, if it waits for an approval.
+    pub fn hold(&self, id: Id) -> Option<Revocation> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).holds.get(&id).cloned()
+    }
+
+    /// Lifts one; processes that have the store open take it over within milliseconds. Tells whether it was in force.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written; then it still holds.
+    pub fn lift(&self, id: Id, by: &str) -> Result<bool, StoreError> {
+        // By another connection: what one has written itself is no news to it.
+        let store = self.store().again()?;
+        store.lift(id, by)
     }
 
     /// Takes over what was written to the store since it was last looked at, drops what is over, and cuts what is under way for whoever is
@@ -147,7 +172,7 @@ impl Revocations {
             self.with_held(|held| news.by_ref().take(AT_ONCE).for_each(|kept| held.put(kept.one, now)));
         }
         drop(store);
-        let cut = self.lines.cut(|carried| self.revoked_since(carried, now));
+        let cut = self.lines.cut(|carried| self.ended(carried, now));
         Ok((cut, untold))
     }
 
@@ -211,6 +236,9 @@ impl Held {
         if let Some(until) = one.until {
             self.ends.insert((until, one.id), one.of.clone());
         }
+        if one.approval.is_some() {
+            self.holds.insert(one.id, one.clone());
+        }
         match &one.of {
             Revoked::All => &mut self.all,
             Revoked::Authenticator(name) => self.authenticators.entry(name.clone()).or_default(),
@@ -226,6 +254,7 @@ impl Held {
     }
 
     fn remove(&mut self, id: Id, of: &Revoked) {
+        self.holds.remove(&id);
         let list = match of {
             Revoked::All => Some(&mut self.all),
             Revoked::Authenticator(name) => self.authenticators.get_mut(name),

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
-use crate::domain::{self, Id};
+use crate::domain::{self, Id, Name};
 
 use super::{Change, Revocation, Revoked};
 
@@ -49,7 +49,7 @@ pub struct StoreError {
 }
 
 /// The form of the tables. A file of another number was written by another version of the program.
-const FORM: i64 = 8;
+const FORM: i64 = 9;
 /// How long to wait for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -62,6 +62,7 @@ const TABLES: &str = "
         since     INTEGER NOT NULL,
         until     INTEGER,
         lifted_by TEXT,
+        approval  TEXT,
         change    INTEGER NOT NULL,
         told      INTEGER NOT NULL DEFAULT 0,
         sent      INTEGER NOT NULL DEFAULT 0
@@ -71,6 +72,10 @@ const TABLES: &str = "
     CREATE INDEX IF NOT EXISTS revocation_until ON revocation (until);
     CREATE INDEX IF NOT EXISTS revocation_told ON revocation (told);
 ";
+/// What the table of earlier forms lacks.
+const APPROVAL: &str = "ALTER TABLE revocation ADD COLUMN approval TEXT;";
+/// What is read of a revocation, in the order of [`read`].
+const COLUMNS: &str = "id, of, reason, by, since, until, lifted_by, change, told, approval";
 /// The number of the next change.
 const NEXT: &str = "(SELECT coalesce(max(change), 0) + 1 FROM revocation)";
 
@@ -108,10 +113,11 @@ impl Store {
         match self.number("user_version")? {
             0 => self.create("")?,
             // What came before had fewer tables.
-            2 => self.create(shared::SENT)?,
-            5 => self.create(&format!("{}{}{}", shared::SENT, shared::VERSION, sessions::USES))?,
-            6 => self.create(&format!("{}{}", sessions::USES, shared::NODES))?,
-            7 => self.create(shared::NODES)?,
+            2 => self.create(&format!("{}{APPROVAL}", shared::SENT))?,
+            5 => self.create(&format!("{}{}{}{APPROVAL}", shared::SENT, shared::VERSION, sessions::USES))?,
+            6 => self.create(&format!("{}{}{APPROVAL}", sessions::USES, shared::NODES))?,
+            7 => self.create(&format!("{}{APPROVAL}", shared::NODES))?,
+            8 => self.create(APPROVAL)?,
             FORM => {}
             form => return Err(self.broken(format!("it has form {form}, and this program knows form {FORM}"))),
         }
@@ -216,12 +222,12 @@ impl Store {
     pub fn add(&self, all: &[Revocation]) -> Result<(), StoreError> {
         let begun = self.begin_change()?;
         let insert = format!(
-            "INSERT INTO revocation (id, of, reason, by, since, until, change) VALUES (?1, ?2, ?3, ?4, ?5, ?6, {NEXT})"
+            "INSERT INTO revocation (id, of, reason, by, since, until, approval, change) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, {NEXT})"
         );
         for one in all {
             let until = one.until.map(millis);
-            let values = params![one.id.to_string(), one.of.to_string(), one.reason, one.by, millis(one.since), until];
-            self.change(&insert, values)?;
+            let (id, of, approval) = (one.id.to_string(), one.of.to_string(), one.approval.as_ref().map(Name::as_str));
+            self.change(&insert, params![id, of, one.reason, one.by, millis(one.since), until, approval])?;
         }
         self.end_change(begun)
     }
@@ -253,9 +259,7 @@ impl Store {
 
     /// Those of a condition, in the order of their changes.
     fn read(&self, condition: &str, values: impl rusqlite::Params) -> Result<Vec<Kept>, StoreError> {
-        let query = format!(
-            "SELECT id, of, reason, by, since, until, lifted_by, change, told FROM revocation {condition} ORDER BY change"
-        );
+        let query = format!("SELECT {COLUMNS} FROM revocation {condition} ORDER BY change");
         let mut all = Vec::new();
         let mut query = self.connection.prepare_cached(&query).map_err(|error| self.fault(&error))?;
         let mut rows = query.query(values).map_err(|error| self.fault(&error))?;
@@ -305,7 +309,9 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Kept>> {
     let (Ok(id), Ok(of)) = (id.parse::<Id>(), of.parse::<Revoked>()) else { return Ok(None) };
     let (since, until) = (time(row.get(4)?), row.get::<_, Option<i64>>(5)?.map(time));
     let (reason, by, lifted_by) = (row.get(2)?, row.get(3)?, row.get(6)?);
-    let one = Revocation { id, of, reason, by, since, until, lifted_by };
+    // Without its name it would wait for nobody in particular: it ends access as any other does.
+    let approval = row.get::<_, Option<String>>(9)?.and_then(|name| Name::parse(&name).ok());
+    let one = Revocation { id, of, reason, by, since, until, lifted_by, approval };
     Ok(Some(Kept { one, number: row.get(7)?, told: row.get(8)? }))
 }
 

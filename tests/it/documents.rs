@@ -226,6 +226,7 @@ fn every_code_of_a_denial_is_told() {
         Denial::NotAllowed,
         Denial::Canary,
         Denial::ApprovalNeeded,
+        Denial::OnHold,
         Denial::RateExceeded(std::time::Duration::ZERO),
         Denial::VolumeExceeded(Measure::Bytes, std::time::Duration::ZERO),
         Denial::LockedOut(Lockout::Address, std::time::Duration::ZERO),

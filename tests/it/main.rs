@@ -32,6 +32,7 @@ mod framing;
 mod harness;
 mod headers;
 mod hmac;
+mod holds;
 mod identity;
 mod inspection;
 mod issuers;

@@ -4,6 +4,10 @@
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use serde_json::Value;
@@ -109,6 +113,39 @@ fn credential_stuffing_is_told_wherever_somebody_looks() {
     eventually("who is not there holds up nobody, and is counted", || failed().filter(|&n| n >= 1.0));
     let text = format!("{shown}{raised}{cleared}{}", scene.gateway.log());
     assert!(!text.contains(SECRET) && !text.contains("clv_0"), "no guess is told, and no secret");
+}
+
+#[test]
+fn what_goes_on_when_the_process_ends_is_told_to_be_over() {
+    let (webhook, (keys, key)) = (receiver(), api_key());
+    let tables = format!("{keys}[notify.soc.webhook]\nurl = \"{}/alerts\"\nsecret = \"dir:api-key\"\n", webhook.url());
+    let mut scene = Scene::new(&Extra { tables: &tables, ..Extra::default() });
+    stuff(&scene.gateway, &key, 10);
+    let raised = alerted(&scene.gateway, "raised", "credential_stuffing");
+    assert!(scene.gateway.terminate().success());
+    let cleared = alerted(&scene.gateway, "cleared", "credential_stuffing");
+    assert_eq!((&cleared["id"], &cleared["action"]), (&raised["id"], &"gateway_stopped".into()));
+    let told = told(&webhook);
+    let told: Vec<_> = told.iter().map(|alert| (&alert["alert"], &alert["gateway_stopped"])).collect();
+    assert_eq!(told, [(&"raised".into(), &false.into()), (&"cleared".into(), &true.into())]);
+}
+
+#[test]
+fn a_receiver_that_is_away_is_told_of_and_that_it_is_back() {
+    let is_away = Arc::new(AtomicBool::new(true));
+    let away = Arc::clone(&is_away);
+    let siem =
+        Upstream::start(move |_, wire| wire.respond(if away.load(Ordering::SeqCst) { 503 } else { 200 }, &[], b""));
+    let tables = format!(
+        "[sink.siem.webhook]\nurl = \"{}\"\n[monitor.detect.receiver_away]\nwindow = \"1s\"\nhold = \"1s\"\n",
+        siem.url()
+    );
+    let scene = Scene::new(&Extra { tables: &tables, ..Extra::default() });
+    assert_eq!(scene.get("/api/x").status(), 200);
+    let raised = alerted(&scene.gateway, "raised", "receiver_away");
+    assert_eq!((&raised["of"], &raised["severity"]), (&"name:sink siem".into(), &"warning".into()));
+    is_away.store(false, Ordering::SeqCst);
+    alerted(&scene.gateway, "cleared", "receiver_away");
 }
 
 /// Begins a session of somebody.

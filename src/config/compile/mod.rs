@@ -170,14 +170,15 @@ impl Compiler<'_, '_> {
         let authenticators = self.each("authn", file.authn, |c, name, entry| c.authenticator(name, entry, &vaults));
         let roles = self.roles(file.role, &authenticators);
         let failures = self.failures(&file.failures);
-        let monitor = self.monitor(file.monitor, process.store.is_some());
+        let approvals = self.each("approval", file.approval, Self::approval);
+        let (has_store, is_asked) = (process.store.is_some(), file.access.is_some());
+        let monitor = self.monitor(file.monitor, &monitor::Ends { has_store, is_asked, approvals: &approvals });
         let notifiers = self.each("notify", file.notify, |c, name, entry| c.notifier(name, entry, &vaults));
         let limits = self.each("limit", file.limit, Self::limit);
         let inspecting = self.each("inspect", file.inspect, Self::inspecting);
         let leaks = self.each("leak", file.leak, Self::leak);
         let listeners = self.listener_states(file.listen);
-        let approvals = self.each("approval", file.approval, Self::approval);
-        let (sessions, is_asked) = (None, file.access.is_some());
+        let sessions = None;
         let mut parts = route::Parts {
             targets,
             credentials,
@@ -191,9 +192,8 @@ impl Compiler<'_, '_> {
             sessions,
             approvals,
             is_asked,
-            has_store: process.store.is_some(),
+            has_store,
         };
-        let has_store = parts.has_store;
         self.revoked_by_canaries(file.sessions.is_some(), &parts);
         let sessions = file.sessions.and_then(|table| self.sessions(&table, has_store, &vaults, &parts));
         parts.sessions = sessions.as_ref().map(|service| service.taken.clone());

@@ -3,21 +3,47 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Compiler;
+use super::{Compiled, Compiler};
 use crate::config::diagnostic::nearest;
 use crate::config::file::{DetectTable, MonitorTable, Text};
 use crate::config::values::Spanned;
+use crate::domain::Name;
 use crate::monitor::{Action, Detection, Parameter, Rule, SPECS, Settings, Severity};
+use crate::state::Approval;
 
 pub(super) const SEVERITIES: [(&str, Severity); 3] =
     [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
-const ACTIONS: [(&str, Action); 3] =
-    [("none", Action::None), ("freeze_session", Action::FreezeSession), ("freeze_principal", Action::FreezePrincipal)];
+const ACTIONS: [(&str, Done); 4] = [
+    ("none", Done::Nothing),
+    ("freeze_session", Done::Session),
+    ("freeze_principal", Done::Principal),
+    ("require_approval", Done::Hold),
+];
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
+/// The longest hold that ends by itself.
+const LONGEST: Duration = DAY.saturating_mul(30);
+
+/// What is done by itself, as it is written.
+#[derive(Clone, Copy)]
+enum Done {
+    Nothing,
+    Session,
+    Principal,
+    Hold,
+}
+
+/// What ending access, or holding it, rests on.
+pub(super) struct Ends<'a> {
+    pub(super) has_store: bool,
+    /// Whether there is an `[access]`, where somebody can approve.
+    pub(super) is_asked: bool,
+    pub(super) approvals: &'a Compiled<Arc<Approval>>,
+}
+
 impl Compiler<'_, '_> {
-    pub(super) fn monitor(&mut self, table: MonitorTable, has_store: bool) -> Arc<Settings> {
+    pub(super) fn monitor(&mut self, table: MonitorTable, ends: &Ends<'_>) -> Arc<Settings> {
         let mut settings = Settings::default();
         settings.is_enabled = table.enabled.unwrap_or(true);
         let most = self.number(table.max_principals.as_ref(), 100, 1_000_000);
@@ -32,13 +58,13 @@ impl Compiler<'_, '_> {
                 continue;
             };
             self.has_what_it_takes(detection, &table);
-            let rule = self.detect(detection, &table, has_store);
+            let rule = self.detect(detection, &table, ends);
             *settings.rule_mut(detection) = rule;
         }
         Arc::new(settings)
     }
 
-    fn detect(&mut self, detection: Detection, table: &DetectTable, has_store: bool) -> Rule {
+    fn detect(&mut self, detection: Detection, table: &DetectTable, ends: &Ends<'_>) -> Rule {
         let rule = &detection.spec().rule;
         let up_to_day = "this lasts 1s to 24h";
         let (freeze, window, hold) = (table.freeze.as_ref(), table.window.as_ref(), table.hold.as_ref());
@@ -52,7 +78,7 @@ impl Compiler<'_, '_> {
         Rule {
             is_on: table.enabled.unwrap_or(rule.is_on),
             severity: self.choice(table.severity.as_ref(), &SEVERITIES).unwrap_or(rule.severity),
-            action: table.action.as_ref().map_or(rule.action, |text| self.action(detection, text, has_store)),
+            action: self.action(detection, table, ends),
             freeze: self.within(freeze, rule.freeze, SECOND, DAY, up_to_day).unwrap_or(rule.freeze),
             at: self.threshold(table.at.as_ref().map(|at| (at.get_ref().0, at.span()))).unwrap_or(rule.at),
             window: self.within(window, rule.window, SECOND, DAY, up_to_day).unwrap_or(rule.window),
@@ -80,25 +106,64 @@ impl Compiler<'_, '_> {
         }
     }
 
-    fn action(&mut self, detection: Detection, text: &Text, has_store: bool) -> Action {
-        let action = self.choice(Some(text), &ACTIONS).unwrap_or(Action::None);
-        match action {
-            Action::None => {}
-            Action::FreezeSession | Action::FreezePrincipal if !detection.spec().names_principal => {
+    fn action(&mut self, detection: Detection, table: &DetectTable, ends: &Ends<'_>) -> Action {
+        let done = self.choice(table.action.as_ref(), &ACTIONS).unwrap_or(Done::Nothing);
+        if let Some(text) = &table.action {
+            self.can_act(detection, done, text, ends.has_store);
+        }
+        match done {
+            Done::Nothing => self.needs_hold(table, Action::None),
+            Done::Session => self.needs_hold(table, Action::FreezeSession),
+            Done::Principal => self.needs_hold(table, Action::FreezePrincipal),
+            Done::Hold => self.hold(table, ends).unwrap_or(Action::None),
+        }
+    }
+
+    fn can_act(&mut self, detection: Detection, done: Done, text: &Text, has_store: bool) {
+        match done {
+            Done::Nothing => {}
+            Done::Session | Done::Principal | Done::Hold if !detection.spec().names_principal => {
                 let cure = "write `none`: nobody's name is known there whose access could be ended";
                 self.report.add(text.span(), format!("`{}` is not about principals", detection.name()), cure);
             }
-            Action::FreezeSession if detection == Detection::StuffingSucceeded => {
+            Done::Session if detection == Detection::StuffingSucceeded => {
                 let cure = "write `freeze_principal`: a guess that was right has no session yet";
                 self.report.add(text.span(), format!("`{}` is not about sessions", detection.name()), cure);
             }
-            Action::FreezeSession | Action::FreezePrincipal if !has_store => {
+            Done::Session | Done::Principal | Done::Hold if !has_store => {
                 let cure = "add `[store]` with `path`";
                 self.report.add(text.span(), "ended access is kept in the store, and there is none", cure);
             }
-            Action::FreezeSession | Action::FreezePrincipal => {}
+            Done::Session | Done::Principal | Done::Hold => {}
+        }
+    }
+
+    /// Tells of what means something to a hold alone.
+    fn needs_hold(&mut self, table: &DetectTable, action: Action) -> Action {
+        let written = [table.approval.as_ref().map(|one| one.span()), table.lapse.as_ref().map(|one| one.span())];
+        for span in written.into_iter().flatten() {
+            let cure = "write `action = \"require_approval\"`, or leave it out";
+            self.report.add(span, "nobody waits for an approval here", cure);
         }
         action
+    }
+
+    fn hold(&mut self, table: &DetectTable, ends: &Ends<'_>) -> Option<Action> {
+        let rule = "a hold lapses after 1m to 30 days, or never";
+        let lapse = table.lapse.as_ref().map(|_| self.within(table.lapse.as_ref(), DAY, 60 * SECOND, LONGEST, rule));
+        let (action, approval) = (table.action.as_ref()?, table.approval.as_ref());
+        let Some(approval) = approval else {
+            let cure = "add `approval = \"NAME\"` of an `[approval.NAME]`";
+            self.report.add(action.span(), "it does not say who approves", cure);
+            return None;
+        };
+        if !ends.is_asked {
+            let cure = "add `[access]` with `url` and `authn`";
+            self.report.add(approval.span(), "nobody could approve this", cure);
+        }
+        self.find(ends.approvals, approval)?;
+        let approval = Name::parse(approval.get_ref()).ok()?;
+        Some(Action::RequireApproval { approval, lapse: lapse.flatten() })
     }
 
     fn number(&mut self, written: Option<&Spanned<u32>>, least: u32, most: u32) -> Option<u32> {

@@ -29,9 +29,14 @@ pub(in crate::config) struct DetectTable {
     pub(in crate::config) enabled: Option<bool>,
     /// How bad it is: `info`, `warning` or `critical`. Default: its own.
     pub(in crate::config) severity: Option<Text>,
-    /// What is done by itself: `none`; `freeze_session`, the session is ended; `freeze_principal`, the principal is refused with all its sessions.
-    /// The last two need `[store]`. Default: none.
+    /// What is done by itself: `none`; `freeze_session`, the session is ended; `freeze_principal`, the principal is refused with all its sessions;
+    /// `require_approval`, it is held until somebody approves that it goes on. All but the first need `[store]`, the last `approval` and `[access]`
+    /// too. Default: none.
     pub(in crate::config) action: Option<Text>,
+    /// The `[approval.NAME]` of `require_approval`: its `approvers` decide, and it takes as many as are `needed`. Default: none.
+    pub(in crate::config) approval: Option<Text>,
+    /// After how long who is held by `require_approval` goes on although nobody has decided, 1m to 30 days. Default: never.
+    pub(in crate::config) lapse: Option<Spanned<Period>>,
     /// How long access is ended, 1s to 24h. Default: 15m.
     pub(in crate::config) freeze: Option<Spanned<Period>>,
     /// How much it takes. Default: its own.

@@ -6,8 +6,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::super::Change;
 use super::super::simulation::traffic::{MONDAY, address, bare, name, wrong_credential};
 use super::*;
-use crate::audit::{Outcome, Phrase};
-use crate::domain::{Bounds, Id, Lockout, PrincipalKind, Stay};
+use crate::audit::{Act, Deed, Outcome, Phrase, RotationDeed};
+use crate::domain::{AccessDeed, Bounds, Id, Lockout, PrincipalKind, Stay};
 
 fn engine() -> Engine {
     Engine::new(Arc::new(Settings::default()), &[1; 16])
@@ -224,6 +224,7 @@ fn names_that_somebody_makes_up_leave_room_for_who_is_proved() {
     let mut settings = Settings::default();
     settings.rule_mut(Detection::FailedLogins).at = 1;
     settings.rule_mut(Detection::CredentialStuffing).is_on = false;
+    settings.rule_mut(Detection::SlowStuffing).is_on = false;
     let mut engine = engine();
     engine.follow(Arc::new(settings));
     let notices = stuff(&mut engine, 2000, address(1, 7));
@@ -256,4 +257,113 @@ fn a_guess_that_was_right_is_told_though_its_first_request_is_refused() {
     let denied = Record { denial: Some(Denial::NotAllowed), ..decoy(20, "corp", None) };
     let notices = engine.observe(&denied.into());
     assert!(told(&notices).iter().any(|(_, name, _)| *name == "stuffing_succeeded"), "{notices:?}");
+}
+
+/// A caller's request to a route for something that is not there.
+fn missed(nth: u64, caller: u64, path: u64) -> Record {
+    let principal = crate::domain::Principal::new(name("corp"), PrincipalKind::Human, format!("caller-{caller}"));
+    Record {
+        route: Some(name("shop")),
+        path: Some(format!("/shop/{path}").into()),
+        principal: Some(Arc::new(principal)),
+        outcome: Outcome::Completed,
+        status: Some(404),
+        ..bare(at(nth), address(caller, 1))
+    }
+}
+
+#[test]
+fn what_all_callers_of_a_route_look_for_in_vain_is_told_of_the_route_once() {
+    let mut engine = engine();
+    let mut notices = Vec::new();
+    for nth in 0..150 {
+        for caller in 0..40 {
+            notices.extend(engine.observe(&missed(nth, caller, caller * 1000 + nth).into()));
+        }
+    }
+    assert_eq!(told(&notices), [("raised", "broken_route", "route:shop".to_owned())]);
+    let over = engine.settle(time(150 + 600));
+    assert_eq!(told(&over), [("cleared", "broken_route", "route:shop".to_owned())]);
+}
+
+#[test]
+fn who_enumerates_among_callers_who_find_what_they_look_for_is_told_of() {
+    let mut engine = engine();
+    let mut notices = Vec::new();
+    for nth in 0..150 {
+        for caller in 1..40 {
+            notices.extend(engine.observe(&Record { status: Some(200), ..missed(nth, caller, nth) }.into()));
+        }
+        notices.extend(engine.observe(&missed(nth, 0, 1000 + nth).into()));
+    }
+    assert_eq!(told(&notices), [("raised", "enumeration", "principal:corp:caller-0 route:shop".to_owned())]);
+}
+
+#[test]
+fn slow_guessing_is_told_and_an_office_where_people_mistype_is_not() {
+    let mut engine = engine();
+    let slow = |nth: u64| wrong_credential(at(nth * 300), address(1, 7), Some(nth));
+    let mut notices: Vec<_> = (0..25).flat_map(|nth| engine.observe(&slow(nth).into())).collect();
+    assert_eq!(told(&notices), [("raised", "slow_stuffing", "address:20.0.1.8".to_owned())]);
+    assert_eq!(notices[0].alert.evidence.text(), "identities 20, share 100, at 20, at_share 60");
+    // Of forty people, thirty mistype in the course of a day, and then do not.
+    let mut office = Engine::new(Arc::new(Settings::default()), &[1; 16]);
+    notices.clear();
+    for nth in 0..30 {
+        notices.extend(office.observe(&wrong_credential(at(nth * 900), address(1, 7), Some(nth)).into()));
+        for person in [nth, (nth + 10) % 40] {
+            let works = Record { status: Some(200), ..missed(nth * 900 + 5, person, person) };
+            notices.extend(office.observe(&Record { client: address(1, 7), ..works }.into()));
+        }
+    }
+    assert_eq!(told(&notices), []);
+}
+
+#[test]
+fn receivers_that_are_away_are_told_of_and_so_is_what_they_never_get() {
+    let mut engine = engine();
+    let behind = |of: &str, waits, most: Option<u64>| Behind {
+        of: of.to_owned(),
+        waits: Duration::from_secs(waits),
+        most: most.map(Duration::from_secs),
+    };
+    let mut note = |behind, now| told(&engine.note(&Health { behind, ..Health::default() }, time(now)));
+    assert_eq!(note(vec![behind("sink siem", 299, Some(3600)), behind("anchor", 0, None)], 0), []);
+    let away = [("raised", "receiver_away", "name:sink siem".to_owned())];
+    assert_eq!(note(vec![behind("sink siem", 300, Some(3600))], 1), away);
+    let late = [("raised", "records_undelivered", "name:sink siem".to_owned())];
+    assert_eq!(note(vec![behind("sink siem", 1800, Some(3600))], 2), late);
+    assert_eq!(note(vec![behind("anchor", 300, None)], 3), [("raised", "receiver_away", "name:anchor".to_owned())]);
+    let skipped =
+        crate::audit::Skipped { time: time(4), sink: name("other"), count: 7, reason: crate::audit::SkippedFor::Age };
+    let notices = engine.observe(&skipped.into());
+    assert_eq!(told(&notices), [("raised", "records_undelivered", "name:sink other".to_owned())]);
+}
+
+#[test]
+fn what_goes_on_when_the_process_ends_is_cleared_and_says_why() {
+    let mut engine = engine();
+    stuff(&mut engine, 15, address(1, 7));
+    let over = engine.stop(time(20));
+    assert_eq!(told(&over), [("cleared", "credential_stuffing", "address:20.0.1.8".to_owned())]);
+    assert!(over[0].alert.is_cut_short && over[0].alert.cleared == Some(time(20)));
+    assert!(engine.settle(time(2000)).is_empty(), "once");
+}
+
+#[test]
+fn a_share_is_of_one_span_of_time() {
+    let mut engine = engine();
+    let mut notices = Vec::new();
+    let found = |nth, caller| Record { status: Some(200), ..missed(nth, caller, caller) };
+    for caller in 0..300 {
+        notices.extend(engine.observe(&found(0, caller).into()));
+    }
+    for caller in 0..12 {
+        notices.extend(engine.observe(&missed(10, caller, caller).into()));
+    }
+    // For who was counted first a span is over, and for who was counted later it is not.
+    for caller in 100..105 {
+        notices.extend(engine.observe(&found(305, caller).into()));
+    }
+    assert_eq!(told(&notices), [], "twelve of three hundred are not twelve of five");
 }

@@ -24,6 +24,29 @@ fn elsewhere(nth: u64) -> IpAddr {
 pub(super) fn all(day: u32, callers: &[Caller]) -> Vec<Attack> {
     let mut all = at_the_door(day, callers);
     all.extend(of_principals(day, callers));
+    all.push(Attack {
+        about: "No attack: a bad deploy takes away what all callers of a route read, 40 of them each 2 s",
+        wants: Some(Detection::BrokenRoute),
+        requests: deploy(day + 11 * HOUR, callers),
+    });
+    all
+}
+
+/// What callers of one route ask for, none of which is there.
+fn deploy(begins: u32, callers: &[Caller]) -> Vec<(u64, Record)> {
+    let route = 9;
+    let usual = callers.iter().filter(|caller| caller.uses(route)).enumerate();
+    let misses = |(nth, caller): (usize, &Caller)| {
+        let (pause, many) = if nth < 40 { (2000, 300) } else { (10_000, 60) };
+        let (from, offset) = (caller.addresses[0], caller.id as u64 * 10_000);
+        let missed = every(begins, pause, many).map(|(nth, at)| {
+            let at = at + offset / 10_000 * 37 % 2000;
+            (at, Record { status: Some(404), ..caller.record(at, from, route, 5_000_000 + offset + nth) })
+        });
+        missed.collect::<Vec<_>>()
+    };
+    let mut all: Vec<_> = usual.flat_map(misses).collect();
+    all.sort_by_key(|(at, _)| *at);
     all
 }
 
@@ -40,6 +63,7 @@ fn at_the_door(day: u32, callers: &[Caller]) -> Vec<Attack> {
     let guessed: Vec<_> = every(day + 3 * HOUR, 20_000, 100)
         .map(|(nth, at)| (at, wrong_credential(at, elsewhere(100 + nth), Some(7))))
         .collect();
+    let slowly = every(day, 1_500_000, 40).map(|(nth, at)| (at, wrong_credential(at, elsewhere(300 + nth), Some(8))));
     let mut found = stuffing(day + 4 * HOUR, 2000, 30, elsewhere(2));
     let at = u64::from(day + 4 * HOUR) * 1000 + 90_000;
     found.push((at, callers[14].record(at, elsewhere(2), 1, 1)));
@@ -59,14 +83,25 @@ fn at_the_door(day: u32, callers: &[Caller]) -> Vec<Attack> {
         },
         Attack {
             about: "The same, a guess each 90 s",
-            wants: None,
+            wants: Some(Detection::SlowStuffing),
             requests: stuffing(day + 2 * HOUR, 90_000, 40, elsewhere(1)),
+        },
+        Attack {
+            about: "The same from the shared address of an office at work, a guess each 5 min",
+            wants: Some(Detection::SlowStuffing),
+            requests: stuffing(day + 9 * HOUR, 300_000, 60, address(5, 1)),
+        },
+        Attack {
+            about: "The same, a guess an hour",
+            wants: None,
+            requests: stuffing(day, 3_600_000, 24, elsewhere(7)),
         },
         Attack {
             about: "Guessing one password from a hundred networks, each 20 s",
             wants: Some(Detection::DistributedGuessing),
             requests: guessed,
         },
+        Attack { about: "The same, each 25 min", wants: Some(Detection::SlowGuessing), requests: slowly.collect() },
         Attack {
             about: "Credential stuffing of which the 31st guess is right",
             wants: Some(Detection::StuffingSucceeded),

@@ -270,6 +270,11 @@ pub(in crate::monitor) fn bare(at: u64, client: IpAddr) -> Record {
 }
 
 impl Caller {
+    /// Whether it uses a route.
+    pub(in crate::monitor) fn uses(&self, route: u64) -> bool {
+        self.routes.contains(&route)
+    }
+
     /// A route that it uses.
     pub(in crate::monitor) fn route(&self) -> u64 {
         self.routes[0]

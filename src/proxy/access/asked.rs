@@ -153,6 +153,7 @@ pub(super) fn told(request: &AccessRequest, needed: u32, state: &str) -> Value {
         "methods": request.bounds.methods.map(|methods| methods.names().collect::<Vec<_>>()),
         "uses": request.uses,
         "request": request.exact,
+        "hold": request.is_hold,
         "used": used.filter(|_| request.uses.is_some()),
         "needed": needed,
         "expires": stamp(request.expires),

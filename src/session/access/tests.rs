@@ -155,3 +155,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn with_the_approval_of_a_hold_nothing_is_granted_and_nobody_approves_their_own() {
+    let name = |text| Name::parse(text).expect("a name");
+    let of = |of: &str| Revocation::new(of.parse().expect(of), "probing".into(), "monitor:7".into(), at(0), None);
+    assert_eq!(AccessRequest::of_hold(&of("principal:corp:ada")), None, "it waits for nobody");
+    assert_eq!(
+        AccessRequest::of_hold(&of("role:ops").waits_for(name("security"))),
+        None,
+        "it is of nobody in particular"
+    );
+    let hold = of("principal:corp:ada").waits_for(name("security"));
+    let mut request = AccessRequest::of_hold(&hold).expect("a request");
+    assert_eq!((request.id, request.requester(), &*request.events[0].by), (hold.id, "corp:ada".into(), "monitor:7"));
+    assert_eq!(request.vote("corp:ada", true, None, 1, at(1)), Err(AccessFault::SelfApproval));
+    request.vote("corp:bob", true, None, 1, at(1)).expect("approved");
+    assert!(
+        matches!(request.state, AccessState::Granted { .. })
+            && !request.is_granted(at(1))
+            && !request.is_granted(at(0))
+    );
+    let text = serde_json::to_string(&request).expect("JSON");
+    assert_eq!(serde_json::from_str::<AccessRequest>(&text).expect("the same"), request);
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
 use super::*;
-use crate::domain::{Principal, PrincipalKind};
+use crate::domain::{AuthnFault, Denial, Principal, PrincipalKind};
 use crate::session::RevokedError;
 
 fn at(seconds: u64) -> SystemTime {
@@ -63,10 +63,10 @@ fn each_form_means_whom_it_names_and_is_read_as_it_is_written() {
         let parsed: Revoked = of.parse().expect(of);
         assert_eq!(parsed.to_string(), of);
         let Scene { store, held, .. } = &scene();
-        assert_eq!([&ada, &bob].map(|one| held.revoked_since(one, at(1000))), [None; 2]);
+        assert!([&ada, &bob].iter().all(|one| held.ended(one, at(1000)).is_none()));
         store.add(&[revocation(of, None)]).expect("written");
         held.refresh(at(1000)).expect("taken over");
-        let got = [&ada, &bob].map(|one| held.revoked_since(one, at(1000)).is_some());
+        let got = [&ada, &bob].map(|one| held.ended(one, at(1000)).is_some());
         assert_eq!(got, want, "{of}");
         assert_eq!([&ada, &bob].map(|one| parsed.is(one)), want, "{of}: said alone");
     }
@@ -83,7 +83,7 @@ fn whom_no_rule_had_to_allow_loses_what_they_have_with_any_of_their_roles() {
     let shadowed = Carried { any_of: vec!["ops".into(), "billing".into()], ..carried("ada", &[], None) };
     store.add(&[revocation("role:billing", None)]).expect("written");
     held.refresh(at(1000)).expect("taken over");
-    let got = [&shadowed, &carried("bob", &[], None)].map(|one| held.revoked_since(one, at(1000)).is_some());
+    let got = [&shadowed, &carried("bob", &[], None)].map(|one| held.ended(one, at(1000)).is_some());
     assert_eq!(got, [true, false]);
 }
 
@@ -94,18 +94,18 @@ fn one_holds_for_its_time_and_until_it_is_lifted() {
     store.add(std::slice::from_ref(&short)).expect("written");
     held.refresh(at(1000)).expect("taken over");
     for (now, want) in [(1000, true), (1059, true), (1060, false)] {
-        assert_eq!(held.revoked_since(&ada, at(now)).is_some(), want, "{now}");
+        assert_eq!(held.ended(&ada, at(now)).is_some(), want, "{now}");
     }
     assert_eq!(held.count(), 1);
     held.refresh(at(1060)).expect("it is over by itself");
     assert_eq!(held.count(), 0);
     store.add(std::slice::from_ref(&long)).expect("written");
     held.refresh(at(1060)).expect("taken over");
-    assert_eq!(held.revoked_since(&ada, at(1060)), Some(at(1000)));
+    assert_eq!(held.ended(&ada, at(1060)).map(|cut| cut.since), Some(at(1000)));
     assert!(store.lift(long.id, "uid:0").expect("lifted"));
     assert!(!store.lift(long.id, "uid:0").expect("nothing to lift"));
     held.refresh(at(1060)).expect("taken over");
-    assert_eq!((held.revoked_since(&ada, at(1060)), held.count()), (None, 0));
+    assert_eq!((held.ended(&ada, at(1060)).is_some(), held.count()), (false, 0));
 }
 
 #[test]
@@ -116,12 +116,12 @@ fn what_was_revoked_in_one_process_holds_in_the_next_and_in_the_one_beside_it() 
     line.carry(ada.clone());
     let kept = revocation("principal:corp:ada", None);
     scene.store.add(std::slice::from_ref(&kept)).expect("written");
-    assert_eq!(beside.revoked_since(&ada, at(1000)), None);
+    assert!(beside.ended(&ada, at(1000)).is_none());
     let (cut, told) = beside.refresh(at(1000)).expect("taken over");
     assert_eq!((cut, told), (1, vec![Change::Revoked(kept)]));
     assert_eq!(line.was_cut().map(|cut| cut.since), Some(at(1000)));
     drop(beside);
-    assert_eq!(gateway(&scene.path).revoked_since(&ada, at(1000)), Some(at(1000)));
+    assert_eq!(gateway(&scene.path).ended(&ada, at(1000)).map(|cut| cut.since), Some(at(1000)));
     let meta = std::fs::metadata(&scene.path).expect("a file");
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o777, 0o600);
 }
@@ -156,14 +156,14 @@ fn only_what_changed_is_read_and_numbers_go_on_when_the_last_is_forgotten() {
     assert_eq!(held.refresh(at(1000)).expect("nothing new"), (0, Vec::new()));
     assert!(store.lift(last.id, "uid:0").expect("lifted"));
     let (_, told) = held.refresh(at(1000)).expect("taken over");
-    assert_eq!((told.len(), held.count(), held.revoked_since(&ada, at(1000))), (2, 2, None), "of one alone");
+    assert_eq!((told.len(), held.count(), held.ended(&ada, at(1000)).is_some()), (2, 2, false), "of one alone");
     held.told(&told).expect("written");
     held.tidy(at(1000)).expect("tidied");
     store.add(&[revocation("principal:corp:ada", Some(60))]).expect("written");
     held.refresh(at(1000)).expect("taken over");
     assert_eq!((held.count(), gateway(path).count()), (3, 2), "of which one is over for a gateway of today");
     held.refresh(at(1060)).expect("one is over");
-    assert_eq!((held.count(), held.revoked_since(&ada, at(1000))), (2, None));
+    assert_eq!((held.count(), held.ended(&ada, at(1000)).is_some()), (2, false));
 }
 
 #[test]
@@ -203,6 +203,32 @@ fn a_store_that_another_took_the_place_of_is_noticed() {
         let error = scene.held.refresh(at(1000)).expect_err("noticed").to_string();
         assert!(error.contains("not the file any more"), "{error}");
         assert!(!scene.held.is_current());
-        assert!(scene.held.revoked_since(&ada, at(1000)).is_some(), "what is in force stays so");
+        assert!(scene.held.ended(&ada, at(1000)).is_some(), "what is in force stays so");
     }
+}
+
+#[test]
+fn a_hold_is_told_as_one_and_what_ends_access_comes_before_it() {
+    let (Scene { store, held, path, .. }, ada) = (&scene(), carried("ada", &[], None));
+    let denial = |now| held.ended(&ada, at(now)).map(|cut| cut.denial);
+    let hold = |lasts| revocation("principal:corp:ada", lasts).waits_for(Name::parse("security").expect("a name"));
+    let (first, frozen) = (hold(None), revocation("principal:corp:ada", Some(60)));
+    assert!(store.add_once(&first).expect("written"));
+    held.refresh(at(1000)).expect("taken over");
+    assert_eq!(denial(1000), Some(Denial::OnHold));
+    assert_eq!(held.holds(), std::slice::from_ref(&first));
+    assert!(!store.add_once(&hold(Some(60))).expect("written"), "one is enough");
+    assert!(store.add_once(&frozen).expect("written"), "an approval is not to end this too");
+    held.refresh(at(1000)).expect("taken over");
+    assert_eq!(denial(1000), Some(Denial::Unauthenticated(AuthnFault::Revoked)));
+    assert!(held.lift(first.id, "corp:bob").expect("lifted"));
+    held.refresh(at(1000)).expect("taken over");
+    assert_eq!((denial(1000), denial(1060), held.hold(first.id)), (Some(frozen.denial()), None, None));
+
+    let lapsing = hold(Some(90));
+    assert!(store.add_once(&lapsing).expect("written"));
+    held.refresh(at(1000)).expect("taken over");
+    assert_eq!((denial(1089), denial(1090)), (Some(Denial::OnHold), None), "it lapses");
+    assert!(store.add_once(&hold(None)).expect("written"), "it would not hold for so long");
+    assert_eq!(gateway(path).holds().len(), 1, "after a restart");
 }

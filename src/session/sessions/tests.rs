@@ -191,15 +191,17 @@ fn a_store_of_the_form_before_gets_what_it_lacks_and_keeps_what_it_has() {
     let now = SystemTime::now();
     let ada = crate::session::Revoked::All;
     Store::open(&path).expect("made").add(&[Revocation::new(ada, "x".into(), "x".into(), now, None)]).expect("written");
+    let run = |text: &str| rusqlite::Connection::open(&path).and_then(|store| store.execute_batch(text));
+    run("ALTER TABLE revocation DROP COLUMN approval; PRAGMA user_version = 8;").expect("made older");
+    assert_eq!(Store::open(&path).expect("opened").revocations().expect("read")[0].approval, None);
     let older = "DROP TABLE session; DROP TABLE signing_key; DROP TABLE access; DROP TABLE cluster; DROP INDEX revocation_of; \
-                 DROP INDEX revocation_unsent; ALTER TABLE revocation DROP COLUMN sent; PRAGMA user_version = 2;";
-    rusqlite::Connection::open(&path).and_then(|store| store.execute_batch(older)).expect("made older");
+                 DROP INDEX revocation_unsent; ALTER TABLE revocation DROP COLUMN sent; ALTER TABLE revocation DROP COLUMN approval; \
+                 PRAGMA user_version = 2;";
+    run(older).expect("made older");
     let sessions = sessions(&path, &MasterKey::generate());
     sessions.begin(new(now + Duration::from_secs(100)), "https://x.test", 10, now).expect("begun");
     assert_eq!(Store::open(&path).expect("opened").revocations().expect("read").len(), 1);
-    rusqlite::Connection::open(&path)
-        .and_then(|store| store.execute_batch("PRAGMA user_version = 99;"))
-        .expect("newer");
+    run("PRAGMA user_version = 99;").expect("newer");
     let refused = Store::open(&path).expect_err("of another version").to_string();
     assert!(refused.contains("form 99") && refused.contains("claviger.db"), "{refused}");
 }

@@ -78,8 +78,8 @@ impl Store {
         let count: u32 = self.row(count, params![of, millis(now)], |row| row.get(0))?.unwrap_or_default();
         let all: u32 =
             self.row("SELECT count(*) FROM access WHERE of = ?1", [&of], |row| row.get(0))?.unwrap_or_default();
-        // Who breaks the glass is not to be told to wait.
-        let waits = one.state == AccessState::Pending;
+        // Who breaks the glass is not to be told to wait, and who asks a lot is no less on hold.
+        let waits = one.state == AccessState::Pending && !one.is_hold;
         Ok(!waits || (count < most && all < MAX_KEPT))
     }
 

@@ -150,8 +150,11 @@ impl Store {
 
     /// Ends what this revocation ends, unless that was ended already for as long; tells whether it was not. On the disk when this returns.
     pub(in crate::session) fn add_once(&self, one: &Revocation) -> Result<bool, StoreError> {
-        let ended = "SELECT 1 FROM revocation WHERE of = ?1 AND lifted_by IS NULL AND (until IS NULL OR until >= ?2)";
-        if self.row(ended, params![one.of.to_string(), one.until.map(millis)], |_| Ok(()))?.is_some() {
+        // A hold ends with an approval: who is to be ended for good is not ended by one.
+        let ended = "SELECT 1 FROM revocation WHERE of = ?1 AND lifted_by IS NULL AND (until IS NULL OR until >= ?2)
+                     AND (approval IS NULL OR ?3)";
+        let values = params![one.of.to_string(), one.until.map(millis), one.approval.is_some()];
+        if self.row(ended, values, |_| Ok(()))?.is_some() {
             return Ok(false);
         }
         self.add(std::slice::from_ref(one)).map(|()| true)

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::params;
 
-use super::{NEXT as NEXT_REVOCATION, Store, StoreError, access, millis, read, sessions, time};
+use super::{COLUMNS, NEXT as NEXT_REVOCATION, Store, StoreError, access, millis, read, sessions, time};
 use crate::domain::Id;
 use crate::session::access::AccessRequest;
 use crate::session::{Row, RowKind};
@@ -33,7 +33,7 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 const CLOCKS: Duration = Duration::from_secs(3600);
 /// How long others can hear of a key: longer than any signs.
 const KEY_KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
-const REVOCATION: &str = "json_array(id, of, reason, by, since, until, lifted_by)";
+const REVOCATION: &str = "json_array(id, of, reason, by, since, until, lifted_by, approval)";
 
 /// How far a node has heard the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -215,16 +215,16 @@ impl Store {
 
     fn take_revocation(&self, row: &Row) -> Result<usize, StoreError> {
         let insert = format!(
-            "INSERT INTO revocation (id, of, reason, by, since, until, lifted_by, change, told, sent)
-             SELECT ?1 ->> 0, ?1 ->> 1, ?1 ->> 2, ?1 ->> 3, ?1 ->> 4, ?1 ->> 5, ?1 ->> 6, {NEXT_REVOCATION},
+            "INSERT INTO revocation (id, of, reason, by, since, until, lifted_by, approval, change, told, sent)
+             SELECT ?1 ->> 0, ?1 ->> 1, ?1 ->> 2, ?1 ->> 3, ?1 ->> 4, ?1 ->> 5, ?1 ->> 6, ?1 ->> 7, {NEXT_REVOCATION},
                     1 + ((?1 ->> 6) IS NOT NULL), ?2 WHERE true
              ON CONFLICT (id) DO UPDATE SET lifted_by = excluded.lifted_by, change = excluded.change, sent = excluded.sent,
                     told = iif(told = 0, 0, 2) WHERE lifted_by IS NULL AND excluded.lifted_by IS NOT NULL"
         );
         let changed = self.change(&insert, params![row.document, number(row.version)])?;
         // What could not be read later must not get in.
-        let columns = "SELECT id, of, reason, by, since, until, lifted_by, change, told FROM revocation WHERE id = ?1";
-        match self.row(columns, [&row.id], read)?.flatten() {
+        let query = format!("SELECT {COLUMNS} FROM revocation WHERE id = ?1");
+        match self.row(&query, [&row.id], read)?.flatten() {
             Some(_) => Ok(changed),
             None => Err(self.strange(row)),
         }
