@@ -1,8 +1,11 @@
 //! What claviger is compared with: a Pingora proxy that passes requests through and does nothing else, with the same threads, pool and buffers.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
+use clap::Args;
+use pingora::listeners::tls::TlsSettings;
 use pingora::listeners::{L4BufferSettings, ListenerConfig, Listeners};
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
@@ -10,10 +13,33 @@ use pingora::services::listening::Service;
 use pingora::upstreams::peer::HttpPeer;
 use pingora_proxy::{ProxyHttp, Session, http_proxy};
 
-use crate::fault::Fault;
+use crate::fault::{Fault, While};
+use crate::wire::{self, Wire};
+
+/// As claviger has it.
+const MAX_H2_STREAMS: usize = 100;
+
+/// How it is set up.
+#[derive(Debug, Args)]
+pub(crate) struct Settings {
+    address: SocketAddr,
+    upstream: SocketAddr,
+    /// The site's folder, where the certificate is.
+    folder: PathBuf,
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    #[arg(long, value_enum, default_value_t)]
+    clients: Wire,
+    #[arg(long, value_enum, default_value_t)]
+    upstreams: Wire,
+    /// Leave Pingora's buffers per connection as they are.
+    #[arg(long)]
+    default_buffers: bool,
+}
 
 struct Bare {
     upstream: SocketAddr,
+    wire: Wire,
 }
 
 #[async_trait]
@@ -23,24 +49,49 @@ impl ProxyHttp for Bare {
     fn new_ctx(&self) {}
 
     async fn upstream_peer(&self, _session: &mut Session, _ctx: &mut ()) -> pingora::Result<Box<HttpPeer>> {
-        Ok(Box::new(HttpPeer::new(self.upstream, false, String::new())))
+        let name = if self.wire.is_tls() { wire::NAME.to_owned() } else { String::new() };
+        let mut peer = HttpPeer::new(self.upstream, self.wire.is_tls(), name);
+        if self.wire == Wire::Http2 {
+            peer.options.set_http_version(2, 2);
+            peer.options.max_h2_streams = MAX_H2_STREAMS;
+        }
+        Ok(Box::new(peer))
     }
 }
 
 /// Serves until it is killed.
-pub(crate) fn serve(address: SocketAddr, upstream: SocketAddr, default_buffers: bool) -> Result<(), Fault> {
-    let conf = ServerConf { threads: 1, upstream_keepalive_pool_size: 512, ..ServerConf::default() };
+pub(crate) fn serve(settings: &Settings) -> Result<(), Fault> {
+    let authority = settings.upstreams.is_tls().then(|| wire::certificate(&settings.folder).display().to_string());
+    let conf = ServerConf {
+        threads: settings.threads,
+        upstream_keepalive_pool_size: 512,
+        ca_file: authority,
+        ..ServerConf::default()
+    };
     let mut server = Server::new_with_opt_and_conf(Opt::default(), conf);
     server.bootstrap();
-    let proxy = http_proxy(&server.configuration, Bare { upstream });
-    let mut endpoint = ListenerConfig::tcp(address.to_string());
-    if !default_buffers {
-        // As claviger's listeners have them.
-        endpoint = endpoint.l4_buffer(L4BufferSettings::new(4096, 1460));
-    }
+    let proxy = http_proxy(&server.configuration, Bare { upstream: settings.upstream, wire: settings.upstreams });
     let mut listeners = Listeners::new();
-    listeners.add_listener(endpoint);
+    listeners.add_listener(endpoint(settings)?);
     server.add_service(Service::with_listeners("bare".to_owned(), listeners, proxy));
     server.run(RunArgs::default());
     Ok(())
+}
+
+fn endpoint(settings: &Settings) -> Result<ListenerConfig, Fault> {
+    let mut endpoint = ListenerConfig::tcp(settings.address.to_string());
+    if !settings.default_buffers {
+        // As claviger's listeners have them.
+        endpoint = endpoint.l4_buffer(L4BufferSettings::new(4096, 1460));
+    }
+    if settings.clients.is_tls() {
+        let [certificate, key] = [wire::certificate(&settings.folder), wire::key(&settings.folder)];
+        let tls = TlsSettings::intermediate(&certificate.display().to_string(), &key.display().to_string());
+        let mut tls = tls.during("preparing TLS")?;
+        if settings.clients == Wire::Http2 {
+            tls.enable_h2();
+        }
+        endpoint = endpoint.tls(tls);
+    }
+    Ok(endpoint)
 }

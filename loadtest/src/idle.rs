@@ -1,8 +1,6 @@
 //! Memory per idle keep-alive connection.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
+use std::io::Write;
 
 use serde_json::json;
 
@@ -13,13 +11,14 @@ use crate::machine::{self, Cores};
 use crate::program;
 use crate::report::float;
 use crate::site::{PATH, Proxy, Site};
+use crate::wire::{Client, Stream};
 
 /// Connections before the first look at the memory, so that what is made once is not counted.
 const FIRST: u32 = 50;
 
 /// Measures and prints.
 pub(crate) fn run(args: &IdleArgs, out: &mut dyn Write, progress: &mut dyn Write) -> Result<(), Fault> {
-    machine::allow_open_files(u64::from(args.connections) * 2 + 1000)?;
+    machine::allow_open_files(u64::from(args.connections) + 1000)?;
     let file = program::claviger(args.common.claviger.as_deref())?;
     let site = Site::new(Cores::choose()?, 0)?;
     let mut rows = Vec::new();
@@ -33,9 +32,10 @@ pub(crate) fn run(args: &IdleArgs, out: &mut dyn Write, progress: &mut dyn Write
 }
 
 /// Kilobytes (of 1000 bytes) per connection.
-fn measure(site: &Site, proxy: &Proxy, connections: u32) -> Result<f64, Fault> {
+pub(crate) fn measure(site: &Site, proxy: &Proxy, connections: u32) -> Result<f64, Fault> {
+    let client = site.client()?;
     let request = format!("GET {PATH} HTTP/1.1\r\nHost: api.example.test\r\n{}\r\n\r\n", site.authorization());
-    let open = |_| exchange(proxy, &request).during("opening a connection");
+    let open = |_| exchange(&client, proxy, &request).during("opening a connection");
     let first = (0..FIRST).map(open).collect::<Result<Vec<_>, _>>()?;
     let before = proxy.program.memory()?.resident;
     let held = (0..connections).map(open).collect::<Result<Vec<_>, _>>()?;
@@ -45,9 +45,8 @@ fn measure(site: &Site, proxy: &Proxy, connections: u32) -> Result<f64, Fault> {
 }
 
 /// One request on a new connection, which is then left open.
-fn exchange(proxy: &Proxy, request: &str) -> std::io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(proxy.address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+fn exchange(client: &Client, proxy: &Proxy, request: &str) -> std::io::Result<Box<dyn Stream>> {
+    let mut stream = client.connect(proxy.address)?;
     stream.write_all(request.as_bytes())?;
     let mut response = Vec::new();
     // The body's last byte is the only `}` in a response.

@@ -8,7 +8,7 @@ use crate::InspectArgs;
 use crate::compare::{measure, tell};
 use crate::fault::{Fault, While};
 use crate::machine::Cores;
-use crate::nginx;
+use crate::nginx::{self, Nginx};
 use crate::payload::{self, Payload};
 use crate::program;
 use crate::report::{Round, median};
@@ -42,8 +42,8 @@ pub(crate) fn run(args: &InspectArgs, out: &mut dyn Write, progress: &mut dyn Wr
     let mut proxies = [
         (site.claviger(&file)?, &site, &wrk),
         (looking.claviger_with_inspection(&file)?, &looking, &looking_wrk),
-        (nginx::start(&site, false)?, &site, &wrk),
-        (nginx::start(&site, true)?, &site, &wrk),
+        (nginx::start(&site, Nginx::Logging)?, &site, &wrk),
+        (nginx::start(&site, Nginx::ModSecurity)?, &site, &wrk),
     ];
     for (at, (proxy, site, _)) in proxies.iter().enumerate() {
         prove(proxy, site, at % 2 == 1)?;
@@ -83,7 +83,7 @@ pub(crate) fn run(args: &InspectArgs, out: &mut dyn Write, progress: &mut dyn Wr
         }
     }
     print(&rows, args, out).during("printing the result")?;
-    if rows.iter().flat_map(|row| &row.rounds).flatten().any(|round| round.errors > 0) {
+    if rows.iter().flat_map(|row| &row.rounds).flatten().any(|round| round.errors + round.refused > 0) {
         return Err(Fault::new("there were errors under load; the figures do not count"));
     }
     Ok(())

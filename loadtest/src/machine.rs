@@ -32,8 +32,31 @@ pub(crate) fn pin(core: usize) -> Result<(), Fault> {
     sched_setaffinity(None, &set).during("binding to a core")
 }
 
-/// User and system time that a process has used, all its threads together, in seconds.
+/// Lets all threads of a process run on all of these cores.
+pub(crate) fn spread(pid: u32, cores: &[usize]) -> Result<(), Fault> {
+    let mut set = CpuSet::new();
+    cores.iter().for_each(|&core| set.set(core));
+    for task in fs::read_dir(format!("/proc/{pid}/task")).during("asking for a process's threads")? {
+        let name = task.during("asking for a process's threads")?.file_name();
+        let thread = name.to_str().and_then(|name| rustix::process::Pid::from_raw(name.parse().ok()?));
+        sched_setaffinity(thread, &set).during("binding to cores")?;
+    }
+    Ok(())
+}
+
+/// A process and those that it started, if it did.
+fn family(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children = children.split_whitespace().filter_map(|child| child.parse().ok());
+    std::iter::once(pid).chain(children.flat_map(family)).collect()
+}
+
+/// User and system time that a process and its children have used, all their threads together, in seconds.
 pub(crate) fn cpu_seconds(pid: u32) -> Result<f64, Fault> {
+    family(pid).into_iter().map(cpu_seconds_of_one).sum()
+}
+
+fn cpu_seconds_of_one(pid: u32) -> Result<f64, Fault> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).during("reading the proxy's CPU time")?;
     // The name in parentheses may hold blanks; user and system time are the 14th and 15th fields of the line.
     let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect::<Vec<_>>());
@@ -49,6 +72,23 @@ fn ticks_per_second() -> f64 {
     rustix::param::clock_ticks_per_second() as f64
 }
 
+/// How long a core has been at work since the machine started, in seconds.
+pub(crate) fn busy_seconds(core: usize) -> Result<f64, Fault> {
+    let stat = fs::read_to_string("/proc/stat").during("reading the cores' time")?;
+    let name = format!("cpu{core}");
+    let fields = stat.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        (words.next()? == name).then(|| words.filter_map(|word| word.parse::<f64>().ok()).collect::<Vec<_>>())
+    });
+    match fields.as_deref() {
+        // user, nice, system, idle, iowait, irq, softirq
+        Some([user, nice, system, _, _, irq, softirq, ..]) => {
+            Ok((user + nice + system + irq + softirq) / ticks_per_second())
+        }
+        _ => Err(Fault::new("/proc has a format that is not known here")),
+    }
+}
+
 /// Memory of a process, in kilobytes of 1024 bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Memory {
@@ -56,8 +96,14 @@ pub(crate) struct Memory {
     pub(crate) peak: u64,
 }
 
-/// The resident memory of a process, now and at its highest.
+/// The resident memory of a process and its children, now and at its highest; the highest of each, where there are several.
 pub(crate) fn memory(pid: u32) -> Result<Memory, Fault> {
+    let all: Vec<Memory> = family(pid).into_iter().map(memory_of_one).collect::<Result<_, _>>()?;
+    let sum = |figure: fn(&Memory) -> u64| all.iter().map(figure).sum();
+    Ok(Memory { resident: sum(|memory| memory.resident), peak: sum(|memory| memory.peak) })
+}
+
+fn memory_of_one(pid: u32) -> Result<Memory, Fault> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).during("reading the proxy's memory")?;
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
@@ -67,6 +113,22 @@ pub(crate) fn memory(pid: u32) -> Result<Memory, Fault> {
         (Some(resident), Some(peak)) => Ok(Memory { resident, peak }),
         _ => Err(Fault::new("/proc has a format that is not known here")),
     }
+}
+
+/// The machine in a line: processor, cores, memory, kernel.
+pub(crate) fn describe() -> String {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let (processor, memory, kernel) =
+        (read("/proc/cpuinfo"), read("/proc/meminfo"), read("/proc/sys/kernel/osrelease"));
+    let value = |text: &str, name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    };
+    let model = value(&processor, "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    // Of all, not those to which this thread is bound.
+    let cores = processor.lines().filter(|line| line.starts_with("processor")).count();
+    let kib = value(&memory, "MemTotal").and_then(|text| text.trim_end_matches("kB").trim().parse::<u64>().ok());
+    format!("{model}, {cores} cores, {} GiB, Linux {}", kib.unwrap_or(0) >> 20, kernel.trim())
 }
 
 /// Lets this process and those it starts have so many files open.

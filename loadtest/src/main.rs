@@ -1,32 +1,45 @@
 //! Load against claviger and against a bare Pingora proxy, side by side on one machine: the command line.
 
+mod aim;
 mod bare;
 mod burst;
 mod callers;
+mod chart;
 mod compare;
 mod count;
+mod documents;
+mod envoy;
 mod fault;
 mod flood;
+mod haproxy;
 mod http;
 mod idle;
 mod inspect;
 mod machine;
 mod nginx;
+mod oha;
 mod payload;
+mod peer;
 mod profile;
 mod program;
+mod prove;
+mod records;
 mod report;
 mod revoke;
+mod scale;
+mod scenario;
 mod site;
+mod soak;
+mod stage;
+mod token;
 mod upstream;
+mod wire;
 mod wrk;
 
 use std::io::{Write, stderr, stdout};
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -48,22 +61,44 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// CPU per request, throughput and latency under full load: bare Pingora and claviger in turns.
+    /// What a request costs: claviger, bare Pingora, Envoy, HAProxy and nginx in turns.
     ///
-    /// Needs wrk (Debian: apt-get install wrk). Before anything is measured, a request through each proxy must be answered 200; through
-    /// claviger, the upstream must have seen the real key and not the token, and a request without a token must be refused. Afterwards the
-    /// audit log must hold a line for every request. Exit status: 0 measured, 1 something failed, 2 wrong usage.
+    /// Needs wrk and oha; others are left out where they are not installed (`scripts/peers` installs what it can, and tells the rest). Before
+    /// anything is measured, each proxy is proved to do its job: to pass a request on, or the whole job, which is to verify an RS256 token
+    /// with its issuer, audience and times, to require a role, and to put the upstream's key in the token's place. Afterwards its
+    /// log must hold a line for every request. Exit status: 0 measured, 1 something failed, 2 wrong usage.
     #[command(after_help = "\
-Two parts. At full load the proxy's core is the bottleneck: what it can do at most, and what a request costs then. At one rate the
-upstream is the bottleneck, so that both proxies serve the same requests per second. Idling makes requests dearer there for
-both, which flatters the ratio: read it beside the first part's, not in its place.
+At full load (wrk) the proxy's core is the bottleneck: what it can do at most, and what a request costs then. Then each is given 70 % of
+what it could do (oha), where a request counts from when it was due.
 
-CPU per request is user + system time of the whole proxy process, its audit writer included, from /proc/PID/stat, over the
-requests that wrk counted. Figures are medians of the rounds; rounds are interleaved so that a busy machine is busy for both.
+CPU per request is user + system time of the proxy, all its threads and processes, from /proc/PID/stat, over the requests that were
+answered. Figures are medians of the rounds, ratios medians of the ratios of neighbouring rounds: a busy machine is busy for all.
 
   cargo run --release -p claviger-loadtest -- compare
-  cargo run --release -p claviger-loadtest -- compare --rounds 5 --seconds 10 --json > compare.json")]
-    Compare(CompareArgs),
+  cargo run --release -p claviger-loadtest -- compare --only bare,claviger --rounds 5 --json compare.json
+  cargo run --release -p claviger-loadtest -- compare --write docs/performance")]
+    Compare(compare::CompareArgs),
+    /// Other traffic, other wires, other sizes: bare Pingora and claviger in each of a list of scenarios.
+    ///
+    /// Needs wrk, and oha for fixed rates and HTTP/2. Every answer has to be what it should: one that is not ends the measurement.
+    /// Exit status: 0 measured, 1 something failed, 2 wrong usage.
+    #[command(after_help = "\
+  cargo run --release -p claviger-loadtest -- scenarios
+  cargo run --release -p claviger-loadtest -- scenarios --scenario new-tokens,rules --rounds 5
+  cargo run --release -p claviger-loadtest -- scenarios --write docs/performance")]
+    Scenarios(scenario::ScenarioArgs),
+    /// What several nodes cost: one to three of them behind one HAProxy, with one Redis, which share a rate.
+    ///
+    /// Needs wrk, HAProxy and redis-server. All nodes share one core here, so that not their number of requests grows, but what a request
+    /// costs may be seen to stay. Exit status: 0 measured, 1 something failed, 2 wrong usage.
+    #[command(after_help = "  cargo run --release -p claviger-loadtest -- scale --write docs/scaling.md")]
+    Scale(scale::ScaleArgs),
+    /// Whether memory grows while nothing changes: millions of requests, and what claviger holds meanwhile.
+    ///
+    /// Needs wrk. The aim is no growth: the highest resident memory of the last half no more than 1 % above that of the half before it.
+    /// Exit status: 0 no growth, 1 growth, or something failed, 2 wrong usage.
+    #[command(after_help = "  cargo run --release -p claviger-loadtest -- soak --requests 10000000")]
+    Soak(soak::SoakArgs),
     /// Memory that an idle keep-alive connection costs.
     ///
     /// Opens connections, sends one request on each, and divides what the proxy's resident memory grew by by their number.
@@ -126,16 +161,10 @@ The whole exchange also holds what threads in the background do meanwhile, which
     Count(CountArgs),
     /// The upstream alone.
     #[command(hide = true)]
-    ServeUpstream { address: SocketAddr, work: u64 },
+    ServeUpstream(upstream::Settings),
     /// The bare proxy alone.
     #[command(hide = true)]
-    ServeBare {
-        address: SocketAddr,
-        upstream: SocketAddr,
-        /// Leave Pingora's buffers per connection as they are.
-        #[arg(long)]
-        default_buffers: bool,
-    },
+    ServeBare(bare::Settings),
 }
 
 /// What all measurements take.
@@ -147,24 +176,6 @@ struct Common {
     /// Print JSON in place of the table.
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Debug, Args)]
-struct CompareArgs {
-    /// How often each proxy is measured.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
-    rounds: u32,
-    /// How long one measurement takes.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=600))]
-    seconds: u32,
-    /// Keep-alive connections that wrk holds.
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    connections: u32,
-    /// Microseconds for which the upstream computes each answer in the second part, where it has to be the slowest of all; 0 leaves that out.
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(..=1000))]
-    work: u64,
-    #[command(flatten)]
-    common: Common,
 }
 
 #[derive(Debug, Args)]
@@ -251,13 +262,16 @@ fn main() -> ExitCode {
     let (mut out, mut progress) = (stdout(), stderr());
     let done = match Cli::parse().command {
         Command::Compare(args) => compare::run(&args, &mut out, &mut progress),
+        Command::Scenarios(args) => scenario::run(&args, &mut out, &mut progress),
+        Command::Scale(args) => scale::run(&args, &mut out, &mut progress),
+        Command::Soak(args) => soak::run(&args, &mut out, &mut progress),
         Command::Idle(args) => idle::run(&args, &mut out, &mut progress),
         Command::Burst(args) => burst::run(&args, &mut out, &mut progress),
         Command::Revoke(args) => revoke::run(&args, &mut out, &mut progress),
         Command::Inspect(args) => inspect::run(&args, &mut out, &mut progress),
         Command::Count(args) => count::run(&args, &mut out, &mut progress),
-        Command::ServeUpstream { address, work } => upstream::serve(address, Duration::from_micros(work)),
-        Command::ServeBare { address, upstream, default_buffers } => bare::serve(address, upstream, default_buffers),
+        Command::ServeUpstream(settings) => upstream::serve(&settings),
+        Command::ServeBare(settings) => bare::serve(&settings),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -15,6 +15,15 @@ const CRS_RULES: &str = "/usr/share/modsecurity-crs/rules";
 /// What `%u` is decoded by.
 const UNICODE: &str = "/etc/nginx/unicode.mapping";
 
+/// What nginx does besides passing requests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nginx {
+    Plain,
+    Logging,
+    /// Logs too.
+    ModSecurity,
+}
+
 /// Looks for all of it and says how to get it when it is not there.
 pub(crate) fn find() -> Result<(), Fault> {
     let is_there = Command::new("nginx").arg("-v").stdin(Stdio::null()).stderr(Stdio::null()).status().is_ok();
@@ -29,26 +38,33 @@ pub(crate) fn find() -> Result<(), Fault> {
     )))
 }
 
-/// Starts nginx before the site's upstream, one process without a master, with a line in its log for each request.
-pub(crate) fn start(site: &Site, is_looking: bool) -> Result<Proxy, Fault> {
-    let name = if is_looking { "nginx-modsecurity" } else { "nginx" };
+/// Starts nginx before the site's upstream, one process without a master.
+pub(crate) fn start(site: &Site, kind: Nginx) -> Result<Proxy, Fault> {
+    let name = match kind {
+        Nginx::Plain => "nginx-plain",
+        Nginx::Logging => "nginx",
+        Nginx::ModSecurity => "nginx-modsecurity",
+    };
     let folder = site.folder().join(format!("{name}.d"));
     fs::create_dir(&folder).during("making a folder for nginx")?;
     let address = free_address()?;
     let rules = folder.join("rules.conf");
     fs::write(&rules, rules_file(&folder)).during("writing rules for nginx")?;
-    let (module, on) = if is_looking {
-        let rules = rules.display();
-        (format!("load_module {MODULE};"), format!("modsecurity on; modsecurity_rules_file {rules};"))
-    } else {
-        (String::new(), String::new())
+    let log = format!("access_log {}/access.log combined buffer=64k flush=1s;", folder.display());
+    let (module, on) = match kind {
+        Nginx::Plain => (String::new(), "access_log off;".to_owned()),
+        Nginx::Logging => (String::new(), log),
+        Nginx::ModSecurity => {
+            let looks = format!("modsecurity on; modsecurity_rules_file {};", rules.display());
+            (format!("load_module {MODULE};"), log + &looks)
+        }
     };
     let config = folder.join("nginx.conf");
     fs::write(&config, config_file(&folder, address, site.upstream(), &module, &on)).during("configuring nginx")?;
     let mut command = Command::new("nginx");
     command.arg("-p").arg(&folder).arg("-e").arg(folder.join("error.log")).arg("-c").arg(&config);
     let program = Program::start(name, &mut command, site.cores().proxy, address, site.folder())?;
-    Ok(Proxy { program, address })
+    Ok(Proxy::new(program, address))
 }
 
 /// The settings that ModSecurity recommends, for requests alone, and the Core Rule Set as it comes: paranoia 1, refused from 5 on.
@@ -90,7 +106,6 @@ master_process off;
 pid {folder}/pid;
 events {{ worker_connections 4096; }}
 http {{
-  access_log {folder}/access.log combined buffer=64k flush=1s;
   client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/fastcgi;

@@ -43,7 +43,7 @@ pub(crate) fn attacks() -> [Payload; 2] {
 }
 
 /// An order of as many lines as fit, to the byte.
-fn orders(length: usize) -> String {
+pub(crate) fn orders(length: usize) -> String {
     let line = |n: usize| {
         json!({
             "id": format!("018f3c1e-7b2a-7c4d-9e8f-{n:012x}"), "name": "Desk lamp, blue", "quantity": n % 7 + 1, "price": 39.9,
@@ -52,11 +52,16 @@ fn orders(length: usize) -> String {
     };
     let order =
         |lines: &[serde_json::Value], note: &str| json!({ "order": 4711, "lines": lines, "comment": note }).to_string();
-    let mut lines = Vec::new();
-    while order(&lines, "").len() < length {
-        lines.push(line(lines.len()));
+    let (mut lines, mut so_far) = (Vec::new(), order(&[], "").len());
+    loop {
+        let next = line(lines.len());
+        // Each but the first has a comma before it.
+        so_far += next.to_string().len() + usize::from(!lines.is_empty());
+        if so_far > length {
+            break;
+        }
+        lines.push(next);
     }
-    lines.pop();
     let short = length.saturating_sub(order(&lines, "").len());
     order(&lines, &"Thank you very much. ".repeat(short / 21 + 1)[..short])
 }
@@ -67,7 +72,7 @@ mod tests {
 
     #[test]
     fn bodies_are_as_long_as_they_are_called() {
-        for length in [1 << 10, 64 << 10] {
+        for length in [1 << 10, 64 << 10, 10 << 20] {
             assert_eq!(orders(length).len(), length);
         }
     }

@@ -16,6 +16,9 @@ use crate::machine;
 /// How long anything may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// As much of what a program said is told, in bytes.
+const MOST_SAID: usize = 4096;
+
 /// A running program; killed when dropped.
 pub(crate) struct Program {
     name: &'static str,
@@ -50,9 +53,25 @@ impl Program {
         Ok(program)
     }
 
-    /// What it has said so far.
+    /// The end of what it has said so far.
     pub(crate) fn said(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
+        let all = std::fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&all[all.len().saturating_sub(MOST_SAID)..]).into_owned()
+    }
+
+    /// Where all of that is.
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Tells it by a signal that there is something to do.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), Fault> {
+        kill_process(Pid::from_child(&self.child), signal).during(self.name)
+    }
+
+    /// Lets all its threads run on all of these cores.
+    pub(crate) fn spread(&self, cores: &[usize]) -> Result<(), Fault> {
+        machine::spread(self.child.id(), cores)
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -64,6 +83,11 @@ impl Program {
         let now = machine::cpu_seconds(self.child.id())?;
         let before = std::mem::replace(&mut self.cpu, now);
         Ok(now - before)
+    }
+
+    /// The CPU time used since it started, in seconds.
+    pub(crate) fn cpu_now(&self) -> Result<f64, Fault> {
+        machine::cpu_seconds(self.child.id())
     }
 
     pub(crate) fn memory(&self) -> Result<machine::Memory, Fault> {
@@ -106,8 +130,9 @@ pub(crate) fn claviger(named: Option<&Path>) -> Result<PathBuf, Fault> {
     let own = env::current_exe().during("finding this program")?;
     let beside = own.with_file_name("claviger");
     if let Some(cargo) = env::var_os("CARGO") {
-        let built =
-            Command::new(cargo).args(["build", "--release", "-p", "claviger"]).status().during("running cargo")?;
+        // This program's own package too, as it has a second program.
+        let packages = ["build", "--release", "-p", "claviger", "-p", "claviger-loadtest"];
+        let built = Command::new(cargo).args(packages).status().during("running cargo")?;
         if !built.success() {
             return Err(Fault::new("claviger could not be built; see above"));
         }
@@ -117,6 +142,37 @@ pub(crate) fn claviger(named: Option<&Path>) -> Result<PathBuf, Fault> {
     } else {
         Err(Fault::new("there is no `claviger` beside this program: name one with --claviger FILE"))
     }
+}
+
+/// A program that was built with this one.
+pub(crate) fn beside(name: &str) -> Result<PathBuf, Fault> {
+    let path = env::current_exe().during("finding this program")?.with_file_name(name);
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(Fault::new(format!(
+            "there is no `{name}` beside this program: `cargo build --release -p claviger-loadtest` makes it"
+        )))
+    }
+}
+
+/// Where `scripts/peers` puts programs of others: beside the folders of cargo's profiles.
+pub(crate) fn peers() -> Result<PathBuf, Fault> {
+    let own = env::current_exe().during("finding this program")?;
+    Ok(own.ancestors().nth(2).unwrap_or(Path::new("target")).join("peers/bin"))
+}
+
+/// The first of these programs that there is: a path, or a name to look up as a shell does.
+pub(crate) fn find(candidates: &[&str]) -> Option<PathBuf> {
+    let folders: Vec<PathBuf> = env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
+    // Where Debian puts servers, which not everybody has in their PATH.
+    let everywhere = |name: &str| {
+        folders.iter().map(|folder| folder.join(name)).chain([Path::new("/usr/sbin").join(name)]).collect::<Vec<_>>()
+    };
+    candidates.iter().find_map(|candidate| {
+        let places = if candidate.contains('/') { vec![PathBuf::from(candidate)] } else { everywhere(candidate) };
+        places.into_iter().find(|place| place.is_file())?.canonicalize().ok()
+    })
 }
 
 /// An address on loopback that nobody uses.

@@ -71,7 +71,7 @@ Examples:
   claviger revocation add principal:corp:ada --reason stolen
   claviger audit verify audit.log --key audit.pub --anchor /mnt/anchor/audit.log
   claviger inspect request.txt                    why a request is stopped, or not
-  claviger openapi import api.json                a route that takes what an API describes
+  claviger openapi import api.yaml                a route that takes what an API describes
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments or a wrong configuration.";
 

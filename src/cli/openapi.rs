@@ -23,7 +23,7 @@ pub enum OpenapiCommand {
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ImportArgs {
-    /// The OpenAPI document, 3.0 or 3.1, in JSON (`yq -o json api.yaml > api.json` makes it of YAML).
+    /// The OpenAPI document, 3.0 or 3.1, in YAML or JSON.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// What the target, the route and the rest are called.
@@ -42,8 +42,8 @@ pub struct ImportArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  claviger openapi import api.json >> claviger.toml
-  claviger openapi import api.json --target orders --role clerk --prefix /shop --authn corp
+  claviger openapi import api.yaml >> claviger.toml
+  claviger openapi import api.yaml --target orders --role clerk --prefix /shop --authn corp
 
 What is printed begins in shadow mode: what the document does not describe passes, and audit
 records tell where and what (`inspection.fault`). Once none do, write `mode = \"enforce\"`: such

@@ -6,6 +6,7 @@ use ahash::AHashMap;
 
 use super::gate::Gate;
 use super::rules::{Pattern, Rule, RuleError, Where};
+use super::{Class, Location};
 
 /// Compiled rules. Immutable; swapped with the configuration.
 pub struct Engine {
@@ -86,6 +87,24 @@ impl Compiled {
         }
         let pattern = rule.regex.as_deref().map(Pattern::new).transpose().map_err(|why| wrong(&why))?;
         Ok(Self { rule, places, pattern })
+    }
+
+    /// Whether it is the operator's own, or looks at all values: what it costs was decided when it was written.
+    pub(super) fn is_own(&self) -> bool {
+        self.rule.class == Class::Custom || self.rule.any.is_empty()
+    }
+
+    /// Where in a value what the rule looks for ends, one of whose texts ends at `end`; nothing where it is not met.
+    pub(super) fn end_in(&self, at: &Location<'_>, bytes: &[u8], end: usize) -> Option<usize> {
+        if !self.places.is_empty() && !self.places.iter().any(|place| place.covers(at)) {
+            return None;
+        }
+        let Some(pattern) = &self.pattern else { return Some(end) };
+        match (pattern.find(bytes), self.rule.negate) {
+            (Some(end), false) => Some(end),
+            (None, true) => Some(bytes.len()),
+            (Some(_), true) | (None, false) => None,
+        }
     }
 }
 

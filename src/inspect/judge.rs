@@ -7,6 +7,7 @@ use super::finding::MAX_EXCERPT;
 use super::normal;
 use super::profile::Profile;
 use super::room::Room;
+use super::steps;
 use super::{Fault, Finding, Location, Part, Report, Sink};
 
 /// The most findings that a report keeps.
@@ -16,7 +17,12 @@ const MAX_FINDINGS: usize = 32;
 /// read take a tenth of it.
 const MAX_WORK: usize = 128 << 20;
 
-/// The rule that is met where that is spent.
+/// The most steps for each byte of a value, as lexers count them, and how much longer a value counts than it is. Of honest values source code takes the
+/// most: a half of it, or nine tenths where it has escapes and is read twice. What takes more was put together to be slow.
+const MAX_STEPS: u64 = 64;
+const MAX_STEPS_SHORT: u64 = 64;
+
+/// The rule that is met where either is spent.
 const TOO_COSTLY: &str = "structure.too-costly";
 
 /// Judges one request, value by value.
@@ -31,6 +37,8 @@ pub(super) struct Judge<'a> {
     here: Vec<u32>,
     /// What is left of [`MAX_WORK`].
     work: usize,
+    /// What a value without bytes may take.
+    budget: Budget,
     room: Option<Box<Room>>,
 }
 
@@ -54,7 +62,10 @@ impl Sink for Judge<'_> {
 impl<'a> Judge<'a> {
     pub(super) fn new(profile: &'a Profile) -> Self {
         let room = Room::take();
+        let rule = profile.engine.by_id.get(TOO_COSTLY).copied();
+        let ends = rule.is_some_and(|n| profile.worth[n as usize].is_some_and(|worth| worth > 0));
         Self {
+            budget: Budget { most: MAX_STEPS_SHORT * MAX_STEPS, rule, ends },
             profile,
             report: Report::default(),
             at_place: 0,
@@ -68,11 +79,13 @@ impl<'a> Judge<'a> {
     /// Looks at a value as it is and as it may be read further on.
     fn forms(&mut self, at: Location<'_>, bytes: &[u8], room: &mut Room) {
         self.here.clear();
-        let mut score = self.look(at, bytes, room);
-        if normal::may_decode(&room.woken.occurs) {
+        let mut budget = self.budget.of(bytes);
+        let mut score = self.look(at, bytes, &mut budget, room);
+        // What is decided needs no second look.
+        if score < self.profile.settings.threshold && normal::may_decode(&room.woken.occurs) {
             let mut decoded = std::mem::take(&mut room.decoded);
             if normal::decode(bytes, &mut decoded) {
-                score += self.look(at, &decoded, room);
+                score += self.look(at, &decoded, &mut budget, room);
             }
             room.decoded = decoded;
         }
@@ -80,7 +93,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Looks at one form of a value; what was found in another form of it is not counted again.
-    fn look(&mut self, at: Location<'_>, bytes: &[u8], room: &mut Room) -> u32 {
+    fn look(&mut self, at: Location<'_>, bytes: &[u8], budget: &mut Budget, room: &mut Room) -> u32 {
         let engine = &*self.profile.engine;
         let bytes = without_padding(bytes);
         engine.gate.wake(bytes, &mut room.woken);
@@ -90,18 +103,13 @@ impl<'a> Judge<'a> {
         }
         let mut score = 0;
         let watchers = awake.count_ones() as usize + room.woken.rules.len() + engine.unfiltered.len();
-        match self.work.checked_sub(bytes.len() * watchers) {
-            Some(left) => self.work = left,
-            None => {
-                // Where the operator turned this rule off, all is looked at, whatever it costs.
-                let costly = engine.by_id.get(TOO_COSTLY).filter(|n| self.profile.worth[**n as usize].is_some());
-                if let Some(n) = costly {
-                    return self.met(*n, at, b"", 0..0);
-                }
-            }
+        match (self.work.checked_sub(bytes.len() * watchers), budget.rule.filter(|_| budget.ends)) {
+            (Some(left), _) => self.work = left,
+            (None, Some(n)) => return self.met(n, at, b"", 0..0),
+            (None, None) => {}
         }
         if awake != 0 {
-            self.detect(at, bytes, awake, room);
+            self.detect(at, bytes, awake, budget, room);
             for (rule, range) in &room.found.evidence {
                 // A test holds that there is a rule for each.
                 if let Some(n) = engine.by_id.get(*rule) {
@@ -111,27 +119,25 @@ impl<'a> Judge<'a> {
         }
         let woken = room.woken.rules.iter().copied().chain(engine.unfiltered.iter().map(|n| (*n, 0)));
         for (n, end) in woken {
-            let compiled = &engine.rules[n as usize];
-            if !compiled.places.is_empty() && !compiled.places.iter().any(|place| place.covers(&at)) {
-                continue;
+            if budget.is_spent() {
+                break;
             }
-            let end = match &compiled.pattern {
-                None => Some(end),
-                Some(pattern) => match (pattern.find(bytes), compiled.rule.negate) {
-                    (Some(end), false) => Some(end),
-                    (None, true) => Some(bytes.len()),
-                    (Some(_), true) | (None, false) => None,
-                },
-            };
-            if let Some(end) = end {
+            let compiled = &engine.rules[n as usize];
+            if compiled.is_own() {
+                budget.most += bytes.len() as u64;
+            }
+            if let Some(end) = compiled.end_in(&at, bytes, end) {
                 score += self.met(n, at, bytes, end.saturating_sub(MAX_EXCERPT / 2)..end);
             }
+        }
+        if let Some(n) = budget.rule.filter(|_| budget.is_exceeded()) {
+            score += self.met(n, at, b"", 0..0);
         }
         score
     }
 
     /// Has those who are awake look.
-    fn detect(&self, at: Location<'_>, bytes: &[u8], awake: u32, room: &mut Room) {
+    fn detect(&self, at: Location<'_>, bytes: &[u8], awake: u32, budget: &Budget, room: &mut Room) {
         room.lower.clear();
         room.lower.extend_from_slice(bytes);
         room.lower.make_ascii_lowercase();
@@ -144,9 +150,9 @@ impl<'a> Judge<'a> {
             occurs: &room.woken.occurs,
         };
         room.found.clear();
-        super::steps::count(bytes.len() * 2 * awake.count_ones() as usize);
+        steps::count(bytes.len() * 2 * awake.count_ones() as usize);
         for (n, detector) in DETECTORS.iter().enumerate() {
-            if awake & (1 << n) != 0 {
+            if awake & (1 << n) != 0 && !budget.is_spent() {
                 room.found.turn();
                 let before = room.found.evidence.len();
                 (detector.run)(&input, &mut room.found);
@@ -204,6 +210,31 @@ impl<'a> Judge<'a> {
             room.give_back();
         }
         self.report
+    }
+}
+
+/// How many steps may be taken for a value, in all its forms.
+#[derive(Clone, Copy)]
+struct Budget {
+    most: u64,
+    /// The rule that is met where it takes more.
+    rule: Option<u32>,
+    /// Whether no more is looked at then: not where the operator turned the rule off, or to shadow, and so what was not looked at would pass.
+    ends: bool,
+}
+
+impl Budget {
+    /// From now on, for a value of so many bytes.
+    fn of(self, bytes: &[u8]) -> Self {
+        Self { most: steps::taken() + self.most + bytes.len() as u64 * MAX_STEPS, ..self }
+    }
+
+    fn is_exceeded(&self) -> bool {
+        steps::taken() > self.most
+    }
+
+    fn is_spent(&self) -> bool {
+        self.ends && self.is_exceeded()
     }
 }
 

@@ -1,27 +1,32 @@
-//! Counts the work of lexers where tests ask for it: what an input costs, without a clock. Costs nothing elsewhere.
+//! Counts the work of lexers: about so many bytes or tokens were looked at. What an input costs is known by it without a clock, to tests and to
+//! the one who stops looking at what was made to be slow.
+
+use std::cell::Cell;
+
+thread_local! {
+    static STEPS: Cell<u64> = const { Cell::new(0) };
+}
 
 /// About so many bytes or tokens were looked at.
 #[inline]
 pub(super) fn count(steps: usize) {
-    #[cfg(test)]
-    tests::STEPS.set(tests::STEPS.get() + steps as u64);
-    #[cfg(not(test))]
-    let _ = steps;
+    STEPS.set(STEPS.get().wrapping_add(steps as u64));
+}
+
+/// How many this thread has counted, ever: of use as a difference.
+#[inline]
+pub(super) fn taken() -> u64 {
+    STEPS.get()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
     use std::sync::{Arc, LazyLock};
 
     use http::{HeaderMap, HeaderValue, Method};
 
     use crate::inspect::detect::DETECTORS;
     use crate::inspect::{Engine, Head, Profile, RuleFile, Settings};
-
-    thread_local! {
-        pub(super) static STEPS: Cell<u64> = const { Cell::new(0) };
-    }
 
     static PROFILE: LazyLock<Profile> = LazyLock::new(|| {
         let engine = Engine::new(RuleFile::ready_made().expect("rules")).expect("compiled");
@@ -33,10 +38,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_static("application/json"));
         let body = serde_json::json!({ "q": String::from_utf8_lossy(value) }).to_string();
-        STEPS.set(0);
+        let before = super::taken();
         PROFILE
             .judge(&Head { method: &Method::POST, path: "/", query: None, headers: &headers }, Some(body.as_bytes()));
-        STEPS.get()
+        super::taken() - before
     }
 
     fn repeated(unit: &[u8], length: usize) -> Vec<u8> {

@@ -40,7 +40,7 @@ pub(in crate::config) struct InspectTable {
     /// attack; `query`, in which queries are none; or `opaque`, which nobody interprets. `*` stands for anything within one step of the way, `**`
     /// for any steps. Default: none.
     pub(in crate::config) fields: BTreeMap<Spanned<String>, Text>,
-    /// An OpenAPI document, 3.0 or 3.1, in JSON: what is asked for has to be one of its operations, with parameters and a body as it says. Its
+    /// An OpenAPI document, 3.0 or 3.1, in YAML or JSON: what is asked for has to be one of its operations, with parameters and a body as it says. Its
     /// paths, behind the base paths of its servers, are those that the target is asked for. What it refers to is in it. Default: none.
     pub(in crate::config) openapi: Option<Text>,
     /// JSON Schemas for the bodies of single requests, such as `{ "POST /v1/charges/*" = "charge.schema.json" }`: by method and path, as the target

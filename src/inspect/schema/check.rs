@@ -7,7 +7,8 @@ use jsonschema::Validator;
 use percent_encoding::percent_decode;
 use serde_json::{Map, Value};
 
-use super::document::{Body, Content, Field, Operation};
+use super::document::{Body, Content, Operation};
+use super::style::{Field, Written};
 use super::told::{self, fault, told};
 use super::{Contract, Document, Unknown};
 use crate::inspect::decode::{self, Readable};
@@ -63,9 +64,6 @@ fn holds(validator: &Validator, value: &Value, part: Option<Part>) -> Result<(),
     told::verdict(validator, value, true, |error| told(error, 1, part))
 }
 
-/// Values by name, each as it was written.
-type Written = Vec<(String, String)>;
-
 impl Document {
     fn check(&self, head: &Head<'_>, seen: Seen<'_>, limits: &Limits, is_known: bool) -> Result<(), Fault> {
         let Some(matched) = self.templates.find(head.path, head.method) else {
@@ -80,7 +78,8 @@ impl Document {
     fn parameters(&self, operation: &Operation, path: Written, head: &Head<'_>, limits: &Limits) -> Result<(), Fault> {
         let query = pairs(Part::Query, head.query.unwrap_or_default().as_bytes(), limits)?;
         if self.unknown != Unknown::Allow {
-            let is_named = |name: &str| operation.parameters.iter().any(|p| p.part == Part::Query && p.name == name);
+            let is_named =
+                |name: &str| operation.parameters.iter().any(|p| p.part == Part::Query && p.field.takes(&p.name, name));
             if let Some((name, _)) = query.iter().find(|(name, _)| !is_named(name)) {
                 return Err(fault(Part::Query, name, "unknown"));
             }
@@ -95,9 +94,9 @@ impl Document {
             let (part, name) = (parameter.part, parameter.name.as_str());
             let value = match part {
                 Part::Header => field_lines(head.headers, name, &parameter.field)?,
-                Part::Path => read(part, name, &parameter.field, &path)?,
-                Part::Query => read(part, name, &parameter.field, &query)?,
-                Part::Cookie | Part::Body => read(part, name, &parameter.field, &cookies)?,
+                Part::Path => parameter.field.read(part, name, &path)?,
+                Part::Query => parameter.field.read(part, name, &query)?,
+                Part::Cookie | Part::Body => parameter.field.read(part, name, &cookies)?,
             };
             let Some(value) = value else {
                 if parameter.is_required {
@@ -156,25 +155,6 @@ fn of_type<'b>(body: &'b Body, headers: &HeaderMap) -> Option<&'b Content> {
     exact.or_else(|| body.content.iter().find(|content| is(content, "*/*")))
 }
 
-/// The value of a parameter or a field of a form, if it is there: once, or as a list.
-fn read(part: Part, name: &str, field: &Field, written: &Written) -> Result<Option<Value>, Fault> {
-    let mut values = written.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str());
-    let Some(first) = values.next() else { return Ok(None) };
-    if field.shape.is_list() && field.explode {
-        return Ok(Some([first].into_iter().chain(values).map(|value| field.shape.read_item(value)).collect()));
-    }
-    if values.next().is_some() {
-        // Readers differ in which one they take (CWE-235).
-        return Err(fault(part, name, "once"));
-    }
-    let value = if field.shape.is_list() {
-        first.split(',').map(|value| field.shape.read_item(value)).collect()
-    } else {
-        field.shape.read(first)
-    };
-    Ok(Some(value))
-}
-
 /// The value of a header field; a list may stand in several lines (RFC 9110 5.3).
 fn field_lines(headers: &HeaderMap, name: &str, field: &Field) -> Result<Option<Value>, Fault> {
     let mut lines = Vec::new();
@@ -197,15 +177,16 @@ fn form(content: &Content, text: &[u8], limits: &Limits) -> Result<Value, Fault>
     let written = pairs(Part::Body, text, limits)?;
     let mut object = Map::new();
     for (name, value) in &written {
-        if object.contains_key(name) {
+        let known = content.fields.iter().find(|(own, field)| field.takes(own, name));
+        let own = known.map_or(name, |(own, _)| own);
+        if object.contains_key(own) {
             continue;
         }
-        let field = content.fields.iter().find(|(known, _)| known == name).map(|(_, field)| field);
-        let value = match field {
-            Some(field) => read(Part::Body, name, field, &written)?.unwrap_or_default(),
+        let value = match known {
+            Some((own, field)) => field.read(Part::Body, own, &written)?.unwrap_or_default(),
             None => Value::String(value.clone()),
         };
-        object.insert(name.clone(), value);
+        object.insert(own.clone(), value);
     }
     Ok(Value::Object(object))
 }

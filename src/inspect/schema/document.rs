@@ -3,9 +3,9 @@
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::shape::Shape;
+use super::style::{Field, Said, named};
 use super::templates::Templates;
-use super::translate::{Translator, target, token};
+use super::translate::{Translator, token};
 use super::{ContractError, Document, Promise, Unknown, options, servers, told};
 use crate::inspect::Part;
 
@@ -21,7 +21,7 @@ pub(super) struct Operation {
     pub(super) body: Option<Body>,
 }
 
-/// A parameter, in the styles `simple` and `form`.
+/// A parameter.
 #[derive(Debug)]
 pub(super) struct Parameter {
     pub(super) part: Part,
@@ -31,14 +31,6 @@ pub(super) struct Parameter {
     /// Whether it may be there without a value.
     pub(super) may_be_empty: bool,
     pub(super) field: Field,
-}
-
-/// How a parameter or a field of a form is read.
-#[derive(Debug)]
-pub(super) struct Field {
-    pub(super) shape: Shape,
-    /// Whether each of a list stands for itself (`a=1&a=2`), and not behind a comma.
-    pub(super) explode: bool,
 }
 
 /// What bodies an operation takes.
@@ -234,11 +226,11 @@ impl<'d> Reader<'d> {
             self.translator.wrong(at, "a parameter has a `name`");
             return None;
         };
-        let (part, usual) = match text("in") {
-            Some("path") => (Part::Path, "simple"),
-            Some("query") => (Part::Query, "form"),
-            Some("header") => (Part::Header, "simple"),
-            Some("cookie") => (Part::Cookie, "form"),
+        let part = match text("in") {
+            Some("path") => Part::Path,
+            Some("query") => Part::Query,
+            Some("header") => Part::Header,
+            Some("cookie") => Part::Cookie,
             _ => {
                 self.translator.wrong(at, "a parameter is `in` path, query, header or cookie");
                 return None;
@@ -249,26 +241,22 @@ impl<'d> Reader<'d> {
             // They count for nothing (OpenAPI 3.1 4.8.12.2.1).
             return None;
         }
-        if let Some(style) = text("style").filter(|style| *style != usual) {
-            self.translator.wrong(at, format!("style `{style}` of `{name}` is not supported, only `{usual}`"));
-            return None;
-        }
         let Some(schema) = value.get("schema").filter(|schema| told::is_schema(schema)) else {
             self.translator.wrong(at, format!("`{name}` has no `schema`; parameters with `content` are not supported"));
             return None;
         };
-        let shape = Shape::of(self.translator.document(), schema);
-        let explode = is("explode").unwrap_or(usual == "form");
-        if shape.is_nested() {
-            self.translator
-                .wrong(at, format!("`{name}` is an object or a list of lists, which is not supported in parameters"));
-            return None;
-        }
-        let explode = explode && part == Part::Query;
+        let said = Said { style: text("style"), explode: is("explode") };
+        let field = match Field::of(self.translator.document(), part, said, schema) {
+            Ok(field) => field,
+            Err(why) => {
+                self.translator.wrong(at, format!("`{name}` {why}"));
+                return None;
+            }
+        };
         let schema = self.translator.schema(&format!("{at}/schema"), schema);
         let (is_required, may_be_empty) =
             (is("required") == Some(true) || part == Part::Path, is("allowEmptyValue") == Some(true));
-        Some((Parameter { part, name, is_required, may_be_empty, field: Field { shape, explode } }, schema))
+        Some((Parameter { part, name, is_required, may_be_empty, field }, schema))
     }
 
     fn body(&mut self, n: usize, at: &str, body: &'d Value) -> Option<Body> {
@@ -308,35 +296,21 @@ impl<'d> Reader<'d> {
         for (name, schema) in properties {
             let encoding = media.get("encoding").and_then(|all| all.get(name));
             let said = |key: &str| encoding.and_then(|encoding| encoding.get(key));
-            if said("style").is_some_and(|style| style != "form") || said("contentType").is_some() {
-                self.translator.wrong(at, format!("the encoding of `{name}` is not supported, only style `form`"));
-                continue;
-            }
-            let shape = Shape::of(self.translator.document(), schema);
-            if shape.is_nested() {
+            if said("contentType").is_some() {
                 self.translator
-                    .wrong(at, format!("`{name}` is an object or a list of lists, which is not supported in forms"));
+                    .wrong(at, format!("`{name}` has an encoding with a `contentType`, which is not supported"));
                 continue;
             }
-            let explode = said("explode").and_then(Value::as_bool).unwrap_or(true);
-            if !fields.iter().any(|(known, _)| known == name) {
-                fields.push((name.to_owned(), Field { shape, explode }));
+            let said = Said {
+                style: said("style").and_then(Value::as_str),
+                explode: said("explode").and_then(Value::as_bool),
+            };
+            match Field::of(self.translator.document(), Part::Body, said, schema) {
+                Ok(_) if fields.iter().any(|(known, _)| known == name) => {}
+                Ok(field) => fields.push((name.to_owned(), field)),
+                Err(why) => self.translator.wrong(at, format!("`{name}` {why}")),
             }
         }
         fields
-    }
-}
-
-/// The properties that a schema names, also through what it refers to.
-fn named<'d>(document: &'d Value, schema: &'d Value, found: &mut Vec<(&'d str, &'d Value)>, depth: usize) {
-    if depth >= 16 {
-        return;
-    }
-    let own = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
-    found.extend(own.map(|(name, schema)| (name.as_str(), schema)));
-    let referred = schema.get("$ref").and_then(Value::as_str).and_then(|to| target(document, to));
-    let parts = ["allOf", "anyOf", "oneOf"].into_iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
-    for part in referred.into_iter().chain(parts) {
-        named(document, part, found, depth + 1);
     }
 }

@@ -4,6 +4,7 @@
 //! document     OpenAPI 3.0 and 3.1 -> operations: their place, parameters and bodies
 //! translate    schemas of both, with what they refer to -> one JSON Schema (2020-12), so that what is shared is compiled once
 //! templates    the tree of path templates
+//! style        how a parameter is written: one value, a list, an object spread over names
 //! shape        text of a parameter -> the value that its schema speaks of
 //! check        request -> one JSON value, by member of that schema; what fails is a fault with its place, never its value
 //! ```
@@ -20,6 +21,7 @@ mod document;
 mod plain;
 mod servers;
 mod shape;
+mod style;
 mod templates;
 #[cfg(test)]
 mod tests;
@@ -97,15 +99,12 @@ impl Contract {
         self.document.is_none() && self.plain.is_empty()
     }
 
-    /// Holds all requests to an OpenAPI document, in JSON.
+    /// Holds all requests to an OpenAPI document, in JSON or YAML 1.2.
     ///
     /// # Errors
     /// All that is wrong with it, or asks for what is not supported; bounded.
     pub fn openapi(&mut self, text: &[u8], unknown: Unknown) -> Result<(), Vec<ContractError>> {
-        let document: Value = serde_json::from_slice(text).map_err(|error| {
-            let why = format!("not JSON: {error}; a document in YAML becomes JSON by `yq -o json api.yaml`");
-            vec![ContractError { at: String::new(), why }]
-        })?;
+        let document = parse(text).map_err(|why| vec![ContractError { at: String::new(), why }])?;
         self.document = Some(document::compile(&document, unknown)?);
         Ok(())
     }
@@ -137,6 +136,19 @@ impl fmt::Debug for Contract {
         let operations = self.document.as_ref().map_or(0, |document| document.operations.len());
         f.debug_struct("Contract").field("operations", &operations).field("schemas", &self.plain.len()).finish()
     }
+}
+
+/// A document as a value: JSON where it begins as that does, else YAML, in which `yes` and `off` are texts, no key stands twice, and
+/// what references add up to is bounded.
+fn parse(text: &[u8]) -> Result<Value, String> {
+    if matches!(text.trim_ascii_start().first(), Some(b'{' | b'[')) {
+        return serde_json::from_slice(text).map_err(|error| format!("not JSON: {error}"));
+    }
+    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
+    serde_saphyr::from_slice_with_options(text, options).map_err(|error| {
+        let why = error.to_string();
+        format!("neither JSON nor YAML: {}", told::shortened(why.lines().next().unwrap_or_default()))
+    })
 }
 
 /// The largest automaton of one pattern, in bytes.

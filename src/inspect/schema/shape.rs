@@ -32,9 +32,24 @@ impl Shape {
         self.array
     }
 
+    /// Whether it takes an object.
+    pub(super) fn is_object(&self) -> bool {
+        self.object
+    }
+
+    /// Whether it takes an object, and neither a list nor one value of a kind that it tells.
+    pub(super) fn is_object_alone(&self) -> bool {
+        self.object && !(self.integer || self.number || self.boolean || self.array)
+    }
+
     /// Whether a text cannot stand for it.
     pub(super) fn is_nested(&self) -> bool {
-        self.object || self.items.as_ref().is_some_and(|items| items.object || items.array)
+        self.object || self.has_nested_items()
+    }
+
+    /// Whether a text cannot stand for what is in a list of it.
+    pub(super) fn has_nested_items(&self) -> bool {
+        self.items.as_ref().is_some_and(|items| items.object || items.array)
     }
 
     fn add(&mut self, document: &Value, schema: &Value, depth: usize) {

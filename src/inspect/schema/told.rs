@@ -117,9 +117,12 @@ const NO_PATTERN: &str =
 /// A schema's own error, shortened.
 pub(super) fn why(error: &ValidationError<'_>) -> String {
     let is_pattern = matches!(error.kind(), ValidationErrorKind::Format { format } if format == "regex");
-    let mut text = if is_pattern { NO_PATTERN.to_owned() } else { error.to_string() };
-    text.truncate(text.floor_char_boundary(200));
-    text
+    if is_pattern { NO_PATTERN.to_owned() } else { shortened(&error.to_string()).to_owned() }
+}
+
+/// As much of an error's text as is told.
+pub(super) fn shortened(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(200)).unwrap_or_default()
 }
 
 /// Whether a value can be a schema.

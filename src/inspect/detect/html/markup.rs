@@ -7,6 +7,8 @@ use super::{Found, Input, address, at, has, is_code, is_space, reach, style};
 const ATTRIBUTES: usize = 64;
 /// The most of a script's or style's content that is looked at.
 const CONTENT: usize = 240;
+/// The most style sheets of one value: each is looked into, and no page has so many.
+const STYLES: usize = 24;
 
 /// Looks at all markup of a value.
 pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
@@ -52,11 +54,46 @@ struct Context {
     is_document: bool,
     /// Elements of text, scripts and styles were opened within the value.
     opened: u32,
+    /// How many style sheets there were.
+    styles: usize,
+    /// Where the next script ends.
+    close: Ahead,
+    /// Where the next piece of script stands.
+    code: Ahead,
+}
+
+/// Where something stands next: looked for once, however often it is asked for.
+#[derive(Default)]
+struct Ahead {
+    /// From where on it was looked for, and where it is, or where the text ends.
+    known: Option<(usize, usize)>,
+}
+
+impl Ahead {
+    fn from(&mut self, text: &[u8], start: usize, find: impl Fn(&[u8]) -> Option<usize>) -> usize {
+        match self.known {
+            Some((from, place)) if from <= start && start <= place => place,
+            Some(_) | None => {
+                let place = find(reach(text, start, usize::MAX)).map_or(text.len(), |at| start + at);
+                crate::inspect::steps::count(place.saturating_sub(start));
+                self.known = Some((start, place));
+                place
+            }
+        }
+    }
 }
 
 impl Default for Context {
     fn default() -> Self {
-        Self { is_first: true, has_left: false, is_document: false, opened: 0 }
+        Self {
+            is_first: true,
+            has_left: false,
+            is_document: false,
+            opened: 0,
+            styles: 0,
+            close: Ahead::default(),
+            code: Ahead::default(),
+        }
     }
 }
 
@@ -162,8 +199,9 @@ fn tag(text: &[u8], open: usize, context: &mut Context, found: &mut Found) -> us
     while n < text.len() && !matches!(at(text, n), b'>' | b'<') {
         n += 1;
     }
+    crate::inspect::steps::count(32 + n - open);
     if !is_end {
-        judge(text, open..n, &name, context, seen, found);
+        judge(text, open..n, (&name, element), context, seen, found);
     }
     n - open
 }
@@ -231,6 +269,7 @@ fn look(
     found: &mut Found,
 ) {
     seen.valued += 1;
+    crate::inspect::steps::count(64 + value.len());
     let local = name.local();
     if names::is_handler(local) || names::is_handler(name.as_bytes()) {
         return found.add("xss.event-attribute", range);
@@ -263,8 +302,11 @@ fn look(
         address::Kind::Document if tag.local() != b"input" => found.add("xss.data-url", range),
         address::Kind::Document | address::Kind::Other => {
             // A list of addresses (`srcset`, `values`), and a delay before one (`content` of a refresh).
-            let later = memchr::memmem::find(value, b"javascript:").and_then(|place| place.checked_sub(1));
-            if later.is_some_and(|before| matches!(at(value, before), b';' | b'=' | b' ' | b',' | b':')) {
+            let names_script = |colon: usize| {
+                let before = value.get(..colon).and_then(|before| before.strip_suffix(b"javascript"));
+                before.is_some_and(|before| matches!(before.last(), Some(b';' | b'=' | b' ' | b',' | b':')))
+            };
+            if memchr::memchr_iter(b':', value).any(names_script) {
                 found.add("xss.script-url", range);
             }
         }
@@ -275,15 +317,19 @@ fn look(
 fn judge(
     text: &[u8],
     range: std::ops::Range<usize>,
-    name: &Name,
-    context: &Context,
+    (name, element): (&Name, Element),
+    context: &mut Context,
     seen: Attributes,
     found: &mut Found,
 ) {
     let content = reach(text, range.end + 1, CONTENT);
-    match names::element(name.as_bytes()) {
-        Element::Script if seen.valued > 0 || is_script(content) => found.add("xss.script-element", range),
+    context.styles += usize::from(element == Element::Style);
+    match element {
+        Element::Script if seen.valued > 0 || is_script(text, range.end + 1, context) => {
+            found.add("xss.script-element", range)
+        }
         Element::Script => found.add("xss.script-tag", range),
+        Element::Style if context.styles >= STYLES => found.add("xss.maze", range),
         Element::Style if style::is_active(content) => found.add("xss.style", range),
         Element::Style if is_code(content) => found.add("xss.style-element", range),
         Element::Active => {
@@ -309,16 +355,25 @@ fn judge(
 
 /// Whether what follows `<script>` is script and not prose about it: something is called, set or quoted without a space before, or the element ends
 /// with something in it.
-fn is_script(content: &[u8]) -> bool {
-    let end = memchr::memmem::find(content, b"</script");
-    let content = reach(content, 0, end.unwrap_or(content.len()));
-    if end.is_some() && content.iter().any(|byte| byte.is_ascii_alphanumeric()) {
+fn is_script(text: &[u8], start: usize, context: &mut Context) -> bool {
+    const CLOSE: &[u8] = b"</script";
+    let reached = text.len().min(start + CONTENT);
+    let close = context.close.from(text, start, |rest| memchr::memmem::find(rest, CLOSE));
+    let is_closed = close + CLOSE.len() <= reached;
+    let end = if is_closed { close } else { reached };
+    let content = text.get(start..end).unwrap_or_default();
+    if is_closed && content.iter().any(u8::is_ascii_alphanumeric) {
         return true;
     }
-    content.windows(2).any(|pair| match pair {
+    context.code.from(text, start, |rest| rest.windows(2).position(is_code_pair)) + 2 <= end
+}
+
+/// Two bytes that script has and prose has not.
+fn is_code_pair(pair: &[u8]) -> bool {
+    match pair {
         [before, b'(' | b'`' | b'['] => !is_space(*before) && *before != b'"',
         [_, b'=' | b'{'] => true,
         [b'/', b'/' | b'*'] => true,
         _ => false,
-    })
+    }
 }

@@ -28,21 +28,28 @@ pub(super) fn is_active(text: &[u8]) -> bool {
         }
     }
     let plain = plain.get(..length).unwrap_or_default();
-    let names: [&[u8]; 7] = [
-        b":expression(",
-        b"behaviour:url",
-        b"-moz-binding:",
-        b"@import",
-        b"url(javascript:",
-        b"url(vbscript:",
-        b"-o-link:",
-    ];
-    has(reach(text, 0, FAR), b"@\\")
-        || names.iter().any(|name| has(plain, name))
-        || has(plain, b"behavior:#default")
-        // Mail that was written in Outlook binds drawings so.
-        || has(plain, b"behavior:url(") && !has(plain, b"behavior:url(#default#vml)")
-        || has(plain, b"expression(") && has(plain, b"alert")
+    crate::inspect::steps::count(n * 2);
+    has(reach(text, 0, FAR), b"@\\") || (0..length).any(|n| binds(plain, n))
+}
+
+/// Whether the sign at `n` is part of what runs or binds script.
+fn binds(plain: &[u8], n: usize) -> bool {
+    let (before, rest) = plain.split_at(n);
+    match at(plain, n) {
+        b'@' => rest.starts_with(b"@import"),
+        b'(' => before.ends_with(b"expression") && (before.ends_with(b":expression") || has(plain, b"alert")),
+        b':' => {
+            let names: [&[u8]; 4] = [b"-moz-binding", b"url(javascript", b"url(vbscript", b"-o-link"];
+            names.iter().any(|name| before.ends_with(name))
+                || before.ends_with(b"behaviour") && rest.starts_with(b":url")
+                || before.ends_with(b"behavior") && rest.starts_with(b":#default")
+                // Mail that was written in Outlook binds drawings so.
+                || before.ends_with(b"behavior")
+                    && rest.starts_with(b":url(")
+                    && !rest.starts_with(b":url(#default#vml)")
+        }
+        _ => false,
+    }
 }
 
 /// Whether an attribute's declarations have what none has honestly: braces, with which rules are left or begun, comments, and escaped letters. Braces at the

@@ -74,6 +74,7 @@ const ROOT: &[File] = &[
     secret("/root/."),
     secret("/web-inf/"),
     secret("/win.ini"),
+    secret("/run/secrets/kubernetes.io/"),
     secret("/var/run/secrets/"),
     secret("/var/run/docker.sock"),
     secret("/conf/httpd.conf"),

@@ -50,6 +50,7 @@ fn files_and_steps_are_found_in_parameters() {
         b"WEB-INF/../WEB-INF/web.xml",
         b"/.git/config",
         b"/var/run/secrets/kubernetes.io/serviceaccount/token",
+        b"/run/secrets/kubernetes.io/serviceaccount/token",
         b"wp-config.php",
         b"php/../../wp-config.php",
         b".;/.;/..;/x",

@@ -29,9 +29,9 @@ const DANGEROUS: [&str; 112] = [
 
 /// Functions and constructs as dangerous whose names are words, or functions of C and other languages too. Sorted.
 #[rustfmt::skip]
-const WORDS: [&str; 26] = [
+const WORDS: [&str; 28] = [
     "assert", "chgrp", "chmod", "chown", "chroot", "copy", "dl", "eval", "exec", "extract", "file", "fopen",
-    "gethostbyname", "glob", "include", "link", "mail", "opendir", "popen", "readlink", "symlink", "syslog", "system",
+    "gethostbyname", "glob", "include", "link", "mail", "opendir", "popen", "readlink", "reflectionfunction", "reflectionmethod", "symlink", "syslog", "system",
     "touch", "unlink", "virtual",
 ];
 

@@ -34,6 +34,7 @@ fn attacks_are_seen() {
         ("\\system('id')", "php.call"),
         ("eval($_POST[1]) or die", "php.call"),
         ("eval(", "php.call"),
+        ("(new ReflectionFunction('system'))->invoke('id')", "php.call"),
         ("('sys'.'tem')('id')", "php.call"),
         ("(sys.(te).m)('id')", "php.call"),
         ("[system][0]('id');", "php.call"),

@@ -52,6 +52,7 @@ impl Kind {
 
 /// Words that make a command line of a program's name: `net user`.
 const PAIRS: &[(&str, &[&str])] = &[
+    ("ip", &["a", "addr", "neigh", "r"]),
     ("net", &["accounts", "group", "localgroup", "share", "stop", "use", "user", "users", "view"]),
     ("reg", &["add", "delete", "export", "query", "save"]),
     ("sc", &["config", "create", "delete", "query", "stop"]),
@@ -244,7 +245,7 @@ static COMMANDS: &[(&str, Kind)] = &[
     ("syncappvpublishingserver", SURE), ("sysctl", SURE), ("systemctl", SURE), ("systemd-resolve", SURE),
     ("systemd-run", WORD), ("systeminfo", SURE.and(BARE)), ("tac", WORD), ("tail", WORD), ("takeown", SURE),
     ("tar", WORD), ("task", WORD), ("taskkill", SURE), ("tasklist", SURE.and(BARE)), ("taskset", SURE.and(PREFIX)),
-    ("tasksh", SURE), ("tbl", WORD), ("tclsh", WORD), ("tcpdump", SURE), ("tcsh", SHELL), ("tdbtool", SURE),
+    ("tasksh", SURE), ("tbl", WORD), ("tclsh", SHELL), ("tcpdump", SURE), ("tcsh", SHELL), ("tdbtool", SURE),
     ("tee", WORD), ("telnet", SURE), ("terraform", WORD), ("test", WORD), ("test-netconnection", SURE), ("tex", WORD),
     ("tftp", SURE.and(FETCH)), ("then", PREFIX), ("tic", WORD), ("time", PREFIX), ("timedatectl", SURE),
     ("timeout", PREFIX), ("title", WORD), ("tmate", SURE), ("tmux", SURE), ("top", WORD), ("torify", SURE),

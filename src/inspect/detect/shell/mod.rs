@@ -371,6 +371,7 @@ fn runs(lower: &[u8], at: usize) -> bool {
     if !matches!(before.last(), Some(b' ' | b'(' | b'[')) {
         return false;
     }
+    crate::inspect::steps::count(48);
     let end = before.iter().rposition(|byte| !matches!(byte, b' ' | b'(' | b'[')).map_or(0, |last| last + 1);
     let name = before.get(..end).unwrap_or_default();
     // What the names below end with.

@@ -12,8 +12,14 @@ const MAX_TRIES: usize = 24;
 /// What a command may follow.
 const SEPARATORS: Bytes = Bytes::set(b"&|;(\n@");
 
-/// Looks for both.
+/// Looks for both, and for letters that are cut out of a variable.
 pub(super) fn look(input: &Input<'_>, lower: &[u8], found: &mut Found) {
+    if input.occurs.has(b'~')
+        && input.occurs.has(b':')
+        && let Some(at) = cut(lower)
+    {
+        found.add("shell.batch", at..at + 16);
+    }
     if !input.occurs.has(b' ') && !input.occurs.has(b'\t') {
         return;
     }
@@ -39,6 +45,20 @@ pub(super) fn look(input: &Input<'_>, lower: &[u8], found: &mut Found) {
         let Some(separator) = rest.iter().position(|byte| SEPARATORS.has(*byte)) else { return };
         at += separator + 1;
     }
+}
+
+/// `%comspec:~0,1%`: a piece of a variable, by which names are broken up and put together; where one stands.
+fn cut(lower: &[u8]) -> Option<usize> {
+    memchr::memmem::find_iter(lower, b":~").take(MAX_TRIES).find(|at| {
+        let before = lower.get(..*at).unwrap_or_default();
+        let name =
+            before.iter().rev().take(32).take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+        let sign = before.len().checked_sub(name + 1).map_or(0, |at| byte(before, at));
+        let behind = lower.get(at + 2..).unwrap_or_default();
+        let digits =
+            behind.iter().take(8).take_while(|byte| byte.is_ascii_digit() || matches!(byte, b',' | b'-')).count();
+        name > 0 && digits > 0 && matches!(sign, b'%' | b'!') && byte(behind, digits) == sign
+    })
 }
 
 /// The next word, and what follows it.

@@ -6,6 +6,10 @@ pub(super) const ATTACKS: &[&str] = &[
     "utl_http",
     "sp_executesql",
     "select pg_sleep",
+    "-1 or true",
+    "admin'\0",
+    "1 union table users",
+    "x' union table users-- -",
     "'xp_dirtree'",
     "user=(",
     "if(2=",
@@ -197,6 +201,9 @@ pub(super) const ATTACKS: &[&str] = &[
 /// What has to pass.
 pub(super) const HONEST: &[&str] = &[
     "sad =(",
+    "western union table",
+    "the student union table reservation",
+    "\"Western\" union table booking",
     "print(",
     "\"Drop me a line",
     "'Create a new project",

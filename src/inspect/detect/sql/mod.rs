@@ -59,11 +59,11 @@ const CONTROLS: Bytes = Bytes::set(b"\t\n\r\x0b\x0c\xa0");
 const SPACES: Bytes = Bytes::set(b" \t\n\r\x0b\x0c\xa0()*'\"!");
 const DIGITS: Bytes = Bytes::set(b"0123456789");
 
-/// Quotes with signs, comparisons that are no pair of a name and a value, calls, parentheses that do not match, numbers among control
+/// Quotes with signs or a NUL, comparisons that are no pair of a name and a value, calls, parentheses that do not match, numbers among control
 /// characters or separators.
 fn wakes(occurs: &Bytes) -> bool {
     let compares = occurs.any(&COMPARES);
-    occurs.any(&QUOTES) && (compares || occurs.any(&SIGNS))
+    occurs.any(&QUOTES) && (compares || occurs.any(&SIGNS) || occurs.has(0))
         || compares && (occurs.any(&SPACES) || occurs.any(&DIGITS))
         || occurs.has(b'(') && (!occurs.has(b' ') || occurs.any(&DIGITS))
         || occurs.has(b'(') != occurs.has(b')')

@@ -13,24 +13,34 @@ const MAX_TRIED: usize = 4;
 /// The longest value that is no text in which a quote may stand alone.
 const SHORT: usize = 48;
 
-/// The most tokens that are read behind a quote.
+/// The most tokens that are read behind a quote, and behind one that is tried as well.
 const MAX_TOKENS: usize = 512;
+const MAX_TOKENS_TRIED: usize = 128;
 
 /// Judges what stands behind the first quote of this kind.
 pub(super) fn judge(text: &[u8], start: usize, quote: u8, tokens: &mut Vec<Token>, found: &mut Found) {
     let mut from = start;
-    for _ in 0..MAX_TRIED {
+    for tried in 0..MAX_TRIED {
+        let most = if tried == 0 { MAX_TOKENS } else { MAX_TOKENS_TRIED };
         let Some(at) = memchr::memchr(quote, text.get(from..).unwrap_or_default()).map(|at| from + at) else { return };
         let is_doubled = text.get(at + 1) == Some(&quote);
         let is_escaped = at > 0 && text.get(at - 1) == Some(&b'\\');
+        if text.get(at + 1..).is_some_and(cuts_off) {
+            found.add("sqli.quote-comment", at..text.len());
+        }
         if !is_doubled {
-            break_out(text, start, at, quote, tokens, found);
+            break_out(text, (start, at), quote, most, tokens, found);
         }
         if !is_doubled && !is_escaped {
             return;
         }
         from = at + 1 + usize::from(is_doubled);
     }
+}
+
+/// Whether nothing but a NUL follows, at which drivers of Access and programs of C end a query.
+fn cuts_off(text: &[u8]) -> bool {
+    text.first() == Some(&0) && text.iter().all(|byte| *byte == 0 || byte.is_ascii_whitespace())
 }
 
 /// What stands around the quote.
@@ -45,7 +55,14 @@ struct Around<'a> {
     is_odd: bool,
 }
 
-fn break_out(text: &[u8], start: usize, at: usize, quote: u8, tokens: &mut Vec<Token>, found: &mut Found) {
+fn break_out(
+    text: &[u8],
+    (start, at): (usize, usize),
+    quote: u8,
+    most: usize,
+    tokens: &mut Vec<Token>,
+    found: &mut Found,
+) {
     tokens.clear();
     let mut lexer = Lexer::new(text, at + 1);
     // Closing parentheses, of the query's own.
@@ -63,7 +80,7 @@ fn break_out(text: &[u8], start: usize, at: usize, quote: u8, tokens: &mut Vec<T
     if !continues(first.kind) && !selects {
         return;
     }
-    lexer.fill(tokens, closed + 1 + MAX_TOKENS);
+    lexer.fill(tokens, closed + 1 + most);
     let closed = tokens.iter().take_while(|token| token.kind == Kind::Close).count();
     let tail = tokens.get(closed..).unwrap_or_default();
     let prefix = text.get(start..at).unwrap_or_default();

@@ -90,7 +90,7 @@ impl Scan<'_> {
         while matches!(self.kind(next), Some(Kind::Word(Word::All) | Kind::Open | Kind::Math(b'+'))) && next < at + 6 {
             next += 1;
         }
-        if self.slice(next) == b"values" && self.kind(next + 1) == Some(Kind::Open) {
+        if self.slice(next) == b"values" && self.kind(next + 1) == Some(Kind::Open) || self.takes_table(at, next) {
             return Some("sqli.union");
         }
         if self.kind(next) != Some(Kind::Word(Word::Select)) {
@@ -103,6 +103,23 @@ impl Scan<'_> {
             && matches!(self.kind(next + 2), None | Some(Kind::Name | Kind::Other))
             && self.kind(next + 3) != Some(Kind::Word(Word::From));
         Some(if is_prose { "sqli.union-words" } else { "sqli.union" })
+    }
+
+    /// `1 union table users`, which MySQL and PostgreSQL read as `select * from users`: behind a value, or with the rest hidden.
+    fn takes_table(&self, at: usize, next: usize) -> bool {
+        let behind = self.kind(next + 2);
+        let is_value = matches!(
+            self.before(at, 1),
+            Some(Kind::Number | Kind::Close | Kind::Variable | Kind::Word(Word::Constant))
+        );
+        self.slice(next) == b"table"
+            && self.kind(next + 1) == Some(Kind::Name)
+            && (is_value
+                && matches!(
+                    behind,
+                    None | Some(Kind::Semicolon | Kind::Close | Kind::Word(Word::Clause | Word::Ordering))
+                )
+                || behind == Some(Kind::Comment))
     }
 
     /// `(select ...` as an operand.

@@ -235,13 +235,14 @@ fn clauses(text: &[u8], tokens: &[Token], begins: Begins, shape: &Shape) -> bool
         || is_cut
 }
 
-/// `-1 or 1`, `7 and 7`: nobody counts so.
+/// `-1 or 1`, `-1 or true`, `7 and 7`: nobody counts so.
 fn repeats(text: &[u8], tokens: &[Token]) -> bool {
     let is_number = |token: &Token| token.kind == Kind::Number;
     let is_logic = |token: &Token| matches!(token.kind, Kind::Logic | Kind::Word(Word::Logic));
     match tokens {
         [sign, left, logic, right] => {
-            sign.kind == Kind::Math(b'-') && is_number(left) && is_logic(logic) && is_number(right)
+            let is_truth = matches!(text.get(right.start..right.end), Some(b"true" | b"false"));
+            sign.kind == Kind::Math(b'-') && is_number(left) && is_logic(logic) && (is_number(right) || is_truth)
         }
         [left, logic, right] => {
             is_number(left)

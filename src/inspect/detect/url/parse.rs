@@ -77,9 +77,13 @@ impl<'a> Url<'a> {
             })
     }
 
-    /// Whether the host is written in circled letters, which become plain ones only where it is asked for.
+    /// Whether the host is written in circled letters, which become plain ones only where it is asked for, or has two ports, of which readers take
+    /// one or the other.
     pub(super) fn is_disguised(&self) -> bool {
+        let ports = || self.raw_host.split(|byte| *byte == b':').skip(1);
+        let has_ports = self.is_asked() && !self.raw_host.starts_with(b"[") && self.raw_host.contains(&b'.');
         self.raw_host.windows(2).any(|pair| matches!(pair, [0xe2, 0x91..=0x93]))
+            || has_ports && ports().count() == 2 && ports().all(|port| is_port(Some(port)))
     }
 
     /// A scheme that nothing but a fetching library of the server understands, or a file.

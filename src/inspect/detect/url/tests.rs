@@ -34,6 +34,8 @@ const ATTACKS: &[&str] = &[
     "http://192.168.1.1/admin",
     "http://::1/",
     "http://ⓔⓧ.ⓒⓞⓜ",
+    "http://127.0.0.1:80:443/",
+    "http://a.example:80:8080/x",
     "http://0/x",
     "http://0.0.0.0:8080/",
     "http://2130706433/",
@@ -117,6 +119,8 @@ const HONEST: &[&str] = &[
     "http://example.internal-tools.example/",
     "https://metadata.example.com/",
     "1:2:3:4",
+    "http://[2001:db8::1]:80/",
+    "mysql://db.example:3306:x/y",
     "a::b",
 ];
 

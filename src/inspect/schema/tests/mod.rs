@@ -8,6 +8,7 @@ use crate::inspect::profile::Head;
 use crate::inspect::{FaultKind, Limits};
 
 mod cost;
+mod styles;
 mod wrong;
 
 fn document(version: &str) -> Value {

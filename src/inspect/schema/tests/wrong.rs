@@ -22,8 +22,16 @@ fn what_is_not_supported_is_told_with_its_place() {
             json!({"openapi": "3.1.0", "jsonSchemaDialect": "http://json-schema.org/draft-07/schema#", "paths": {}}),
             "#/jsonSchemaDialect",
         ),
-        (query("style", json!("deepObject")), "#/paths/~1a~1{b}/get/parameters/0: style `deepObject` of `q`"),
-        (query("schema", json!({"type": "object"})), "#/paths/~1a~1{b}/get/parameters/0: `q` is an object"),
+        (query("style", json!("deepObject")), "#/paths/~1a~1{b}/get/parameters/0: `q` is in style `deepObject`, which"),
+        (query("style", json!("matrix")), "#/paths/~1a~1{b}/get/parameters/0: `q` is in style `matrix`, which"),
+        (
+            query("schema", json!({"type": ["object", "integer"]})),
+            "#/paths/~1a~1{b}/get/parameters/0: `q` is an object",
+        ),
+        (
+            query("schema", json!({"properties": {"a": {"type": "object"}}})),
+            "#/paths/~1a~1{b}/get/parameters/0: `q` has the member `a`, an object",
+        ),
         (query("schema", Value::Null), "#/paths/~1a~1{b}/get/parameters/0: `q` has no `schema`"),
         (query("in", json!("path")), "the path has no `{q}`"),
         (query("in", json!("body")), "a parameter is `in`"),
@@ -59,5 +67,31 @@ fn what_is_not_supported_is_told_with_its_place() {
     referred["components"] = json!({"schemas": {"A": {"properties": {"x": {"pattern": "(?!x)"}}}}});
     let errors = contract(&referred, Unknown::Reject).expect_err("an error");
     assert_eq!(errors[0].at, "#/components/schemas/A/properties/x/pattern", "{errors:?}");
-    assert!(Contract::default().openapi(b"openapi: 3.1.0", Unknown::Reject).expect_err("YAML")[0].why.contains("yq"));
 }
+
+#[test]
+fn texts_that_are_no_document_are_told_of_in_one_line() {
+    for (text, want) in [
+        (&b"openapi: 3.1.0"[..], "#/paths: there are none"),
+        (b"openapi: 3.1.0\nopenapi: 3.1.0", "neither JSON nor YAML"),
+        (b"openapi: [", "neither JSON nor YAML"),
+        (b"\xff", "neither JSON nor YAML"),
+        (b"{\"openapi\": 3.1.0}", "not JSON"),
+        (BOMB, "neither JSON nor YAML"),
+    ] {
+        let told = Contract::default().openapi(text, Unknown::Reject).expect_err("an error")[0].to_string();
+        assert!(told.contains(want) && told.len() < 260, "{told}");
+    }
+}
+
+/// A text that references make into a very long one.
+const BOMB: &[u8] = b"
+a: &a [x,x,x,x,x,x,x,x,x,x]
+b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]
+c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]
+d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]
+e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]
+f: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]
+g: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f,*f]
+h: [*g,*g,*g,*g,*g,*g,*g,*g,*g,*g]
+";
