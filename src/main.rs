@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use claviger::cli::Cli;
-use zeroizing_alloc::ZeroAlloc;
+use claviger_wipe::Wiping;
 
 /// What is freed is wiped first: HTTP and TLS are spoken by libraries, whose buffers hold what they send and are not wiped by them.
 #[global_allocator]
-static ALLOCATOR: ZeroAlloc<mimalloc::MiMalloc> = ZeroAlloc(mimalloc::MiMalloc);
+static ALLOCATOR: Wiping<mimalloc::MiMalloc> = Wiping(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
     Cli::parse().run(&mut stdout(), &mut stderr())

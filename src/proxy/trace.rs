@@ -1,14 +1,14 @@
 //! The trace of an exchange: what its head says of one, and what the upstream is told.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use pingora::Result;
 use pingora::http::RequestHeader;
 
 use crate::domain::{RequestId, SpanId, TraceContext, TraceId, is_trace_state};
 use crate::state::{Traced, Tracing};
 
-const TRACEPARENT: &str = "traceparent";
-const TRACESTATE: &str = "tracestate";
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The trace that an exchange belongs to. Made for each, so it costs nothing but a look at the head.
 #[derive(Debug, Clone, Copy)]
