@@ -1,7 +1,9 @@
-//! What claviger is compared with: a Pingora proxy that passes requests through and does nothing else, with the same threads, pool and buffers.
+//! What claviger is compared with: a Pingora proxy that passes requests through and does nothing else, with the same threads, pool, buffers
+//! and timeouts.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use clap::Args;
@@ -18,6 +20,11 @@ use crate::wire::{self, Wire};
 
 /// As claviger has it.
 const MAX_H2_STREAMS: usize = 100;
+/// As claviger has them where nothing is written. Nobody serves without, and Pingora sets them up anew at each wait for the upstream.
+const CONNECT: Duration = Duration::from_secs(5);
+const READ: Duration = Duration::from_secs(60);
+const WRITE: Duration = Duration::from_secs(30);
+const IDLE: Duration = Duration::from_secs(55);
 
 /// How it is set up.
 #[derive(Debug, Args)]
@@ -51,6 +58,11 @@ impl ProxyHttp for Bare {
     async fn upstream_peer(&self, _session: &mut Session, _ctx: &mut ()) -> pingora::Result<Box<HttpPeer>> {
         let name = if self.wire.is_tls() { wire::NAME.to_owned() } else { String::new() };
         let mut peer = HttpPeer::new(self.upstream, self.wire.is_tls(), name);
+        peer.options.connection_timeout = Some(CONNECT);
+        peer.options.total_connection_timeout = Some(CONNECT * 2);
+        peer.options.read_timeout = Some(READ);
+        peer.options.write_timeout = Some(WRITE);
+        peer.options.idle_timeout = Some(IDLE);
         if self.wire == Wire::Http2 {
             peer.options.set_http_version(2, 2);
             peer.options.max_h2_streams = MAX_H2_STREAMS;
