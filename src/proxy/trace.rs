@@ -50,14 +50,14 @@ impl Trace {
             let context = TraceContext { trace, parent: span.part(Traced::UPSTREAM), is_sampled: true };
             head.insert_header(TRACEPARENT, context.text())?;
         } else if self.told.is_none() {
-            head.remove_header(TRACEPARENT);
+            head.remove_header(&TRACEPARENT);
         }
         let is_sound = |head: &RequestHeader| {
             let fields = || head.headers.get_all(TRACESTATE).iter().map(|value| value.to_str().unwrap_or("?"));
             is_trace_state(fields())
         };
         if head.headers.contains_key(TRACESTATE) && (self.told.is_none() || !is_sound(head)) {
-            head.remove_header(TRACESTATE);
+            head.remove_header(&TRACESTATE);
         }
         Ok(())
     }
