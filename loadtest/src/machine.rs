@@ -1,6 +1,7 @@
 //! What the operating system knows: cores, a process's CPU time and its memory.
 
 use std::fs;
+use std::path::Path;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -34,7 +35,12 @@ pub(crate) fn pin(core: usize) -> Result<(), Fault> {
 
 /// User and system time that a process has used, all its threads together, in seconds.
 pub(crate) fn cpu_seconds(pid: u32) -> Result<f64, Fault> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).during("reading the proxy's CPU time")?;
+    cpu_seconds_in(Path::new(&format!("/proc/{pid}/stat")))
+}
+
+/// The same of what this file of `/proc` is about: a process, or one of its threads.
+pub(crate) fn cpu_seconds_in(stat: &Path) -> Result<f64, Fault> {
+    let stat = fs::read_to_string(stat).during("reading the proxy's CPU time")?;
     // The name in parentheses may hold blanks; user and system time are the 14th and 15th fields of the line.
     let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect::<Vec<_>>());
     let ticks = |at: usize| fields.as_ref().and_then(|fields| fields.get(at)?.parse::<f64>().ok());

@@ -36,6 +36,8 @@ pub(crate) struct Site {
     key: EncodingKey,
     token: String,
     upstream: SocketAddr,
+    /// More keys of `[audit]`.
+    audit: &'static str,
     _serving: Program,
 }
 
@@ -59,7 +61,12 @@ impl Site {
         let mut command = own()?;
         command.arg("serve-upstream").arg(upstream.to_string()).arg(work.to_string());
         let serving = Program::start("upstream", &mut command, cores.load, upstream, folder.path())?;
-        Ok(Self { folder, cores, key, token, upstream, _serving: serving })
+        Ok(Self { folder, cores, key, token, upstream, audit: "", _serving: serving })
+    }
+
+    /// The same, whose audit log is written as these keys say, where there are any.
+    pub(crate) fn auditing(self, keys: Option<&'static str>) -> Self {
+        Self { audit: keys.unwrap_or_default(), ..self }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -247,7 +254,9 @@ impl Site {
 
     fn config(&self, address: SocketAddr, admin: SocketAddr) -> String {
         let (audit, upstream) = (self.audit(), self.upstream);
-        let audit = audit.display();
+        let path =
+            if self.audit.contains("path") { String::new() } else { format!("path = \"{}\"\n", audit.display()) };
+        let audit = path + self.audit;
         format!(
             r#"[server]
 threads = 1
@@ -256,7 +265,7 @@ threads = 1
 address = "{admin}"
 
 [audit]
-path = "{audit}"
+{audit}
 max_size = "16GiB"
 
 [egress]
