@@ -38,6 +38,7 @@ need_test_tools() {
   command -v redis-server >/dev/null || (install_packages redis-server) || say "Redis could not be installed: its tests are skipped"
   need_python || say "botocore, moto, sqlmap, aiosmtpd and OpenTelemetry's messages could not be installed: their tests are skipped"
   command -v rsyslogd >/dev/null || (install_packages rsyslog rsyslog-openssl) || say "rsyslog could not be installed: its tests are skipped"
+  [ -x /usr/sbin/logrotate ] || (install_packages logrotate) || say "logrotate could not be installed: its test is skipped"
   command -v prometheus >/dev/null || (install_packages prometheus) || say "Prometheus could not be installed: its tests are skipped"
   command -v prometheus-alertmanager >/dev/null || (install_packages prometheus-alertmanager) || say "Alertmanager could not be installed: its test is skipped"
   command -v faketime >/dev/null || (install_packages faketime) || say "faketime could not be installed: its tests are skipped"

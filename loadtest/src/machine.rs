@@ -1,6 +1,7 @@
 //! What the operating system knows: cores, a process's CPU time and its memory.
 
 use std::fs;
+use std::path::Path;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -53,11 +54,12 @@ fn family(pid: u32) -> Vec<u32> {
 
 /// User and system time that a process and its children have used, all their threads together, in seconds.
 pub(crate) fn cpu_seconds(pid: u32) -> Result<f64, Fault> {
-    family(pid).into_iter().map(cpu_seconds_of_one).sum()
+    family(pid).into_iter().map(|pid| cpu_seconds_in(Path::new(&format!("/proc/{pid}/stat")))).sum()
 }
 
-fn cpu_seconds_of_one(pid: u32) -> Result<f64, Fault> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).during("reading the proxy's CPU time")?;
+/// The same of what this file of `/proc` is about: a process, or one of its threads.
+pub(crate) fn cpu_seconds_in(stat: &Path) -> Result<f64, Fault> {
+    let stat = fs::read_to_string(stat).during("reading the proxy's CPU time")?;
     // The name in parentheses may hold blanks; user and system time are the 14th and 15th fields of the line.
     let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect::<Vec<_>>());
     let ticks = |at: usize| fields.as_ref().and_then(|fields| fields.get(at)?.parse::<f64>().ok());

@@ -74,6 +74,11 @@ impl Program {
         machine::spread(self.child.id(), cores)
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         self.name
     }

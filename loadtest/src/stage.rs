@@ -25,6 +25,19 @@ pub(crate) struct Stage {
     pub(crate) work: u64,
     /// Milliseconds after which the upstream answers.
     pub(crate) pause: u64,
+    /// Of claviger.
+    pub(crate) log: Log,
+}
+
+/// What becomes of audit lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Log {
+    /// They are made and linked, and not kept.
+    Nowhere,
+    /// They are written to a file, many at a time.
+    Batch,
+    /// Each decision is on the disk before it is acted on.
+    Fsync,
 }
 
 impl Default for Stage {
@@ -37,6 +50,7 @@ impl Default for Stage {
             is_inspecting: false,
             work: 0,
             pause: 0,
+            log: Log::Batch,
         }
     }
 }
@@ -57,7 +71,13 @@ impl Stage {
     pub(crate) fn config(&self, places: &Places) -> String {
         let Places { folder, audit, address, admin, upstream, run_directory } = places;
         let run_directory = run_directory.map_or(String::new(), |path| format!("run_directory = {path:?}\n"));
-        let (threads, audit, strangers) = (self.threads, audit.display(), self.strangers());
+        let (threads, strangers) = (self.threads, self.strangers());
+        let (audit, durability) = match self.log {
+            Log::Nowhere => (Path::new("/dev/null"), "batch"),
+            Log::Batch => (*audit, "batch"),
+            Log::Fsync => (*audit, "fsync"),
+        };
+        let audit = audit.display();
         let [certificate, key] = [wire::certificate(folder), wire::key(folder)];
         let listen = match self.clients {
             Wire::Plain => String::new(),
@@ -83,6 +103,7 @@ address = "{admin}"
 
 [audit]
 path = "{audit}"
+durability = "{durability}"
 max_size = "16GiB"
 
 [egress]

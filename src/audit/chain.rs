@@ -135,7 +135,8 @@ impl ChainId {
         Self(text)
     }
 
-    fn parse(text: &[u8]) -> Option<Self> {
+    /// The id of these characters.
+    pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let is_one = text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
         if is_one { text.try_into().ok().map(Self) } else { None }
     }

@@ -1,6 +1,7 @@
 //! What becomes of whole files: they are compressed, and removed when they are old, but for what the chain needs of them.
 //!
-//! A thread of its own does it. During an upgrade two processes may: whoever works on a file has it locked.
+//! A thread of its own does it. During an upgrade two processes may: whoever compresses a file has locked what comes of it, and not the file,
+//! for whose lock the other process's records would wait.
 
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::{self, Write};
@@ -73,31 +74,49 @@ fn remove_old(path: &Path, keep: Option<Duration>, now: SystemTime) -> io::Resul
 }
 
 fn compress(path: &Path) -> io::Result<()> {
-    let file = File::open(path)?;
-    if file.try_lock().is_err() || !is_still(path, &file)? {
+    let part = beside(path, ".zst.part");
+    let out = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&part)?;
+    if out.try_lock().is_err() || !is_still(&part, &out)? {
         return Ok(());
     }
-    let part = beside(path, ".zst.part");
-    let packed = pack(&file, &part);
-    if packed.is_err() {
-        // It takes the room that there is none of.
-        let _ = fs::remove_file(&part);
+    match pack(path, &out) {
+        Ok(true) => {
+            fs::rename(part, beside(path, ZSTD))?;
+            sync_directory(path)?;
+            remove_if_there(path)
+        }
+        // It takes room, of which there may be none.
+        Ok(false) => fs::remove_file(part),
+        Err(error) => fs::remove_file(part).and(Err(error)),
     }
-    packed?;
-    fs::rename(part, beside(path, ZSTD))?;
-    sync_directory(path)?;
-    fs::remove_file(path)
 }
 
-fn pack(mut file: &File, part: &Path) -> io::Result<()> {
-    let out = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(part)?;
+/// Removes a file that another process may have removed before.
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// Compresses what is at the path; tells whether something is: another process may have done it.
+fn pack(path: &Path, out: &File) -> io::Result<bool> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file?,
+    };
+    if out.metadata()?.len() > 0 {
+        // A process left it that was killed.
+        out.set_len(0)?;
+    }
     let mut encoder = zstd::stream::write::Encoder::new(out, LEVEL)?;
     encoder.include_checksum(true)?;
     io::copy(&mut file, &mut encoder)?;
     let out = encoder.finish()?;
     // By its time it is told how old it is.
     out.set_times(FileTimes::new().set_modified(file.metadata()?.modified()?))?;
-    out.sync_all()
+    out.sync_all()?;
+    Ok(true)
 }
 
 /// Removes a file whose last checkpoint is kept.

@@ -155,6 +155,8 @@ impl Lines {
         line.plain("version", env!("CARGO_PKG_VERSION"));
         line.plain("durability", process.durability.text());
         line.plain("on_full", process.on_full.text());
+        line.plain_if("missed_chain", process.missed.as_ref().map(|missed| missed.chain.as_str()));
+        line.number_if("missed_seq", process.missed.map(|missed| missed.seq));
     }
 
     /// Those of a process that has written everything.

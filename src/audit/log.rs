@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -46,8 +46,9 @@ pub(super) struct Shared {
     /// The number and digest of the configuration in force.
     pub(super) config: ArcSwapOption<(u64, [u8; 32])>,
     pub(super) metrics: AuditMetrics,
-    /// Who sends checkpoints elsewhere, and how many are not there yet.
-    sender: OnceLock<SyncSender<Vec<u8>>>,
+    /// To whom sends checkpoints elsewhere, whose end waits to be fetched; and how many are not there yet.
+    sender: Option<SyncSender<Vec<u8>>>,
+    unfetched: Mutex<Option<Receiver<Vec<u8>>>>,
     unsent: AtomicUsize,
     durability: Durability,
     max_wait: Duration,
@@ -55,12 +56,15 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn of(queue: Queue, metrics: AuditMetrics, settings: &Settings) -> Self {
+        // From the beginning on: a process's first checkpoint is made before anybody can ask for it.
+        let (sender, receiver) = settings.anchor_url.as_ref().map(|_| sync_channel(MAX_UNSENT)).unzip();
         Self {
             queue,
             key: ArcSwapOption::empty(),
             config: ArcSwapOption::empty(),
             metrics,
-            sender: OnceLock::new(),
+            sender,
+            unfetched: Mutex::new(receiver),
             unsent: AtomicUsize::new(0),
             durability: settings.durability,
             max_wait: settings.max_wait,
@@ -69,12 +73,12 @@ impl Shared {
 
     /// Whether anybody sends checkpoints elsewhere.
     pub(super) fn sends(&self) -> bool {
-        self.sender.get().is_some()
+        self.sender.is_some()
     }
 
     /// Hands a checkpoint to whoever sends them elsewhere.
     pub(super) fn send(&self, checkpoint: &[u8]) {
-        let Some(sender) = self.sender.get() else { return };
+        let Some(sender) = &self.sender else { return };
         self.unsent.fetch_add(1, Ordering::Relaxed);
         if sender.try_send(checkpoint.to_vec()).is_err() {
             self.unsent.fetch_sub(1, Ordering::Relaxed);
@@ -96,6 +100,8 @@ pub struct First {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotDurable;
 
+/// The most checkpoints that wait to be sent elsewhere.
+const MAX_UNSENT: usize = 1024;
 /// How long a request waits for the disk.
 const DURABLE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -166,11 +172,11 @@ impl Log {
         self.0.queue.watch(watcher).then_some(batches)
     }
 
-    /// The lines of checkpoints from now on, for whoever sends them elsewhere: at most one, who says of each that it is
-    /// [`anchored`](Self::anchored). At most `capacity` wait; the next holds what one told that finds no room.
-    pub fn checkpoints(&self, capacity: usize) -> Option<Receiver<Vec<u8>>> {
-        let (sender, lines) = sync_channel(capacity);
-        self.0.sender.set(sender).ok().map(|()| lines)
+    /// The lines of checkpoints since the log was opened, for whoever sends them to `anchor_url`: at most one, who says of each that it is
+    /// [`anchored`](Self::anchored). At most 1,024 wait; the next holds what one told that finds no room. None where there is no such URL,
+    /// or somebody has them already.
+    pub fn checkpoints(&self) -> Option<Receiver<Vec<u8>>> {
+        self.0.unfetched.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Says that the checkpoint that was received last is where it is to be, or that nobody wants it any more.
@@ -232,7 +238,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
-    use super::super::Record;
+    use super::super::{Head, Record};
     use std::path::Path;
     use std::time::Instant;
 
@@ -325,6 +331,34 @@ mod tests {
         assert!(!log.accepts());
         assert_eq!((metrics.queue.get(), metrics.unrecorded.get()), (20, 30));
         assert_eq!(log.close(Duration::from_millis(1)), Err(Unwritten { exchanges: 50 }));
+    }
+
+    #[test]
+    fn a_file_that_is_old_becomes_whole_also_when_no_record_comes_any_more() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("audit.log");
+        let age = Duration::from_millis(300);
+        let settings =
+            Settings { path: Some(path.clone()), max_age: age, checkpoint_every: age, ..Settings::default() };
+        let metrics = Metrics::new().expect("metrics").audit;
+        let log = Log::open(settings, metrics.clone()).expect("opened");
+        log.submit(full("only one"));
+        wait_until(|| {
+            !super::super::Segment::whole(&path).expect("listed").is_empty() && metrics.checkpoints.get() >= 2
+        });
+        log.close(PATIENCE).expect("closed");
+    }
+
+    #[test]
+    fn the_first_checkpoint_waits_for_who_sends_them_elsewhere() {
+        let dir = tempfile::tempdir().expect("directory");
+        let url = Some("https://anchor.example.com".to_owned());
+        let settings = Settings { path: Some(dir.path().join("audit.log")), anchor_url: url, ..Settings::default() };
+        let log = Log::open(settings, Metrics::new().expect("metrics").audit).expect("opened");
+        log.close(PATIENCE).expect("closed");
+        let lines = log.checkpoints().expect("somebody may have them");
+        let seqs: Vec<_> = lines.try_iter().filter_map(|line| Head::parse(&line)).map(|head| head.seq).collect();
+        assert_eq!((seqs, log.checkpoints().is_none()), (vec![2, 4], true));
     }
 
     #[test]

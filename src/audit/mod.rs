@@ -11,6 +11,7 @@ mod chain;
 mod files;
 mod follow;
 mod keep;
+mod known;
 mod line;
 mod log;
 pub mod pseudonyms;

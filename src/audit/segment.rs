@@ -84,6 +84,11 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// Whether this is what a whole file of the log of this name is called.
+pub(super) fn is_whole(log: &OsStr, name: &OsStr) -> bool {
+    parse(log, name).is_some()
+}
+
 fn parse(log: &OsStr, name: &OsStr) -> Option<(u64, Form)> {
     let rest = name.as_bytes().strip_prefix(log.as_bytes())?.strip_prefix(b".")?;
     let rest = std::str::from_utf8(rest).ok()?;

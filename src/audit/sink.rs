@@ -10,10 +10,10 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use super::batch::{Batch, Linked};
-use super::chain::{Chain, Digest, Kind};
+use super::chain::{Chain, Kind};
+use super::known::{Known, free_name, last_of};
 use super::line::moment;
-use super::read::Reader;
-use super::segment::{Segment, ZSTD, beside, directory, whole_path};
+use super::segment::{Segment, directory};
 use super::tail::{Tail, Torn, first_seq};
 use crate::crypto::SigningKey;
 
@@ -33,10 +33,14 @@ pub(super) struct Sink {
     torn: Option<Torn>,
     linked: Linked,
     limits: Limits,
+    /// Whether it is kept beside the file how far it goes.
+    is_noted: bool,
     /// Until when it is not tried again to make the file whole.
     given_up_until: Option<SystemTime>,
     /// Whether it has been made whole since that was last looked at.
     pub(super) is_rotated: bool,
+    /// How often the file was not where the log goes on, since that was last looked at.
+    pub(super) displaced: u64,
     /// What signs checkpoints.
     pub(super) key: Option<Arc<SigningKey>>,
     /// Checkpoints that were written and not fetched.
@@ -71,7 +75,7 @@ impl Sink {
         let linked = Linked::new(chain);
         let (len, began) = (path.is_none().then_some(0), now);
         let (torn, key, checkpoints) = (None, None, Vec::new());
-        let (given_up_until, is_rotated) = (None, false);
+        let (given_up_until, is_rotated, is_noted, displaced) = (None, false, false, 0);
         Ok(Self {
             path,
             file,
@@ -81,8 +85,10 @@ impl Sink {
             torn,
             linked,
             limits,
+            is_noted,
             given_up_until,
             is_rotated,
+            displaced,
             key,
             checkpoints,
             #[cfg(test)]
@@ -94,6 +100,23 @@ impl Sink {
     #[cfg(test)]
     pub(super) fn chain(&self) -> Chain {
         self.chain
+    }
+
+    /// Finds where the log goes on; tells how far a log went before that is not there any more, for whose sake another chain begins.
+    pub(super) fn begin(&mut self, now: SystemTime) -> io::Result<Option<Known>> {
+        let known = self.path.as_deref().map_or(Ok(None), Known::read)?;
+        let done = self.lock(now).and_then(|()| known.map_or(Ok(None), |known| self.expect(known)));
+        let _ = self.file.unlock();
+        done
+    }
+
+    /// When the file is to become whole, if nothing else happens before.
+    pub(super) fn due_in(&self, now: SystemTime) -> Option<Duration> {
+        self.len.filter(|len| *len > 0)?;
+        let age = now.duration_since(self.began).unwrap_or_default();
+        let given_up = self.given_up_until.and_then(|until| until.duration_since(now).ok()).unwrap_or_default();
+        let left = self.limits.age.saturating_sub(age).max(given_up);
+        Some(if left.is_zero() && !self.is_due(now) { ROTATE_AGAIN } else { left })
     }
 
     /// Whether the file is to become whole.
@@ -118,6 +141,10 @@ impl Sink {
             let done = self.put();
             batch.did(done.0);
             done.1?;
+            if !self.is_noted {
+                self.sync()?;
+                self.note();
+            }
             if self.is_due(now) { self.rotate(closing, now) } else { Ok(()) }
         });
         // Of a file that cannot be locked either, nothing has to be given back.
@@ -141,6 +168,17 @@ impl Sink {
             return Err(io::Error::other("as a disk that fails once"));
         }
         if self.file.metadata()?.is_file() { self.file.sync_data() } else { Ok(()) }
+    }
+
+    /// Keeps beside the file how far the log goes, of which everything is on the disk.
+    pub(super) fn note(&mut self) {
+        self.is_noted = true;
+        let Some(path) = self.path.as_deref().filter(|_| self.chain.seq > 0 && self.needs_disk().is_ok()) else {
+            return;
+        };
+        if let Err(error) = (Known { chain: self.chain.id, seq: self.chain.seq }).write(path) {
+            log::error!(error:%; "it cannot be kept how far the audit log goes: a file that is moved would not be missed");
+        }
     }
 
     /// Fails where what is written cannot be on a disk.
@@ -211,8 +249,12 @@ impl Sink {
                 Err(error) => return Err(error),
             }
             // What another process wrote to the old one has been looked at: nobody adds to it any more.
-            self.file = open_file(&path)?;
-            (self.len, self.torn, self.began) = (None, None, now);
+            let next = open_file(&path)?;
+            let old = std::mem::replace(&mut self.file, next);
+            (self.len, self.torn, self.began, self.is_noted) = (None, None, now, false);
+            if ours.is_file() && ours.len() > 0 && self.is_movable() {
+                self.look_for(&path, &old, ours.ino())?;
+            }
         }
     }
 
@@ -235,6 +277,11 @@ impl Sink {
         } else if is_new {
             // Lines from before there was a chain are held by it at their end.
             self.chain.head = tail.last.unwrap_or(Chain::NOTHING);
+        } else if let Some(other) = tail.chain.filter(|chain| chain.id != self.chain.id) {
+            self.displaced("another log is in its place, which goes on", &other.id);
+            self.chain = other;
+        } else if self.len.is_some_and(|len| about.len() < len) {
+            self.was_cut()?;
         }
         if about.len() > 0 && self.len.is_none() {
             self.began = about.created().unwrap_or(self.began);
@@ -255,7 +302,8 @@ impl Sink {
     /// name cannot be given, requests go on, for the file is longer than it should be, and whole.
     fn rotate(&mut self, closing: &[u8], now: SystemTime) -> io::Result<()> {
         let Some(path) = self.path.clone() else { return Ok(()) };
-        let begun = match self.free_name(&path) {
+        let first = first_seq(&self.file)?.unwrap_or(self.chain.seq + 1);
+        let begun = match free_name(&path, first) {
             Ok(whole) => {
                 self.end_file(closing, now)?;
                 fs::rename(&path, whole).and_then(|()| open_file(&path))
@@ -266,7 +314,7 @@ impl Sink {
             Ok(file) => {
                 // The lock is kept until the old file is closed: who waits for it finds that it was moved.
                 self.file = file;
-                (self.len, self.began, self.is_rotated) = (None, now, true);
+                (self.len, self.began, self.is_rotated, self.is_noted) = (None, now, true, false);
                 File::open(directory(&path))?.sync_all()
             }
             Err(error) => {
@@ -277,37 +325,15 @@ impl Sink {
         }
     }
 
-    /// What the file is called once it is whole; an error where one has that name already.
-    fn free_name(&self, path: &Path) -> io::Result<PathBuf> {
-        let first = first_seq(&self.file)?.unwrap_or(self.chain.seq + 1);
-        let whole = whole_path(path, first);
-        for taken in [whole.clone(), beside(&whole, ZSTD)] {
-            if taken.try_exists()? {
-                return Err(io::Error::new(io::ErrorKind::AlreadyExists, taken.display().to_string()));
-            }
-        }
-        Ok(whole)
-    }
-
     /// Ends the file with a checkpoint, and brings it to the disk.
     fn end_file(&mut self, closing: &[u8], now: SystemTime) -> io::Result<()> {
         self.link(now);
         self.linked.line(Kind::Checkpoint, closing, self.key.as_ref());
         self.put().1?;
-        self.sync()
+        self.sync()?;
+        self.note();
+        Ok(())
     }
-}
-
-/// The end of the chain in a whole file.
-fn last_of(whole: Segment) -> io::Result<Option<Chain>> {
-    let mut reader = Reader::open_one(whole)?;
-    let mut last = None;
-    while let Some(line) = reader.next()? {
-        if let Some(head) = line.head {
-            last = Some(Chain { id: head.chain, seq: head.seq, head: Digest::of(line.bytes) });
-        }
-    }
-    Ok(last)
 }
 
 fn lock(file: &File) -> io::Result<()> {
@@ -329,5 +355,6 @@ fn open_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
 }
 
+mod displaced;
 #[cfg(test)]
 mod tests;

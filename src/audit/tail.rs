@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use memchr::memrchr;
 
-use super::chain::{Chain, Digest, Head};
+use super::chain::{Chain, Digest, Head, Kind};
 
 /// What the end of a file tells.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(super) struct Tail {
     pub(super) last: Option<Digest>,
     /// What stands behind the last whole line.
     pub(super) torn: Option<Torn>,
+    /// Whether a line of a chain is among the last ones that is no checkpoint, as everywhere but in an anchor.
+    pub(super) is_log: bool,
 }
 
 /// Half a line: its process ended, or its disk was full, while it was written.
@@ -59,7 +61,7 @@ impl Tail {
         let end = memrchr(b'\n', text).map_or(0, |at| at + 1);
         let torn = Some(&text[end..]).filter(|rest| !rest.is_empty());
         let torn = torn.map(Torn::of);
-        let mut tail = Self { chain: None, last: None, torn };
+        let mut tail = Self { chain: None, last: None, torn, is_log: false };
         let mut rest = &text[..end];
         while let Some(before) = rest.strip_suffix(b"\n") {
             let start = match memrchr(b'\n', before) {
@@ -70,8 +72,11 @@ impl Tail {
             let line = &before[start..];
             tail.last.get_or_insert_with(|| Digest::of(line));
             if let Some(head) = Head::parse(line) {
-                tail.chain = Some(Chain { id: head.chain, seq: head.seq, head: Digest::of(line) });
-                break;
+                tail.chain.get_or_insert_with(|| Chain { id: head.chain, seq: head.seq, head: Digest::of(line) });
+                tail.is_log = head.kind != Kind::Checkpoint;
+                if tail.is_log {
+                    break;
+                }
             }
             rest = &before[..start];
         }
@@ -114,7 +119,6 @@ pub(super) fn ends_amid_line(file: &File) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::chain::Kind;
     use super::*;
 
     #[test]
@@ -125,15 +129,15 @@ mod tests {
         chain.link(&mut text, Kind::Opened, b"");
         chain.link(&mut text, Kind::Closed, b",\"x\":1");
         let last = Some(chain.head);
-        assert_eq!(Tail::of_text(&text, true), Tail { chain: Some(chain), last, torn: None });
+        assert_eq!(Tail::of_text(&text, true), Tail { chain: Some(chain), last, torn: None, is_log: true });
         for rest in [&b"{\"kind\":\"exch"[..], b"\0"] {
             let torn = Some(Torn { bytes: rest.len() as u64, digest: Digest::of(rest) });
             let tail = Tail::of_text(&[&text[..], rest].concat(), true);
-            assert_eq!(tail, Tail { chain: Some(chain), last, torn });
+            assert_eq!(tail, Tail { chain: Some(chain), last, torn, is_log: true });
         }
         let strange = [&text[..], b"garbage\nmore\n"].concat();
         let last = Some(Digest::of(b"more"));
-        assert_eq!(Tail::of_text(&strange, true), Tail { chain: Some(chain), last, torn: None });
+        assert_eq!(Tail::of_text(&strange, true), Tail { chain: Some(chain), last, torn: None, is_log: true });
         // The line that it begins in the middle of is not taken for one.
         assert_eq!(Tail::of_text(b"ge\n", false), Tail::default());
     }

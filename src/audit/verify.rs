@@ -6,6 +6,7 @@
 mod explain;
 mod points;
 mod report;
+mod told;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::points::{Points, Proof, prove};
 pub use self::report::{Fault, FaultKind, Mark, Report};
+use self::told::{Members, mark};
 use super::chain::{Chain, Digest, Head, Kind};
 use super::keep::kept_path;
 use super::read::{Line, Reader};
@@ -32,8 +34,9 @@ pub fn verify(
     anchor: Option<&Path>,
     progress: &mut dyn FnMut(u64),
 ) -> io::Result<Report> {
-    let anchored = anchor.map(Points::read).transpose()?;
-    let kept = Points::read_if_there(&kept_path(path))?;
+    let first = first_head(path)?;
+    let anchored = anchor.map(|anchor| Points::of_anchor(anchor, first)).transpose()?;
+    let kept = Points::kept(&kept_path(path))?;
     let mut walk = Walk { keys, anchored, kept, ..Walk::default() };
     let mut reader = Reader::open(path, 0)?;
     let (mut broken, mut told) = (None, 0);
@@ -69,6 +72,15 @@ pub fn verify(
     walk.report.fault = fault.map(|fault| fault.at(place));
     progress(walk.report.bytes);
     Ok(walk.finish(keys))
+}
+
+/// How the log's first line of a chain is linked, if it can be read.
+fn first_head(path: &Path) -> io::Result<Option<Head>> {
+    match Reader::open(path, 1)?.next() {
+        Ok(line) => Ok(line.and_then(|line| line.head)),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The next line. What is half of one may be written just now: then it is waited for.
@@ -126,6 +138,7 @@ impl Walk<'_> {
         self.report.bytes += line.bytes.len() as u64 + 1;
         let digest = Digest::of(line.bytes);
         let Some(head) = line.head else { return self.stray(line, digest) };
+        self.missed(&head, line.bytes)?;
         match self.chain {
             Some(chain) if self.stray.is_some() && (head.seq, head.prev) != (chain.seq + 1, chain.head) => {
                 return Err(Fault::new(FaultKind::Edited, chain.seq + 1, "it is no line of a log any more"));
@@ -199,7 +212,9 @@ impl Walk<'_> {
             }
             None => {
                 self.is_unexplained = true;
-                Err(Fault::new(FaultKind::Removed, 1, format!("the log begins with line {}", head.seq)))
+                let text =
+                    format!("the log begins with line {}: the file of those before it is not beside it", head.seq);
+                Err(Fault::new(FaultKind::Removed, 1, text))
             }
         }
     }
@@ -262,21 +277,6 @@ impl Walk<'_> {
                 Ok(())
             }
         }
-    }
-
-    /// What lines say of processes and of what is missing.
-    fn told(&mut self, head: &Head, line: &[u8]) -> Result<(), Fault> {
-        let members: Members = serde_json::from_slice(line).unwrap_or_default();
-        self.report.lost += members.count.unwrap_or(0);
-        self.report.lost_refused += members.refused.unwrap_or(0);
-        if let Some(process) = members.process {
-            if head.kind == Kind::Opened {
-                self.open.insert(process, head.seq);
-            } else {
-                self.open.remove(&process);
-            }
-        }
-        Ok(())
     }
 
     fn remember(&mut self, head: &Head, line: &[u8]) {
@@ -364,26 +364,6 @@ impl Walk<'_> {
         }
         self.report
     }
-}
-
-/// What is read of the few lines that are looked into.
-#[derive(Default, serde::Deserialize)]
-#[serde(default)]
-struct Members {
-    process: Option<String>,
-    bytes: Option<u64>,
-    digest: Option<String>,
-    count: Option<u64>,
-    refused: Option<u64>,
-    total_us: Option<u64>,
-}
-
-/// A line's number and time.
-fn mark(seq: u64, line: &[u8]) -> Mark {
-    let key = b"\"time\":\"";
-    let time = memchr::memmem::find(line, key).map(|at| &line[at + key.len()..]);
-    let time = time.and_then(|rest| rest.split(|&b| b == b'"').next());
-    Mark { seq, time: time.map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default() }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::anchor::Anchor;
 use super::batch::Batch;
 use super::chain::{ChainId, Kind};
 use super::keep::Keeper;
+use super::known::Known;
 use super::line::Lines;
 use super::log::Shared;
 use super::pseudonyms::Tender;
@@ -30,6 +31,8 @@ pub(super) struct Process {
     pub(super) on_full: OnFull,
     /// The number and digest of the configuration in force.
     pub(super) config: Option<(u64, [u8; 32])>,
+    /// How far a log went that was to go on here, and is not there any more.
+    pub(super) missed: Option<Known>,
 }
 
 /// What the thread works with.
@@ -58,8 +61,13 @@ impl Writer {
         (keeper, tender): (Option<Keeper>, Option<Tender>),
         settings: &Settings,
     ) -> Self {
-        let process =
-            Process { id: ChainId::new(), durability: settings.durability, on_full: settings.on_full, config: None };
+        let process = Process {
+            id: ChainId::new(),
+            durability: settings.durability,
+            on_full: settings.on_full,
+            config: None,
+            missed: None,
+        };
         Self {
             shared,
             sink,
@@ -89,11 +97,25 @@ impl Writer {
     }
 
     fn open(&mut self) {
+        self.process.missed = self.begin();
         let (lines, process) = (&mut self.lines, &self.process);
         self.batch.add(Kind::Opened, |out| lines.opened(out, process, SystemTime::now()));
         self.mark();
         self.write();
         self.shared.queue.wrote(0, Lost::default());
+    }
+
+    /// Tries until it is known where the log goes on.
+    fn begin(&mut self) -> Option<Known> {
+        loop {
+            match self.sink.begin(SystemTime::now()) {
+                Ok(missed) => return missed,
+                Err(error) => {
+                    self.shared.queue.failed(&error);
+                    thread::sleep(RETRY_AFTER);
+                }
+            }
+        }
     }
 
     /// The last lines; tells whether everything is on the disk.
@@ -103,12 +125,22 @@ impl Writer {
         self.mark();
         self.write();
         let is_anchored = self.anchor.take().is_none_or(Anchor::close);
-        sync(&mut self.sink) && is_anchored
+        let is_synced = sync(&mut self.sink);
+        if is_synced {
+            self.sink.note();
+        }
+        is_synced && is_anchored
+    }
+
+    /// When there has to be a checkpoint at the latest.
+    fn next_mark(&self) -> Option<Instant> {
+        self.since.map(|since| since + self.every)
     }
 
     /// When there has to be a checkpoint, or a new file, at the latest.
     fn next_look(&self) -> Option<Instant> {
-        self.since.map(|since| since + self.every)
+        let rotation = self.sink.due_in(SystemTime::now()).and_then(|wait| Instant::now().checked_add(wait));
+        self.next_mark().into_iter().chain(rotation).min()
     }
 
     fn turn(&mut self, entries: &mut Vec<Entry>, taken: Taken) {
@@ -132,7 +164,7 @@ impl Writer {
             self.since.get_or_insert_with(Instant::now);
             self.unmarked += entries.len() as u64;
         }
-        let is_time = self.next_look().is_some_and(|at| at <= Instant::now());
+        let is_time = self.next_mark().is_some_and(|at| at <= Instant::now());
         if is_time || self.unmarked >= self.after {
             self.mark();
         }
@@ -204,6 +236,7 @@ impl Writer {
             self.shared.queue.failed(&error);
             thread::sleep(RETRY_AFTER);
         }
+        self.shared.metrics.displaced.inc_by(std::mem::take(&mut self.sink.displaced));
         if std::mem::take(&mut self.sink.is_rotated)
             && let Some(keeper) = &self.keeper
         {
@@ -217,8 +250,12 @@ impl Writer {
     /// has would look forged for ever.
     fn hand_out(&mut self) {
         let is_kept = self.anchor.is_some() || self.shared.sends();
-        if is_kept && !self.sink.checkpoints.is_empty() && !sync(&mut self.sink) {
-            self.shared.metrics.errors.inc();
+        if is_kept && !self.sink.checkpoints.is_empty() {
+            if sync(&mut self.sink) {
+                self.sink.note();
+            } else {
+                self.shared.metrics.errors.inc();
+            }
         }
         for checkpoint in self.sink.checkpoints.drain(..) {
             self.shared.metrics.checkpoints.inc();

@@ -105,6 +105,10 @@ pub struct AuditMetrics {
     pub unwatched: IntCounter,
     /// `claviger_audit_anchor_errors_total`: checkpoints that could not be written to the anchor, each of which is tried again.
     pub anchor_errors: IntCounter,
+    /// `claviger_audit_anchor_conflicts_total`: checkpoints whose place in the anchor holds something else.
+    pub anchor_conflicts: IntCounter,
+    /// `claviger_audit_displaced_total`: times that somebody else had moved, copied, cut or replaced the log's file.
+    pub displaced: IntCounter,
     /// `claviger_audit_checkpoints_total`: checkpoints written.
     pub checkpoints: IntCounter,
 }
@@ -304,6 +308,14 @@ impl AuditMetrics {
             anchor_errors: declare.counter(
                 "audit_anchor_errors_total",
                 "Failed writes of a checkpoint to the anchor, each tried again",
+            )?,
+            anchor_conflicts: declare.counter(
+                "audit_anchor_conflicts_total",
+                "Checkpoints whose place in the anchor holds something else",
+            )?,
+            displaced: declare.counter(
+                "audit_displaced_total",
+                "Times that somebody else had moved, copied, cut or replaced the audit log's file",
             )?,
             checkpoints: declare.counter("audit_checkpoints_total", "Checkpoints written")?,
         })

@@ -24,6 +24,7 @@ mod credential_body;
 mod credential_path;
 mod data_loss;
 mod demo;
+mod displaced;
 mod documents;
 mod exchange;
 mod expiry;

@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use flate2::read::GzDecoder;
@@ -156,6 +157,72 @@ fn an_opentelemetry_receiver_is_told_in_its_own_words_and_what_it_missed_is_told
     assert_eq!(message["proof"], "Bearer the-siems-own");
     let resource = message["message"]["resourceLogs"][0]["resource"]["attributes"].to_string();
     assert!(resource.contains("service.name") && resource.contains("claviger"), "{resource}");
+}
+
+/// How long the middle one of these took.
+fn middle(mut took: Vec<Duration>) -> Duration {
+    took.sort();
+    took[took.len() / 2]
+}
+
+#[test]
+fn while_a_receiver_is_away_nothing_is_lost_nobody_waits_and_it_is_told() {
+    let Some(mut rsyslog) = Receiver::rsyslog(None) else { return };
+    let away = Duration::from_secs(if std::env::var("CLAVIGER_FULL").is_ok_and(|full| full == "1") { 60 } else { 4 });
+    let upstream = Upstream::echo();
+    let sink = format!("[sink.siem.syslog]\naddress = \"{}\"\ntls = false\n", rsyslog.address);
+    let mut gateway = gateway(&upstream, &sink);
+    let metric = |gateway: &Gateway, name: &str| gateway.metric(&format!("claviger_sink_{name}"), &["sink=\"siem\""]);
+    let timed = |gateway: &Gateway, times: usize| -> Vec<Duration> {
+        (0..times)
+            .map(|_| {
+                let began = Instant::now();
+                ask(gateway, 1);
+                began.elapsed()
+            })
+            .collect()
+    };
+    let before = timed(&gateway, 200);
+    arrived(&gateway, "the first records arrive", || rsyslog.syslog_records());
+
+    rsyslog.kill();
+    let (began, mut meanwhile) = (Instant::now(), Vec::new());
+    while began.elapsed() < away {
+        meanwhile.extend(timed(&gateway, 100));
+    }
+    let (slow, most) = (middle(meanwhile.clone()), meanwhile.iter().max().copied().unwrap_or_default());
+    assert!(slow < middle(before.clone()) * 3 + Duration::from_millis(2), "{slow:?} and not {:?}", middle(before));
+    assert!(most < Duration::from_secs(5), "{most:?}: nobody waits for the receiver");
+    assert!(metric(&gateway, "errors_total").is_some_and(|errors| errors >= 2.0), "it is tried again");
+    let behind = eventually("how far it is behind is told", || {
+        metric(&gateway, "lag_records").filter(|lag| *lag >= meanwhile.len() as f64)
+    });
+    let seconds = metric(&gateway, "lag_seconds").expect("a number");
+    assert!(seconds >= away.as_secs_f64() / 2.0, "{behind} records, {seconds} s");
+    assert!(gateway.log().contains("records cannot be delivered and wait"));
+
+    rsyslog.start();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // The longest pause between two tries is half a minute.
+    while metric(&gateway, "lag_records") != Some(0.0) {
+        assert!(Instant::now() < deadline, "it was not told what it missed");
+        std::thread::yield_now();
+    }
+    eventually("every record arrives", || {
+        let (written, told) = (numbers(&gateway.audit_lines()), numbers(&rsyslog.syslog_records()));
+        written.is_subset(&told).then_some(())
+    });
+    assert_eq!(metric(&gateway, "skipped_total"), Some(0.0));
+    eventually("it is told that this is over", || gateway.log().contains("records are delivered again").then_some(()));
+    gateway.terminate();
+    let exchanges: BTreeSet<_> = rsyslog
+        .syslog_records()
+        .iter()
+        .filter(|record| record["kind"] == "exchange")
+        .map(|record| record["seq"].as_u64())
+        .collect();
+    assert!(exchanges.len() >= before.len() + meanwhile.len(), "{} of {}", exchanges.len(), meanwhile.len());
+    println!("{} records of {away:?} without a receiver arrived; the middle request took {slow:?}", meanwhile.len());
 }
 
 /// What a webhook was sent, each body with its idempotency key; those that were refused too.

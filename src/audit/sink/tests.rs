@@ -2,7 +2,9 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use super::super::chain::Head;
+use super::super::chain::{Digest, Head};
+use super::super::read::Reader;
+use super::super::segment::{ZSTD, beside, whole_path};
 use super::*;
 
 const LIMITS: Limits = Limits { size: 1 << 30, age: Duration::from_hours(24) };
@@ -58,13 +60,15 @@ fn a_moved_or_deleted_file_is_followed_and_the_chain_goes_on() {
         let text = fs::read_to_string(path).expect("file");
         text.lines().map(|line| Head::parse(line.as_bytes()).expect("a head").seq).collect::<Vec<_>>()
     };
-    assert_eq!((heads(&old), heads(&path)), (vec![1], vec![2]));
+    let whole = whole_path(&path, 1);
+    assert_eq!((heads(&whole), heads(&path)), (vec![1], vec![2]), "it is a file of the log yet");
     fs::remove_file(&path).expect("deleted");
     put(&mut sink, "c").expect("written");
     assert_eq!(heads(&path), [3]);
     fs::File::options().write(true).open(&path).expect("opened").set_len(0).expect("emptied in its place");
     put(&mut sink, "d").expect("written");
     assert_eq!(heads(&path), [4], "a number is never used twice");
+    assert_eq!(sink.displaced, 3, "each time it is told");
 }
 
 #[test]
@@ -223,4 +227,68 @@ fn what_is_no_file_of_its_own_is_not_rotated() {
     put(&mut sink, "b").expect("written");
     assert!(fs::symlink_metadata(&path).expect("there").is_symlink() && !sink.is_rotated);
     assert!(sink.needs_disk().is_err());
+}
+
+mod displaced;
+
+#[test]
+fn nobody_waits_while_a_whole_file_is_compressed() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("audit.log");
+    let mut old = open(&path);
+    put(&mut old, "a").expect("written");
+    let mut new =
+        Sink::open(Some(path.clone()), Limits { size: 100_000, ..LIMITS }, SystemTime::now()).expect("opened");
+    for _ in 0..8 {
+        let noise: String = (0..1000).map(|_| Digest::of(&crate::crypto::random::<32>()).to_string()).collect();
+        put(&mut new, &noise).expect("written");
+    }
+    let whole = Segment::whole(&path).expect("listed").remove(0);
+    // What comes of it goes into a pipe that nobody reads: it is compressed for as long as we like.
+    let part = beside(&whole.path, ".zst.part");
+    assert!(std::process::Command::new("mkfifo").arg(&part).status().expect("coreutils").success());
+    let mut pipe = OpenOptions::new().read(true).write(true).open(&part).expect("opened");
+    thread::scope(|scope| {
+        let compressing = scope.spawn(|| super::super::keep::tidy(&path, None, SystemTime::now()));
+        let waiting = |pipe: &fs::File| rustix::io::ioctl_fionread(pipe).expect("a pipe");
+        while waiting(&pipe) < 60_000 {
+            assert!(!compressing.is_finished(), "it wrote too little");
+            thread::yield_now();
+        }
+        let (first, second) = (put(&mut old, "b"), put(&mut new, "c"));
+        let mut buffer = vec![0; 4096];
+        while !compressing.is_finished() {
+            if waiting(&pipe) > 0 {
+                std::io::Read::read(&mut pipe, &mut buffer).expect("read");
+            }
+        }
+        assert_eq!(
+            (first.map_err(|error| error.to_string()), second.map_err(|error| error.to_string())),
+            (Ok(()), Ok(()))
+        );
+    });
+    assert_eq!(said(&path).iter().filter(|text| ["a", "b", "c"].contains(&text.as_str())).count(), 3);
+}
+
+#[test]
+fn a_file_that_two_processes_compress_is_compressed_once() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("audit.log");
+    let limits = Limits { size: 20_000, ..LIMITS };
+    let tidy = || (0..40).for_each(|_| super::super::keep::tidy(&path, None, SystemTime::now()).expect("tidied"));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut sink = Sink::open(Some(path.clone()), limits, SystemTime::now()).expect("opened");
+            (0..400).for_each(|n| put(&mut sink, &format!("{n}-{}", "x".repeat(500))).expect("written"));
+        });
+        scope.spawn(tidy);
+        scope.spawn(tidy);
+    });
+    super::super::keep::tidy(&path, None, SystemTime::now()).expect("tidied");
+    assert_eq!(said(&path).iter().filter(|text| *text != "checkpoint").count(), 400);
+    assert!(Segment::whole(&path).expect("listed").iter().all(|one| one.form == super::super::Form::Zstd));
+    let left = fs::read_dir(dir.path())
+        .expect("listed")
+        .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().ends_with(".part")));
+    assert_eq!(left.count(), 0);
 }

@@ -1,8 +1,8 @@
 //! Checkpoints: how one is proved, and those that are kept elsewhere than in the log.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use base64::Engine as _;
@@ -49,38 +49,66 @@ pub(super) struct Points {
 #[derive(Debug)]
 pub(super) struct Point {
     pub(super) digest: Digest,
-    pub(super) line: Vec<u8>,
+    /// Its text, where that is wanted.
+    pub(super) line: Box<[u8]>,
 }
 
+/// A line of a file of checkpoints that is longer is none.
+const MAX_LINE: u64 = 64 * 1024;
+/// The most checkpoints that are held at once.
+const MAX_POINTS: usize = 4 * 1024 * 1024;
+
 impl Points {
-    /// Those of an anchor.
-    pub(super) fn read(path: &Path) -> io::Result<Self> {
-        let text = fs::read(path)?;
-        let lines = text.split(|&b| b == b'\n').filter_map(|line| Some((line, Head::parse(line)?)));
-        let points = lines.filter(|(_, head)| head.kind == Kind::Checkpoint);
-        let mut read = Self::default();
-        for (line, head) in points {
-            let digest = Digest::of(line);
-            let point = || Point { digest, line: line.to_vec() };
-            let first = read.all.entry((head.chain, head.seq)).or_insert_with(point);
-            if first.digest != digest {
-                read.contradicted.get_or_insert(head.seq);
+    /// Those of an anchor that a log which begins so can be held against: what it says of lines that were removed is passed over, and of
+    /// another log only the last one is remembered.
+    pub(super) fn of_anchor(path: &Path, first: Option<Head>) -> io::Result<Self> {
+        let mut points = Self::default();
+        let mut others = BTreeMap::new();
+        each(File::open(path)?, |line, head| {
+            let is_of_log = first.is_some_and(|first| first.chain == head.chain);
+            if is_of_log && first.is_some_and(|first| head.seq >= first.seq) {
+                points.add(head, Point { digest: Digest::of(line), line: Box::default() })?;
+            } else if !is_of_log && others.len() < MAX_POINTS {
+                let last = others.entry(head.chain).or_insert((head.seq, Digest::of(line)));
+                if last.0 < head.seq {
+                    *last = (head.seq, Digest::of(line));
+                }
             }
+            Ok(())
+        })?;
+        for (chain, (seq, digest)) in others {
+            points.all.insert((chain, seq), Point { digest, line: Box::default() });
         }
-        Ok(read)
+        Ok(points)
+    }
+
+    /// The last ones of removed files; none where no file was removed.
+    pub(super) fn kept(path: &Path) -> io::Result<Self> {
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            file => file?,
+        };
+        let mut points = Self::default();
+        each(file, |line, head| points.add(head, Point { digest: Digest::of(line), line: line.into() }))?;
+        Ok(points)
+    }
+
+    fn add(&mut self, head: Head, point: Point) -> io::Result<()> {
+        if self.all.len() >= MAX_POINTS {
+            let text = format!("there are more than {MAX_POINTS} checkpoints");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        let digest = point.digest;
+        let first = self.all.entry((head.chain, head.seq)).or_insert(point);
+        if first.digest != digest {
+            self.contradicted.get_or_insert(head.seq);
+        }
+        Ok(())
     }
 
     /// The number of a checkpoint that is there twice, and not the same.
     pub(super) fn contradicted(&self) -> Option<u64> {
         self.contradicted
-    }
-
-    /// The same, of a file that need not be there.
-    pub(super) fn read_if_there(path: &Path) -> io::Result<Self> {
-        match Self::read(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            points => points,
-        }
     }
 
     pub(super) fn get(&self, chain: ChainId, seq: u64) -> Option<&Point> {
@@ -106,6 +134,12 @@ impl Points {
         })
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.all.len()
+    }
+
     /// How many there are of these lines.
     pub(super) fn between(&self, chain: ChainId, first: Option<&Mark>, last: u64) -> u64 {
         let first = first.map_or(1, |mark| mark.seq);
@@ -113,5 +147,21 @@ impl Points {
             return 0;
         }
         self.all.range((chain, first)..=(chain, last)).count() as u64
+    }
+}
+
+/// Shows the checkpoints of a file one after the other.
+fn each(file: File, mut show: impl FnMut(&[u8], Head) -> io::Result<()>) -> io::Result<()> {
+    let (mut input, mut line) = (BufReader::new(file), Vec::new());
+    loop {
+        line.clear();
+        if input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
+            return Ok(());
+        }
+        let line = line.strip_suffix(b"\n").unwrap_or(&line);
+        match Head::parse(line) {
+            Some(head) if head.kind == Kind::Checkpoint => show(line, head)?,
+            Some(_) | None => {}
+        }
     }
 }

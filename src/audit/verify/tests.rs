@@ -83,6 +83,8 @@ impl Site {
     }
 }
 
+mod displaced;
+
 const ONE_FILE: Limits = Limits { size: 1 << 30, age: Duration::from_hours(24) };
 
 #[test]

@@ -1,0 +1,95 @@
+//! When the file is not where the log goes on, since somebody moved, copied, cut or replaced it: what is there is taken back, what is not is missed loudly.
+
+use std::fmt::Display;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use super::super::chain::{Chain, ChainId};
+use super::super::known::{Known, Stray};
+use super::super::segment::{Segment, ZSTD, beside, whole_path};
+use super::super::tail::{Tail, first_seq};
+use super::Sink;
+
+impl Sink {
+    /// Holds what was found against how far the log is known to go, before anything is written; tells what cannot be found.
+    pub(super) fn expect(&mut self, known: Known) -> io::Result<Option<Known>> {
+        let Some(path) = self.path.clone().filter(|_| self.needs_disk().is_ok() && !known.is_in(&self.chain)) else {
+            return Ok(None);
+        };
+        let is_empty = Tail::of(&self.file, self.file.metadata()?.len())?.chain.is_none();
+        let stray = if is_empty { Stray::holding(&path, known)? } else { None };
+        if let Some(stray) = stray {
+            self.take_back(&path, &stray);
+            self.chain = stray.end;
+            return Ok(None);
+        }
+        let what =
+            format!("line {} of the log {} is not there any more, nor what came after it", known.seq, known.chain);
+        if is_empty || self.chain.id == known.chain {
+            // The numbers go on, so that names of files sort as lines do.
+            let seq = known.seq.max(self.chain.seq);
+            self.chain = Chain { id: ChainId::new(), seq, head: Chain::NOTHING };
+        }
+        let id = self.chain.id;
+        self.displaced(&what, &format_args!("the log {id} goes on"));
+        Ok(Some(known))
+    }
+
+    /// Looks for the file that was at the path until now, where it was not made whole by another process.
+    pub(super) fn look_for(&mut self, path: &Path, old: &File, inode: u64) -> io::Result<()> {
+        let Some(first) = first_seq(old)? else { return Ok(()) };
+        let whole = whole_path(path, first);
+        if whole.try_exists()? || beside(&whole, ZSTD).try_exists()? {
+            return Ok(());
+        }
+        if let Some(stray) = Stray::at(path, inode, old)? {
+            self.take_back(path, &stray);
+            return Ok(());
+        }
+        // Another process may have seen that before.
+        let next = Tail::of(&self.file, self.file.metadata()?.len())?.chain;
+        if next.is_none_or(|next| next.id != self.chain.id || next.seq <= self.chain.seq) {
+            self.displaced("its file was moved away or removed, and is missing", &path.display());
+        }
+        Ok(())
+    }
+
+    /// Looks for a copy of what was in the file before it was cut.
+    pub(super) fn was_cut(&mut self) -> io::Result<()> {
+        let Some(path) = self.path.clone() else { return Ok(()) };
+        let before = Segment::whole(&path)?.pop().and_then(|newest| newest.first).unwrap_or(0);
+        let known = Known { chain: self.chain.id, seq: before + 1 };
+        match Stray::holding(&path, known)? {
+            Some(stray) if stray.end == self.chain => self.take_back(&path, &stray),
+            Some(stray) => {
+                self.take_back(&path, &stray);
+                self.displaced(
+                    "its file was cut, and the copy of it ends too early",
+                    &format_args!("at line {}", stray.end.seq),
+                );
+            }
+            None => self.displaced("its file was cut, and what was in it is missing", &path.display()),
+        }
+        Ok(())
+    }
+
+    fn take_back(&mut self, path: &Path, stray: &Stray) {
+        self.displaced("its file was moved or copied, and is taken back from", &stray.path.display());
+        match stray.take_back(path) {
+            Ok(whole) => {
+                self.is_rotated = true;
+                log::warn!("the audit log goes on, and what was moved is {} now", whole.display());
+            }
+            Err(error) => log::error!(error:%; "what was moved cannot be given the name by which it would be read"),
+        }
+    }
+
+    /// Tells of it, in the process's log and in a counter.
+    pub(super) fn displaced(&mut self, what: &str, which: &dyn Display) {
+        self.displaced += 1;
+        log::error!(
+            "somebody changed the audit log's files: {what}: {which}; claviger rotates its log by itself, so let nothing else do it"
+        );
+    }
+}
