@@ -104,6 +104,11 @@ impl Stray {
 
     /// What a file is; none where it is none that lines were appended to. An anchor has checkpoints alone.
     fn of(path: PathBuf, file: &File) -> io::Result<Option<Self>> {
+        let mut first = [0];
+        if file.read_at(&mut first, 0)? == 0 || first != *b"{" {
+            // The writer looks: what is compressed, or no log at all, is not read through for the end of a line.
+            return Ok(None);
+        }
         let tail = Tail::of(file, file.metadata()?.len())?;
         let end = tail.chain.filter(|_| tail.is_log);
         let first = if end.is_some() { first_seq(file)? } else { None };

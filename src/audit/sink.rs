@@ -104,8 +104,11 @@ impl Sink {
 
     /// Finds where the log goes on; tells how far a log went before that is not there any more, for whose sake another chain begins.
     pub(super) fn begin(&mut self, now: SystemTime) -> io::Result<Option<Known>> {
-        let known = self.path.as_deref().map_or(Ok(None), Known::read)?;
-        let done = self.lock(now).and_then(|()| known.map_or(Ok(None), |known| self.expect(known)));
+        let done = self.lock(now).and_then(|()| {
+            // Under the lock: another process may begin another chain, and say so there.
+            let known = self.path.as_deref().map_or(Ok(None), Known::read)?;
+            known.map_or(Ok(None), |known| self.expect(known))
+        });
         let _ = self.file.unlock();
         done
     }
@@ -141,14 +144,15 @@ impl Sink {
             let done = self.put();
             batch.did(done.0);
             done.1?;
-            if !self.is_noted {
-                self.sync()?;
-                self.note();
-            }
             if self.is_due(now) { self.rotate(closing, now) } else { Ok(()) }
         });
         // Of a file that cannot be locked either, nothing has to be given back.
         let _ = self.file.unlock();
+        if done.is_ok() && !self.is_noted {
+            // Without the lock: what another process has left to bring to the disk may be much, and it must be able to go on.
+            self.sync()?;
+            self.note();
+        }
         done
     }
 

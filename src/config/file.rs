@@ -100,7 +100,7 @@ pub(super) struct PseudonymsTable {
     /// How long one key is used, by the calendar of UTC: a `day`, a `week` from Monday on, or a `month`. Default `month`.
     pub(super) period: Option<Text>,
     /// What is a pseudonym: `principal` (with `key`, and whoever acts and alerts name), `actor`, `client`, `session`, `reason` (with `ticket`).
-    /// Default: the first three.
+    /// Default: all but the last.
     pub(super) fields: Option<Vec<Text>>,
     /// How long a key is kept after its period, at least 1m; then it is destroyed. Default: as long as `[audit] keep` says.
     pub(super) keep: Option<Spanned<Period>>,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
+use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::fault::{KeyFault, Wrong};
@@ -108,6 +109,10 @@ impl Keys {
         if about.len() != LENGTH as u64 || file.read_exact(&mut bytes).is_err() {
             return Err(KeyFault::new(&path, Wrong::NotAKey));
         }
+        if bytes.iter().all(|&byte| byte == 0) {
+            // It was being destroyed: under it anybody could tell whose a pseudonym is.
+            return Err(KeyFault::new(&path, Wrong::NotAKey));
+        }
         Ok(Some(Key { secret: Secret::new(std::mem::take(&mut *bytes)), stamp: stamp(&about) }))
     }
 
@@ -151,9 +156,17 @@ impl Keys {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             Ok(()) | Err(_) => {}
         }
+        // Before anything is overwritten: after a power cut there is a key of this name, or there is none.
+        self.sync().map_err(failed)?;
         let prefix = format!(".{period}.");
+        let names: Vec<_> = self.names()?.into_iter().filter(|name| name.starts_with(&prefix)).collect();
+        if names.is_empty() {
+            return Ok(false);
+        }
+        // First the note: what is destroyed and not told of could never be told of again.
+        self.note(period, by, now).map_err(failed)?;
         let mut was_there = false;
-        for name in self.names()?.iter().filter(|name| name.starts_with(&prefix)) {
+        for name in names {
             match destroy(&self.0.join(name)) {
                 Ok(()) => was_there = true,
                 // Another process was quicker.
@@ -161,10 +174,7 @@ impl Keys {
                 Err(error) => return Err(failed(error)),
             }
         }
-        if was_there {
-            self.sync().map_err(failed)?;
-            self.note(period, by, now).map_err(failed)?;
-        }
+        self.sync().map_err(failed)?;
         Ok(was_there)
     }
 
@@ -173,7 +183,7 @@ impl Keys {
         let path = self.0.join(format!("{period}.{}{ERASED}", hex(&random::<8>())));
         let file = write_new(&path, format!("{at} {by}\n").as_bytes())?;
         let (own, owner) = (file.metadata()?, fs::metadata(&self.0)?);
-        if (own.uid(), own.gid()) != (owner.uid(), owner.gid()) {
+        if own.uid() != owner.uid() {
             // An administrator did it: the gateway has to be able to read it.
             fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
         }
@@ -256,9 +266,14 @@ fn write_new(path: &Path, content: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// Overwrites a file, and removes it.
+/// Overwrites a file, and removes it. What is none is removed alone: whoever owns the directory may have put a link there, and an administrator
+/// follows it nowhere.
 fn destroy(path: &Path) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).open(path)?;
+    if !fs::symlink_metadata(path)?.is_file() {
+        return fs::remove_file(path);
+    }
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let mut file = OpenOptions::new().write(true).custom_flags(flags.cast_signed()).open(path)?;
     let length = usize::try_from(file.metadata()?.len()).unwrap_or(LENGTH).clamp(LENGTH, 4096);
     file.write_all(&vec![0_u8; length])?;
     file.sync_all()?;

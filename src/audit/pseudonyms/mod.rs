@@ -57,8 +57,9 @@ pub enum Field {
 impl Field {
     /// Every one.
     pub const ALL: [Self; 5] = [Self::Principal, Self::Actor, Self::Client, Self::Session, Self::Reason];
-    /// Those that are pseudonyms unless others are named.
-    pub const USUAL: [Self; 3] = [Self::Principal, Self::Actor, Self::Client];
+    /// Those that are pseudonyms unless others are named. A session goes on from one period to the next: by its id, those of the one whose key is
+    /// destroyed would be known by the other's.
+    pub const USUAL: [Self; 4] = [Self::Principal, Self::Actor, Self::Client, Self::Session];
 
     /// The word for it in configurations.
     pub fn text(self) -> &'static str {

@@ -55,11 +55,15 @@ fn run(keys: &Keys, keep: Option<Duration>, shared: &Shared, ended: &Receiver<()
 /// Destroys the keys of periods that ended so long ago.
 pub(super) fn erase_old(keys: &Keys, keep: Option<Duration>, now: SystemTime) -> Result<(), KeyFault> {
     let Some(oldest) = keep.and_then(|keep| now.checked_sub(keep)) else { return Ok(()) };
+    let mut done = Ok(());
     for period in keys.periods()?.into_iter().filter(|period| period.end() <= oldest) {
-        keys.erase(period, "claviger", now)?;
-        log::info!(period:%; "a key of the audit log's pseudonyms is destroyed, as `keep` says");
+        match keys.erase(period, "claviger", now) {
+            Ok(_) => log::info!(period:%; "a key of the audit log's pseudonyms is destroyed, as `keep` says"),
+            // The others are destroyed nevertheless.
+            Err(fault) => done = done.and(Err(fault)),
+        }
     }
-    Ok(())
+    done
 }
 
 /// Tells of those that were destroyed: at least once, since a note is removed when its line is written.

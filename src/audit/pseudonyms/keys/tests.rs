@@ -125,3 +125,24 @@ fn periods_are_listed_as_they_ended_and_strangers_left_out() {
     let all: Vec<_> = keys.periods().expect("listed").iter().map(ToString::to_string).collect();
     assert_eq!(all, ["2026-W40", "2026-10", "2026-10-31", "2026-11"]);
 }
+
+#[test]
+fn who_erases_follows_no_link_and_waits_for_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (directory, other) = (folder.path().join("keys"), folder.path().join("other"));
+    let keys = Keys::make(&directory).expect("made");
+    fs::write(&other, b"somebody else's").expect("written");
+    symlink(&other, directory.join("2026-09.key")).expect("a link");
+    symlink(&other, directory.join(".2026-09.x")).expect("a link");
+    assert!(keys.erase(period("2026-09"), "uid:0", SystemTime::now()).expect("erased"));
+    assert_eq!(fs::read(&other).expect("there"), b"somebody else's");
+    assert!(names(&directory).iter().all(|name| name.ends_with(ERASED)), "{:?}", names(&directory));
+}
+
+#[test]
+fn what_was_overwritten_is_no_key() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let keys = Keys::make(&folder.path().join("keys")).expect("made");
+    write_new(&keys.path(period("2026-10")), &[0; LENGTH]).expect("written");
+    assert!(keys.take(period("2026-10")).is_err(), "anybody knows it");
+}
