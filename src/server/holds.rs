@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crate::domain::{AccessDeed, AccessFault, Id};
 use crate::session::{
-    Access, AccessError, AccessEvent, AccessRequest, AccessState, Revocation, Revocations, StoreError,
+    Access, AccessError, AccessEvent, AccessRequest, AccessState, Revocation, Revocations, Revoked, StoreError,
 };
 use crate::state::Services;
 
@@ -79,14 +79,14 @@ fn is_settled<T>(done: Result<T, AccessError>) -> Result<bool, StoreError> {
     }
 }
 
-/// Ends the access of somebody who was held, where an approver said no and the hold would lapse.
+/// Ends the access of somebody who was held, where an approver said no: a hold may lapse, and the request for its end be forgotten.
 pub(super) fn denied(services: &Services, request: &AccessRequest, event: &AccessEvent) {
-    let Some(hold) = services.revocations.as_ref().and_then(|all| all.hold(request.id)) else { return };
-    if !request.is_hold || event.deed != AccessDeed::Denied || hold.until.is_none() {
+    if !request.is_hold || event.deed != AccessDeed::Denied {
         return;
     }
+    let of = Revoked::Principal(request.authenticator.clone(), request.principal.clone());
     let reason = event.reason.clone().unwrap_or_else(|| "an approver said no".to_owned());
-    let ended = Revocation::new(hold.of, reason, event.by.clone(), event.at, None);
+    let ended = Revocation::new(of, reason, event.by.clone(), event.at, None);
     if let Err(fault) = services.engines.authenticators.sessions().revoke(&ended) {
         log::error!(of:% = ended.of; "access was to be ended and is not: {fault}");
     }
