@@ -62,14 +62,7 @@ fn scene() -> Scene {
 }
 
 fn upstream() -> Upstream {
-    Upstream::start(|request, wire| match request.path() {
-        "/events" => {
-            wire.begin(200, "text/event-stream")?;
-            wire.event("first")?;
-            wire.until_closed()
-        }
-        _ => wire.echo(request),
-    })
+    Upstream::echo_with_events()
 }
 
 struct Person<'a> {

@@ -85,14 +85,7 @@ fn id(of: &Value) -> String {
 
 #[test]
 fn who_attacks_is_held_until_others_approve_and_then_goes_on() {
-    let upstream = Upstream::start(|request, wire| match request.path() {
-        "/events" => {
-            wire.begin(200, "text/event-stream")?;
-            wire.event("first")?;
-            wire.until_closed()
-        }
-        _ => wire.echo(request),
-    });
+    let upstream = Upstream::echo_with_events();
     let mut scene = Scene::with(upstream, &Extra { tables: TABLES, ..Extra::default() });
     // She may approve for others, and not for herself.
     let roles = ["reader", "lead", "admin"];

@@ -528,14 +528,7 @@ fn a_session_is_bound_to_the_key_that_it_was_asked_for_with() {
 
 #[test]
 fn what_is_under_way_is_cut_when_its_session_ends() {
-    let upstream = Upstream::start(|request, wire| match request.path() {
-        "/events" => {
-            wire.begin(200, "text/event-stream")?;
-            wire.event("first")?;
-            wire.until_closed()
-        }
-        _ => wire.echo(request),
-    });
+    let upstream = Upstream::echo_with_events();
     let scene = scene_with(upstream);
     let session = begin(&scene, "&expires_in=2");
     let mut events = Client::connect(scene.gateway.public());

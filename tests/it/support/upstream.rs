@@ -59,6 +59,18 @@ impl Upstream {
         Self::start(|request, wire| wire.echo(request))
     }
 
+    /// The same, but for `/events`: a stream that tells of one event and then stays open.
+    pub(crate) fn echo_with_events() -> Self {
+        Self::start(|request, wire| match request.path() {
+            "/events" => {
+                wire.begin(200, "text/event-stream")?;
+                wire.event("first")?;
+                wire.until_closed()
+            }
+            _ => wire.echo(request),
+        })
+    }
+
     /// Begins what the path says and then waits, so that no byte flows; counts the connections that were ended.
     pub(crate) fn silent() -> (Self, Arc<AtomicUsize>) {
         let ended = Arc::new(AtomicUsize::new(0));
