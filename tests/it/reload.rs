@@ -97,8 +97,8 @@ fn generation(site: &Site, upstream: &Upstream, turn: usize) -> String {
 #[test]
 fn every_answer_while_rules_flip_is_of_one_generation_and_nothing_grows() {
     let reloads = if std::env::var("CLAVIGER_FULL").is_ok_and(|full| full == "1") { 10_000 } else { 2_000 };
-    // By then each thread's heap has had its fullest moment. What is lost at every reload goes on growing: 8 MiB are
-    // 6 kB of each reload that follows.
+    // The heaps of the threads grow in ever smaller steps until each has had its fullest moment; most of it is over by
+    // then. What is lost at every reload goes on growing: 8 MiB are 6 kB of each of the 1,400 that follow.
     let settled = 600;
     let upstream = Upstream::start(|request, wire| {
         // Its name only: the secret itself would not come back.
