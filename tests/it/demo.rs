@@ -1,6 +1,9 @@
 //! The demo is a test of its own: every step of its story is checked, and its exit status tells.
 
-use std::process::Stdio;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::gateway::program;
 
@@ -10,4 +13,24 @@ fn the_demo_ends_by_itself_with_its_story_told() {
     let told = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success(), "{told}{}", String::from_utf8_lossy(&done.stderr));
     assert!(told.ends_with("Everything went as told.\n"), "{told}");
+}
+
+#[test]
+fn what_the_demo_gives_to_paste_works() {
+    let mut demo = program();
+    let mut demo = demo.arg("demo").stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program runs");
+    let told = BufReader::new(demo.stdout.take().expect("its output")).lines().map(|line| line.expect("a line"));
+    // To the last line, so that nothing is written behind the end of the reader.
+    let paste: Vec<String> = told.skip_while(|line| !line.starts_with("TOKEN=")).take(8).collect();
+    let answers = ["200", "403", "400"].into_iter().zip(paste.get(1..).unwrap_or_default()).map(|(want, line)| {
+        let script = format!("{}\n{line}", paste[0]);
+        let output = Command::new("bash").args(["-c", &script]).output().expect("bash runs");
+        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+        (answer.split(' ').nth(1) == Some(want)).then_some(()).ok_or_else(|| format!("{want}: {line}\n{answer}"))
+    });
+    let answers: Vec<Result<(), String>> = answers.collect();
+    kill_process(Pid::from_child(&demo), Signal::INT).expect("it runs still");
+    let status = demo.wait().expect("it ends");
+    assert_eq!(answers, [Ok(()), Ok(()), Ok(())]);
+    assert!(status.success(), "{status}");
 }

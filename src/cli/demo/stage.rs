@@ -143,7 +143,8 @@ impl Stage {
 
     /// What to paste into another terminal.
     pub(super) fn invite(&self, out: &mut dyn Write) -> io::Result<()> {
-        let token = self.issuer.token("alice", "billing", 3600);
+        // Alice is revoked by the end of the story.
+        let token = self.issuer.token("carol", "billing", 3600);
         let (gateway, admin, folder) = (self.address, self.admin, self.folder.display());
         writeln!(out, "\nIt goes on until Ctrl-C. To paste into another terminal (the token is good for an hour):\n")?;
         writeln!(out, "TOKEN={token}")?;
