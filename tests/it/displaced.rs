@@ -7,11 +7,10 @@ use serde_json::Value;
 use crate::audit::{audited, make_key, verify};
 use crate::support::{eventually, gateway::Gateway, setup::alice, upstream::Upstream};
 
-/// Writes nothing but what a test asks for: an alert that came between a copy and the emptying would be gone, as is documented.
 fn gateway(upstream: &Upstream) -> Gateway {
     Gateway::start(|site| {
         make_key(site);
-        audited(site, upstream, "key = \"files:audit\"\n[monitor]\nenabled = false")
+        audited(site, upstream, "key = \"files:audit\"")
     })
 }
 
