@@ -1,6 +1,7 @@
 //! Bounded memory for what there is no end of: who is active keeps a place, and who comes once takes it from whoever is least.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::{Index, IndexMut};
 
 /// The heaviest of a stream, by Space-Saving (Metwally, Agrawal, El Abbadi 2005) over weights that decay: each time a key is met counts one, and
 /// half of it is forgotten after each half-life. Decay is kept forward (Cormode et al. 2009), as the logarithm of a sum that only grows, so that
@@ -10,7 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 /// A place in the order is left until the weight has grown by a fifth; the least is so far off at most.
 #[derive(Debug)]
 pub(super) struct Hitters<V> {
-    slots: Vec<Slot<V>>,
+    slots: Slots<V>,
     places: HashMap<u64, u32, ahash::RandomState>,
     /// The bits of a positive number that was the weight's logarithm, which order like it, and where it stands.
     order: BTreeSet<(u64, u32)>,
@@ -29,6 +30,43 @@ struct Slot<V> {
     value: V,
 }
 
+/// Slots that stay where they are as more come: moving a hundred thousand of them to make room takes long enough for requests to feel it.
+#[derive(Debug)]
+struct Slots<V> {
+    /// Each full but the last.
+    chunks: Vec<Vec<Slot<V>>>,
+    len: usize,
+}
+
+/// How many slots of a [`Slots`] are made room for at once.
+const CHUNK: usize = 64;
+
+impl<V> Slots<V> {
+    fn push(&mut self, slot: Slot<V>) {
+        if self.len.is_multiple_of(CHUNK) {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        if let Some(last) = self.chunks.last_mut() {
+            last.push(slot);
+            self.len += 1;
+        }
+    }
+}
+
+impl<V> Index<u32> for Slots<V> {
+    type Output = Slot<V>;
+
+    fn index(&self, nth: u32) -> &Slot<V> {
+        &self.chunks[nth as usize / CHUNK][nth as usize % CHUNK]
+    }
+}
+
+impl<V> IndexMut<u32> for Slots<V> {
+    fn index_mut(&mut self, nth: u32) -> &mut Slot<V> {
+        &mut self.chunks[nth as usize / CHUNK][nth as usize % CHUNK]
+    }
+}
+
 /// By how much the logarithm of a weight may have grown without a new place in the order.
 const SLACK: f64 = 0.25;
 
@@ -37,7 +75,7 @@ impl<V: Default> Hitters<V> {
     pub(super) fn new(capacity: usize, half_life_seconds: u32) -> Self {
         let capacity = capacity.clamp(1, u32::MAX as usize);
         Self {
-            slots: Vec::new(),
+            slots: Slots { chunks: Vec::new(), len: 0 },
             places: HashMap::default(),
             order: BTreeSet::new(),
             capacity,
@@ -53,7 +91,7 @@ impl<V: Default> Hitters<V> {
             Some(nth) => *nth,
             None => self.place(key, add),
         };
-        let slot = &mut self.slots[nth as usize];
+        let slot = &mut self.slots[nth];
         let (high, low) = if slot.weight > add { (slot.weight, add) } else { (add, slot.weight) };
         slot.weight = high + (low - high).exp2().ln_1p() * std::f64::consts::LOG2_E;
         if slot.weight - slot.ranked > SLACK {
@@ -66,26 +104,25 @@ impl<V: Default> Hitters<V> {
 
     /// The value of a key that has one, without meeting it.
     pub(super) fn look(&self, key: u64) -> Option<&V> {
-        self.places.get(&key).and_then(|nth| self.slots.get(*nth as usize)).map(|slot| &slot.value)
+        self.places.get(&key).map(|nth| &self.slots[*nth].value)
     }
 
     /// The same, to be changed.
     pub(super) fn known(&mut self, key: u64) -> Option<&mut V> {
-        let nth = *self.places.get(&key)?;
-        self.slots.get_mut(nth as usize).map(|slot| &mut slot.value)
+        self.places.get(&key).map(|nth| &mut self.slots[*nth].value)
     }
 
     fn place(&mut self, key: u64, add: f64) -> u32 {
         let fresh = |weight| Slot { key, weight, ranked: weight, value: V::default() };
-        let least = if self.slots.len() < self.capacity { None } else { self.order.pop_first() };
+        let least = if self.slots.len < self.capacity { None } else { self.order.pop_first() };
         let nth = match least {
             None => {
                 // One that counts for nothing beside the one that is added at once.
                 self.slots.push(fresh((add - 64.0).max(0.0)));
-                u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+                u32::try_from(self.slots.len - 1).unwrap_or(u32::MAX)
             }
             Some((_, nth)) => {
-                let slot = &mut self.slots[nth as usize];
+                let slot = &mut self.slots[nth];
                 self.places.remove(&slot.key);
                 *slot = fresh(slot.weight);
                 self.evicted += 1;
@@ -93,13 +130,13 @@ impl<V: Default> Hitters<V> {
             }
         };
         self.places.insert(key, nth);
-        self.order.insert((self.slots[nth as usize].ranked.to_bits(), nth));
+        self.order.insert((self.slots[nth].ranked.to_bits(), nth));
         nth
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.slots.len()
+        self.slots.len
     }
 
     /// How many had to go.
