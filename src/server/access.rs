@@ -8,7 +8,9 @@ use super::complaint::Complaint;
 use super::holds::{self, Holds};
 use crate::audit::{Act, Deed, Phrase};
 use crate::domain::{AccessDeed, Id, steady};
-use crate::session::{Access, AccessEvent, AccessRequest, AccessState, Revocations, StoreError, Untold};
+use crate::session::{
+    Access, AccessEvent, AccessRequest, AccessState, Revocation, Revocations, SessionFault, StoreError, Untold,
+};
 use crate::state::Services;
 
 use super::webhooks::Webhooks;
@@ -33,6 +35,7 @@ pub(super) fn watch(services: &Arc<Services>) -> std::io::Result<()> {
             webhooks,
             holds: Holds::new(&access),
             told: Vec::new(),
+            denied: Vec::new(),
             complaint: Complaint::new("no new grant takes effect", "grants can be read again"),
         };
         watcher.tell(access.untold());
@@ -48,6 +51,8 @@ struct Watcher<'a> {
     holds: Holds,
     /// How many events of which request went to the audit log, and when.
     told: Vec<(Instant, Id, usize)>,
+    /// The ends of access of those on hold to whom an approver said no, by the request, until the store has taken them.
+    denied: Vec<(Id, Revocation)>,
     complaint: Complaint,
 }
 
@@ -64,7 +69,7 @@ impl Watcher<'_> {
             });
             if is_news || settled.elapsed() > SETTLE_EVERY {
                 settled = Instant::now();
-                done = done.and(self.settle(now)).and(self.settle_holds(now));
+                done = done.and(self.end_denied()).and(self.settle(now)).and(self.settle_holds(now));
             }
             self.complaint.note(done);
             let grants = i64::try_from(self.access.count()).unwrap_or(i64::MAX);
@@ -79,7 +84,7 @@ impl Watcher<'_> {
             let first = known.unwrap_or(0).max(from);
             for event in request.events.iter().skip(first).filter(|event| self.access.tells(event)) {
                 self.tell_one(&request, event);
-                holds::denied(self.services, &request, event);
+                self.denied.extend(holds::denied(&request, event).map(|end| (request.id, end)));
             }
             if first < all {
                 self.told.push((Instant::now(), request.id, all));
@@ -126,6 +131,20 @@ impl Watcher<'_> {
         self.services.audit.submit(act);
     }
 
+    fn end_denied(&mut self) -> Result<(), StoreError> {
+        while let Some((_, end)) = self.denied.first() {
+            match self.services.engines.authenticators.sessions().revoke(end) {
+                Ok(_) => drop(self.denied.remove(0)),
+                Err(SessionFault::Store(error)) => return Err(error),
+                Err(fault) => {
+                    log::error!(of:% = end.of; "access was to be ended and is not: {fault}");
+                    self.denied.remove(0);
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn settle_holds(&mut self, now: SystemTime) -> Result<(), StoreError> {
         let Some(revocations) = &self.services.revocations else { return Ok(()) };
         self.holds.settle(self.access, revocations, now)
@@ -133,7 +152,9 @@ impl Watcher<'_> {
 
     /// Says of what is in the audit log by now that it is, and of what is late that it has expired.
     fn settle(&mut self, now: SystemTime) -> Result<(), StoreError> {
-        let written = self.told.iter().take_while(|(at, ..)| at.elapsed() > WRITTEN_AFTER).count();
+        // What a process that is killed now has not done is for the next to do.
+        let is_done = |id| self.denied.iter().all(|(of, _)| of != id);
+        let written = self.told.iter().take_while(|(at, id, _)| at.elapsed() > WRITTEN_AFTER && is_done(id)).count();
         if written > 0 && self.services.audit.accepts() {
             for (_, id, events) in self.told.iter().take(written) {
                 self.access.told(*id, *events)?;

@@ -1,16 +1,21 @@
 //! The thread that ends or holds access for the monitor, which itself waits for no disk.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::audit::AlertRecord;
-use crate::session::Revocation;
+use crate::domain::steady;
+use crate::monitor::Change;
+use crate::session::{Revocation, SessionFault};
 use crate::state::Services;
 
-/// How many ends of access may wait for the disk.
+/// How many ends of access may wait for the disk, and how many that it refused to be tried again.
 const QUEUE: usize = 1024;
+/// How often what the store refused is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 /// What a record says where access was to be ended and could not be.
 pub(super) const NOT_FROZEN: &str = "not_frozen";
 /// What a record says where it had ended already, for as long.
@@ -43,8 +48,8 @@ impl Freezer {
     /// When the system gives no thread.
     pub(super) fn start(services: &Arc<Services>) -> std::io::Result<Self> {
         let (queue, waiting) = sync_channel(QUEUE);
-        let own = Arc::clone(services);
-        thread::Builder::new().name("freezer".to_owned()).spawn(move || work(&own, &waiting))?;
+        let worker = Worker { services: Arc::clone(services), refused: VecDeque::new() };
+        thread::Builder::new().name("freezer".to_owned()).spawn(move || worker.run(&waiting))?;
         Ok(Self { services: Arc::clone(services), queue })
     }
 
@@ -66,29 +71,67 @@ impl Freezer {
     }
 }
 
-fn work(services: &Services, waiting: &Receiver<Job>) {
-    while let Ok(job) = waiting.recv() {
-        match job {
-            Job::End(ending) => end(services, *ending),
-            Job::Tell(done) => {
-                // Where this fails nobody waits any more.
-                let _ = done.try_send(());
-            }
-        }
-    }
+/// Ends access in the order in which that was asked for, and tries again what the store refused.
+struct Worker {
+    services: Arc<Services>,
+    refused: VecDeque<Ending>,
 }
 
-fn end(services: &Services, ending: Ending) {
-    let Ending { one, done, record } = ending;
-    let action = match services.engines.authenticators.sessions().revoke(&one) {
-        Ok(true) => done,
-        Ok(false) => ALREADY_FROZEN,
-        Err(fault) => {
-            log::error!(of:% = one.of; "access was to be ended and is not: {fault}");
-            NOT_FROZEN
+impl Worker {
+    fn run(mut self, waiting: &Receiver<Job>) {
+        let mut again = Instant::now() + AGAIN;
+        loop {
+            match waiting.recv_timeout(again.saturating_duration_since(Instant::now())) {
+                Ok(Job::End(ending)) => self.first(*ending),
+                Ok(Job::Tell(done)) => {
+                    self.again();
+                    // Where this is not sent, it is known that something is left; where it fails, nobody waits any more.
+                    if self.refused.is_empty() {
+                        let _ = done.try_send(());
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.again();
+                    again = Instant::now() + AGAIN;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let refused = i64::try_from(self.refused.len()).unwrap_or(i64::MAX);
+            self.services.engines.metrics.monitor.refused.set(refused);
         }
-    };
-    submit(services, AlertRecord { action: Some(action), ..record });
+    }
+
+    fn first(&mut self, ending: Ending) {
+        let (action, is_lost) = match self.end(&ending) {
+            Ok(action) => (action, false),
+            Err(fault) => {
+                log::error!(of:% = ending.one.of; "access was to be ended and is not yet: {fault}");
+                (NOT_FROZEN, matches!(fault, SessionFault::Store(_)))
+            }
+        };
+        submit(&self.services, AlertRecord { action: Some(action), ..ending.record.clone() });
+        if is_lost && self.refused.len() < QUEUE {
+            self.refused.push_back(ending);
+        }
+    }
+
+    /// Up to the first that is refused once more, as all the others would be.
+    fn again(&mut self) {
+        let now = steady(SystemTime::now());
+        self.refused.retain(|ending| ending.one.until.is_none_or(|until| now < until));
+        while let Some(action) = self.refused.front().and_then(|ending| self.end(ending).ok()) {
+            let Some(Ending { one, record, .. }) = self.refused.pop_front() else { return };
+            log::warn!(of:% = one.of; "access is ended now, which the store had refused");
+            let (time, act) = (SystemTime::now(), Change::Held.text());
+            submit(&self.services, AlertRecord { time, act, action: Some(action), ..record });
+        }
+    }
+
+    /// What the record says was done.
+    fn end(&self, ending: &Ending) -> Result<&'static str, SessionFault> {
+        let is_new = self.services.engines.authenticators.sessions().revoke(&ending.one)?;
+        Ok(if is_new { ending.done } else { ALREADY_FROZEN })
+    }
 }
 
 /// Writes it down, unless the log is closed since the process ends.

@@ -7,7 +7,6 @@ use crate::domain::{AccessDeed, AccessFault, Id};
 use crate::session::{
     Access, AccessError, AccessEvent, AccessRequest, AccessState, Revocation, Revocations, Revoked, StoreError,
 };
-use crate::state::Services;
 
 /// The holds whose approval was asked for.
 pub(super) struct Holds {
@@ -79,15 +78,12 @@ fn is_settled<T>(done: Result<T, AccessError>) -> Result<bool, StoreError> {
     }
 }
 
-/// Ends the access of somebody who was held, where an approver said no: a hold may lapse, and the request for its end be forgotten.
-pub(super) fn denied(services: &Services, request: &AccessRequest, event: &AccessEvent) {
+/// The end of the access of somebody who was held, where an approver said no: a hold may lapse, and the request for its end be forgotten.
+pub(super) fn denied(request: &AccessRequest, event: &AccessEvent) -> Option<Revocation> {
     if !request.is_hold || event.deed != AccessDeed::Denied {
-        return;
+        return None;
     }
     let of = Revoked::Principal(request.authenticator.clone(), request.principal.clone());
     let reason = event.reason.clone().unwrap_or_else(|| "an approver said no".to_owned());
-    let ended = Revocation::new(of, reason, event.by.clone(), event.at, None);
-    if let Err(fault) = services.engines.authenticators.sessions().revoke(&ended) {
-        log::error!(of:% = ended.of; "access was to be ended and is not: {fault}");
-    }
+    Some(Revocation::new(of, reason, event.by.clone(), event.at, None))
 }

@@ -15,6 +15,8 @@ pub struct MonitorMetrics {
     pub principals: IntGauge,
     /// `claviger_monitor_evicted`: how often something had to be forgotten for what is more active.
     pub evicted: IntGauge,
+    /// `claviger_monitor_endings_refused`: ends of access that the store refused, and that are tried again.
+    pub refused: IntGauge,
     alerts_total: IntCounterVec,
     alerts: IntGaugeVec,
     notifications: IntCounterVec,
@@ -37,6 +39,10 @@ impl MonitorMetrics {
             records: declare.counter("monitor_records_total", "Records that the monitor looked at")?,
             principals: declare.gauge("monitor_principals", "Principals that the monitor knows")?,
             evicted: declare.gauge("monitor_evicted", "How often the monitor forgot one for who is more active")?,
+            refused: declare.gauge(
+                "monitor_endings_refused",
+                "Ends of access that an alert asked for and the store refused, which are tried again",
+            )?,
             alerts_total: declare.counters("alerts_total", "Alerts raised", &["detection", "severity"])?,
             alerts: declare.gauges("alerts", "Alerts that go on", &["severity"])?,
             notifications: declare.counters(

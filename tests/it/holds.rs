@@ -229,3 +229,65 @@ fn a_disk_that_is_slow_keeps_the_monitor_from_nothing() {
     assert_eq!(line(&scene.gateway, "the freeze", is_it)["action"], "freeze_principal");
     eventually("she is out", || (ada.read().status() == 401).then_some(()));
 }
+
+/// Has the store refuse every new end of access, as a full disk does, and take all else; and has it take them again.
+fn refuse_ends(gateway: &Gateway, refuses: bool) {
+    let store = rusqlite::Connection::open(gateway.site().path("claviger.db")).expect("opened");
+    let text = if refuses {
+        "CREATE TRIGGER full BEFORE INSERT ON revocation BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+    } else {
+        "DROP TRIGGER full"
+    };
+    store.execute_batch(text).expect("done");
+}
+
+#[test]
+fn a_hold_that_the_store_refuses_is_tried_again_until_it_takes_it() {
+    let scene = Scene::new(&Extra { tables: TABLES, ..Extra::default() });
+    let ada = Person::new(&scene, "ada", &["reader"]);
+    refuse_ends(&scene.gateway, true);
+    for _ in 0..3 {
+        assert_eq!(ada.send("DELETE", "/pay/x", "").status(), 403);
+    }
+    let is_it = |entry: &Value| entry["kind"] == "alert" && entry["detection"] == "probing";
+    let refused = line(&scene.gateway, "the alert", is_it);
+    assert_eq!((&refused["act"], &refused["action"]), (&json!("raised"), &json!("not_frozen")));
+    let waiting = || scene.gateway.metric("claviger_monitor_endings_refused", &[]);
+    eventually("it is counted", || (waiting() == Some(1.0)).then_some(()));
+    assert_eq!(ada.read().status(), 200);
+    refuse_ends(&scene.gateway, false);
+    // Nothing more is asked for that no rule allows.
+    let held = eventually("she is held", || Some(ada.read()).filter(|answer| answer.status() != 200));
+    assert_eq!(code(&held), "on_hold");
+    let done = line(&scene.gateway, "it is told", |entry| is_it(entry) && entry["action"] == "require_approval");
+    assert_eq!((&done["act"], &done["id"]), (&json!("held"), &refused["id"]));
+    eventually("nothing waits", || (waiting() == Some(0.0)).then_some(()));
+}
+
+#[test]
+fn a_no_that_the_store_refuses_to_act_upon_is_acted_upon_by_the_next_process() {
+    let mut scene = Scene::new(&Extra { tables: TABLES, ..Extra::default() });
+    let held = {
+        let (ada, bob) = (Person::new(&scene, "ada", &["reader"]), Person::new(&scene, "bob", &["lead"]));
+        ada.probe();
+        let held = id(&bob.asked());
+        refuse_ends(&scene.gateway, true);
+        assert_eq!(bob.decide(&held, "deny").json()["state"], "denied");
+        assert_eq!(code(&ada.read()), "on_hold");
+        held
+    };
+    let is_no = |entry: &Value| entry["kind"] == "access" && entry["act"] == "denied" && entry["id"] == held.as_str();
+    line(&scene.gateway, "it is written", is_no);
+    scene.gateway.kill_and_restart();
+    scene.gateway.wait_until_ready();
+    refuse_ends(&scene.gateway, false);
+    let ended = || {
+        let listed = program_of(&scene.gateway, &["revocation", "list", "--json"]);
+        let all: Value = serde_json::from_str(&listed).expect("JSON");
+        let is_end = |one: &&Value| one["by"] == "corp:bob" && one["approval"].is_null();
+        all.as_array().expect("a list").iter().filter(is_end).count()
+    };
+    eventually("her access is ended", || (ended() == 1).then_some(()));
+    let ada = Person::new(&scene, "ada", &["reader"]);
+    eventually("she is out", || (ada.read().status() == 401).then_some(()));
+}
