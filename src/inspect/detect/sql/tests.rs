@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::cases::{ATTACKS, HONEST};
+use super::lex::{Kind, Lexer};
+use super::words::Word;
 use super::*;
 use crate::inspect::rules::RuleFile;
 
@@ -108,4 +110,10 @@ fn most_honest_words_wake_nothing() {
         let literal = LITERALS.iter().any(|literal| value.to_ascii_lowercase().contains(literal));
         assert!(!literal && !wakes(&Bytes::of(value.as_bytes())), "{value}");
     }
+}
+
+#[test]
+fn in_backticks_a_backslash_is_itself() {
+    let kinds: Vec<_> = Lexer::new(br"`a\` or 'b\' or'", 0).map(|token| token.kind).collect();
+    assert_eq!(kinds, [Kind::Name, Kind::Word(Word::Logic), Kind::Text { open: false }]);
 }

@@ -58,13 +58,14 @@ fn plain(opener: Opener, body: &[u8]) -> Option<&'static str> {
 /// A product, sum or repetition of constants. Between `{{` ranges of years and fractions are honest, in notations other than templates.
 fn computes(opener: Opener, body: &[u8]) -> bool {
     let is_operand = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'\'' | b'"');
+    let is_constant = is_constant(body);
     let mut before = 0;
     let mut n = 0;
     while n < body.len() {
         let byte = at(body, n);
         n += 1;
         let is_operator = matches!(byte, b'*' | b'+' | b'%')
-            || matches!(byte, b'-' | b'/') && opener != Opener::Double && is_constant(body);
+            || matches!(byte, b'-' | b'/') && opener != Opener::Double && is_constant;
         if is_operator && is_operand(before) {
             let rest = body.get(n..).unwrap_or_default();
             let next = rest.iter().find(|byte| !matches!(byte, b' ' | b'*' | b'(')).copied().unwrap_or(0);
@@ -73,7 +74,7 @@ fn computes(opener: Opener, body: &[u8]) -> bool {
                 && (before.is_ascii_digit() || next.is_ascii_digit())
                 && !(byte == b'%' && before == b'"')
             {
-                return byte != b'+' && byte != b'%' || is_constant(body);
+                return byte != b'+' && byte != b'%' || is_constant;
             }
         }
         if byte != b' ' && byte != b')' {
@@ -93,6 +94,7 @@ fn filters_constant(body: &[u8]) -> bool {
 
 /// Whether there are only numbers and what computes with them, and no date.
 fn is_constant(body: &[u8]) -> bool {
+    crate::inspect::steps::count(body.len());
     let operators = body.iter().filter(|byte| matches!(byte, b'*' | b'+' | b'-' | b'/' | b'%')).count();
     operators == 1
         && body.iter().all(|byte| {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::html::tests::{caught, passed, run_all};
-use crate::inspect::Class;
+use crate::inspect::{Class, steps};
 
 const CLASSES: &[Class] = &[Class::Ssti, Class::Jndi];
 
@@ -125,6 +125,15 @@ fn honest_placeholders_pass() {
             "#set($inputRoot = $input.path('$'))",
         ],
     );
+}
+
+#[test]
+fn a_run_of_signs_is_not_read_again_for_each_of_them() {
+    let value = format!("${{({}", "-".repeat(230));
+    let before = steps::taken();
+    run_all(value.as_bytes());
+    let steps = steps::taken() - before;
+    assert!(steps < 100 * value.len() as u64, "{steps} steps");
 }
 
 proptest! {
