@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Mutex, Notify};
 
 use super::{Diagnostics, Plan, Process, Watched, compile};
-use crate::state::{Engines, Services};
+use crate::net::give_way;
+use crate::state::{Engines, Services, Snapshot};
 use crate::telemetry::ReloadResult;
 use crate::vault::Slot;
 
@@ -25,6 +26,25 @@ pub struct Reloader {
     /// Held while a reload is under way, so that two never are; the number of the newest snapshot.
     turn: Mutex<u64>,
     asked: Notify,
+    retired: Arc<Retired>,
+}
+
+/// The snapshots that were replaced, until no exchange is under them any more. What a large one takes to free is then nobody's to wait for who
+/// happened to be the last under it.
+#[derive(Default)]
+struct Retired(std::sync::Mutex<Vec<Arc<Snapshot>>>);
+
+impl Retired {
+    fn add(&self, snapshot: Arc<Snapshot>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(snapshot);
+    }
+
+    fn free(&self) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let over: Vec<_> = all.extract_if(.., |one| Arc::strong_count(one) == 1).collect();
+        drop(all);
+        drop(over);
+    }
 }
 
 /// Why a configuration could not be compiled.
@@ -99,7 +119,7 @@ impl Reloader {
     pub fn new(file: PathBuf, services: Arc<Services>, process: Process, taken: Watched) -> Self {
         let turn = Mutex::new(services.snapshot().number);
         let (password, taken) = (Arc::default(), ArcSwap::from_pointee(taken));
-        Self { file, services, process, password, taken, turn, asked: Notify::new() }
+        Self { file, services, process, password, taken, turn, asked: Notify::new(), retired: Arc::default() }
     }
 
     /// The same, which puts the slot of the cluster's password here with each reload.
@@ -158,7 +178,12 @@ impl Reloader {
         let mut newest = self.turn.lock().await;
         let number = *newest + 1;
         let (file, services) = (self.file.clone(), Arc::clone(&self.services));
-        let loaded = tokio::task::spawn_blocking(move || load(&file, number, &services.engines)).await;
+        let compile = move || {
+            // Whatever this thread does next is beside requests too.
+            give_way();
+            load(&file, number, &services.engines)
+        };
+        let loaded = tokio::task::spawn_blocking(compile).await;
         let (watched, plan) = loaded.map_err(|_| ReloadError::Interrupted)?;
         let plan = match plan {
             Ok(plan) if plan.process == self.process => plan,
@@ -179,7 +204,7 @@ impl Reloader {
         self.taken.store(Arc::new(watched));
         // Before the vault of the one before may go.
         self.password.store(plan.cluster.and_then(|secrets| secrets.password));
-        self.services.swap(plan.snapshot);
+        self.retired.add(self.services.swap(plan.snapshot));
         *newest = number;
         Ok(number)
     }
@@ -187,7 +212,12 @@ impl Reloader {
     async fn look(&self) -> Watched {
         let taken = self.taken.load_full();
         let before = Watched::clone(&taken);
+        let retired = Arc::clone(&self.retired);
+        let look = move || {
+            retired.free();
+            taken.look_again()
+        };
         // A look that could not be made has seen nothing new.
-        tokio::task::spawn_blocking(move || taken.look_again()).await.unwrap_or(before)
+        tokio::task::spawn_blocking(look).await.unwrap_or(before)
     }
 }

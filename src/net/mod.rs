@@ -14,7 +14,7 @@ pub use call::{Answer, Question, sensitive};
 pub use client::{Client, ClientSettings, Fetched};
 pub use egress::Egress;
 pub use error::NetError;
-pub use machine::host_name;
+pub use machine::{give_way, host_name};
 pub use mail::{Mail, MailSecurity, MailServer};
 pub use refreshed::{Fresh, Pace, Refreshed};
 pub use stream::{Stream, StreamSettings, StreamTls};

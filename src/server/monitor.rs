@@ -15,6 +15,7 @@ use crate::audit::{AlertRecord, Entry};
 use crate::crypto;
 use crate::domain::steady;
 use crate::monitor::{Action, Alert, Change, Engine, Notice, SPECS, Settings, Severity, Shown};
+use crate::net::give_way;
 use crate::session::{Revocation, Revoked};
 use crate::state::Services;
 
@@ -22,9 +23,6 @@ use crate::state::Services;
 const BATCHES: usize = 64;
 /// How often what is over is cleared, and health looked at.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
-/// How nice the thread is: of a core that it shares with one that serves, it gets a tenth.
-const NICE: i32 = 10;
-
 /// How long what alerts ask for, and telling that they are over, may take when the process ends.
 const STOP: Duration = Duration::from_secs(2);
 
@@ -55,18 +53,12 @@ pub(super) fn watch(services: &Arc<Services>) -> std::io::Result<Arc<Monitor>> {
     let (notify, freezer) = (Notify::start(&services)?, Freezer::start(&services)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let watch = move || {
+        // Nobody waits for it, and it says so where it cannot keep up.
         give_way();
         runtime.block_on(Watcher::new(&services, notify, freezer).run(batches, stopped));
     };
     thread::Builder::new().name("monitor".to_owned()).spawn(watch)?;
     Ok(monitor)
-}
-
-/// Has requests come first where they and the monitor want the same core: nobody waits for it, and it says so where it cannot keep up.
-fn give_way() {
-    if let Err(fault) = rustix::process::setpriority_process(None, NICE) {
-        log::warn!("the monitor does not give way to requests: {fault}");
-    }
 }
 
 struct Watcher<'a> {

@@ -135,14 +135,15 @@ impl Services {
         self.snapshot.load_full()
     }
 
-    /// Puts a snapshot in force from the next exchange on.
-    pub fn swap(&self, next: Snapshot) {
+    /// Puts a snapshot in force from the next exchange on; gives the one before.
+    pub fn swap(&self, next: Snapshot) -> Arc<Snapshot> {
         let number = number(&next);
         self.audit.configured(next.number, next.digest);
-        self.snapshot.store(Arc::new(next));
+        let before = self.snapshot.swap(Arc::new(next));
         self.reload.store(Arc::new(ReloadOutcome::Applied));
         // Last: who sees the number finds what it numbers.
         self.engines.metrics.config_number.set(number);
+        before
     }
 
     /// Says why the newest configuration was not put in force.
