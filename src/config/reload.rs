@@ -9,7 +9,6 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Mutex, Notify};
 
 use super::{Diagnostics, Plan, Process, Watched, compile};
-use crate::net::give_way;
 use crate::state::{Engines, Services, Snapshot};
 use crate::telemetry::ReloadResult;
 use crate::vault::Slot;
@@ -178,12 +177,7 @@ impl Reloader {
         let mut newest = self.turn.lock().await;
         let number = *newest + 1;
         let (file, services) = (self.file.clone(), Arc::clone(&self.services));
-        let compile = move || {
-            // Whatever this thread does next is beside requests too.
-            give_way();
-            load(&file, number, &services.engines)
-        };
-        let loaded = tokio::task::spawn_blocking(compile).await;
+        let loaded = tokio::task::spawn_blocking(move || load(&file, number, &services.engines)).await;
         let (watched, plan) = loaded.map_err(|_| ReloadError::Interrupted)?;
         let plan = match plan {
             Ok(plan) if plan.process == self.process => plan,
