@@ -73,6 +73,8 @@ impl ProxyHttp for Bare {
 
 /// Serves until it is killed.
 pub(crate) fn serve(settings: &Settings) -> Result<(), Fault> {
+    // As claviger does.
+    rustix::thread::disable_transparent_huge_pages(true).during("doing without huge pages")?;
     let authority = settings.upstreams.is_tls().then(|| wire::certificate(&settings.folder).display().to_string());
     let conf = ServerConf {
         threads: settings.threads,

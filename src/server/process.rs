@@ -24,6 +24,14 @@ pub fn harden() {
     }
 }
 
+/// Has the system give memory in small pages. To clear one of 2 MiB takes milliseconds on a virtual machine, in the middle of the request that
+/// happens to be the first to need it; and of what a proxy holds, much is spread thin over those that it has.
+pub fn forgo_huge_pages() {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        log::warn!(error:%; "memory comes in huge pages, which take long to clear");
+    }
+}
+
 /// Where the process id and the upgrade socket are.
 pub(super) struct RunDirectory(PathBuf);
 

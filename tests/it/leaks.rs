@@ -352,12 +352,16 @@ fn the_process_can_neither_be_dumped_nor_read() {
     let proc = |name: &str| format!("/proc/{}/{name}", process.id());
     eventually("the gateway listens", || Client::try_connect(site.public).ok());
     let limits = std::fs::read_to_string(proc("limits")).expect("limits");
+    let status = std::fs::read_to_string(proc("status")).expect("a status");
     let owners = ["environ", "mem", "maps"].map(|name| std::fs::metadata(proc(name)).expect("a file").uid());
     process.kill().and_then(|()| process.wait()).expect("our child");
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
     // The files of what is not dumpable belong to root, so that nobody else of the same user can look into it.
     assert_eq!(owners, [0; 3]);
+    // Which an older system does not tell.
+    let huge = status.lines().find_map(|line| line.strip_prefix("THP_enabled:"));
+    assert!(huge.is_none_or(|enabled| enabled.trim() == "0"), "memory comes in huge pages");
 }
 
 #[allow(clippy::print_stdout, reason = "a test that proves nothing says so")]
