@@ -24,22 +24,31 @@ pub(super) struct Known {
 
 impl Known {
     /// What is known of the log at this path; none where that is nothing.
+    ///
+    /// # Errors
+    /// When that cannot be read; [`InvalidData`](io::ErrorKind::InvalidData) when it is not what was written there.
     pub(super) fn read(path: &Path) -> io::Result<Option<Self>> {
-        let file = match File::open(end_path(path)) {
+        let file = match open_end(path, OpenOptions::new().read(true)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
-        let mut text = String::new();
-        file.take(256).read_to_string(&mut text)?;
-        let (chain, seq) = text.trim_end().split_once(' ').unwrap_or_default();
-        let known = ChainId::parse(chain.as_bytes()).zip(seq.parse().ok());
-        Ok(known.map(|(chain, seq)| Self { chain, seq }))
+        let mut text = Vec::new();
+        file.take(LENGTH).read_to_end(&mut text)?;
+        let damaged = || io::Error::new(io::ErrorKind::InvalidData, format!("{} is damaged", end_path(path).display()));
+        Self::parse(&text).map(Some).ok_or_else(damaged)
     }
 
     /// Says that the log at this path goes at least so far.
     pub(super) fn write(self, path: &Path) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(end_path(path))?;
+        let file = open_end(path, OpenOptions::new().write(true).create(true).truncate(false).mode(0o600))?;
         file.write_all_at(format!("{} {:020}\n", self.chain, self.seq).as_bytes(), 0)
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
+        let (chain, seq) = std::str::from_utf8(text).ok()?.strip_suffix('\n')?.split_once(' ')?;
+        let is_whole = seq.len() == 20 && seq.bytes().all(|b| b.is_ascii_digit());
+        let chain = ChainId::parse(chain.as_bytes()).filter(|_| is_whole)?;
+        Some(Self { chain, seq: seq.parse().ok()? })
     }
 
     /// Whether a log that ends so holds it.
@@ -48,9 +57,21 @@ impl Known {
     }
 }
 
+/// How long it is: an id, a blank, twenty digits and a line feed.
+const LENGTH: u64 = 8 + 1 + 20 + 1;
+
 /// Where it is kept.
 fn end_path(path: &Path) -> PathBuf {
     beside(path, ".end")
+}
+
+/// Opens it. What is no file there is an error: the writer must not wait for the other end of a pipe.
+fn open_end(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    let end = end_path(path);
+    if fs::metadata(&end).is_ok_and(|about| !about.is_file()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} is no file", end.display())));
+    }
+    options.open(end)
 }
 
 /// The end of the chain in a whole file.
@@ -160,8 +181,16 @@ mod tests {
             known.write(&path).expect("written");
             assert_eq!(Known::read(&path).expect("read"), Some(known));
         }
-        fs::write(end_path(&path), "torn").expect("written");
-        assert_eq!(Known::read(&path).expect("read"), None);
+        let known = Known { chain: ChainId::new(), seq: 12 };
+        known.write(&path).expect("written");
+        let whole = fs::read(end_path(&path)).expect("read");
+        let (cut, half) = (&whole[..whole.len() - 1], &whole[..15]);
+        for damaged in [&b"torn"[..], b"", b"\xff\xfe", cut, half] {
+            fs::write(end_path(&path), damaged).expect("written");
+            assert_eq!(Known::read(&path).expect_err("damaged").kind(), io::ErrorKind::InvalidData);
+        }
+        fs::write(end_path(&path), [&whole[..], &[b'x'; 10_000]].concat()).expect("written");
+        assert_eq!(Known::read(&path).expect("read"), Some(known), "nothing behind it is looked at");
     }
 
     #[test]

@@ -106,8 +106,7 @@ impl Sink {
     pub(super) fn begin(&mut self, now: SystemTime) -> io::Result<Option<Known>> {
         let done = self.lock(now).and_then(|()| {
             // Under the lock: another process may begin another chain, and say so there.
-            let known = self.path.as_deref().map_or(Ok(None), Known::read)?;
-            known.map_or(Ok(None), |known| self.expect(known))
+            self.known().map_or(Ok(None), |known| self.expect(known))
         });
         let _ = self.file.unlock();
         done

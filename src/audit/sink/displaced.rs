@@ -12,6 +12,15 @@ use super::super::tail::{Tail, first_seq};
 use super::Sink;
 
 impl Sink {
+    /// How far the log is known to go. That it cannot be read stops nobody: the log goes on from its files, and it is written anew.
+    pub(super) fn known(&mut self) -> Option<Known> {
+        let known = Known::read(self.path.as_deref()?);
+        known.unwrap_or_else(|error| {
+            self.displaced("what is kept beside it of how far it went cannot be read", &error);
+            None
+        })
+    }
+
     /// Holds what was found against how far the log is known to go, before anything is written; tells what cannot be found.
     pub(super) fn expect(&mut self, known: Known) -> io::Result<Option<Known>> {
         let Some(path) = self.path.clone().filter(|_| self.needs_disk().is_ok() && !known.is_in(&self.chain)) else {

@@ -150,3 +150,40 @@ fn files_that_another_process_made_whole_are_nobodys_fault() {
     put(&mut old, "e").expect("written");
     assert_eq!((old.displaced, new.displaced), (0, 0));
 }
+
+#[test]
+fn a_memory_that_cannot_be_read_is_told_and_begun_anew_and_stops_nobody() {
+    let long = [b'x'; 300];
+    for damaged in [&b"\xff\xfe\xfd"[..], b"torn", b"", &long] {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("audit.log");
+        written(&path);
+        let memory = beside(&path, ".end");
+        fs::write(&memory, damaged).expect("damaged");
+        let (mut sink, missed) = begin(&path);
+        assert_eq!((missed, sink.displaced), (None, 1), "it is told: {damaged:?}");
+        put(&mut sink, "c").expect("written");
+        end(sink);
+        assert_eq!(said(&path), ["a", "b", "c"]);
+        let (sink, missed) = begin(&path);
+        assert_eq!((missed, sink.displaced), (None, 0), "it is told once");
+        assert_eq!(Known::read(&path).expect("read").map(|known| known.seq), Some(3));
+    }
+}
+
+#[test]
+fn what_is_in_the_place_of_the_memory_stops_nobody() {
+    let folder = |path: &Path| fs::create_dir(path).expect("a folder");
+    let pipe = |path: &Path| {
+        assert!(std::process::Command::new("mkfifo").arg(path).status().expect("coreutils").success());
+    };
+    for make in [&folder as &dyn Fn(&Path), &pipe] {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("audit.log");
+        make(&beside(&path, ".end"));
+        let (mut sink, missed) = begin(&path);
+        assert_eq!((missed, sink.displaced), (None, 1));
+        put(&mut sink, "a").expect("written");
+        assert_eq!(said(&path), ["a"]);
+    }
+}
