@@ -179,6 +179,11 @@ pub struct Head {
 }
 
 impl Head {
+    /// The chain up to the line before.
+    pub(super) fn before(&self) -> Chain {
+        Chain { id: self.chain, seq: self.seq.saturating_sub(1), head: self.prev }
+    }
+
     /// The head of a line, without its end; none where it is no line of a chain.
     pub fn parse(line: &[u8]) -> Option<Self> {
         let (kind, rest) = until_quote(line.strip_prefix(b"{\"kind\":\"")?)?;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::chain::{Chain, ChainId, Digest};
 use super::read::Reader;
 use super::segment::{Segment, ZSTD, beside, directory, is_whole, whole_path};
-use super::tail::{Tail, first_seq};
+use super::tail::{Tail, first_head};
 
 /// A line that was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,8 +96,9 @@ pub(super) struct Stray {
 }
 
 impl Stray {
-    /// The file beside the log that holds this line, under a name that begins as the log's does: of some, the one that goes farthest.
-    pub(super) fn holding(path: &Path, known: Known) -> io::Result<Option<Self>> {
+    /// The file beside the log that holds this line, under a name that begins as the log's does, and ends with line `most` at the latest: of
+    /// some, the one that goes farthest.
+    pub(super) fn holding(path: &Path, known: Known, most: u64) -> io::Result<Option<Self>> {
         let stem = path.file_stem().unwrap_or_default().as_bytes();
         let mut found: Option<Self> = None;
         for entry in strangers(path)? {
@@ -110,7 +111,8 @@ impl Stray {
             else {
                 continue;
             };
-            if known.is_in(&one.end) && found.as_ref().is_none_or(|found| found.end.seq < one.end.seq) {
+            let is_it = known.is_in(&one.end) && one.end.seq <= most;
+            if is_it && found.as_ref().is_none_or(|found| found.end.seq < one.end.seq) {
                 found = Some(one);
             }
         }
@@ -132,8 +134,8 @@ impl Stray {
         }
         let tail = Tail::of(file, file.metadata()?.len())?;
         let end = tail.chain.filter(|_| tail.is_log);
-        let first = if end.is_some() { first_seq(file)? } else { None };
-        Ok(first.zip(end).map(|(first, end)| Self { path, first, end }))
+        let first = if end.is_some() { first_head(file)? } else { None };
+        Ok(first.zip(end).map(|(first, end)| Self { path, first: first.seq, end }))
     }
 
     /// Gives it the name of a whole file of the log, under which it is read; tells that.
@@ -217,13 +219,15 @@ mod tests {
         ] {
             fs::write(folder.path().join(name), text).expect("written");
         }
-        let found = Stray::holding(&path, known).expect("looked").expect("the copy");
+        let found = Stray::holding(&path, known, u64::MAX).expect("looked").expect("the copy");
         assert_eq!((found.path, found.end.seq), (folder.path().join("audit.log.copy"), 3));
         fs::write(folder.path().join("audit.log-20261128"), &text).expect("written");
-        let found = Stray::holding(&path, known).expect("looked").expect("the moved one");
+        let older = Stray::holding(&path, known, 3).expect("looked").expect("the copy");
+        assert_eq!(older.path, folder.path().join("audit.log.copy"));
+        let found = Stray::holding(&path, known, u64::MAX).expect("looked").expect("the moved one");
         assert_eq!(found.end, chain);
         assert_eq!(found.take_back(&path).expect("renamed"), whole_path(&path, 1));
         assert!(found.take_back(&path).is_err(), "over no other file");
-        assert!(Stray::holding(&path, Known { seq: 9, ..known }).expect("looked").is_none());
+        assert!(Stray::holding(&path, Known { seq: 9, ..known }, u64::MAX).expect("looked").is_none());
     }
 }

@@ -14,7 +14,7 @@ use super::chain::{Chain, Kind};
 use super::known::{Known, free_name, last_of};
 use super::line::moment;
 use super::segment::{Segment, directory};
-use super::tail::{Tail, Torn, first_seq};
+use super::tail::{Tail, Torn, first_head};
 use crate::crypto::SigningKey;
 
 /// The log's file.
@@ -217,7 +217,8 @@ impl Sink {
         self.checkpoints.extend(self.linked.checkpoints(written).map(<[u8]>::to_vec));
         self.chain = chain;
         self.after(written, end);
-        (lines, result)
+        // Somebody may have cut the file since it was looked at.
+        (lines, result.and_then(|()| self.catch_up()))
     }
 
     /// Takes back what was written of a line that has no end: the next would begin in its middle.
@@ -230,11 +231,15 @@ impl Sink {
         if written == end {
             return;
         }
-        let is_back = self.len.filter(|_| self.path.is_some()).is_some_and(|len| self.file.set_len(len).is_ok());
+        let all = before.map(|before| before + written as u64).filter(|_| self.path.is_some());
+        // A file that was cut meanwhile would become longer by that, and is noticed by its length.
+        let is_cut =
+            all.is_some_and(|all| self.file.metadata().is_ok_and(|about| about.is_file() && about.len() < all));
+        let is_back = !is_cut && all.and(self.len).is_some_and(|len| self.file.set_len(len).is_ok());
         if !is_back {
             // Found again at the end of a file; of anything else, it is all that is known.
             self.torn = Some(Torn::of(&self.linked.text[end..written]));
-            self.len = self.len.filter(|_| self.path.is_none());
+            self.len = if self.path.is_none() { self.len } else { all.filter(|_| is_cut) };
         }
     }
 
@@ -264,7 +269,7 @@ impl Sink {
     /// Takes over what another process, or one before, has written.
     fn catch_up(&mut self) -> io::Result<()> {
         let about = self.file.metadata()?;
-        if !about.is_file() {
+        if self.path.is_none() || !about.is_file() {
             self.len.get_or_insert(0);
             return Ok(());
         }
@@ -274,7 +279,7 @@ impl Sink {
         let tail = Tail::of(&self.file, about.len())?;
         let whole = if tail.chain.is_none() { self.last_of_whole()? } else { None };
         let is_newer = |chain: &Chain| chain.id == self.chain.id && chain.seq >= self.chain.seq;
-        let is_new = self.chain.seq == 0;
+        let (is_new, id) = (self.chain.seq == 0, self.chain.id);
         if let Some(chain) = tail.chain.or(whole).filter(|chain| is_new || is_newer(chain)) {
             self.chain = chain;
         } else if is_new {
@@ -283,7 +288,8 @@ impl Sink {
         } else if let Some(other) = tail.chain.filter(|chain| chain.id != self.chain.id) {
             self.displaced("another log is in its place, which goes on", &other.id);
             self.chain = other;
-        } else if self.len.is_some_and(|len| about.len() < len) {
+        }
+        if self.chain.id == id && self.len.is_some_and(|len| about.len() < len) {
             self.was_cut()?;
         }
         if about.len() > 0 && self.len.is_none() {
@@ -305,11 +311,11 @@ impl Sink {
     /// name cannot be given, requests go on, for the file is longer than it should be, and whole.
     fn rotate(&mut self, closing: &[u8], now: SystemTime) -> io::Result<()> {
         let Some(path) = self.path.clone() else { return Ok(()) };
-        let first = first_seq(&self.file)?.unwrap_or(self.chain.seq + 1);
-        let begun = match free_name(&path, first) {
-            Ok(whole) => {
+        let begun = match self.whole_name(&path) {
+            Ok(_) => {
                 self.end_file(closing, now)?;
-                fs::rename(&path, whole).and_then(|()| open_file(&path))
+                // Once more: where the file was cut meanwhile, its copy has the name, and it begins with another line.
+                self.whole_name(&path).and_then(|whole| fs::rename(&path, whole)).and_then(|()| open_file(&path))
             }
             Err(error) => Err(error),
         };
@@ -326,6 +332,12 @@ impl Sink {
                 Ok(())
             }
         }
+    }
+
+    /// What the file is called once it is whole.
+    fn whole_name(&self, path: &Path) -> io::Result<PathBuf> {
+        let first = first_head(&self.file)?.map_or(self.chain.seq + 1, |head| head.seq);
+        free_name(path, first)
     }
 
     /// Ends the file with a checkpoint, and brings it to the disk.

@@ -84,8 +84,8 @@ impl Tail {
     }
 }
 
-/// The number of the first line of a chain in a file; none where there is none.
-pub(super) fn first_seq(file: &File) -> io::Result<Option<u64>> {
+/// The first line of a chain in a file; none where there is none.
+pub(super) fn first_head(file: &File) -> io::Result<Option<Head>> {
     let (mut text, mut at) = (Vec::new(), 0);
     let mut block = vec![0; 64 * 1024];
     loop {
@@ -103,7 +103,7 @@ pub(super) fn first_seq(file: &File) -> io::Result<Option<u64>> {
             continue;
         };
         if let Some(head) = text[..end].split(|&b| b == b'\n').find_map(Head::parse) {
-            return Ok(Some(head.seq));
+            return Ok(Some(head));
         }
         text.drain(..=end);
     }
@@ -151,6 +151,6 @@ mod tests {
         let mut file = tempfile::tempfile().expect("a file");
         io::Write::write_all(&mut file, &text).expect("written");
         assert_eq!(Tail::of(&file, text.len() as u64).expect("read").chain, Some(chain));
-        assert_eq!(first_seq(&file).expect("read"), Some(1));
+        assert_eq!(first_head(&file).expect("read").map(|head| head.seq), Some(1));
     }
 }

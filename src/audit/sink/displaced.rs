@@ -6,9 +6,9 @@ use std::io;
 use std::path::Path;
 
 use super::super::chain::{Chain, ChainId};
-use super::super::known::{Known, Stray};
+use super::super::known::{Known, Stray, last_of};
 use super::super::segment::{Segment, ZSTD, beside, whole_path};
-use super::super::tail::{Tail, first_seq};
+use super::super::tail::{Tail, first_head};
 use super::Sink;
 
 impl Sink {
@@ -27,7 +27,7 @@ impl Sink {
             return Ok(None);
         };
         let is_empty = Tail::of(&self.file, self.file.metadata()?.len())?.chain.is_none();
-        let stray = if is_empty { Stray::holding(&path, known)? } else { None };
+        let stray = if is_empty { Stray::holding(&path, known, u64::MAX)? } else { None };
         if let Some(stray) = stray {
             self.take_back(&path, &stray);
             self.chain = stray.end;
@@ -47,8 +47,8 @@ impl Sink {
 
     /// Looks for the file that was at the path until now, where it was not made whole by another process.
     pub(super) fn look_for(&mut self, path: &Path, old: &File, inode: u64) -> io::Result<()> {
-        let Some(first) = first_seq(old)? else { return Ok(()) };
-        let whole = whole_path(path, first);
+        let Some(first) = first_head(old)? else { return Ok(()) };
+        let whole = whole_path(path, first.seq);
         if whole.try_exists()? || beside(&whole, ZSTD).try_exists()? {
             return Ok(());
         }
@@ -64,19 +64,29 @@ impl Sink {
         Ok(())
     }
 
-    /// Looks for a copy of what was in the file before it was cut.
+    /// Looks for a copy of what was in the file before it was cut, of which lines may have been written since.
     pub(super) fn was_cut(&mut self) -> io::Result<()> {
         let Some(path) = self.path.clone() else { return Ok(()) };
-        let before = Segment::whole(&path)?.pop().and_then(|newest| newest.first).unwrap_or(0);
-        let known = Known { chain: self.chain.id, seq: before + 1 };
-        match Stray::holding(&path, known)? {
-            Some(stray) if stray.end == self.chain => self.take_back(&path, &stray),
-            Some(stray) => {
-                self.take_back(&path, &stray);
-                self.displaced(
-                    "its file was cut, and the copy of it ends too early",
-                    &format_args!("at line {}", stray.end.seq),
-                );
+        let first = first_head(&self.file)?;
+        let wanted = first.map_or(self.chain, |first| first.before());
+        let newest = Segment::whole(&path)?.pop();
+        let known = Known { chain: self.chain.id, seq: newest.as_ref().and_then(|one| one.first).unwrap_or(0) + 1 };
+        if newest.map_or(Ok(None), last_of)? == Some(wanted) {
+            // Another process saw that before, and has taken the copy back.
+            return Ok(());
+        }
+        // Lines may have been written since, and copied again.
+        let stray = Stray::holding(&path, known, first.map_or(u64::MAX, |_| wanted.seq))?;
+        if let Some(stray) = &stray {
+            self.take_back(&path, stray);
+        }
+        match stray.map(|stray| stray.end) {
+            Some(end) if end == wanted => {}
+            // Lines of another process, which this one did not see before the cut.
+            Some(end) if end.seq > wanted.seq => self.chain = end,
+            Some(end) => {
+                let at = format_args!("at line {}", end.seq);
+                self.displaced("its file was cut, and the copy of it ends too early", &at);
             }
             None => self.displaced("its file was cut, and what was in it is missing", &path.display()),
         }

@@ -1,5 +1,8 @@
 //! Files that somebody else moves, copies, cuts or removes: the chain goes on where it can be found, and where it cannot, that is told.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
 use super::*;
 
 /// A process that begins, and what it misses.
@@ -186,4 +189,183 @@ fn what_is_in_the_place_of_the_memory_stops_nobody() {
         put(&mut sink, "a").expect("written");
         assert_eq!(said(&path), ["a"]);
     }
+}
+
+/// Cuts the file between what was looked at and what is written, as `copytruncate` does in the middle of a batch; `copies` before.
+fn cut_amid_a_batch(sink: &mut Sink, path: &Path, copies: Option<&str>) {
+    let now = SystemTime::now();
+    sink.lock(now).expect("locked");
+    if let Some(name) = copies {
+        fs::copy(path, path.with_file_name(name)).expect("copied");
+    }
+    fs::File::options().write(true).open(path).expect("opened").set_len(0).expect("cut");
+    let mut batch = Batch::default();
+    batch.add(Kind::Exchange, |out| out.extend_from_slice(b",\"x\":\"amid\""));
+    sink.link(now);
+    sink.linked.batch(&batch, None);
+    sink.put().1.expect("written");
+    sink.file.unlock().expect("unlocked");
+}
+
+#[test]
+fn a_file_that_is_cut_amid_a_batch_is_noticed_and_its_copy_taken_back() {
+    for copies in [Some("audit.log.1"), None] {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("audit.log");
+        let (mut sink, _) = begin(&path);
+        put(&mut sink, "a long line that the next one is shorter than").expect("written");
+        put(&mut sink, "b").expect("written");
+        cut_amid_a_batch(&mut sink, &path, copies);
+        assert_eq!(heads(&path).iter().map(|head| head.seq).collect::<Vec<_>>(), [3]);
+        put(&mut sink, "c").expect("written");
+        assert_eq!(sink.displaced, 1, "{copies:?}");
+        let numbers: Vec<_> = Segment::of(&path).expect("listed").iter().map(|one| one.first).collect();
+        if copies.is_some() {
+            assert_eq!(said(&path), ["a long line that the next one is shorter than", "b", "amid", "c"]);
+            assert_eq!(numbers, [Some(1), None]);
+        } else {
+            assert_eq!(numbers, [None], "what is gone is gone");
+        }
+        put(&mut sink, "d").expect("written");
+        assert_eq!(sink.displaced, 1, "it is told once");
+    }
+}
+
+#[test]
+fn a_copy_that_lacks_lines_which_were_cut_is_taken_back_and_told() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("audit.log");
+    let (mut sink, _) = begin(&path);
+    put(&mut sink, "a").expect("written");
+    fs::copy(&path, path.with_file_name("audit.log.1")).expect("copied");
+    put(&mut sink, "b").expect("written");
+    cut_amid_a_batch(&mut sink, &path, None);
+    put(&mut sink, "c").expect("written");
+    assert_eq!(sink.displaced, 2, "that it was taken back, and that it ends too early");
+    assert_eq!(heads(&whole_path(&path, 1)).len(), 1);
+}
+
+/// Has the file copied and cut, as `copytruncate` does.
+fn copied_and_cut(sink: &mut Sink, path: &Path) {
+    fs::copy(path, path.with_file_name("audit.log.1")).expect("copied");
+    fs::File::options().write(true).open(path).expect("opened").set_len(0).expect("cut");
+    assert_eq!(sink.displaced, 0);
+}
+
+#[test]
+fn a_file_that_is_cut_before_it_is_made_whole_takes_nobodys_name() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("audit.log");
+    let (mut sink, _) = begin(&path);
+    put(&mut sink, "a").expect("written");
+    put(&mut sink, "b").expect("written");
+    let now = SystemTime::now();
+    sink.lock(now).expect("locked");
+    copied_and_cut(&mut sink, &path);
+    sink.rotate(b"", now).expect("rotated");
+    put(&mut sink, "c").expect("written");
+    assert_eq!((said(&path), sink.displaced), (["a", "b", "checkpoint", "c"].map(str::to_owned).to_vec(), 1));
+    let numbers: Vec<_> = Segment::of(&path).expect("listed").iter().map(|one| one.first).collect();
+    assert_eq!(numbers, [Some(1), Some(3), None]);
+}
+
+#[test]
+fn half_a_line_in_a_file_that_was_cut_is_no_reason_to_make_it_longer() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("audit.log");
+    let (mut sink, _) = begin(&path);
+    put(&mut sink, "a").expect("written");
+    put(&mut sink, "b").expect("written");
+    let (now, mut batch) = (SystemTime::now(), Batch::default());
+    sink.lock(now).expect("locked");
+    copied_and_cut(&mut sink, &path);
+    for text in ["amid", &"long".repeat(1000)] {
+        batch.add(Kind::Exchange, |out| out.extend_from_slice(format!(",\"x\":\"{text}\"").as_bytes()));
+    }
+    sink.link(now);
+    sink.linked.batch(&batch, None);
+    let written = sink.linked.text.len() - 5;
+    sink.file.write_all(&sink.linked.text[..written]).expect("written");
+    let (lines, chain, end) = sink.linked.within(written);
+    batch.did(lines);
+    sink.chain = chain;
+    sink.after(written, end);
+    sink.file.unlock().expect("unlocked");
+    sink.write(&mut batch, b"", now).expect("written");
+    let said = said(&path);
+    assert_eq!((said.len(), &said[..3], &*said[4]), (6, &["a", "b", "amid"].map(str::to_owned)[..], "torn"));
+    assert!(said[3].starts_with("{\"kind\":\"exchange\"") && said[5].starts_with("longlong"));
+    assert_eq!(sink.displaced, 1);
+}
+
+#[test]
+fn a_copy_of_what_is_partly_there_yet_is_not_taken_for_lines_that_are_missing() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("audit.log");
+    let (mut sink, _) = begin(&path);
+    put(&mut sink, "a").expect("written");
+    let len = fs::metadata(&path).expect("there").len();
+    put(&mut sink, "b").expect("written");
+    fs::copy(&path, path.with_file_name("audit.log.1")).expect("copied");
+    fs::File::options().write(true).open(&path).expect("opened").set_len(len).expect("cut");
+    put(&mut sink, "c").expect("written");
+    assert_eq!(heads(&path).iter().map(|head| head.seq).collect::<Vec<_>>(), [1, 3]);
+    assert!(path.with_file_name("audit.log.1").exists());
+    assert_eq!(sink.displaced, 1);
+}
+
+#[test]
+fn of_two_processes_one_takes_the_copy_back_and_the_other_misses_nothing() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("audit.log");
+    let (mut old, _) = begin(&path);
+    put(&mut old, "a").expect("written");
+    let (mut new, _) = begin(&path);
+    put(&mut new, "b").expect("written");
+    put(&mut old, &"long".repeat(1000)).expect("written");
+    copied_and_cut(&mut new, &path);
+    put(&mut new, "c").expect("written");
+    put(&mut old, "d").expect("written");
+    assert_eq!(said(&path).len(), 5);
+    assert_eq!((new.displaced, old.displaced), (1, 0));
+}
+
+#[test]
+fn whenever_a_file_is_copied_and_cut_while_it_is_written_the_copy_is_taken_back() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("audit.log");
+    let (mut sink, _) = begin(&path);
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                put(&mut sink, "x").expect("written");
+            }
+        });
+        let wait_until = |what: &dyn Fn() -> bool| {
+            let began = Instant::now();
+            while !what() && !writing.is_finished() && began.elapsed() < Duration::from_secs(10) {
+                thread::yield_now();
+            }
+        };
+        for nth in 0..40 {
+            let copy = path.with_file_name(format!("audit.log.{nth}"));
+            wait_until(&|| fs::metadata(&path).is_ok_and(|about| about.len() > 1000));
+            fs::copy(&path, &copy).expect("copied");
+            fs::File::options().write(true).open(&path).expect("opened").set_len(0).expect("cut");
+            wait_until(&|| !copy.exists());
+            if copy.exists() {
+                break;
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    let (mut seqs, all) = (Vec::new(), Segment::of(&path).expect("listed"));
+    for one in &all {
+        let text = fs::read(&one.path).expect("read");
+        assert!(!text.contains(&0));
+        seqs.extend(text.split(|&b| b == b'\n').filter_map(Head::parse).map(|head| head.seq));
+    }
+    assert_eq!(all.len(), 41);
+    assert!(seqs.is_sorted_by(|a, b| a < b) && sink.displaced >= 40);
 }
