@@ -4,23 +4,22 @@
 //! for whose lock the other process's records would wait.
 
 use std::fs::{self, File, FileTimes, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use super::chain::{Head, Kind};
-use super::read::Reader;
 use super::segment::{Form, Segment, ZSTD, beside, directory};
-use super::tail::ends_amid_line;
 
 /// Wakes the thread; it ends when this is dropped.
 pub(super) struct Keeper(SyncSender<()>);
 
 /// How often it is looked whether something is old.
 const LOOK_EVERY: Duration = Duration::from_mins(10);
+/// What is not compressed to the end yet ends in this.
+const PART: &str = ".zst.part";
 /// zstd's own default.
 const LEVEL: i32 = 3;
 
@@ -52,7 +51,8 @@ fn run(path: &Path, keep: Option<Duration>, woken: &Receiver<()>) {
 
 /// Removes what is old, which makes room, and compresses what is whole.
 pub(super) fn tidy(path: &Path, keep: Option<Duration>, now: SystemTime) -> io::Result<()> {
-    let removed = remove_old(path, keep, now);
+    let since = keep.and_then(|keep| now.checked_sub(keep));
+    let removed = since.map_or(Ok(()), |since| retention::remove_old(path, since));
     for segment in Segment::whole(path)?.iter().filter(|segment| segment.form == Form::Plain) {
         if let Err(error) = compress(&segment.path) {
             // The others may be smaller.
@@ -62,33 +62,55 @@ pub(super) fn tidy(path: &Path, keep: Option<Duration>, now: SystemTime) -> io::
     removed
 }
 
-fn remove_old(path: &Path, keep: Option<Duration>, now: SystemTime) -> io::Result<()> {
-    let Some(oldest) = keep.and_then(|keep| now.checked_sub(keep)) else { return Ok(()) };
-    for segment in Segment::whole(path)? {
-        if fs::metadata(&segment.path)?.modified()? > oldest {
-            break;
+fn compress(path: &Path) -> io::Result<()> {
+    let is_packed = pack(path, || match File::open(path) {
+        // Another process has done it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        file => {
+            let file = file?;
+            let modified = file.metadata()?.modified()?;
+            Ok(Some((file, modified)))
         }
-        remove(path, &segment)?;
-    }
-    Ok(())
+    })?;
+    if is_packed { remove_if_there(path) } else { Ok(()) }
 }
 
-fn compress(path: &Path) -> io::Result<()> {
-    let part = beside(path, ".zst.part");
+/// Makes the compressed form of the whole file at this path, of what `open` opens, and of this age; tells whether it is there. While another
+/// process does the same, or where nothing is opened, it is not.
+fn pack<R: Read>(path: &Path, open: impl FnOnce() -> io::Result<Option<(R, SystemTime)>>) -> io::Result<bool> {
+    let part = beside(path, PART);
     let out = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&part)?;
     if out.try_lock().is_err() || !is_still(&part, &out)? {
-        return Ok(());
+        return Ok(false);
     }
-    match pack(path, &out) {
+    let packed = open().and_then(|input| match input {
+        Some((input, modified)) => encode(input, modified, &out).map(|()| true),
+        None => Ok(false),
+    });
+    match packed {
         Ok(true) => {
             fs::rename(part, beside(path, ZSTD))?;
             sync_directory(path)?;
-            remove_if_there(path)
+            Ok(true)
         }
         // It takes room, of which there may be none.
-        Ok(false) => fs::remove_file(part),
+        Ok(false) => fs::remove_file(part).map(|()| false),
         Err(error) => fs::remove_file(part).and(Err(error)),
     }
+}
+
+fn encode(mut input: impl Read, modified: SystemTime, out: &File) -> io::Result<()> {
+    if out.metadata()?.len() > 0 {
+        // A process left it that was killed.
+        out.set_len(0)?;
+    }
+    let mut encoder = zstd::stream::write::Encoder::new(out, LEVEL)?;
+    encoder.include_checksum(true)?;
+    io::copy(&mut input, &mut encoder)?;
+    let out = encoder.finish()?;
+    // By its time it is told how old it is.
+    out.set_times(FileTimes::new().set_modified(modified))?;
+    out.sync_all()
 }
 
 /// Removes a file that another process may have removed before.
@@ -97,52 +119,6 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         done => done,
     }
-}
-
-/// Compresses what is at the path; tells whether something is: another process may have done it.
-fn pack(path: &Path, out: &File) -> io::Result<bool> {
-    let mut file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        file => file?,
-    };
-    if out.metadata()?.len() > 0 {
-        // A process left it that was killed.
-        out.set_len(0)?;
-    }
-    let mut encoder = zstd::stream::write::Encoder::new(out, LEVEL)?;
-    encoder.include_checksum(true)?;
-    io::copy(&mut file, &mut encoder)?;
-    let out = encoder.finish()?;
-    // By its time it is told how old it is.
-    out.set_times(FileTimes::new().set_modified(file.metadata()?.modified()?))?;
-    out.sync_all()?;
-    Ok(true)
-}
-
-/// Removes a file whose last checkpoint is kept.
-fn remove(path: &Path, segment: &Segment) -> io::Result<()> {
-    let mut kept = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(kept_path(path))?;
-    if kept.try_lock().is_err() || !segment.path.try_exists()? {
-        return Ok(());
-    }
-    let mut reader = Reader::open_one(segment.clone())?;
-    let mut last = Vec::new();
-    while let Some(line) = reader.next()? {
-        last.clear();
-        last.extend_from_slice(line.bytes);
-    }
-    if Head::parse(&last).is_some_and(|head| head.kind == Kind::Checkpoint) {
-        last.push(b'\n');
-        if ends_amid_line(&kept)? {
-            kept.write_all(b"\n")?;
-        }
-        kept.write_all(&last)?;
-        kept.sync_all()?;
-    } else {
-        log::warn!(file:% = segment.path.display(); "a file of the audit log that is removed does not end with a checkpoint");
-    }
-    fs::remove_file(&segment.path)?;
-    sync_directory(path)
 }
 
 /// Where the last checkpoints of removed files are.
@@ -164,9 +140,12 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(directory(path))?.sync_all()
 }
 
+mod retention;
+
 #[cfg(test)]
 mod tests {
-    use super::super::chain::Chain;
+    use super::super::chain::{Chain, Kind};
+    use super::super::read::Reader;
     use super::super::segment::whole_path;
     use super::*;
 
@@ -226,5 +205,20 @@ mod tests {
         tidy(&path, Some(day), now).expect("tidied");
         let forms: Vec<_> = Segment::of(&path).expect("listed").iter().map(|one| (one.first, one.form)).collect();
         assert_eq!(forms, [(Some(2), Form::Plain), (Some(3), Form::Zstd)]);
+    }
+
+    #[test]
+    fn what_is_no_file_of_the_log_takes_nothing_with_it_that_is() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("audit.log");
+        let (now, day) = (SystemTime::now(), Duration::from_hours(24));
+        let mut text = Vec::new();
+        Chain::new().link(&mut text, Kind::Exchange, b"");
+        for (first, text) in [(1, &text[..]), (2, b"x\n")] {
+            fs::write(whole_path(&path, first), text).expect("written");
+        }
+        tidy(&path, Some(day), now + 3 * day).expect("tidied");
+        let left: Vec<_> = Segment::of(&path).expect("listed").iter().map(|one| one.first).collect();
+        assert_eq!(left, [Some(1)]);
     }
 }

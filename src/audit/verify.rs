@@ -177,14 +177,14 @@ impl Walk<'_> {
 
     /// Whether the first line of the chain may be it.
     fn first(&mut self, head: &Head) -> Result<(), Fault> {
+        let [mut last, earlier] = self.before;
+        if head.kind == Kind::Torn && last.is_some() {
+            // The last one is the half line that it tells of.
+            self.stray = last;
+            self.report.unchained -= 1;
+            last = earlier;
+        }
         if head.seq == 1 {
-            let [mut last, earlier] = self.before;
-            if head.kind == Kind::Torn {
-                // The last one is the half line that it tells of.
-                self.stray = last;
-                self.report.unchained = self.report.unchained.saturating_sub(1);
-                last = earlier;
-            }
             let before = last.map_or(Chain::NOTHING, |line| line.digest);
             let fault = Fault::new(FaultKind::Edited, 1, "what stood before the chain is not there any more as it was");
             return if head.prev == before { Ok(()) } else { Err(fault) };

@@ -60,3 +60,102 @@ fn of_a_long_anchor_only_what_the_log_has_is_held() {
     assert!(points.get(first.chain, 990).is_none() && points.get(first.chain, 991).is_some());
     assert!(points.get(other.id, 999).is_none() && points.get(other.id, 1000).is_some());
 }
+
+/// Whole files of a log that something else moved three times, so that none of them ends with a checkpoint: of the third, none is one at all.
+fn moved_thrice(site: &Site) -> Vec<Segment> {
+    let path = site.path("log");
+    let mut sink = Sink::open(Some(path.clone()), ONE_FILE, SystemTime::now()).expect("opened");
+    sink.key = Some(Arc::clone(&site.key));
+    let mut put = |kind| {
+        let mut batch = Batch::default();
+        batch.add(kind, |out| out.extend_from_slice(b",\"time\":\"now\",\"x\":\"personal\""));
+        sink.write(&mut batch, b"", SystemTime::now()).expect("written");
+    };
+    for has_checkpoint in [true, true, false, true] {
+        (0..3).for_each(|_| put(Kind::Exchange));
+        if has_checkpoint {
+            put(Kind::Checkpoint);
+        }
+        put(Kind::Exchange);
+        fs::rename(&path, site.path("log.1")).expect("moved");
+    }
+    put(Kind::Exchange);
+    put(Kind::Checkpoint);
+    Segment::whole(&path).expect("listed")
+}
+
+/// Has retention work, where the first so many of these files, and what became of them, are old.
+fn retain(site: &Site, old: usize) {
+    let (now, day) = (SystemTime::now(), Duration::from_hours(24));
+    for one in Segment::whole(&site.path("log")).expect("listed").iter().take(old) {
+        let file = fs::File::options().write(true).open(&one.path).expect("opened");
+        file.set_modified(now - 2 * day).expect("made old");
+    }
+    super::super::super::keep::tidy(&site.path("log"), Some(day), now).expect("tidied");
+}
+
+#[test]
+fn what_retention_removes_of_files_that_were_moved_is_no_tampering_and_what_somebody_else_removes_is() {
+    let site = Site::new();
+    let firsts: Vec<_> = moved_thrice(&site).iter().map(|one| one.first).collect();
+    assert_eq!(firsts, [Some(1), Some(6), Some(11), Some(15)]);
+    assert_eq!(site.fault("log", None), None);
+    for (old, first) in [(1, 5), (2, 10), (2, 10), (3, 19), (1, 19)] {
+        retain(&site, old);
+        let report = site.verify("log", None);
+        assert_eq!((report.fault, report.first.map(|mark| mark.seq)), (None, Some(first)), "{old} are old");
+        assert_eq!(report.removed, first - 1);
+    }
+    let rest = Segment::whole(&site.path("log")).expect("listed");
+    assert_eq!(rest.len(), 1, "the line behind the last checkpoint of what is old");
+    fs::remove_file(&rest[0].path).expect("removed");
+    assert_eq!(site.fault("log", None), Some((FaultKind::Removed, 1)), "this was not retention");
+}
+
+#[test]
+fn a_crash_of_retention_between_two_steps_is_made_good_by_the_next_look() {
+    let site = Site::new();
+    let first = moved_thrice(&site).remove(0);
+    let text = fs::read(&first.path).expect("read");
+    retain(&site, 1);
+    // As if it had not come to remove what it had made the rest of.
+    fs::write(&first.path, text).expect("there again");
+    retain(&site, 1);
+    let report = site.verify("log", None);
+    assert_eq!((report.fault, report.removed), (None, 4));
+    // As if it had removed only the first of two files that go at once.
+    let second = Segment::whole(&site.path("log")).expect("listed").remove(1);
+    let packed = fs::read(&second.path).expect("read");
+    retain(&site, 2);
+    fs::write(&second.path, packed).expect("there again");
+    assert_eq!(site.fault("log", None), Some((FaultKind::Removed, 1)), "until then it is missing");
+    retain(&site, 1);
+    let report = site.verify("log", None);
+    assert_eq!((report.fault, report.removed), (None, 9));
+}
+
+#[test]
+fn half_a_line_behind_the_checkpoint_that_retention_keeps_is_told_of_yet() {
+    let site = Site::new();
+    let path = site.path("log");
+    site.write("log", 3, ONE_FILE);
+    let last = site.lines("log").len() as u64;
+    let text = [&fs::read(&path).expect("read")[..], b"{\"kind\":\"exchange\",\"ch"].concat();
+    fs::write(&path, text).expect("written");
+    for (kind, moves) in [(Kind::Exchange, true), (Kind::Checkpoint, false)] {
+        let mut sink = Sink::open(Some(path.clone()), ONE_FILE, SystemTime::now()).expect("opened");
+        sink.key = Some(Arc::clone(&site.key));
+        let mut batch = Batch::default();
+        batch.add(kind, |out| out.extend_from_slice(b",\"time\":\"now\""));
+        sink.write(&mut batch, b"", SystemTime::now()).expect("written");
+        if moves {
+            fs::rename(&path, super::super::super::segment::whole_path(&path, 1)).expect("moved");
+        }
+    }
+    for _ in 0..2 {
+        let report = site.verify("log", None);
+        assert_eq!((report.fault, report.torn, report.unchained), (None, 1, 0));
+        retain(&site, 1);
+    }
+    assert_eq!(site.verify("log", None).removed, last);
+}
