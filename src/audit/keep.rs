@@ -3,15 +3,17 @@
 //! A thread of its own does it. During an upgrade two processes may: whoever compresses a file has locked what comes of it, and not the file,
 //! for whose lock the other process's records would wait.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use super::segment::{Form, Segment, ZSTD, beside, directory};
+use super::segment::{Form, Segment, ZSTD, beside, directory, is_whole};
 
 /// Wakes the thread; it ends when this is dropped.
 pub(super) struct Keeper(SyncSender<()>);
@@ -59,7 +61,30 @@ pub(super) fn tidy(path: &Path, keep: Option<Duration>, now: SystemTime) -> io::
             log::error!(error:%, file:% = segment.path.display(); "a whole file of the audit log cannot be compressed");
         }
     }
-    removed
+    removed.and(remove_leftovers(path))
+}
+
+/// Removes what a process left of compressing that was killed, where nothing is there any more that would be compressed to it.
+fn remove_leftovers(path: &Path) -> io::Result<()> {
+    let log = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    for entry in fs::read_dir(directory(path))? {
+        let entry = entry?;
+        let (name, part) = (entry.file_name(), entry.path());
+        let whole = name.as_bytes().strip_suffix(PART.as_bytes()).map(OsStr::from_bytes);
+        let Some(whole) = whole.filter(|whole| is_whole(log, whole)) else { continue };
+        if !entry.file_type()?.is_file() {
+            continue;
+        }
+        let file = match File::open(&part) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            file => file?,
+        };
+        // Whoever writes it has it locked.
+        if file.try_lock().is_ok() && is_still(&part, &file)? && !path.with_file_name(whole).try_exists()? {
+            remove_if_there(&part)?;
+        }
+    }
+    Ok(())
 }
 
 fn compress(path: &Path) -> io::Result<()> {
@@ -220,5 +245,25 @@ mod tests {
         tidy(&path, Some(day), now + 3 * day).expect("tidied");
         let left: Vec<_> = Segment::of(&path).expect("listed").iter().map(|one| one.first).collect();
         assert_eq!(left, [Some(1)]);
+    }
+
+    #[test]
+    fn what_a_killed_compression_left_goes_with_what_it_was_of() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("audit.log");
+        let part = |first| beside(&whole_path(&path, first), ".zst.part");
+        fs::write(whole_path(&path, 1), "x\n").expect("written");
+        for (first, content) in [(1, "half"), (2, "half of what was removed since"), (3, "")] {
+            fs::write(part(first), content).expect("written");
+        }
+        let busy = part(4);
+        fs::write(&busy, "").expect("written");
+        let busy = File::open(busy).expect("opened");
+        busy.lock().expect("another process compresses");
+        let strange = beside(&path, ".backup.zst.part");
+        fs::write(&strange, "somebody else's").expect("written");
+        tidy(&path, None, SystemTime::now()).expect("tidied");
+        assert_eq!([1, 2, 3, 4].map(|first| part(first).exists()), [false, false, false, true]);
+        assert!(strange.exists() && beside(&whole_path(&path, 1), ZSTD).exists());
     }
 }
