@@ -172,6 +172,11 @@ impl Log {
         self.0.queue.watch(watcher).then_some(batches)
     }
 
+    /// Whether everything that was handed over is written, and was shown to who [watches](Self::watch).
+    pub fn is_shown(&self) -> bool {
+        self.0.queue.is_shown()
+    }
+
     /// The lines of checkpoints since the log was opened, for whoever sends them to `anchor_url`: at most one, who says of each that it is
     /// [`anchored`](Self::anchored). At most 1,024 wait; the next holds what one told that finds no room. None where there is no such URL,
     /// or somebody has them already.

@@ -40,6 +40,8 @@ struct State {
     waiters: Vec<oneshot::Sender<()>>,
     /// Exchanges without a record of their own that no `lost` record tells of yet.
     lost: Lost,
+    /// Records that were not written yet and shown to who watches, if somebody does.
+    unshown: usize,
     is_writer_parked: bool,
     stage: Stage,
 }
@@ -176,6 +178,7 @@ impl Queue {
 
     fn push(&self, state: &mut State, entry: Entry) {
         state.records.push(entry);
+        state.unshown += 1;
         self.pending.fetch_add(1, Ordering::Relaxed);
         self.metrics.queue.inc();
     }
@@ -220,15 +223,22 @@ impl Queue {
 
     /// For the writer: these are written. They go to who watches, if somebody does and has room for them.
     pub(super) fn show(&self, batch: &mut Vec<Entry>) {
+        let count = batch.len();
         match self.watcher.get() {
-            Some(watcher) if !batch.is_empty() => {
-                let count = batch.len() as u64;
+            Some(watcher) if count > 0 => {
                 if watcher.try_send(mem::take(batch)).is_err() {
-                    self.metrics.unwatched.inc_by(count);
+                    self.metrics.unwatched.inc_by(count as u64);
                 }
             }
             Some(_) | None => batch.clear(),
         }
+        let mut state = self.lock();
+        state.unshown = state.unshown.saturating_sub(count);
+    }
+
+    /// Whether everything that was queued is written, and shown to who watches.
+    pub(super) fn is_shown(&self) -> bool {
+        self.lock().unshown == 0
     }
 
     /// Shows what is written from now on to whoever has the other end.

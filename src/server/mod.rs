@@ -197,7 +197,7 @@ pub fn run(options: Options) -> Result<(), StartError> {
     let gates = listeners::add(&mut server, &process, &services);
     let sinks = process.audit.path.clone().map(|path| Arc::new(Sinks::new(path, services.audit.clone())));
     let monitor = monitor::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
-    let last = shutdown::Last { services: Arc::clone(&services), sinks: sinks.clone(), monitor };
+    let last = shutdown::Last::new(Arc::clone(&services), sinks.clone(), monitor);
     shutdown::exit_when_drained(&server, last.clone(), gates.clone());
     server.add_service(background::service(Arc::clone(&services), reloader, gates, cluster, sinks));
     server.add_service(handover::Sockets { handover: Arc::clone(&handover), services: Arc::clone(&services) });

@@ -1,6 +1,6 @@
 //! How a process ends: by signal, with what is under way finished and every record written.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -93,31 +93,87 @@ const CUT: Duration = Duration::from_secs(2);
 /// What is left to be done when nothing is served any more.
 #[derive(Clone)]
 pub(super) struct Last {
-    pub(super) services: Arc<Services>,
-    pub(super) sinks: Option<Arc<Sinks>>,
-    pub(super) monitor: Arc<Monitor>,
+    services: Arc<Services>,
+    sinks: Option<Arc<Sinks>>,
+    monitor: Arc<Monitor>,
+    /// Pingora and the thread of [`exit_when_drained`] may come to the end at the same time, and each ends the process then.
+    once: Arc<Once>,
 }
 
 impl Last {
-    /// Writes what records there are, also those of exchanges that the end of their runtime has just cut.
+    pub(super) fn new(services: Arc<Services>, sinks: Option<Arc<Sinks>>, monitor: Arc<Monitor>) -> Self {
+        Self { services, sinks, monitor, once: Arc::new(Once::new()) }
+    }
+
+    /// Writes what records there are, also those of exchanges that the end of their runtime has just cut. Whoever comes second waits for the first.
     pub(super) fn flush(&self) {
+        self.once.call_once_force(|_| self.end());
+    }
+
+    fn end(&self) {
         let services = &self.services;
-        let began = Instant::now();
-        while services.engines.metrics.in_flight.get() > 0 && began.elapsed() < CUT {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        wait_until(|| services.engines.metrics.in_flight.get() == 0);
+        // The monitor is to know the last records too.
+        wait_until(|| services.audit.is_shown());
         // While there is a log that takes it.
         self.monitor.stop();
         // First, since a vault may hang.
         if let Err(unwritten) = services.audit.close(FLUSH) {
             log::error!(exchanges = unwritten.exchanges; "records could not be written");
         }
-        let began = Instant::now();
-        while !services.audit.is_anchored() && began.elapsed() < CUT {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        wait_until(|| services.audit.is_anchored());
         // Before the vaults, in which what proves them to their receivers lies.
         self.sinks.as_ref().inspect(|sinks| sinks.stop());
         services.engines.vaults.close(CUT);
+    }
+}
+
+/// Waits for this as long as exchanges that were cut may take to end.
+fn wait_until(is_done: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_done() && began.elapsed() < CUT {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use serde_json::Value;
+
+    use super::super::monitor;
+    use super::*;
+    use crate::audit::{Log, Settings, Skipped, SkippedFor};
+    use crate::domain::Name;
+    use crate::state::{Engines, Snapshot};
+
+    #[test]
+    fn whatever_the_last_record_shows_is_in_the_log_however_many_come_to_the_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("audit.log");
+        let engines = Engines::new().expect("engines");
+        let settings = Settings { path: Some(path.clone()), ..Settings::default() };
+        let log = Log::open(settings, engines.metrics.audit.clone()).expect("a log");
+        let services = Arc::new(Services::new(engines, log, Snapshot::default()));
+        let monitor = monitor::watch(&services).expect("a thread");
+        let last = Last::new(Arc::clone(&services), None, monitor);
+        let (time, sink) = (SystemTime::now(), Name::parse("siem").expect("a name"));
+        services.audit.submit(Skipped { time, sink, count: 7, reason: SkippedFor::Age });
+        let lines = || {
+            let text = std::fs::read_to_string(&path).expect("a file");
+            let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+            let told = |line: Value| [&line["act"], &line["kind"]].iter().find_map(|it| it.as_str().map(str::to_owned));
+            lines.filter_map(told).collect::<Vec<_>>()
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    last.flush();
+                    assert_eq!(lines()[2..], ["skipped", "raised", "cleared", "closed", "checkpoint"]);
+                });
+            }
+        });
+        assert_eq!(services.engines.metrics.audit.unrecorded.get(), 0);
     }
 }
