@@ -279,7 +279,7 @@ impl Sink {
         let tail = Tail::of(&self.file, about.len())?;
         let whole = if tail.chain.is_none() { self.last_of_whole()? } else { None };
         let is_newer = |chain: &Chain| chain.id == self.chain.id && chain.seq >= self.chain.seq;
-        let (is_new, id) = (self.chain.seq == 0, self.chain.id);
+        let (is_new, own) = (self.chain.seq == 0, self.chain);
         if let Some(chain) = tail.chain.or(whole).filter(|chain| is_new || is_newer(chain)) {
             self.chain = chain;
         } else if is_new {
@@ -289,8 +289,8 @@ impl Sink {
             self.displaced("another log is in its place, which goes on", &other.id);
             self.chain = other;
         }
-        if self.chain.id == id && self.len.is_some_and(|len| about.len() < len) {
-            self.was_cut()?;
+        if self.chain.id == own.id && self.len.is_some_and(|len| about.len() < len) {
+            self.was_cut(own)?;
         }
         if about.len() > 0 && self.len.is_none() {
             self.began = about.created().unwrap_or(self.began);

@@ -5,9 +5,10 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::super::chain::{Chain, ChainId};
+use super::super::chain::{Chain, ChainId, Digest};
 use super::super::known::{Known, Stray, last_of};
-use super::super::segment::{Segment, ZSTD, beside, whole_path};
+use super::super::read::Reader;
+use super::super::segment::{Form, Segment, ZSTD, beside, whole_path};
 use super::super::tail::{Tail, first_head};
 use super::Sink;
 
@@ -64,15 +65,20 @@ impl Sink {
         Ok(())
     }
 
-    /// Looks for a copy of what was in the file before it was cut, of which lines may have been written since.
-    pub(super) fn was_cut(&mut self) -> io::Result<()> {
+    /// Looks for a copy of what was in the file before it was cut. Lines may have been written since, by another process too; `own` is the last
+    /// one that this process knew of.
+    pub(super) fn was_cut(&mut self, own: Chain) -> io::Result<()> {
         let Some(path) = self.path.clone() else { return Ok(()) };
         let first = first_head(&self.file)?;
         let wanted = first.map_or(self.chain, |first| first.before());
         let newest = Segment::whole(&path)?.pop();
         let known = Known { chain: self.chain.id, seq: newest.as_ref().and_then(|one| one.first).unwrap_or(0) + 1 };
         if newest.map_or(Ok(None), last_of)? == Some(wanted) {
-            // Another process saw that before, and has taken the copy back.
+            // Another process saw that before, and has taken the copy back, which may end before what this one wrote.
+            if own.seq > wanted.seq && !is_in(&path, own)? {
+                let at = format_args!("at line {}", wanted.seq);
+                self.displaced("its file was cut, and the copy of it ends too early", &at);
+            }
             return Ok(());
         }
         // Lines may have been written since, and copied again.
@@ -111,4 +117,15 @@ impl Sink {
             "somebody changed the audit log's files: {what}: {which}; claviger rotates its log by itself, so let nothing else do it"
         );
     }
+}
+
+/// Whether this line is in the file that is written.
+fn is_in(path: &Path, line: Chain) -> io::Result<bool> {
+    let mut reader = Reader::open_one(Segment { path: path.to_owned(), first: None, form: Form::Plain })?;
+    while let Some(found) = reader.next()? {
+        if found.head.is_some_and(|head| (head.chain, head.seq) == (line.id, line.seq)) {
+            return Ok(Digest::of(found.bytes) == line.head);
+        }
+    }
+    Ok(false)
 }

@@ -331,6 +331,26 @@ fn of_two_processes_one_takes_the_copy_back_and_the_other_misses_nothing() {
 }
 
 #[test]
+fn what_a_process_wrote_that_the_copy_lacks_which_another_took_back_is_told_by_it() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("audit.log");
+    let (mut old, _) = begin(&path);
+    put(&mut old, "a").expect("written");
+    let (mut new, _) = begin(&path);
+    put(&mut new, "b").expect("written");
+    fs::copy(&path, path.with_file_name("audit.log.1")).expect("copied");
+    put(&mut old, &"long".repeat(1000)).expect("written");
+    fs::File::options().write(true).open(&path).expect("opened").set_len(0).expect("cut");
+    // It never saw that line, and gives its number to another.
+    put(&mut new, "c").expect("written");
+    put(&mut old, "d").expect("written");
+    assert_eq!(said(&path), ["a", "b", "c", "d"]);
+    assert_eq!((new.displaced, old.displaced), (1, 1));
+    put(&mut old, "e").expect("written");
+    assert_eq!(old.displaced, 1, "it is told once");
+}
+
+#[test]
 fn whenever_a_file_is_copied_and_cut_while_it_is_written_the_copy_is_taken_back() {
     let dir = tempfile::tempdir().expect("directory");
     let path = dir.path().join("audit.log");
