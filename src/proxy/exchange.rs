@@ -59,3 +59,15 @@ impl Exchange {
         }
     }
 }
+
+impl Drop for Exchange {
+    /// What was found in one that is cut before its end is written down too. Not while it unwinds, since what panicked may be what looks.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        if let Some((draft, admission)) = self.admitted() {
+            draft.found(admission);
+        }
+    }
+}

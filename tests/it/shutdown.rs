@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    io::{Read, Write},
     net::TcpStream,
     sync::{Arc, Condvar, Mutex},
     thread,
@@ -184,4 +185,30 @@ fn an_interrupt_ends_at_once_and_still_records_what_it_cuts() {
     barrier.open();
     assert_eq!(ids(&gateway).len(), clients.len());
     assert!(gateway.audit().iter().all(|record| record["outcome"] == "aborted"));
+}
+
+#[test]
+fn what_was_found_in_an_answer_that_is_cut_is_recorded() {
+    let upstream = Upstream::start(|request, wire| {
+        let secret = request.header("authorization").unwrap_or_default();
+        let head = format!("HTTP/1.1 200 OK\r\nX-Echo: {secret}\r\nTransfer-Encoding: chunked\r\n\r\n");
+        wire.send(head.as_bytes())?;
+        // Of the end, some is held back for what may follow.
+        wire.chunk(&b"and no more ".repeat(1000))?;
+        wire.until_closed()
+    });
+    let mut gateway = Gateway::start(|site| config(site, &upstream, &Parts::default()));
+    let mut client = TcpStream::connect(gateway.public()).expect("connected");
+    client.set_read_timeout(Some(PATIENCE)).expect("a deadline");
+    client.write_all(&request("GET", "/api/x", &[("Authorization", &alice().bearer())], b"")).expect("sent");
+    let (mut answer, mut chunk) = (Vec::new(), [0; 4096]);
+    while !String::from_utf8_lossy(&answer).contains("and no more") {
+        let count = client.read(&mut chunk).expect("an answer");
+        assert_ne!(count, 0, "{}", String::from_utf8_lossy(&answer));
+        answer.extend_from_slice(&chunk[..count]);
+    }
+    gateway.signal(Signal::INT);
+    assert_eq!(gateway.wait().code(), Some(0));
+    let records = gateway.audit();
+    assert_eq!((&records[0]["outcome"], &records[0]["reflected"]), (&"aborted".into(), &1.into()), "{records:?}");
 }
