@@ -18,8 +18,8 @@ const MAX_FINDINGS: usize = 32;
 const MAX_WORK: usize = 128 << 20;
 
 /// The most steps for each byte of a value, as lexers count them, and how much longer a value counts than it is. Of honest values source code takes the
-/// most: a half of it, or nine tenths where it has escapes and is read twice. What takes more was put together to be slow.
-const MAX_STEPS: u64 = 64;
+/// most: a half of it, or four fifths where it has escapes and is read twice. What takes more was put together to be slow.
+const MAX_STEPS: u64 = 45;
 const MAX_STEPS_SHORT: u64 = 64;
 
 /// The rule that is met where either is spent.
@@ -150,7 +150,7 @@ impl<'a> Judge<'a> {
             occurs: &room.woken.occurs,
         };
         room.found.clear();
-        steps::count(bytes.len() * 2 * awake.count_ones() as usize);
+        steps::count(bytes.len() * awake.count_ones() as usize / 4);
         for (n, detector) in DETECTORS.iter().enumerate() {
             if awake & (1 << n) != 0 && !budget.is_spent() {
                 room.found.turn();

@@ -110,30 +110,30 @@ fn line_comment(text: &[u8]) -> Option<usize> {
 fn opened(text: &[u8], to: usize) -> Option<usize> {
     let floor = to.saturating_sub(REACH);
     let mut depth = 0u32;
-    for (n, byte) in text.get(floor..to)?.iter().enumerate().rev() {
-        match byte {
-            b')' | b']' | b'}' => depth += 1,
-            b'(' | b'[' | b'{' => {
-                depth = depth.checked_sub(1)?;
-                crate::inspect::steps::count(4);
-                if depth == 0 {
-                    return Some(floor + n);
-                }
-            }
-            _ => {}
+    let open = text.get(floor..to)?.iter().rposition(|byte| match byte {
+        b')' | b']' | b'}' => {
+            depth += 1;
+            false
         }
-    }
-    None
+        b'(' | b'[' | b'{' => {
+            depth = depth.saturating_sub(1);
+            depth == 0
+        }
+        _ => false,
+    });
+    crate::inspect::steps::count(2 * (to - floor - open.unwrap_or(0)));
+    open.map(|open| floor + open)
 }
 
 /// What is called by the `(` at `open`.
 pub(super) fn call_at(text: &[u8], open: usize) -> Option<Call> {
+    crate::inspect::steps::count(6);
     let last = before(text, open)?;
     if !is_word(last) && !last.is_ascii_whitespace() && !matches!(last, b')' | b'"' | b'\'' | b']' | b'}' | b'/') {
         return None;
     }
     let (to, is_odd) = back_over_gap(text, open);
-    crate::inspect::steps::count(8 + open - to);
+    crate::inspect::steps::count(12 + open - to);
     let last = before(text, to)?;
     let found = |callee, from| Some(Call { callee, from, to, open, is_odd });
     if is_word(last) {
@@ -206,8 +206,9 @@ pub(super) fn is_late(from: usize) -> bool {
 pub(super) fn position(text: &[u8], from: usize) -> Position {
     let floor = from.saturating_sub(REACH);
     let glue = text.get(floor..from).unwrap_or_default();
-    crate::inspect::steps::count(glue.len());
-    let Some(word) = glue.iter().rposition(|byte| !GLUE.has(*byte)) else {
+    let word = glue.iter().rposition(|byte| !GLUE.has(*byte));
+    crate::inspect::steps::count(32 + glue.len() - word.unwrap_or(0));
+    let Some(word) = word else {
         return if floor == 0 { Position::Start } else { Position::Break };
     };
     let end = floor + word + 1;

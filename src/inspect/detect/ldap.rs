@@ -36,6 +36,7 @@ fn run(input: &Input<'_>, found: &mut Found) {
 
 /// A parenthesis that the value did not open, and behind it the beginning of another condition: `*)(uid=`, `x)(|(cn=*`, `*))` and a NUL.
 fn breaks_out(text: &[u8]) -> Option<usize> {
+    crate::inspect::steps::count(text.len() / 2);
     let mut depth = 0usize;
     for (at, byte) in text.iter().enumerate() {
         match byte {

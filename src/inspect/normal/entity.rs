@@ -66,6 +66,7 @@ fn number(digits: &[u8], radix: u32) -> Option<(usize, char)> {
     let is_digit = |byte: &u8| char::from(*byte).is_digit(radix);
     let zeros = digits.iter().take_while(|byte| **byte == b'0').count();
     let length = zeros + digits.iter().skip(zeros).take(MAX_DIGITS).take_while(|byte| is_digit(byte)).count();
+    crate::inspect::steps::count(8 + 3 * length);
     let number = digits
         .get(..length)?
         .iter()
@@ -78,6 +79,7 @@ fn number(digits: &[u8], radix: u32) -> Option<(usize, char)> {
 
 fn named(text: &[u8]) -> Option<(usize, char)> {
     let length = text.iter().take(LONGEST_NAME + 1).take_while(|byte| byte.is_ascii_alphabetic()).count();
+    crate::inspect::steps::count(48);
     let mut room = [0; LONGEST_NAME + 1];
     let name = room.get_mut(..length)?;
     name.copy_from_slice(text.get(..length)?);

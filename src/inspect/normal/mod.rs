@@ -57,6 +57,7 @@ fn first_token(value: &[u8]) -> Option<usize> {
         let nul = memchr::memchr_iter(0, value).find(|at| is_within_word(value, *at));
         return written.into_iter().chain(nul).min();
     }
+    crate::inspect::steps::count(value.len());
     let starts = value.iter().enumerate().filter(|(_, byte)| STARTS.has(**byte));
     starts.map(|(at, _)| at).find(|at| token(value, *at).is_some())
 }
@@ -70,7 +71,8 @@ fn round(text: &mut Vec<u8>, from: usize, is_form: bool) -> Option<usize> {
     let (mut read, mut write) = (from, from);
     crate::inspect::steps::count(text.len().saturating_sub(from) * 2);
     while let Some(&byte) = text.get(read) {
-        match token(text, read) {
+        let token = if STARTS.has(byte) { token(text, read) } else { None };
+        match token {
             Some(Token { length, char }) => {
                 first = first.or(Some(write));
                 read += length;
@@ -105,6 +107,7 @@ fn round(text: &mut Vec<u8>, from: usize, is_form: bool) -> Option<usize> {
 /// The token that starts here, if one does.
 fn token(text: &[u8], at: usize) -> Option<Token> {
     let rest = text.get(at..)?;
+    crate::inspect::steps::count(6);
     match rest.first()? {
         // Within a word it is passed over by readers of markup; elsewhere it is what cuts off the name of a file, and stays to be seen.
         0 if is_within_word(text, at) => Some(Token { length: 1, char: Decoded::Nothing }),

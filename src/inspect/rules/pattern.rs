@@ -41,7 +41,7 @@ impl Pattern {
 
     /// Where the first match ends.
     pub(in crate::inspect) fn find(&self, value: &[u8]) -> Option<usize> {
-        crate::inspect::steps::count(value.len());
+        crate::inspect::steps::count(value.len() * 2);
         // The only error is for bytes on which it was told to give up, and it was told of none.
         self.0
             .try_search_fwd(&Input::new(value).anchored(Anchored::No).earliest(true))

@@ -62,6 +62,7 @@ pub(super) fn kind(text: &[u8]) -> Kind {
 fn is_rendered(rest: &[u8]) -> bool {
     let start = rest.iter().position(|byte| !is_space(*byte)).unwrap_or(rest.len());
     let rest = rest.get(start..).unwrap_or_default();
+    crate::inspect::steps::count(32);
     let types: [&[u8]; 9] = [
         b"text/html",
         b"text/xml",
@@ -85,6 +86,7 @@ pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
     let lead = text.iter().take(FAR).position(|byte| byte.is_ascii_alphabetic()).unwrap_or(text.len());
     whole(reach(text, lead, usize::MAX), lead, found);
     for colon in memchr::memchr_iter(b':', text) {
+        crate::inspect::steps::count(8);
         let start = text
             .get(..colon)
             .unwrap_or_default()
@@ -98,6 +100,7 @@ pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
         if start == 0 || !is_opened && !is_space(before) {
             continue;
         }
+        crate::inspect::steps::count(56);
         match kind(reach(text, start, FAR)) {
             Kind::Script(after) if is_run(reach(text, start + after, FAR), is_opened) => {
                 found.add("xss.script-url", start..colon)
@@ -127,6 +130,7 @@ fn whole(text: &[u8], start: usize, found: &mut Found) {
 
 /// Whether what follows the scheme is script, not prose: after a colon of prose comes a space, and no call.
 fn is_run(rest: &[u8], is_opened: bool) -> bool {
+    crate::inspect::steps::count(32);
     let first = at(rest, 0);
     if first == b' ' || !is_opened {
         let rest = reach(rest, 0, 40);

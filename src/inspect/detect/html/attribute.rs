@@ -20,6 +20,7 @@ pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
         let spaces = before.iter().rev().take(8).take_while(|byte| is_space(**byte) || **byte == 0).count();
         let mut name = [0; NAME];
         let (start, length) = back(before, equals - spaces, &mut name);
+        crate::inspect::steps::count(8 + length);
         let name = name.get(NAME - length..).unwrap_or_default();
         if length < 5 || !name.starts_with(b"on") {
             continue;

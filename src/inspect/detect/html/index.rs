@@ -18,6 +18,7 @@ pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
             continue;
         }
         next = signs(text, open, found);
+        crate::inspect::steps::count(20 + next - open);
         if let Some(base) = callee(text, open) {
             let name = text.get(base.clone()).unwrap_or_default();
             if let Some(range) = index(

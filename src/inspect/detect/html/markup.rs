@@ -17,6 +17,7 @@ pub(super) fn scan(input: &Input<'_>, found: &mut Found) {
     let mut budget = text.len().saturating_mul(4) + 1024;
     let mut context = Context::default();
     for open in memchr::memchr_iter(b'<', text) {
+        crate::inspect::steps::count(10);
         let read = match at(text, open + 1) {
             b'!' | b'%' => 0,
             b'?' => processing(text, open, found),

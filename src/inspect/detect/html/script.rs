@@ -27,6 +27,7 @@ fn calls(input: &Input<'_>, found: &mut Found) {
     let text = input.lower;
     let mut looked = 0;
     for open in memchr::memchr2_iter(b'(', b'`', text) {
+        crate::inspect::steps::count(4);
         let (before, after) = (at(text, open.wrapping_sub(1)), at(text, open + 1));
         let is_called = is_word(before) || is_space(before) || matches!(before, b'/' | b'.' | b')');
         if !is_called && !is_word(after) {
@@ -63,9 +64,11 @@ fn calls(input: &Input<'_>, found: &mut Found) {
 fn assignments(input: &Input<'_>, found: &mut Found) {
     let text = input.lower;
     for equals in memchr::memchr2_iter(b'=', b':', text) {
+        crate::inspect::steps::count(6);
         let length = reach(text, equals + 1, NAME).iter().take_while(|byte| is_word(**byte)).count();
         let name = reach(text, equals + 1, length);
         let ends = matches!(at(text, equals + 1 + length), b';' | b',' | b'}' | b')' | b'\n' | b'&');
+        crate::inspect::steps::count(if ends { 16 } else { 0 });
         if ends && names::is_sink(name) && !names::is_common_sink(name) {
             found.add("xss.call", equals..equals + 1 + length);
             found.add("xss.handed", equals..equals + 1 + length);
@@ -114,6 +117,7 @@ fn accesses(input: &Input<'_>, found: &mut Found) {
     let mut looked = 0;
     for object in [&b"document"[..], b"window", b"location", b"self", b"top", b"parent"] {
         for start in memchr::memmem::find_iter(text, object) {
+            crate::inspect::steps::count(16);
             if is_word(at(text, start.wrapping_sub(1))) && start > 0 {
                 continue;
             }

@@ -268,6 +268,7 @@ fn ognl(input: &Input<'_>, found: &mut Found) {
         return;
     }
     for at in memchr::memchr_iter(b'#', input.lower) {
+        crate::inspect::steps::count(8);
         let rest = input.lower.get(at + 1..).unwrap_or_default();
         let end = rest.iter().take(40).position(|byte| !call::is_word(*byte)).unwrap_or(0);
         let is_name = end > 0 && rest.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_');

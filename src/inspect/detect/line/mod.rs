@@ -102,6 +102,7 @@ fn lines(input: &Input<'_>, found: &mut Found) {
         let breaks = rest.iter().take(16).take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let start = place + breaks;
         next = start;
+        crate::inspect::steps::count(16);
         let line = line_at(text, start);
         let plain = line_at(input.bytes, start);
         let before = Before { is_strict, is_one_word, is_address, breaks: rest.get(..breaks).unwrap_or_default() };

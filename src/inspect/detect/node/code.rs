@@ -57,6 +57,7 @@ fn is_known(to: &Target<'_>) -> bool {
     if to.name.len() < 3 {
         return false;
     }
+    crate::inspect::steps::count(24);
     NAMES.binary_search(&to.name).is_ok()
         || matches!(to.name, b"settimeout" | b"setinterval" | b"setimmediate")
         || matches!(to.object, b"process" | b"console")
@@ -89,6 +90,7 @@ fn in_long_text(lower: &[u8], to: &Target<'_>, open: usize, found: &mut Found) {
 /// Judges what is called by the `(` at `open`.
 pub(super) fn call(input: &Input<'_>, open: usize, is_short: bool, found: &mut Found) {
     let lower = input.lower;
+    crate::inspect::steps::count(6);
     // Of what has no name nothing is told.
     let is_named = |byte: u8| call::is_word(byte) || byte.is_ascii_whitespace() || byte == b'/';
     if !call::before(lower, open).is_some_and(is_named) {
@@ -367,6 +369,7 @@ pub(super) fn attributes(input: &Input<'_>, is_short: bool, found: &mut Found) {
     }
     let lower = input.lower;
     for at in memchr::memmem::find_iter(lower, "__") {
+        crate::inspect::steps::count(24);
         let rest = lower.get(at..).unwrap_or_default();
         let is_attribute = || ATTRIBUTES.iter().any(|attribute| rest.starts_with(attribute));
         let before = lower.get(..at).unwrap_or_default();

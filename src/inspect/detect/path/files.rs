@@ -96,9 +96,14 @@ const WINDOWS: &[File] = &[
     system("\\windows\\system32\\"),
     system("\\winnt\\system32"),
 ];
-/// Names that stand for themselves.
-const NAMES: &[File] =
-    &[secret("web-inf/"), secret("boot.ini"), secret("ntuser.dat"), secret("wp-config.php"), secret("id_rsa")];
+/// Names that stand for themselves, each with how long its first part is: up to a sign that few other words have.
+const NAMES: &[(usize, File)] = &[
+    (3, secret("web-inf/")),
+    (4, secret("boot.ini")),
+    (6, secret("ntuser.dat")),
+    (2, secret("wp-config.php")),
+    (2, secret("id_rsa")),
+];
 
 /// Those that may begin with these two bytes, so that few are compared with.
 fn candidates(first: u8, second: u8) -> &'static [File] {
@@ -108,32 +113,45 @@ fn candidates(first: u8, second: u8) -> &'static [File] {
         (b'/', b'p') => PROC,
         (b'/', b'c' | b'd' | b'r' | b's' | b'v' | b'w') => ROOT,
         (b'\\', b's' | b'w') => WINDOWS,
-        (b'b', b'o') | (b'w', b'e') | (b'n', b't') | (b'w', b'p') | (b'i', b'd') => NAMES,
         _ => &[],
     }
 }
 
 /// Names that occur, each with where; at one place the first that fits.
 pub(super) fn named(lower: &[u8]) -> impl Iterator<Item = (usize, File)> {
-    lower.array_windows().enumerate().filter_map(|(at, [first, second, third])| {
-        if !matches!(first, b'/' | b'\\' | b'b' | b'w' | b'n' | b'i') {
-            return None;
-        }
-        let candidates = candidates(*first, *second);
-        if candidates.is_empty() || !(third.is_ascii_alphabetic() || *third == b'-') {
-            return None;
-        }
-        let rest = lower.get(at..)?;
-        let file = candidates.iter().find(|file| rest.starts_with(file.name))?;
-        // `my/etc/x` is no folder of the system; `wp-config.php.txt` is no less telling.
-        let is_root = file.worth == Worth::Secret || at == 0 || !lower.get(at - 1)?.is_ascii_alphanumeric();
-        let is_env = file.name == b"/.env"
-            && rest
-                .get(5)
-                .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'.' && !rest.starts_with(b"/.env.prod"));
-        let is_public = file.name == b"id_rsa" && rest.get(6..10) == Some(b".pub");
-        (is_root && !is_env && !is_public).then_some((at, *file))
-    })
+    let rooted = memchr::memchr2_iter(b'/', b'\\', lower).filter_map(|at| rooted(lower, at));
+    rooted.chain(memchr::memchr3_iter(b'-', b'.', b'_', lower).filter_map(|sign| alone(lower, sign)))
+}
+
+/// The place of a system that begins here.
+fn rooted(lower: &[u8], at: usize) -> Option<(usize, File)> {
+    let rest = lower.get(at..)?;
+    let [first, second, third, ..] = rest else { return None };
+    let candidates = candidates(*first, *second);
+    crate::inspect::steps::count(10 + candidates.len() * 2);
+    let file = candidates.iter().find(|file| file.name.get(2) == Some(third) && rest.starts_with(file.name))?;
+    // `my/etc/x` is no folder of the system.
+    let is_root = file.worth == Worth::Secret || at == 0 || !lower.get(at - 1)?.is_ascii_alphanumeric();
+    let is_env = file.name == b"/.env"
+        && rest
+            .get(5)
+            .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'.' && !rest.starts_with(b"/.env.prod"));
+    (is_root && !is_env).then_some((at, *file))
+}
+
+/// The name that has its sign here. `wp-config.php.txt` is no less telling, `id_rsa.pub` is for everybody.
+fn alone(lower: &[u8], sign: usize) -> Option<(usize, File)> {
+    crate::inspect::steps::count(4);
+    // What the first parts end with.
+    if !matches!(lower.get(sign.checked_sub(1)?)?, b'b' | b't' | b'r' | b'p' | b'd') {
+        return None;
+    }
+    let stands = |(length, file): &(usize, File)| {
+        let at = sign.checked_sub(*length)?;
+        lower.get(at..)?.strip_prefix(file.name).filter(|behind| !behind.starts_with(b".pub")).map(|_| (at, *file))
+    };
+    crate::inspect::steps::count(16);
+    NAMES.iter().find_map(stands)
 }
 
 /// Segments of a path that servers keep to themselves: management, dumps, what editors and tools leave behind.

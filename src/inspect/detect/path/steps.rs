@@ -2,6 +2,7 @@
 
 use crate::inspect::Part;
 use crate::inspect::detect::{Found, Input};
+use crate::inspect::gate::Bytes;
 
 /// What was counted in a value.
 #[derive(Debug, Default, Clone, Copy)]
@@ -24,7 +25,8 @@ const MAX_STEPS: usize = 32;
 /// `has_secret`: whether the value names a file that is looked for, which settles what several steps are for.
 pub(super) fn look(input: &Input<'_>, has_secret: bool, found: &mut Found) {
     let lower = input.lower;
-    let steps = count(lower);
+    crate::inspect::steps::count(lower.len() / 2);
+    let steps = count(lower, input.occurs);
     let is_whole = !lower.iter().any(|byte| matches!(byte, b'\n' | b'\t' | b'"' | b'\'' | b'`' | b'<' | b'>'))
         && lower.iter().filter(|byte| **byte == b' ').count() <= 2;
     let at = steps.first..(steps.first + 16).min(lower.len());
@@ -48,20 +50,28 @@ pub(super) fn look(input: &Input<'_>, has_secret: bool, found: &mut Found) {
     }
 }
 
-fn count(lower: &[u8]) -> Steps {
+/// The bytes that spell a dot in too many bytes.
+const OVERLONG: Bytes = Bytes::set(b"\xc0\xe0");
+
+fn count(lower: &[u8], occurs: &Bytes) -> Steps {
+    let has_overlong = occurs.any(&OVERLONG);
+    let begins = |byte: &u8| matches!(byte, b'.' | b'0' | b'%' | 0xc0 | 0xe0);
+    let next =
+        |rest: &[u8]| if has_overlong { rest.iter().position(begins) } else { memchr::memchr3(b'.', b'0', b'%', rest) };
     let mut steps = Steps::default();
     let mut at = 0;
     let mut last_end = usize::MAX;
     let mut chain = 0;
     while at < lower.len() {
+        let Some(skipped) = lower.get(at..).and_then(next) else { break };
+        at += skipped;
         let rest = lower.get(at..).unwrap_or_default();
-        if !matches!(rest.first(), Some(b'.' | b'0' | b'%' | 0xc0 | 0xe0)) {
-            at += 1;
-            continue;
-        }
+        crate::inspect::steps::count(16);
         let Some((length, is_odd)) = step(rest) else {
             // What is left of a run of dots is no step either.
-            at += rest.iter().take_while(|byte| **byte == b'.').count().max(1);
+            let dots = rest.iter().take_while(|byte| **byte == b'.').count();
+            crate::inspect::steps::count(dots * 2);
+            at += dots.max(1);
             continue;
         };
         // `x../` is the end of a name, `x.../` of a sentence.

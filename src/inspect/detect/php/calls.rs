@@ -58,6 +58,7 @@ fn by_name(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found) {
     if !may_be_function(name) {
         return;
     }
+    crate::inspect::steps::count(72);
     let is_dangerous = names::is_dangerous(name);
     let is_word = !is_dangerous && names::is_word(name);
     if !is_dangerous && !is_word && !is_function(name) {

@@ -60,6 +60,7 @@ pub(super) fn variables(input: &Input<'_>, is_short: bool, found: &mut Found) {
     // Perl takes references apart so, in files of it.
     let computed = if is_short { "php.variable-variable" } else { "php.call-in-text" };
     for at in memchr::memchr_iter(b'$', input.bytes) {
+        crate::inspect::steps::count(10);
         let Some(rest) = input.bytes.get(at + 1..) else { return };
         let end = rest.iter().take(24).position(|byte| !call::is_word(*byte)).unwrap_or(rest.len().min(24));
         let (name, behind) = rest.split_at(end);

@@ -69,7 +69,9 @@ impl Arguments {
                 found.plain = found.plain.saturating_add(MAX_WORDS as u8);
                 break;
             }
-            at = found.word(lower, at);
+            let from = at;
+            at = found.word(lower, from);
+            crate::inspect::steps::count(16 + 2 * (at - from));
         }
         found.number &= found.plain == 0;
         debug_assert!(at >= from);

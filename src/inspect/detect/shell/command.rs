@@ -50,7 +50,7 @@ impl Command {
         for _ in 0..MAX_BEFORE {
             let from = at;
             at = skip_blanks(lower, at);
-            crate::inspect::steps::count(4 + at - from);
+            crate::inspect::steps::count(8 + at - from);
             let first = byte(lower, at);
             if first == b'{' {
                 return braces(lower, at + 1).or(last);
@@ -110,7 +110,7 @@ impl Command {
             None => return None,
         };
         let in_braces = at.checked_sub(1).is_some_and(|before| matches!(byte(lower, before), b'{' | b','));
-        crate::inspect::steps::count(120);
+        crate::inspect::steps::count(40);
         let mut arguments = Arguments::read(lower, word.end, in_braces);
         let next = Word::read(lower, skip_blanks(lower, word.end));
         let is_pair = name.as_ref().is_some_and(|name| is_pair(name.text, next.text()));
@@ -172,6 +172,7 @@ fn is_other_word(lower: &[u8], at: usize) -> bool {
         byte(rest, length),
         0 | b' ' | b'\n' | b'\t' | b'\r' | b',' | b';' | b'(' | b')' | b'!' | b'|' | b'&' | b'@'
     );
+    crate::inspect::steps::count(4 + length);
     length > 0 && length < 32 && is_end && rest.get(..length).is_some_and(|word| length < 2 || kind_of(word).is_none())
 }
 

@@ -29,6 +29,7 @@ pub(super) fn look(input: &Input<'_>, lower: &[u8], found: &mut Found) {
 /// `() {` as the value of a variable, which old shells run what follows of (CVE-2014-6271), and `:(){ :|:& };:`.
 fn functions(lower: &[u8], found: &mut Found) {
     for (at, _) in lower.windows(2).enumerate().filter(|(_, pair)| *pair == b"()").take(MAX_TRIES) {
+        crate::inspect::steps::count(12);
         let brace = skip_spaces(lower, at + 2);
         if byte(lower, brace) != b'{' {
             continue;
@@ -64,6 +65,7 @@ fn functions(lower: &[u8], found: &mut Found) {
 /// `$IFS`, `${HOME:0:1}`, `${x#y}`, `a=nc;$a`.
 fn expansions(lower: &[u8], found: &mut Found) {
     for (at, _) in lower.iter().enumerate().filter(|(_, byte)| **byte == b'$').take(MAX_TRIES) {
+        crate::inspect::steps::count(16);
         let rest = lower.get(at..).unwrap_or_default();
         if separator_variable(rest).is_some() {
             found.add("shell.blank-variable", at..at + 6);
@@ -90,6 +92,7 @@ fn is_run(lower: &[u8], at: usize) -> bool {
     if !matches!(byte(before, trimmed.saturating_sub(1)), b';' | b'&' | b'|' | b'\n') {
         return false;
     }
+    crate::inspect::steps::count(before.len() * 2);
     let rest = lower.get(at + 1..).unwrap_or_default();
     let length = rest.iter().take(16).take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
     let name = rest.get(..length).unwrap_or_default();

@@ -1,5 +1,7 @@
 //! Commands for a shell in what should be data (CWE-78): a way in, a program that is known, and arguments that look like arguments.
 
+use std::cell::OnceCell;
+
 use super::{Detector, Found, Input};
 use crate::inspect::gate::Bytes;
 use crate::inspect::{Class, Part};
@@ -89,7 +91,16 @@ fn run(input: &Input<'_>, found: &mut Found) {
     let lower = trim_end(input.lower);
     forms::look(input, lower, found);
     windows::look(input, lower, found);
-    let mut scan = Scan { input, lower, in_text: 0, weighed: 0, span: 0, found };
+    let mut scan = Scan {
+        input,
+        lower,
+        in_text: 0,
+        weighed: 0,
+        span: 0,
+        lines: OnceCell::new(),
+        has_cells: OnceCell::new(),
+        found,
+    };
     if input.part != Part::Path && !is_address(input, lower) && scan.weigh(0, Way::Start) {
         return;
     }
@@ -113,6 +124,9 @@ struct Scan<'a, 'b> {
     weighed: usize,
     /// Where a span of code in markdown ends.
     span: usize,
+    /// How many lines the value has, and whether it has as many `|` as a table, once somebody asked.
+    lines: OnceCell<usize>,
+    has_cells: OnceCell<bool>,
     found: &'b mut Found,
 }
 
@@ -127,6 +141,7 @@ impl Scan<'_, '_> {
         {
             let byte = &self::byte(lower, at + skipped);
             at += skipped + 1;
+            crate::inspect::steps::count(6 + skipped);
             let next = self::byte(lower, at);
             let way = match byte {
                 b';' => Way::Semicolon,
@@ -284,7 +299,7 @@ impl Scan<'_, '_> {
                     true
                 } else if command.kind.is_bare() && arguments.is_empty {
                     let is_column = is_list && command.kind.is_column();
-                    !is_prose && !is_column && (way != Way::Line || !is_list && lines(self.lower) <= 2)
+                    !is_prose && !is_column && (way != Way::Line || !is_list && self.lines() <= 2)
                 } else if command.kind.is_bare() && command.start == at && !arguments.is_shaped() {
                     !is_prose && arguments.plain <= 1
                 } else {
@@ -307,12 +322,21 @@ impl Scan<'_, '_> {
             return false;
         }
         let before = self.lower.get(at.saturating_sub(80)..at.saturating_sub(1)).unwrap_or_default();
+        crate::inspect::steps::count(before.len() / 2);
         let is_part = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-');
         let length = before.iter().rev().take_while(|byte| is_part(byte)).count();
         let preceding = before.len().checked_sub(length + 1).map_or(0, |n| byte(before, n));
         let is_word = length > 0 && matches!(preceding, 0 | b';' | b'|' | b'&' | b'=' | b',' | b'\n');
-        let is_cell = way == Way::Pipe && self.lower.iter().filter(|byte| **byte == b'|').take(4).count() >= 4;
+        let is_cell = way == Way::Pipe && self.has_cells();
         is_word || is_cell || way == Way::And && before.contains(&b'=')
+    }
+
+    fn has_cells(&self) -> bool {
+        *self.has_cells.get_or_init(|| memchr::memchr_iter(b'|', self.lower).nth(3).is_some())
+    }
+
+    fn lines(&self) -> usize {
+        *self.lines.get_or_init(|| lines(self.lower))
     }
 
     /// In which kind of text the command stands, if in one: there it is told of, and rarely meant.
@@ -324,8 +348,9 @@ impl Scan<'_, '_> {
             return Some(Text::Quoted);
         }
         let before = self.lower.get(at.saturating_sub(240)..at).unwrap_or_default();
+        crate::inspect::steps::count(before.len());
         let words = before.split(|byte| is_space(*byte)).filter(|word| is_prose_word(word)).count();
-        let is_long = (way != Way::Start || command.arguments.plain > 0) && lines(self.lower) >= 4;
+        let is_long = (way != Way::Start || command.arguments.plain > 0) && self.lines() >= 4;
         (words >= 5 || is_long).then_some(Text::Prose)
     }
 }

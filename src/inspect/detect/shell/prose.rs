@@ -8,6 +8,7 @@ pub(super) fn markdown_end(lower: &[u8], at: usize) -> usize {
     let before = lower.get(at.saturating_sub(64)..at.saturating_sub(1)).unwrap_or_default();
     let rest = lower.get(at..).unwrap_or_default();
     let Some(length) = rest.iter().take(240).position(|byte| *byte == b'`') else { return 0 };
+    crate::inspect::steps::count(64 + length);
     let after = rest.get(length + 1..).unwrap_or_default();
     let after = after.get(..after.len().min(64)).unwrap_or_default();
     let opens = before.last().is_some_and(|byte| is_space(*byte) || *byte == b'(');
@@ -34,7 +35,8 @@ pub(super) fn is_prose_word(word: &[u8]) -> bool {
 
 /// How many lines a value has that are not blank, up to five.
 pub(super) fn lines(value: &[u8]) -> usize {
-    value.split(|byte| *byte == b'\n').filter(|line| line.len() > 2).take(5).count()
+    let lines = value.split(|byte| *byte == b'\n').inspect(|line| crate::inspect::steps::count(2 + line.len()));
+    lines.filter(|line| line.len() > 2).take(5).count()
 }
 
 /// Whether what stands before a way into a command that begins at `start` leads to it honestly: another command, an assignment, code, or a line of its
@@ -50,6 +52,7 @@ pub(super) fn is_led_by_command(lower: &[u8], at: usize, start: usize, way: Way)
         return true;
     }
     let before = lower.get(at.saturating_sub(160)..at.saturating_sub(sign)).unwrap_or_default();
+    crate::inspect::steps::count(before.len());
     let separator = before.iter().rposition(|byte| matches!(byte, b'\n' | b';' | b'|' | b'&'));
     let is_chained = separator.and_then(|at| before.get(at)).is_some_and(|byte| *byte != b'\n');
     let segment = before.get(separator.map_or(0, |last| last + 1)..).unwrap_or_default().trim_ascii();

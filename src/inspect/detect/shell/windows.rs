@@ -30,8 +30,10 @@ pub(super) fn look(input: &Input<'_>, lower: &[u8], found: &mut Found) {
         let is_before = |byte: &u8| is_space(*byte) || matches!(byte, b'"' | b'\'') || SEPARATORS.has(*byte);
         let Some(begun) = rest.iter().position(|byte| !is_before(byte)) else { return };
         at += begun;
+        crate::inspect::steps::count(10 + begun);
         if matches!(byte(lower, at), b'i' | b'f') {
             tries += 1;
+            crate::inspect::steps::count(16);
             let rest = lower.get(at..lower.len().min(at + REACH)).unwrap_or_default();
             if rest.starts_with(b"if") && is_if(rest) || rest.starts_with(b"for") && is_for(rest) {
                 found.add("shell.batch", at..at + 16);

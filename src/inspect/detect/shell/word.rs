@@ -55,7 +55,7 @@ impl Word {
             is_torn: false,
         };
         word.fill(lower, at);
-        crate::inspect::steps::count(8 + (word.end - at) * 3);
+        crate::inspect::steps::count(16 + (word.end - at) * 2);
         word
     }
 
@@ -270,7 +270,9 @@ pub(super) fn may_begin(byte: u8) -> bool {
 /// Whether a quote closes further on and something follows it: several words in quotes, which name no program.
 fn is_phrase(lower: &[u8], at: usize, quote: u8) -> bool {
     let rest = lower.get(at..).unwrap_or_default();
-    rest.iter().take(MAX_PHRASE).position(|byte| *byte == quote).is_some_and(|close| close + 1 < rest.len())
+    let close = rest.iter().take(MAX_PHRASE).position(|byte| *byte == quote);
+    crate::inspect::steps::count(close.unwrap_or(MAX_PHRASE));
+    close.is_some_and(|close| close + 1 < rest.len())
 }
 
 fn hex(byte: u8) -> Option<u8> {

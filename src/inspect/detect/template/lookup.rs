@@ -16,7 +16,9 @@ pub(super) fn scan(text: &[u8], found: &mut Found) {
     let mut n = first;
     while n < text.len() {
         let byte = at(text, n);
+        crate::inspect::steps::count(3);
         if byte == b'$' && at(text, n + 1) == b'{' {
+            crate::inspect::steps::count(24);
             let rest = text.get(n + 2..).unwrap_or_default();
             let hides = [&b"lower:"[..], b"upper:", b"::-"].iter().any(|hidden| rest.starts_with(hidden));
             let decodes =
@@ -37,6 +39,7 @@ pub(super) fn scan(text: &[u8], found: &mut Found) {
         }
         if state.depth == 0 {
             // Nothing is open: on to the next one.
+            crate::inspect::steps::count(24);
             let Some(next) = text.get(n..).and_then(|rest| memchr::memmem::find(rest, b"${")) else { return };
             n += next;
             continue;
