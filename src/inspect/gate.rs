@@ -210,18 +210,20 @@ impl Gate {
         let mut bits = 0;
         // A text that repeats one literal stays at one state, or goes round few: what was met there before need not be met again.
         let mut last = state;
+        let mut met = 0;
         for (at, byte) in value.iter().enumerate() {
             bits |= BITS[usize::from(*byte)];
             state = literals.next_state(Anchored::No, state, *byte);
             if literals.is_special(state) && state != last && literals.is_match(state) {
                 last = state;
+                met += literals.match_len(state);
                 for n in 0..literals.match_len(state) {
                     self.met(literals.match_pattern(state, n).as_usize(), at + 1, woken);
                 }
             }
         }
         woken.occurs = Bytes(bits);
-        super::steps::count(value.len());
+        super::steps::count(value.len() + 8 * met);
     }
 
     /// Wakes whom a literal wakes that ends here.

@@ -202,7 +202,6 @@ fn run(input: &Input<'_>, found: &mut Found) {
         style::scan(input, found);
     }
     if occurs.any(&SCRIPT) {
-        crate::inspect::steps::count(input.lower.len() / 2);
         script::scan(input, found);
     }
     if occurs.has(b'[') {

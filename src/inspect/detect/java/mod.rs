@@ -247,6 +247,7 @@ fn serialized(input: &Input<'_>, found: &mut Found) {
     }
     // Base64 has no spaces; what has some is not looked through for each name.
     let needles = if input.occurs.has(b' ') { &[][..] } else { &NAME_NEEDLES };
+    crate::inspect::steps::count(input.bytes.len() / 8 * needles.len());
     for needle in needles.iter().flatten() {
         if let Some(at) = needle.find(input.bytes, false) {
             found.add("java.name-in-base64", at..at + needle.digits().len());

@@ -55,7 +55,7 @@ impl Word {
             is_torn: false,
         };
         word.fill(lower, at);
-        crate::inspect::steps::count(16 + (word.end - at) * 2);
+        crate::inspect::steps::count(16 + (word.end - at) * 5);
         word
     }
 

@@ -145,7 +145,8 @@ fn in_path(value: &[u8], found: &mut Found) {
 fn in_text(value: &[u8], found: &mut Found) {
     const METADATA: &[&[u8]] =
         &[b"169.254.169.254/", b"metadata.google.internal/", b"100.100.100.200/latest", b"[fd00:ec2::254]"];
-    for at in value.windows(2).enumerate().filter(|(_, pair)| *pair == b"//").map(|(at, _)| at + 2).take(16) {
+    for slashes in memchr::memmem::find_iter(value, b"//").take(16) {
+        let at = slashes + 2;
         let rest = value.get(at..).unwrap_or_default();
         if METADATA.iter().any(|known| rest.starts_with(known)) {
             found.add("url.metadata-in-text", at..at + 16);

@@ -180,8 +180,8 @@ fn is_wrapper(value: &[u8]) -> bool {
 
 /// User, host and port, and whether anything follows. The last `@` before the path decides, and of a user with `/` or `#` in it the last of all.
 fn authority(rest: &[u8]) -> (Option<&[u8]>, &[u8], bool) {
-    crate::inspect::steps::count(rest.len());
     let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    crate::inspect::steps::count(4 * end);
     let first = rest.get(..end).unwrap_or_default();
     let at = first.iter().rposition(|byte| *byte == b'@');
     // `http://good.example:80 &@evil/# @good`, `http://good.example/@evil/` behind a decoder.
