@@ -55,6 +55,9 @@ fn is_named(arguments: &[u8]) -> bool {
 
 fn by_name(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found) {
     let Some(name) = input.lower.get(at.from..at.to) else { return };
+    if is_short && shows_result(input, at, name) {
+        found.add("php.function", at.from..at.open + 1);
+    }
     if !may_be_function(name) {
         return;
     }
@@ -105,6 +108,41 @@ fn by_name(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found) {
     } else if with.is_code {
         found.add("php.call-in-text", range);
     }
+}
+
+/// Functions whose results tell that code was run: of a constant nobody needs them.
+const DIGESTS: [&[u8]; 6] = [b"crc32", b"hash", b"md5", b"sha1", b"str_rot13", b"strrev"];
+/// Constructs that show what they are given, in PHP and elsewhere; and the one that no language but PHP and Perl has.
+const SHOWS: [&[u8]; 4] = [b"die", b"echo", b"exit", b"print"];
+const END: &[u8] = b"die";
+
+/// Whether a value is nothing but code that shows what a call comes to, to see whether it is run: `die(x(1))`, `echo md5('x');`. Programs that end so,
+/// or that print, are given names and no constants.
+fn shows_result(input: &Input<'_>, at: &Call, name: &[u8]) -> bool {
+    let is_end = name == END && at.to == at.open && position(input, at) == Position::Start;
+    let is_shown = DIGESTS.contains(&name)
+        && shown_by(input.lower, at.from).is_some_and(|shows| call::position(input.lower, shows) != Position::Word);
+    if !is_end && !is_shown {
+        return false;
+    }
+    let with = arguments(input, at);
+    let word = with.text.iter().position(|byte| !call::is_word(*byte)).unwrap_or(0);
+    let is_call = word > 0 && with.text.get(word) == Some(&b'(') && with.text.ends_with(b")");
+    with.goes_on && with.is_last() && (is_end && is_call || is_shown && is_constant(with.text))
+}
+
+/// A number, or a text in quotes.
+fn is_constant(arguments: &[u8]) -> bool {
+    let is_text = matches!(arguments, [first @ (b'"' | b'\''), .., last] if first == last);
+    is_text || !arguments.is_empty() && arguments.iter().all(u8::is_ascii_digit)
+}
+
+/// Where the word begins that is given what begins at `from`, with or without brackets, if it is one that shows it.
+fn shown_by(lower: &[u8], from: usize) -> Option<usize> {
+    let before = lower.get(..from)?;
+    let end = before.iter().rposition(|byte| !matches!(byte, b' ' | b'(' | b'@'))? + 1;
+    let start = call::word_start(lower, end);
+    SHOWS.contains(&lower.get(start..end)?).then_some(start)
 }
 
 fn by_variable(input: &Input<'_>, at: &Call, is_short: bool, found: &mut Found) {
