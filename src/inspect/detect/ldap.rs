@@ -63,7 +63,7 @@ fn joins_condition(text: &[u8]) -> bool {
     condition.is_some_and(|condition| attribute(condition).is_some())
 }
 
-/// `(cn=`, `(|(cn=`, `(&)`, `(!(&(a=`; blanks before it, and one operator that ends the value.
+/// `(cn=`, `(|(cn=`, `(&)`, `(!(&(a=`; blanks before it, and operators that end the value: `(|`, `(|(&`. What the application puts behind it closes them.
 fn begins_condition(text: &[u8]) -> bool {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0);
     let blanks = text.iter().take(4).take_while(|byte| is_blank(byte)).count();
@@ -71,7 +71,7 @@ fn begins_condition(text: &[u8]) -> bool {
     if matches!(rest.trim_ascii(), b"|" | b"&" | b"!") {
         return true;
     }
-    let mut joins = 0;
+    let (mut joins, mut operators) = (0, 0);
     while let Some(inner) = rest
         .strip_prefix(b"(")
         .or_else(|| rest.strip_prefix(b"&"))
@@ -79,12 +79,13 @@ fn begins_condition(text: &[u8]) -> bool {
         .or_else(|| rest.strip_prefix(b"!"))
     {
         joins += 1;
+        operators += usize::from(!rest.starts_with(b"("));
         rest = inner;
         if joins > 16 {
             return false;
         }
     }
-    let ends = joins > 1 && rest.is_empty() && text.contains(&b'!');
+    let ends = joins > 1 && rest.is_empty() && (operators > 1 || text.contains(&b'!'));
     ends || joins > 0 && (rest.first() == Some(&b')') || rest.starts_with(b"*")) || attribute(rest).is_some()
 }
 
@@ -167,6 +168,9 @@ mod tests {
             "admin)!(sn=*",
             "x)|(uid=*",
             "admin)(|",
+            "admin))(|(|",
+            "admin)(&(&",
+            "*))(|(&",
             "admin)(!(&(|",
             "admin)(!(&(1=0",
             "x)(|(cn=*",
@@ -207,6 +211,10 @@ mod tests {
             "if x)&&(y=1)",
             "1) (ok)",
             "b)|(c)",
+            "x)((",
+            "f(x))((",
+            "x)((|",
+            "(a|b)(|(c|d))",
         ] {
             assert!(met("q", value.as_bytes()).is_empty(), "{value} {:?}", met("q", value.as_bytes()));
         }
