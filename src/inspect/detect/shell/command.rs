@@ -64,6 +64,11 @@ impl Command {
                 return last;
             }
             let word = Word::read(lower, at);
+            if word.text() == b"."
+                && let Some(command) = Self::sourcing(lower, at, &word)
+            {
+                return Some(command);
+            }
             if word.is_expansion || word.text() == b"." {
                 at = word.end;
                 continue;
@@ -244,6 +249,23 @@ fn braces(lower: &[u8], at: usize) -> Option<Command> {
 }
 
 impl Command {
+    /// `. /tmp/x`, `. ./x`, `. ~/x`: runs what is in a file. Those who compute with `.` have a blank behind `/`, or another sign.
+    fn sourcing(lower: &[u8], at: usize, word: &Word) -> Option<Self> {
+        let path = lower.get(skip_blanks(lower, word.end)..)?;
+        let slash = path.iter().take(3).position(|byte| *byte == b'/')?;
+        let is_path =
+            matches!(path.get(..slash)?, b"" | b"~" | b"." | b"..") && byte(path, slash + 1).is_ascii_alphanumeric();
+        let arguments = Arguments::read(lower, word.end, false);
+        let command = || Self {
+            kind: kind_of(b"source").unwrap_or_default(),
+            arguments,
+            is_spelled: false,
+            is_hidden: false,
+            ..Self::whole(at, word.end)
+        };
+        (is_path && is_space(byte(lower, word.end)) && arguments.system).then(command)
+    }
+
     fn whole(start: usize, end: usize) -> Self {
         Self {
             kind: Kind::default(),

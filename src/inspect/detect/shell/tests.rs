@@ -211,6 +211,19 @@ const ATTACKS: &[&str] = &[
     "|driverquery /v",
     ";kill 1",
     ";.shell id",
+    ";. /tmp/x",
+    "; . /tmp/x",
+    "x;. ./x.sh",
+    "127.0.0.1 && . ~/x",
+    "$(. /dev/shm/x)",
+    "|. /dev/stdin",
+    ";source /tmp/x",
+    ". /tmp/x",
+    "; `id`",
+    ";`id`",
+    "x; `whoami`",
+    "x || `id`",
+    "Thanks a lot for the quick reply, it works; . /tmp/x",
 ];
 
 const HONEST: &[&str] = &[
@@ -326,6 +339,13 @@ const HONEST: &[&str] = &[
     "Exec team meeting; who is coming?",
     "top-left | top-right",
     "who? what; when",
+    ".a | . / 2",
+    ".items[] | . // 0",
+    "x; . y",
+    "one; . /two",
+    "a; ./b",
+    "Go to ; . / and on",
+    "For a quick check of the setup do cd /srv/app; . ./env.sh; make test and send me the output please",
 ];
 
 #[test]
