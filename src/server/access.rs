@@ -37,6 +37,10 @@ pub(super) fn watch(services: &Arc<Services>) -> std::io::Result<()> {
             told: Vec::new(),
             denied: Vec::new(),
             complaint: Complaint::new("no new grant takes effect", "grants can be read again"),
+            stays: Complaint::new(
+                "somebody to whom an approver said no is not out for good",
+                "all to whom an approver said no are out",
+            ),
         };
         watcher.tell(access.untold());
         watcher.run();
@@ -54,6 +58,8 @@ struct Watcher<'a> {
     /// The ends of access of those on hold to whom an approver said no, by the request, until the store has taken them.
     denied: Vec<(Id, Revocation)>,
     complaint: Complaint,
+    /// The same of these ends.
+    stays: Complaint,
 }
 
 impl Watcher<'_> {
@@ -69,7 +75,8 @@ impl Watcher<'_> {
             });
             if is_news || settled.elapsed() > SETTLE_EVERY {
                 settled = Instant::now();
-                done = done.and(self.end_denied()).and(self.settle(now)).and(self.settle_holds(now));
+                self.end_denied();
+                done = done.and(self.settle(now)).and(self.settle_holds(now));
             }
             self.complaint.note(done);
             let grants = i64::try_from(self.access.count()).unwrap_or(i64::MAX);
@@ -131,18 +138,17 @@ impl Watcher<'_> {
         self.services.audit.submit(act);
     }
 
-    fn end_denied(&mut self) -> Result<(), StoreError> {
-        while let Some((_, end)) = self.denied.first() {
-            match self.services.engines.authenticators.sessions().revoke(end) {
-                Ok(_) => drop(self.denied.remove(0)),
-                Err(SessionFault::Store(error)) => return Err(error),
-                Err(fault) => {
-                    log::error!(of:% = end.of; "access was to be ended and is not: {fault}");
-                    self.denied.remove(0);
-                }
-            }
-        }
-        Ok(())
+    fn end_denied(&mut self) {
+        let sessions = self.services.engines.authenticators.sessions();
+        let (mut done, mut is_refused) = (Ok(()), false);
+        self.denied.retain(|(_, end)| {
+            // What the store refused once, it refuses of all.
+            let Some(fault) = (!is_refused).then(|| sessions.revoke(end).err()).flatten() else { return is_refused };
+            done = Err(format!("{}: {fault}", end.of));
+            is_refused = matches!(fault, SessionFault::Store(_));
+            is_refused
+        });
+        self.stays.note(done);
     }
 
     fn settle_holds(&mut self, now: SystemTime) -> Result<(), StoreError> {
@@ -153,13 +159,14 @@ impl Watcher<'_> {
     /// Says of what is in the audit log by now that it is, and of what is late that it has expired.
     fn settle(&mut self, now: SystemTime) -> Result<(), StoreError> {
         // What a process that is killed now has not done is for the next to do.
-        let is_done = |id| self.denied.iter().all(|(of, _)| of != id);
-        let written = self.told.iter().take_while(|(at, id, _)| at.elapsed() > WRITTEN_AFTER && is_done(id)).count();
-        if written > 0 && self.services.audit.accepts() {
-            for (_, id, events) in self.told.iter().take(written) {
+        let (now_is, denied) = (Instant::now(), &self.denied);
+        let is_written =
+            |(at, id, _): &(Instant, Id, usize)| *at + WRITTEN_AFTER < now_is && denied.iter().all(|(of, _)| of != id);
+        if self.services.audit.accepts() {
+            for (_, id, events) in self.told.iter().filter(|one| is_written(one)) {
                 self.access.told(*id, *events)?;
             }
-            self.told.drain(..written);
+            self.told.retain(|one| !is_written(one));
         }
         self.access.settle(now)
     }

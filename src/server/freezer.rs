@@ -90,11 +90,13 @@ impl Worker {
                         let _ = done.try_send(());
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    self.again();
-                    again = Instant::now() + AGAIN;
-                }
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
+            }
+            // Also while there is ever more to end.
+            if Instant::now() >= again {
+                self.again();
+                again = Instant::now() + AGAIN;
             }
             let refused = i64::try_from(self.refused.len()).unwrap_or(i64::MAX);
             self.services.engines.metrics.monitor.refused.set(refused);
@@ -112,13 +114,21 @@ impl Worker {
         submit(&self.services, AlertRecord { action: Some(action), ..ending.record.clone() });
         if is_lost && self.refused.len() < QUEUE {
             self.refused.push_back(ending);
+        } else if is_lost {
+            log::error!("it is not tried again: {QUEUE} others are");
         }
     }
 
     /// Up to the first that is refused once more, as all the others would be.
     fn again(&mut self) {
         let now = steady(SystemTime::now());
-        self.refused.retain(|ending| ending.one.until.is_none_or(|until| now < until));
+        self.refused.retain(|ending| {
+            let lasts = ending.one.until.is_none_or(|until| now < until);
+            if !lasts {
+                log::error!(of:% = ending.one.of; "access was never ended, and would go on again by now");
+            }
+            lasts
+        });
         while let Some(action) = self.refused.front().and_then(|ending| self.end(ending).ok()) {
             let Some(Ending { one, record, .. }) = self.refused.pop_front() else { return };
             log::warn!(of:% = one.of; "access is ended now, which the store had refused");

@@ -53,7 +53,7 @@ pub(super) fn watch(services: &Arc<Services>) -> std::io::Result<Arc<Monitor>> {
     let (notify, freezer) = (Notify::start(&services)?, Freezer::start(&services)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let watch = move || {
-        // Nobody waits for it, and it says so where it cannot keep up.
+        // No request waits for it, and it says so where it cannot keep up.
         give_way();
         runtime.block_on(Watcher::new(&services, notify, freezer).run(batches, stopped));
     };

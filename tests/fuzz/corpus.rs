@@ -9,7 +9,6 @@ use claviger::inspect::Profile;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::numbers::Numbers;
 use crate::request::{self, Request};
 use crate::seeds::{Form, Seed};
 
@@ -79,16 +78,20 @@ pub(crate) fn attacks(profile: &Profile, most: usize) -> Option<Vec<Seed>> {
         let caught = |text: &String| (4..400).contains(&text.len()) && request::query(text).judge(profile).is_attack;
         known.extend(case.texts().into_iter().filter(caught));
     }
-    let mut numbers = Numbers::new(1);
     let seeds = by_class.into_iter().flat_map(|(class, mut texts)| {
-        texts.sort_unstable();
+        // As good as random, and each by itself: who is caught from now on changes nothing of who else is taken.
+        texts.sort_unstable_by_key(|text| (checksum(text), text.clone()));
         texts.dedup();
-        while texts.len() > most {
-            texts.swap_remove(numbers.below(texts.len()));
-        }
+        texts.truncate(most);
         texts.into_iter().map(move |text| Seed { class: class.clone(), text, form: Form::Value }).collect::<Vec<_>>()
     });
     Some(seeds.collect())
+}
+
+fn checksum(text: &str) -> u32 {
+    let mut sum = flate2::Crc::new();
+    sum.update(text.as_bytes());
+    sum.sum()
 }
 
 /// Whole requests, attacks and honest ones, every so many.

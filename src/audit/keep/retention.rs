@@ -14,7 +14,7 @@ use super::super::chain::Kind;
 use super::super::files;
 use super::super::known::free_name;
 use super::super::read::Reader;
-use super::super::segment::Segment;
+use super::super::segment::{Form, Segment, ZSTD, beside, whole_path};
 use super::super::tail::ends_amid_line;
 use super::{kept_path, pack, remove_if_there, sync_directory};
 
@@ -38,10 +38,22 @@ pub(super) fn remove_old(path: &Path, since: SystemTime) -> io::Result<()> {
         let mut done = match &content.last {
             Some(last) => {
                 keep(&mut kept, last)?;
-                if last.end < content.len && !keep_rest(path, &segment, last)? {
-                    return Ok(());
+                let done = mem::take(&mut unproved);
+                if last.end < content.len {
+                    match keep_rest(path, &segment, last) {
+                        // It goes with the next checkpoint, as what follows it does.
+                        Ok(Some(rest)) => unproved.push(rest),
+                        Ok(None) => return Ok(()),
+                        // There may be no room before what follows goes, and with that goes this.
+                        Err(error) => {
+                            log::error!(error:%, file:% = segment.path.display(); "what is left of a file of the audit log cannot be kept by itself");
+                            unproved.extend(done);
+                            unproved.push(segment);
+                            continue;
+                        }
+                    }
                 }
-                mem::take(&mut unproved)
+                done
             }
             None if content.is_of_log => {
                 unproved.push(segment);
@@ -111,18 +123,22 @@ fn keep(kept: &mut File, last: &Checkpoint) -> io::Result<()> {
     kept.sync_all()
 }
 
-/// Makes a file of what stands behind the last checkpoint of another one, as old as that; tells whether it is there.
-fn keep_rest(path: &Path, segment: &Segment, last: &Checkpoint) -> io::Result<bool> {
-    let rest = match free_name(path, last.seq.saturating_add(1)) {
+/// Makes a file of what stands behind the last checkpoint of another one, as old as that; none where another process does.
+fn keep_rest(path: &Path, segment: &Segment, last: &Checkpoint) -> io::Result<Option<Segment>> {
+    let first = last.seq.saturating_add(1);
+    let whole = whole_path(path, first);
+    let made = Some(Segment { path: beside(&whole, ZSTD), first: Some(first), form: Form::Zstd });
+    match free_name(path, first) {
         // A process made it that was killed before it removed what it made it of.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(true),
-        rest => rest?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(made),
+        free => free?,
     };
-    pack(&rest, || {
+    let is_made = pack(&whole, || {
         let file = File::open(&segment.path)?;
         let modified = file.metadata()?.modified()?;
         let mut input = files::read(&segment.path, file)?;
         io::copy(&mut input.by_ref().take(last.end), &mut io::sink())?;
         Ok(Some((input, modified)))
-    })
+    })?;
+    Ok(made.filter(|_| is_made))
 }

@@ -113,6 +113,17 @@ fn what_retention_removes_of_files_that_were_moved_is_no_tampering_and_what_some
 }
 
 #[test]
+fn of_files_that_became_old_at_once_no_line_stays_between_two_that_are_gone() {
+    for (old, first) in [(1, 5), (2, 10), (3, 10), (4, 19)] {
+        let site = Site::new();
+        moved_thrice(&site);
+        retain(&site, old);
+        let report = site.verify("log", None);
+        assert_eq!((report.fault, report.first.map(|mark| mark.seq)), (None, Some(first)), "{old} are old");
+    }
+}
+
+#[test]
 fn a_crash_of_retention_between_two_steps_is_made_good_by_the_next_look() {
     let site = Site::new();
     let first = moved_thrice(&site).remove(0);

@@ -117,10 +117,11 @@ fn candidates(first: u8, second: u8) -> &'static [File] {
     }
 }
 
-/// Names that occur, each with where; at one place the first that fits.
+/// Names that occur, each with where; at one place the first that fits. Those that stand for themselves come first, as all of them are secret:
+/// whoever looks at some only is not to be kept from them by others.
 pub(super) fn named(lower: &[u8]) -> impl Iterator<Item = (usize, File)> {
-    let rooted = memchr::memchr2_iter(b'/', b'\\', lower).filter_map(|at| rooted(lower, at));
-    rooted.chain(memchr::memchr3_iter(b'-', b'.', b'_', lower).filter_map(|sign| alone(lower, sign)))
+    let alone = memchr::memchr3_iter(b'-', b'.', b'_', lower).filter_map(|sign| alone(lower, sign));
+    alone.chain(memchr::memchr2_iter(b'/', b'\\', lower).filter_map(|at| rooted(lower, at)))
 }
 
 /// The place of a system that begins here.
@@ -148,7 +149,9 @@ fn alone(lower: &[u8], sign: usize) -> Option<(usize, File)> {
     }
     let stands = |(length, file): &(usize, File)| {
         let at = sign.checked_sub(*length)?;
-        lower.get(at..)?.strip_prefix(file.name).filter(|behind| !behind.starts_with(b".pub")).map(|_| (at, *file))
+        let behind = lower.get(at..)?.strip_prefix(file.name)?;
+        let is_public = file.name == b"id_rsa" && behind.starts_with(b".pub");
+        (!is_public).then_some((at, *file))
     };
     crate::inspect::steps::count(16);
     NAMES.iter().find_map(stands)

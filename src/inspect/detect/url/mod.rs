@@ -146,7 +146,9 @@ fn in_text(value: &[u8], found: &mut Found) {
     const METADATA: &[&[u8]] =
         &[b"169.254.169.254/", b"metadata.google.internal/", b"100.100.100.200/latest", b"[fd00:ec2::254]"];
     for slashes in memchr::memmem::find_iter(value, b"//").take(16) {
-        let at = slashes + 2;
+        // Clients take `http:///host` for `http://host`.
+        let more = value.iter().skip(slashes + 2).take(16).take_while(|byte| **byte == b'/').count();
+        let at = slashes + 2 + more;
         let rest = value.get(at..).unwrap_or_default();
         if METADATA.iter().any(|known| rest.starts_with(known)) {
             found.add("url.metadata-in-text", at..at + 16);

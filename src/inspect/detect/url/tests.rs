@@ -133,6 +133,10 @@ fn urls_that_lead_inside_are_found() {
         assert!(ours(&judge_query(name, b"localhost:8080/x")) >= 5, "{name}");
     }
     assert!(ours(&judge_path("/proxy/http://example.com/")) >= 5);
+    for slashes in ["//", "///", "/////"] {
+        let value = format!("have a look at http:{slashes}169.254.169.254/latest/meta-data, please");
+        assert!(ours(&judge_query("q", value.as_bytes())) > 0, "{value}");
+    }
     for name in ["file", "page", "include", "absolute_path"] {
         assert!(ours(&judge_query(name, b"http://evil.example/x.txt")) >= 5, "{name}");
     }
