@@ -16,8 +16,8 @@ pub(super) const MAX_TOKEN: usize = 8 * 1024;
 pub(super) struct Token<'a> {
     /// What the signature covers: the first two segments with the dot between.
     pub(super) signed: &'a str,
-    /// The last segment, canonical base64url.
-    pub(super) signature: &'a str,
+    /// What the last segment holds.
+    pub(super) signature: Vec<u8>,
     /// What the header says the algorithm is; it can only choose among those of the key.
     pub(super) alg: Alg,
     /// The claims, unproved.
@@ -48,7 +48,7 @@ impl<'a> Token<'a> {
         if signature.is_empty() {
             return Err(AuthnFault::Malformed);
         }
-        decode(signature)?;
+        let signature = decode(signature)?;
         let header = object(header)?;
         let claims = payload(claims)?;
         if REFUSED_MEMBERS.iter().any(|member| header.contains_key(*member)) {

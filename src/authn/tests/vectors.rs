@@ -217,9 +217,8 @@ fn vectors_of_signatures() {
             for test in group["tests"].as_array().expect("tests") {
                 let what = format!("{file} {} {}", test["tcId"], test["comment"]);
                 let bytes = |member: &str| unhex(test[member].as_str().expect("hexadecimal"));
-                let signature = URL_SAFE_NO_PAD.encode(bytes("sig"));
                 let key = keys.pick(None, alg);
-                let got = key.and_then(|key| key.verify_bytes(&bytes("msg"), &signature, alg)).map_err(told);
+                let got = key.and_then(|key| key.verify_bytes(&bytes("msg"), &bytes("sig"), alg)).map_err(told);
                 let policy = group.get(member).is_none().then_some("the file has no JWK of this key");
                 // What a verifier may accept, it may refuse.
                 tally.count(&what, test["result"] == "valid", got, policy);
