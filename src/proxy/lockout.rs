@@ -24,8 +24,12 @@ pub(super) fn check(
     let now = Instant::now();
     let by_address = lockouts.of(Lockout::Address).check(Key::client(view.client), now);
     by_address.map_err(|wait| Denial::LockedOut(Lockout::Address, wait))?;
+    let identities = lockouts.of(Lockout::Identity);
+    if identities.is_empty() {
+        return Ok(());
+    }
     let Some(key) = identity(services, chain, view, handed_in) else { return Ok(()) };
-    lockouts.of(Lockout::Identity).check(key, now).map_err(|wait| Denial::LockedOut(Lockout::Identity, wait))
+    identities.check(key, now).map_err(|wait| Denial::LockedOut(Lockout::Identity, wait))
 }
 
 /// What is told of a request that was let pass: what it proved, or that its credential was wrong, which counts. But nothing, right or wrong, to
