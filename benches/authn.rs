@@ -28,7 +28,7 @@ use proofs::{Kind, Request, Site};
 
 /// The allocator of the product.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: claviger_wipe::Mimalloc = claviger_wipe::Mimalloc;
 
 /// Microseconds that a proof known before may take.
 const KNOWN_AIM: f64 = 2.0;

@@ -21,7 +21,7 @@ mod scaled;
 
 /// As in the product: the allocator decides how much of what is freed goes back to the system.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: claviger_wipe::Mimalloc = claviger_wipe::Mimalloc;
 
 const COUNT: u32 = 100_000;
 const ROUNDS: u64 = 5;

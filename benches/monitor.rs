@@ -27,7 +27,7 @@ use figures::{resident, tell};
 use scaled::scaled;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: claviger_wipe::Mimalloc = claviger_wipe::Mimalloc;
 
 const PRINCIPALS: u32 = 100_000;
 const RECORDS: u32 = 4_000_000;

@@ -31,7 +31,7 @@ use figures::{resident, tell};
 use scaled::scaled;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: claviger_wipe::Mimalloc = claviger_wipe::Mimalloc;
 
 fn revocation(id: &str) -> Revocation {
     let of = format!("principal:corp:{id}").parse().expect("of a principal");

@@ -36,7 +36,7 @@ use figures::{resident, tell};
 use scaled::scaled;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: claviger_wipe::Mimalloc = claviger_wipe::Mimalloc;
 
 const CONFIG: &str = r#"
 [listen.public]

@@ -46,7 +46,7 @@ use clap::{Args, Parser, Subcommand};
 
 /// The allocator that claviger uses: the bare proxy must not lose to it for want of one.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: claviger_wipe::Mimalloc = claviger_wipe::Mimalloc;
 
 /// What the proxy costs, measured on this machine.
 ///

@@ -3,8 +3,12 @@
 //! The one crate with unsafe code, which `GlobalAlloc` cannot be implemented without. Libraries that wipe every block whole cost a proxy a
 //! tenth of its time: an HTTP/1 body passes through a buffer of 64 KiB, one for each answer, of which nearly all was never written.
 
+mod mimalloc;
+
 use std::alloc::{GlobalAlloc, Layout};
 use std::hint::black_box;
+
+pub use mimalloc::Mimalloc;
 
 /// The largest block that is wiped whole, in bytes. Heads, their fields, secrets, tokens and what is encrypted of them are in smaller ones (a
 /// record of TLS has at most 16 KiB); in larger ones are bodies on their way, and tables.
