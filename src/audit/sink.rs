@@ -39,6 +39,8 @@ pub(super) struct Sink {
     given_up_until: Option<SystemTime>,
     /// Whether it has been made whole since that was last looked at.
     pub(super) is_rotated: bool,
+    /// Whether somebody has cut the file, and with it, it may be, lines that were not on the disk yet, since that was last looked at.
+    pub(super) is_cut: bool,
     /// How often the file was not where the log goes on, since that was last looked at.
     pub(super) displaced: u64,
     /// What signs checkpoints.
@@ -48,6 +50,19 @@ pub(super) struct Sink {
     /// How many times the disk is to fail.
     #[cfg(test)]
     pub(super) sync_faults: std::cell::Cell<u32>,
+    /// When somebody else is to cut the file.
+    #[cfg(test)]
+    pub(super) cut: std::cell::Cell<Option<Moment>>,
+}
+
+/// When somebody else may cut the file, whom no lock keeps from it.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// Lines were written, and the file was not looked at since.
+    Written,
+    /// It was looked at since, and they are not known to be on the disk.
+    Unsynced,
 }
 
 /// When a file is whole.
@@ -75,7 +90,7 @@ impl Sink {
         let linked = Linked::new(chain);
         let (len, began) = (path.is_none().then_some(0), now);
         let (torn, key, checkpoints) = (None, None, Vec::new());
-        let (given_up_until, is_rotated, is_noted, displaced) = (None, false, false, 0);
+        let (given_up_until, is_rotated, is_noted, is_cut, displaced) = (None, false, false, false, 0);
         Ok(Self {
             path,
             file,
@@ -88,11 +103,14 @@ impl Sink {
             is_noted,
             given_up_until,
             is_rotated,
+            is_cut,
             displaced,
             key,
             checkpoints,
             #[cfg(test)]
             sync_faults: std::cell::Cell::default(),
+            #[cfg(test)]
+            cut: std::cell::Cell::default(),
         })
     }
 
@@ -165,12 +183,36 @@ impl Sink {
         done
     }
 
-    fn try_sync(&self) -> io::Result<()> {
+    fn try_sync(&mut self) -> io::Result<()> {
         #[cfg(test)]
         if self.sync_faults.replace(self.sync_faults.get().saturating_sub(1)) > 0 {
             return Err(io::Error::other("as a disk that fails once"));
         }
-        if self.file.metadata()?.is_file() { self.file.sync_data() } else { Ok(()) }
+        #[cfg(test)]
+        self.cut_at(Moment::Unsynced);
+        if !self.file.metadata()?.is_file() {
+            return Ok(());
+        }
+        self.file.sync_data()?;
+        // Only now: what was cut off before is not on the disk.
+        if self.path.is_some() && self.len > Some(self.file.metadata()?.len()) {
+            self.cut_off();
+        }
+        Ok(())
+    }
+
+    /// Takes it that lines may be gone that were just written.
+    fn cut_off(&mut self) {
+        self.is_cut = true;
+        self.checkpoints.clear();
+    }
+
+    #[cfg(test)]
+    fn cut_at(&self, moment: Moment) {
+        if self.cut.get() == Some(moment) {
+            self.cut.take();
+            self.file.set_len(0).expect("cut");
+        }
     }
 
     /// Keeps beside the file how far the log goes, of which everything is on the disk.
@@ -217,8 +259,19 @@ impl Sink {
         self.checkpoints.extend(self.linked.checkpoints(written).map(<[u8]>::to_vec));
         self.chain = chain;
         self.after(written, end);
-        // Somebody may have cut the file since it was looked at.
-        (lines, result.and_then(|()| self.catch_up()))
+        #[cfg(test)]
+        self.cut_at(Moment::Written);
+        (lines, result.and_then(|()| self.look_again()))
+    }
+
+    /// Looks whether somebody has cut the file since lines were written.
+    fn look_again(&mut self) -> io::Result<()> {
+        let written = self.len;
+        self.catch_up()?;
+        if self.len < written {
+            self.cut_off();
+        }
+        Ok(())
     }
 
     /// Takes back what was written of a line that has no end: the next would begin in its middle.
