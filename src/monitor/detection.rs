@@ -295,7 +295,7 @@ pub static SPECS: [Spec; 31] = [
         .window(5 * MINUTE).has(&[Window]).hold(MINUTE),
     Spec::new(D::RecordsUndelivered, "records_undelivered", Critical, "Records were left out for a sink's receiver, or the oldest that waits has so much of the sink's `max_age` behind it, after which it is left out.")
         .share(50).has(&[Share]).hold(HOUR),
-    Spec::new(D::MonitorBehind, "monitor_behind", Warning, "Records that the monitor did not look at, since more came than it could, or alerts that it could not hold: what they tell of is in the audit log all the same.")
+    Spec::new(D::MonitorBehind, "monitor_behind", Warning, "Records that the monitor did not look at, since more came than it could, or alerts that it could not hold: what they tell of is in the audit log all the same. Or ends of access that it asked for, which cannot be written and wait, or were given up.")
         .hold(MINUTE),
 ];
 

@@ -109,6 +109,7 @@ fn what_no_record_tells_of_is_told_while_it_is_so() {
         secrets: vec!["local:stripe/key".to_owned()],
         overdue: vec![name("stripe")],
         shed: 3,
+        unended: (2, 1),
         ..Health::default()
     };
     let mut names: Vec<_> =
@@ -116,6 +117,7 @@ fn what_no_record_tells_of_is_told_while_it_is_so() {
     names.sort();
     let want = [
         ("audit_trouble", "part:audit"),
+        ("monitor_behind", "part:endings"),
         ("monitor_behind", "part:monitor"),
         ("secret_overdue", "name:stripe"),
         ("vault_trouble", "name:local:stripe/key"),
@@ -124,7 +126,7 @@ fn what_no_record_tells_of_is_told_while_it_is_so() {
     assert!(engine.note(&ill, time(30)).is_empty(), "once");
     engine.note(&Health::default(), time(60));
     assert!(engine.settle(time(89)).is_empty());
-    assert_eq!(engine.settle(time(91)).iter().filter(|one| one.change == Change::Cleared).count(), 4);
+    assert_eq!(engine.settle(time(91)).iter().filter(|one| one.change == Change::Cleared).count(), 5);
 }
 
 #[test]
