@@ -20,6 +20,8 @@ const HOURS: u16 = 48;
 const QUARTERS: u16 = 200;
 /// How often a principal was there before anything about it is new.
 const FEW_REQUESTS: u32 = 50;
+/// What more of a role than these use is no news of any of them.
+const FEW_USERS: u64 = 5;
 
 /// What a principal usually does.
 #[derive(Debug, Default)]
@@ -154,18 +156,19 @@ impl Habits {
         is_told.then(|| Evidence::new(&[("known_networks", known as f64), ("requests", f64::from(self.requests))]))
     }
 
-    /// Remembers a route with its method; tells of one that is new.
-    pub(super) fn way(&mut self, way: u64, now: u32, rule: &Rule) -> Option<Evidence> {
+    /// Remembers a route with its method; tells of one that is new, where those who use it, who are counted for that, are few.
+    pub(super) fn way(&mut self, way: u64, now: u32, rule: &Rule, users: impl FnOnce() -> u64) -> Option<Evidence> {
         if self.ways.contains(&way) {
             return None;
         }
-        let known = self.ways.len();
+        let (known, users) = (self.ways.len(), users());
         if known < MOST {
             self.ways.reserve_exact(1);
             self.ways.push(way);
         }
-        let is_told = known > 0 && (known as u64) < rule.at && self.is_known(now, rule);
-        is_told.then(|| Evidence::new(&[("known_routes", known as f64), ("requests", f64::from(self.requests))]))
+        let is_told = known > 0 && (known as u64) < rule.at && users <= FEW_USERS && self.is_known(now, rule);
+        let numbers = [("known_routes", known as f64), ("users", users as f64), ("requests", f64::from(self.requests))];
+        is_told.then(|| Evidence::new(&numbers))
     }
 
     /// Tells of an hour at which it was never at work.
