@@ -16,6 +16,8 @@ use super::line::moment;
 use super::segment::{Segment, directory};
 use super::tail::{Tail, Torn, first_head};
 use crate::crypto::SigningKey;
+#[cfg(test)]
+pub(super) use disk::Moment;
 
 /// The log's file.
 ///
@@ -53,16 +55,6 @@ pub(super) struct Sink {
     /// When somebody else is to cut the file.
     #[cfg(test)]
     pub(super) cut: std::cell::Cell<Option<Moment>>,
-}
-
-/// When somebody else may cut the file, whom no lock keeps from it.
-#[cfg(test)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moment {
-    /// Lines were written, and the file was not looked at since.
-    Written,
-    /// It was looked at since, and they are not known to be on the disk.
-    Unsynced,
 }
 
 /// When a file is whole.
@@ -173,66 +165,6 @@ impl Sink {
         done
     }
 
-    /// Waits until what was written is on the disk. Pipes and terminals have none. An error is told once: after it nobody knows what is there.
-    pub(super) fn sync(&mut self) -> io::Result<()> {
-        let done = self.try_sync();
-        if done.is_err() {
-            // Those that go elsewhere must be in the log too.
-            self.checkpoints.clear();
-        }
-        done
-    }
-
-    fn try_sync(&mut self) -> io::Result<()> {
-        #[cfg(test)]
-        if self.sync_faults.replace(self.sync_faults.get().saturating_sub(1)) > 0 {
-            return Err(io::Error::other("as a disk that fails once"));
-        }
-        #[cfg(test)]
-        self.cut_at(Moment::Unsynced);
-        if !self.file.metadata()?.is_file() {
-            return Ok(());
-        }
-        self.file.sync_data()?;
-        // Only now: what was cut off before is not on the disk.
-        if self.path.is_some() && self.len > Some(self.file.metadata()?.len()) {
-            self.cut_off();
-        }
-        Ok(())
-    }
-
-    /// Takes it that lines may be gone that were just written.
-    fn cut_off(&mut self) {
-        self.is_cut = true;
-        self.checkpoints.clear();
-    }
-
-    #[cfg(test)]
-    fn cut_at(&self, moment: Moment) {
-        if self.cut.get() == Some(moment) {
-            self.cut.take();
-            self.file.set_len(0).expect("cut");
-        }
-    }
-
-    /// Keeps beside the file how far the log goes, of which everything is on the disk.
-    pub(super) fn note(&mut self) {
-        self.is_noted = true;
-        let Some(path) = self.path.as_deref().filter(|_| self.chain.seq > 0 && self.needs_disk().is_ok()) else {
-            return;
-        };
-        if let Err(error) = (Known { chain: self.chain.id, seq: self.chain.seq }).write(path) {
-            log::error!(error:%; "it cannot be kept how far the audit log goes: a file that is moved would not be missed");
-        }
-    }
-
-    /// Fails where what is written cannot be on a disk.
-    pub(super) fn needs_disk(&self) -> io::Result<()> {
-        let is_file = self.file.metadata()?.is_file();
-        let wrong = || io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file, which `fsync` needs");
-        if is_file { Ok(()) } else { Err(wrong()) }
-    }
-
     /// Begins new lines behind the last one, and tells of half a line.
     fn link(&mut self, now: SystemTime) {
         self.linked.begin(self.chain);
@@ -262,16 +194,6 @@ impl Sink {
         #[cfg(test)]
         self.cut_at(Moment::Written);
         (lines, result.and_then(|()| self.look_again()))
-    }
-
-    /// Looks whether somebody has cut the file since lines were written.
-    fn look_again(&mut self) -> io::Result<()> {
-        let written = self.len;
-        self.catch_up()?;
-        if self.len < written {
-            self.cut_off();
-        }
-        Ok(())
     }
 
     /// Takes back what was written of a line that has no end: the next would begin in its middle.
@@ -423,6 +345,7 @@ fn open_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
 }
 
+mod disk;
 mod displaced;
 #[cfg(test)]
 mod tests;
