@@ -10,9 +10,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirEntryExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::chain::{Chain, ChainId, Digest};
-use super::read::Reader;
-use super::segment::{Segment, ZSTD, beside, directory, is_whole, whole_path};
+use super::chain::{Chain, ChainId};
+use super::segment::{Form, Segment, ZSTD, beside, directory, is_whole, whole_path};
 use super::tail::{Tail, first_head};
 
 /// A line that was written.
@@ -74,16 +73,18 @@ fn open_end(path: &Path, options: &OpenOptions) -> io::Result<File> {
     options.open(end)
 }
 
-/// The end of the chain in a whole file.
+/// The end of the chain in a whole file. Other processes may wait for it: of one that is compressed, which has to be read from its beginning, no
+/// line is looked at but the last ones.
 pub(super) fn last_of(whole: Segment) -> io::Result<Option<Chain>> {
-    let mut reader = Reader::open_one(whole)?;
-    let mut last = None;
-    while let Some(line) = reader.next()? {
-        if let Some(head) = line.head {
-            last = Some(Chain { id: head.chain, seq: head.seq, head: Digest::of(line.bytes) });
+    let file = File::open(&whole.path)?;
+    let tail = match whole.form {
+        Form::Live | Form::Plain => {
+            let len = file.metadata()?.len();
+            Tail::of(&file, len)?
         }
-    }
-    Ok(last)
+        Form::Zstd => Tail::of_stream(&mut zstd::Decoder::new(file)?)?,
+    };
+    Ok(tail.chain)
 }
 
 /// A file of a log that somebody moved.
@@ -193,6 +194,23 @@ mod tests {
         }
         fs::write(end_path(&path), [&whole[..], &[b'x'; 10_000]].concat()).expect("written");
         assert_eq!(Known::read(&path).expect("read"), Some(known), "nothing behind it is looked at");
+    }
+
+    #[test]
+    fn the_end_of_a_whole_file_is_found_whatever_comes_before_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let plain = whole_path(&folder.path().join("audit.log"), 1);
+        let packed = beside(&plain, ZSTD);
+        let (mut chain, mut line) = (Chain::new(), b"\n".to_vec());
+        chain.link(&mut line, Kind::Checkpoint, b"");
+        let file = File::create(&plain).expect("created");
+        // Longer than any line that is read through.
+        file.write_all_at(&line, 100 << 20).expect("written");
+        let (from, to) = (File::open(&plain).expect("opened"), File::create(&packed).expect("created"));
+        zstd::stream::copy_encode(from, to, 1).expect("compressed");
+        for (path, form) in [(plain, Form::Plain), (packed, Form::Zstd)] {
+            assert_eq!(last_of(Segment { path, first: Some(1), form }).expect("read"), Some(chain), "{form:?}");
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@ use super::line::moment;
 use super::segment::{Segment, directory};
 use super::tail::{Tail, Torn, first_head};
 use crate::crypto::SigningKey;
+#[cfg(test)]
+pub(super) use disk::Moment;
 
 /// The log's file.
 ///
@@ -39,6 +41,8 @@ pub(super) struct Sink {
     given_up_until: Option<SystemTime>,
     /// Whether it has been made whole since that was last looked at.
     pub(super) is_rotated: bool,
+    /// Whether somebody has cut the file, and with it, it may be, lines that were not on the disk yet, since that was last looked at.
+    pub(super) is_cut: bool,
     /// How often the file was not where the log goes on, since that was last looked at.
     pub(super) displaced: u64,
     /// What signs checkpoints.
@@ -48,6 +52,9 @@ pub(super) struct Sink {
     /// How many times the disk is to fail.
     #[cfg(test)]
     pub(super) sync_faults: std::cell::Cell<u32>,
+    /// When somebody else is to cut the file.
+    #[cfg(test)]
+    pub(super) cut: std::cell::Cell<Option<Moment>>,
 }
 
 /// When a file is whole.
@@ -75,7 +82,7 @@ impl Sink {
         let linked = Linked::new(chain);
         let (len, began) = (path.is_none().then_some(0), now);
         let (torn, key, checkpoints) = (None, None, Vec::new());
-        let (given_up_until, is_rotated, is_noted, displaced) = (None, false, false, 0);
+        let (given_up_until, is_rotated, is_noted, is_cut, displaced) = (None, false, false, false, 0);
         Ok(Self {
             path,
             file,
@@ -88,11 +95,14 @@ impl Sink {
             is_noted,
             given_up_until,
             is_rotated,
+            is_cut,
             displaced,
             key,
             checkpoints,
             #[cfg(test)]
             sync_faults: std::cell::Cell::default(),
+            #[cfg(test)]
+            cut: std::cell::Cell::default(),
         })
     }
 
@@ -155,42 +165,6 @@ impl Sink {
         done
     }
 
-    /// Waits until what was written is on the disk. Pipes and terminals have none. An error is told once: after it nobody knows what is there.
-    pub(super) fn sync(&mut self) -> io::Result<()> {
-        let done = self.try_sync();
-        if done.is_err() {
-            // Those that go elsewhere must be in the log too.
-            self.checkpoints.clear();
-        }
-        done
-    }
-
-    fn try_sync(&self) -> io::Result<()> {
-        #[cfg(test)]
-        if self.sync_faults.replace(self.sync_faults.get().saturating_sub(1)) > 0 {
-            return Err(io::Error::other("as a disk that fails once"));
-        }
-        if self.file.metadata()?.is_file() { self.file.sync_data() } else { Ok(()) }
-    }
-
-    /// Keeps beside the file how far the log goes, of which everything is on the disk.
-    pub(super) fn note(&mut self) {
-        self.is_noted = true;
-        let Some(path) = self.path.as_deref().filter(|_| self.chain.seq > 0 && self.needs_disk().is_ok()) else {
-            return;
-        };
-        if let Err(error) = (Known { chain: self.chain.id, seq: self.chain.seq }).write(path) {
-            log::error!(error:%; "it cannot be kept how far the audit log goes: a file that is moved would not be missed");
-        }
-    }
-
-    /// Fails where what is written cannot be on a disk.
-    pub(super) fn needs_disk(&self) -> io::Result<()> {
-        let is_file = self.file.metadata()?.is_file();
-        let wrong = || io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file, which `fsync` needs");
-        if is_file { Ok(()) } else { Err(wrong()) }
-    }
-
     /// Begins new lines behind the last one, and tells of half a line.
     fn link(&mut self, now: SystemTime) {
         self.linked.begin(self.chain);
@@ -217,8 +191,9 @@ impl Sink {
         self.checkpoints.extend(self.linked.checkpoints(written).map(<[u8]>::to_vec));
         self.chain = chain;
         self.after(written, end);
-        // Somebody may have cut the file since it was looked at.
-        (lines, result.and_then(|()| self.catch_up()))
+        #[cfg(test)]
+        self.cut_at(Moment::Written);
+        (lines, result.and_then(|()| self.look_again()))
     }
 
     /// Takes back what was written of a line that has no end: the next would begin in its middle.
@@ -370,6 +345,7 @@ fn open_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
 }
 
+mod disk;
 mod displaced;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The end of a log that somebody wrote before: where its chain goes on, and what of it is half a line.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
 use memchr::memrchr;
@@ -53,6 +53,22 @@ impl Tail {
                 return Ok(tail);
             }
             look *= 4;
+        }
+    }
+
+    /// That of all that comes, of which no more is kept than is looked at.
+    pub(super) fn of_stream(input: &mut impl Read) -> io::Result<Self> {
+        let (mut text, mut is_whole) = (Vec::new(), true);
+        loop {
+            let before = text.len();
+            input.by_ref().take(MAX_LOOK).read_to_end(&mut text)?;
+            if text.len() == before {
+                return Ok(Self::of_text(&text, is_whole));
+            }
+            if let Some(old) = text.len().checked_sub(usize::try_from(MAX_LOOK).unwrap_or(usize::MAX)) {
+                is_whole &= old == 0;
+                text.drain(..old);
+            }
         }
     }
 
@@ -140,6 +156,24 @@ mod tests {
         assert_eq!(Tail::of_text(&strange, true), Tail { chain: Some(chain), last, torn: None, is_log: true });
         // The line that it begins in the middle of is not taken for one.
         assert_eq!(Tail::of_text(b"ge\n", false), Tail::default());
+    }
+
+    #[test]
+    fn the_end_of_a_stream_is_that_of_the_file_it_would_be() {
+        let (mut chain, mut text) = (Chain::new(), Vec::new());
+        let long = format!(",\"x\":\"{}\"", "y".repeat(3_000_000));
+        for _ in 0..4 {
+            chain.link(&mut text, Kind::Exchange, long.as_bytes());
+        }
+        for rest in [&b""[..], b"garbage\n", b"half"] {
+            text.extend_from_slice(rest);
+            let mut file = tempfile::tempfile().expect("a file");
+            io::Write::write_all(&mut file, &text).expect("written");
+            let tail = Tail::of_stream(&mut &text[..]).expect("read");
+            assert_eq!(tail, Tail::of(&file, text.len() as u64).expect("read"));
+            assert_eq!(tail.chain, Some(chain));
+        }
+        assert_eq!(Tail::of_stream(&mut &b""[..]).expect("read"), Tail::default());
     }
 
     #[test]

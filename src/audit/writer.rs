@@ -226,8 +226,8 @@ impl Writer {
         members
     }
 
-    /// Tries until the batch is in the file, and on the disk where somebody may wait for that; tells whether the first try did it: after
-    /// another, nobody knows what is on the disk.
+    /// Tries until the batch is in the file, and on the disk where somebody may wait for that; tells whether the first try did it, and nobody cut
+    /// the file meanwhile: else nobody knows what is on the disk.
     fn write(&mut self) -> bool {
         let closing = self.checkpoint();
         let mut is_sure = true;
@@ -236,6 +236,7 @@ impl Writer {
             self.shared.queue.failed(&error);
             thread::sleep(RETRY_AFTER);
         }
+        is_sure &= !std::mem::take(&mut self.sink.is_cut);
         self.shared.metrics.displaced.inc_by(std::mem::take(&mut self.sink.displaced));
         if std::mem::take(&mut self.sink.is_rotated)
             && let Some(keeper) = &self.keeper

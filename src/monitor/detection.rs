@@ -248,7 +248,7 @@ pub static SPECS: [Spec; 31] = [
         .at(100, "requests").usual(2, 6 * HOUR).has(&[At, Factor, Learn]).hold(HOUR).principals(),
     Spec::new(D::NewNetwork, "new_network", Info, "A network (/24, IPv6 /48) that a principal did not use in thirty days. Those with `at` networks or more travel, and are not told.")
         .at(6, "networks").usual(1, 24 * HOUR).has(&[At, Learn]).principals(),
-    Spec::new(D::NewRoute, "new_route", Info, "A route, or a method of one, that a principal never used. Those with `at` or more explore, and are not told.")
+    Spec::new(D::NewRoute, "new_route", Info, "A route, or a method of one, that a principal never used, and that at most five of the role that lets it in ever did: what many of them use is no news. Those with `at` or more explore, and are not told.")
         .at(24, "routes with methods").usual(1, 24 * HOUR).has(&[At, Learn]).principals(),
     Spec::new(D::UnusualHour, "unusual_hour", Info, "An hour of the day at which, or next to which, a principal was never at work on such a day (weekdays and weekends are two), after so much time with days of that kind.")
         .usual(1, 7 * 24 * HOUR).has(&[Learn]).hold(HOUR).principals(),
@@ -295,7 +295,7 @@ pub static SPECS: [Spec; 31] = [
         .window(5 * MINUTE).has(&[Window]).hold(MINUTE),
     Spec::new(D::RecordsUndelivered, "records_undelivered", Critical, "Records were left out for a sink's receiver, or the oldest that waits has so much of the sink's `max_age` behind it, after which it is left out.")
         .share(50).has(&[Share]).hold(HOUR),
-    Spec::new(D::MonitorBehind, "monitor_behind", Warning, "Records that the monitor did not look at, since more came than it could, or alerts that it could not hold: what they tell of is in the audit log all the same.")
+    Spec::new(D::MonitorBehind, "monitor_behind", Warning, "Records that the monitor did not look at, since more came than it could, or alerts that it could not hold: what they tell of is in the audit log all the same. Or ends of access that it asked for, which cannot be written and wait, or were given up.")
         .hold(MINUTE),
 ];
 

@@ -1,12 +1,12 @@
 //! How many different things there were, without keeping them.
 
 /// Counts different hashes: to the number for the first few, then by HyperLogLog (Flajolet et al. 2007) with 256 registers, whose standard
-/// error is 6.5%. Costs nothing while empty, and 260 bytes at most.
+/// error is 6.5%. Costs nothing while empty, and 264 bytes at most. Of a hash, 32 bits are plenty for both.
 #[derive(Debug, Default)]
 pub(super) enum Distinct {
     #[default]
     None,
-    Few(Vec<u64>),
+    Few(Vec<u32>),
     Many(Box<Registers>),
 }
 
@@ -24,8 +24,10 @@ const FEW: usize = 24;
 const ALPHA: f64 = 0.7213 / (1.0 + 1.079 / 256.0);
 
 impl Distinct {
-    /// Counts a hash, all of whose bits have to be as good as random.
+    /// Counts a hash, whose bits have to be as good as random.
+    #[expect(clippy::cast_possible_truncation, reason = "half of it will do")]
     pub(super) fn add(&mut self, hash: u64) {
+        let hash = hash as u32;
         match self {
             Self::None => *self = Self::Few(vec![hash]),
             Self::Few(few) if few.contains(&hash) => {}
@@ -56,10 +58,10 @@ impl Distinct {
 }
 
 impl Registers {
-    fn add(&mut self, hash: u64) {
+    fn add(&mut self, hash: u32) {
         let register = &mut self.all[(hash & 0xff) as usize];
-        // The position of the first bit that is set in the other 56, counted from one.
-        let rank = u8::try_from(((hash >> 8) | (1 << 56)).trailing_zeros() + 1).unwrap_or(u8::MAX);
+        // The position of the first bit that is set in the other 24, counted from one.
+        let rank = u8::try_from(((hash >> 8) | (1 << 24)).trailing_zeros() + 1).unwrap_or(u8::MAX);
         if rank > *register {
             if *register == 0 {
                 self.zeros -= 1;

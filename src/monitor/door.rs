@@ -12,7 +12,8 @@ pub(super) struct Address {
     identities: Different,
     /// Whom it claimed within hours, beside whom it proved.
     slow: Beside,
-    tried: Tried,
+    /// None until it looks for something in vain.
+    tried: Option<Box<Tried>>,
 }
 
 /// An identity that somebody claimed and did not prove.
@@ -30,7 +31,7 @@ pub(super) struct Beside {
     these: Distinct,
     others: Distinct,
     /// How many there were of either in the span before.
-    before: (u64, u64),
+    before: (u32, u32),
 }
 
 /// How many different things there were within a span of time, which begins anew when it is over.
@@ -44,7 +45,13 @@ pub(super) struct Different {
 #[derive(Debug, Default)]
 pub(super) struct Tried {
     requests: Sliding,
-    missed: Sliding,
+    /// None for most: what they ask for is there.
+    missed: Option<Box<Missed>>,
+}
+
+#[derive(Debug, Default)]
+struct Missed {
+    requests: Sliding,
     paths: Different,
 }
 
@@ -70,8 +77,8 @@ impl Tried {
         let window = span(rule);
         let requests = self.requests.add(1, now, window);
         let path = miss?;
-        let missed = self.missed.add(1, now, window);
-        let paths = self.paths.add(path, now, window);
+        let missed = self.missed.get_or_insert_default();
+        let (missed, paths) = (missed.requests.add(1, now, window), missed.paths.add(path, now, window));
         let share = 100 * missed / requests.max(1);
         let is_much = paths >= rule.at && share >= u64::from(rule.share);
         is_much.then(|| {
@@ -106,7 +113,7 @@ impl Beside {
 
     /// The same, and how many there were in the span before.
     pub(super) fn last_counts(&mut self, now: u32, window: u32) -> [(u64, u64); 2] {
-        [self.counts(now, window), self.before]
+        [self.counts(now, window), (self.before.0.into(), self.before.1.into())]
     }
 
     fn begin(&mut self, now: u32, window: u32) {
@@ -114,7 +121,8 @@ impl Beside {
             return;
         }
         let is_next = now >= self.began && now - self.began < window.saturating_mul(2);
-        let before = if is_next { (self.these.count(), self.others.count()) } else { (0, 0) };
+        let count = |of: &Distinct| if is_next { u32::try_from(of.count()).unwrap_or(u32::MAX) } else { 0 };
+        let before = (count(&self.these), count(&self.others));
         *self = Self { began: now, before, ..Self::default() };
     }
 }
@@ -122,7 +130,8 @@ impl Beside {
 impl Tried {
     /// Whether too many of all requests were for what was not there.
     pub(super) fn misses(&self, now: u32, rule: &Rule) -> bool {
-        let (missed, window) = (self.missed.count(now, span(rule)), span(rule));
+        let window = span(rule);
+        let missed = self.missed.as_ref().map_or(0, |missed| missed.requests.count(now, window));
         missed > 0 && 100 * missed >= u64::from(rule.share) * self.requests.count(now, window)
     }
 }
@@ -163,7 +172,7 @@ impl Address {
 
     /// Counts a request that proved nobody.
     pub(super) fn tried(&mut self, miss: Option<u64>, now: u32, rule: &Rule) -> Option<Evidence> {
-        self.tried.add(miss, now, rule)
+        self.tried.get_or_insert_default().add(miss, now, rule)
     }
 }
 

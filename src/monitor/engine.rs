@@ -7,6 +7,7 @@ use super::about::{actor_of, principal_of, principal_on_route, principal_or_addr
 use super::alert::{Alert, Evidence, Notice, Subject};
 use super::board::Board;
 use super::detection::{Detection, Severity};
+use super::distinct::Distinct;
 use super::door::{Address, Claimed, span};
 use super::flow::Flow;
 use super::habits::{Habits, Use};
@@ -33,6 +34,8 @@ pub struct Engine {
     identities: Hitters<Claimed>,
     sessions: Hitters<Visits>,
     routes: Hitters<Flow>,
+    /// Who uses a route with a method by a role.
+    users: Hitters<Distinct>,
     recent: Recent,
     board: Board,
 }
@@ -72,6 +75,7 @@ impl Engine {
             identities: Hitters::new(most, HOUR),
             sessions: Hitters::new(most, HOUR),
             routes: Hitters::new(ROUTES, DAY),
+            users: Hitters::new(4 * ROUTES, DAY),
             recent: Recent::new(),
             board: Board::default(),
             settings,
@@ -251,13 +255,19 @@ impl Engine {
         let rule = |detection| settings.rule(detection);
         let broken = rule(Detection::BrokenRoute);
         let is_broken = self.routes.known(seen.route).is_some_and(|flow| flow.broken(now, broken).is_some());
-        let habits = self.principals.meet(seen.principal, now);
+        let (habits, users) = (self.principals.meet(seen.principal, now), &mut self.users);
         habits.met(now);
+        let users = || {
+            let role = record.role.as_deref().unwrap_or_default();
+            let users = users.meet(self.keys.of(&[&seen.way.to_le_bytes(), role.as_bytes()]), now);
+            users.add(seen.principal);
+            users.count()
+        };
         let refused = seen.is_not_allowed && !is_broken;
         let read = !seen.is_denied && !seen.is_miss;
         let found = [
             (Detection::NewNetwork, habits.network(seen.network, now, rule(Detection::NewNetwork))),
-            (Detection::NewRoute, habits.way(seen.way, now, rule(Detection::NewRoute))),
+            (Detection::NewRoute, habits.way(seen.way, now, rule(Detection::NewRoute), users)),
             (Detection::UnusualHour, habits.hour(now, rule(Detection::UnusualHour))),
             (Detection::SlowRise, habits.rise(now, rule(Detection::SlowRise))),
             (Detection::Probing, refused.then(|| habits.refused(now, rule(Detection::Probing))).flatten()),

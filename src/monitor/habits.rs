@@ -20,6 +20,8 @@ const HOURS: u16 = 48;
 const QUARTERS: u16 = 200;
 /// How often a principal was there before anything about it is new.
 const FEW_REQUESTS: u32 = 50;
+/// What more of a role than these use is no news of any of them.
+const FEW_USERS: u64 = 5;
 
 /// What a principal usually does.
 #[derive(Debug, Default)]
@@ -147,22 +149,26 @@ impl Habits {
             let oldest = self.networks.iter().enumerate().min_by_key(|(_, (_, last))| *last).map_or(0, |(nth, _)| nth);
             self.networks.swap_remove(oldest);
         }
+        // Most have one, and a hundred thousand of them no room for what they do not have.
+        self.networks.reserve_exact(1);
         self.networks.push((network, now));
         let is_told = known > 0 && (known as u64) < rule.at && self.is_known(now, rule);
         is_told.then(|| Evidence::new(&[("known_networks", known as f64), ("requests", f64::from(self.requests))]))
     }
 
-    /// Remembers a route with its method; tells of one that is new.
-    pub(super) fn way(&mut self, way: u64, now: u32, rule: &Rule) -> Option<Evidence> {
+    /// Remembers a route with its method; tells of one that is new, where those who use it, who are counted for that, are few.
+    pub(super) fn way(&mut self, way: u64, now: u32, rule: &Rule, users: impl FnOnce() -> u64) -> Option<Evidence> {
         if self.ways.contains(&way) {
             return None;
         }
-        let known = self.ways.len();
+        let (known, users) = (self.ways.len(), users());
         if known < MOST {
+            self.ways.reserve_exact(1);
             self.ways.push(way);
         }
-        let is_told = known > 0 && (known as u64) < rule.at && self.is_known(now, rule);
-        is_told.then(|| Evidence::new(&[("known_routes", known as f64), ("requests", f64::from(self.requests))]))
+        let is_told = known > 0 && (known as u64) < rule.at && users <= FEW_USERS && self.is_known(now, rule);
+        let numbers = [("known_routes", known as f64), ("users", users as f64), ("requests", f64::from(self.requests))];
+        is_told.then(|| Evidence::new(&numbers))
     }
 
     /// Tells of an hour at which it was never at work.
@@ -219,10 +225,11 @@ struct Hours {
     /// The hours of this day, as bits.
     today: u32,
     days: [u8; 2],
-    counts: [[u8; 24]; 2],
+    /// The hours of the latest such days, and of those before.
+    known: [[u32; 2]; 2],
 }
 
-/// When counts are halved, so that what was long ago is forgotten.
+/// After so many days the hours of those before are forgotten.
 const MOST_DAYS: u8 = 90;
 
 impl Hours {
@@ -241,8 +248,8 @@ impl Hours {
         let goes_on = self.today & (bit >> 1) != 0;
         self.today |= bit;
         let kind = kind(day);
-        let counts = &self.counts[kind];
-        let is_known = [23, 0, 1].iter().any(|off| counts[((hour + off) % 24) as usize] > 0);
+        let [latest, before] = self.known[kind];
+        let is_known = [23, 0, 1].iter().any(|off| (latest | before) & (1 << ((hour + off) % 24)) != 0);
         (!goes_on && !is_known).then_some((hour, self.days[kind]))
     }
 
@@ -251,14 +258,12 @@ impl Hours {
             return;
         }
         let kind = kind(self.day);
-        if self.days[kind] >= MOST_DAYS {
-            self.days[kind] /= 2;
-            self.counts[kind].iter_mut().for_each(|count| *count /= 2);
+        let (days, [latest, before]) = (&mut self.days[kind], &mut self.known[kind]);
+        if *days >= MOST_DAYS {
+            (*days, *before, *latest) = (*days / 2, *latest, 0);
         }
-        self.days[kind] += 1;
-        for (hour, count) in self.counts[kind].iter_mut().enumerate() {
-            *count += u8::from(self.today & (1 << hour) != 0);
-        }
+        *days += 1;
+        *latest |= self.today;
         self.today = 0;
     }
 }

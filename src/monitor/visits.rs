@@ -13,11 +13,11 @@ pub(super) struct Visits {
     /// Whether it was ever used from a network that its principal did not use before.
     is_strange: bool,
     /// How often it went from one of two networks to the other and back, one after the other.
-    turns: u32,
+    turns: u8,
 }
 
 /// There and back, twice, counting from the first time back: who has two addresses, or walks out of reach of a network and in again, comes back once.
-const TURNS: u32 = 3;
+const TURNS: u8 = 3;
 
 /// What a use of a session is.
 #[derive(Debug, PartialEq)]

@@ -11,6 +11,8 @@ pub(super) struct Told {
     /// How many records were not looked at, and exchanges had none.
     unwatched: u64,
     unrecorded: u64,
+    /// How many ends of access were given up.
+    given_up: u64,
     anchor: Anchor,
 }
 
@@ -31,6 +33,8 @@ impl Told {
     pub(super) fn health(&mut self, services: &Services) -> Health {
         let Services { engines, audit, .. } = services;
         let (unwatched, unrecorded) = (engines.metrics.audit.unwatched.get(), engines.metrics.audit.unrecorded.get());
+        let endings = &engines.metrics.monitor;
+        let (waiting, given_up) = (u64::try_from(endings.refused.get()).unwrap_or(0), endings.given_up.get());
         let unusable = engines.vaults.status().into_iter().filter(|slot| !slot.usable);
         let snapshot = services.snapshot();
         let status = snapshot.rotations.iter().map(|one| one.rotation.status());
@@ -48,6 +52,7 @@ impl Told {
             secrets: unusable.map(|slot| slot.name.to_string()).collect(),
             overdue: status.filter(|one| one.is_overdue).map(|one| one.credential.clone()).collect(),
             shed: unwatched - std::mem::replace(&mut self.unwatched, unwatched),
+            unended: (waiting, given_up - std::mem::replace(&mut self.given_up, given_up)),
             behind: sinks.chain([anchor]).collect(),
         }
     }

@@ -15,8 +15,10 @@ pub struct MonitorMetrics {
     pub principals: IntGauge,
     /// `claviger_monitor_evicted`: how often something had to be forgotten for what is more active.
     pub evicted: IntGauge,
-    /// `claviger_monitor_endings_refused`: ends of access that the store refused, and that are tried again.
+    /// `claviger_monitor_endings_refused`: ends of access that could not be written, and that are tried again.
     pub refused: IntGauge,
+    /// `claviger_monitor_endings_given_up_total`: those that are not tried any more.
+    pub given_up: IntCounter,
     alerts_total: IntCounterVec,
     alerts: IntGaugeVec,
     notifications: IntCounterVec,
@@ -41,7 +43,11 @@ impl MonitorMetrics {
             evicted: declare.gauge("monitor_evicted", "How often the monitor forgot one for who is more active")?,
             refused: declare.gauge(
                 "monitor_endings_refused",
-                "Ends of access that an alert asked for and the store refused, which are tried again",
+                "Ends of access that an alert asked for and that could not be written, which are tried again",
+            )?,
+            given_up: declare.counter(
+                "monitor_endings_given_up_total",
+                "Ends of access that an alert asked for and that are not tried any more",
             )?,
             alerts_total: declare.counters("alerts_total", "Alerts raised", &["detection", "severity"])?,
             alerts: declare.gauges("alerts", "Alerts that go on", &["severity"])?,

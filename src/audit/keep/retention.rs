@@ -4,7 +4,7 @@
 //! something else moved, lines may stand behind the last one: they stay, as a file of their own, until a later checkpoint goes.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::mem;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -12,7 +12,6 @@ use std::time::SystemTime;
 
 use super::super::chain::Kind;
 use super::super::files;
-use super::super::known::free_name;
 use super::super::read::Reader;
 use super::super::segment::{Form, Segment, ZSTD, beside, whole_path};
 use super::super::tail::ends_amid_line;
@@ -126,19 +125,37 @@ fn keep(kept: &mut File, last: &Checkpoint) -> io::Result<()> {
 /// Makes a file of what stands behind the last checkpoint of another one, as old as that; none where another process does.
 fn keep_rest(path: &Path, segment: &Segment, last: &Checkpoint) -> io::Result<Option<Segment>> {
     let first = last.seq.saturating_add(1);
+    if let Some(there) = Segment::whole(path)?.into_iter().find(|one| one.first == Some(first)) {
+        // A process made it that was killed before it removed what it made it of. Where it is anything else, nothing else has what is left.
+        let is_rest = is_same(open_rest(segment, last)?.0, files::read(&there.path, File::open(&there.path)?)?)?;
+        let taken = || io::Error::new(io::ErrorKind::AlreadyExists, there.path.display().to_string());
+        return if is_rest { Ok(Some(there)) } else { Err(taken()) };
+    }
     let whole = whole_path(path, first);
-    let made = Some(Segment { path: beside(&whole, ZSTD), first: Some(first), form: Form::Zstd });
-    match free_name(path, first) {
-        // A process made it that was killed before it removed what it made it of.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(made),
-        free => free?,
-    };
-    let is_made = pack(&whole, || {
-        let file = File::open(&segment.path)?;
-        let modified = file.metadata()?.modified()?;
-        let mut input = files::read(&segment.path, file)?;
-        io::copy(&mut input.by_ref().take(last.end), &mut io::sink())?;
-        Ok(Some((input, modified)))
-    })?;
-    Ok(made.filter(|_| is_made))
+    let is_made = pack(&whole, || open_rest(segment, last).map(Some))?;
+    let made = Segment { path: beside(&whole, ZSTD), first: Some(first), form: Form::Zstd };
+    Ok(is_made.then_some(made))
+}
+
+/// What stands behind the last checkpoint of a file, and how old that is.
+fn open_rest(segment: &Segment, last: &Checkpoint) -> io::Result<(impl Read, SystemTime)> {
+    let file = File::open(&segment.path)?;
+    let modified = file.metadata()?.modified()?;
+    let mut input = files::read(&segment.path, file)?;
+    io::copy(&mut input.by_ref().take(last.end), &mut io::sink())?;
+    Ok((input, modified))
+}
+
+/// Whether two are the same to their ends.
+fn is_same(one: impl Read, other: impl Read) -> io::Result<bool> {
+    let (mut one, mut other) = (BufReader::new(one), BufReader::new(other));
+    loop {
+        let (this, that) = (one.fill_buf()?, other.fill_buf()?);
+        let len = this.len().min(that.len());
+        if len == 0 || this[..len] != that[..len] {
+            return Ok(this.is_empty() && that.is_empty());
+        }
+        one.consume(len);
+        other.consume(len);
+    }
 }

@@ -83,6 +83,7 @@ impl Site {
     }
 }
 
+mod alone;
 mod displaced;
 
 const ONE_FILE: Limits = Limits { size: 1 << 30, age: Duration::from_hours(24) };

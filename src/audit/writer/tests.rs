@@ -2,7 +2,7 @@
 
 use super::super::queue::Queue;
 use super::super::record::tests::full;
-use super::super::sink::Limits;
+use super::super::sink::{Limits, Moment};
 use super::*;
 use crate::telemetry::Metrics;
 
@@ -35,6 +35,24 @@ fn a_disk_that_failed_in_the_middle_of_a_turn_is_not_forgotten_at_its_end() {
     writer.sink.sync_faults.set(1);
     assert!(!is_told(&mut writer, (0..400).map(|_| entry()).collect()));
     assert_eq!(writer.sink.sync_faults.get(), 0);
+}
+
+#[test]
+fn what_somebody_cut_off_before_the_disk_had_it_is_not_told_to_be_there() {
+    for moment in [Moment::Written, Moment::Unsynced] {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("audit.log");
+        let mut writer = writer(&path);
+        assert!(is_told(&mut writer, vec![entry()]));
+        writer.mark();
+        writer.sink.cut.set(Some(moment));
+        assert!(!is_told(&mut writer, vec![entry()]), "{moment:?}");
+        assert_eq!(writer.sink.cut.get(), None);
+        assert_eq!(writer.shared.metrics.checkpoints.get(), 0, "nor is a checkpoint given away that is not there");
+        assert!(is_told(&mut writer, vec![entry()]), "the log goes on");
+        assert_eq!(writer.shared.metrics.displaced.get(), 1, "and what is missing is told");
+        assert_eq!(std::fs::read_to_string(&path).expect("read").lines().count(), 1);
+    }
 }
 
 #[test]

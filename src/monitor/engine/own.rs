@@ -22,6 +22,8 @@ pub struct Health {
     pub overdue: Vec<Name>,
     /// Records that were not looked at since this was last told.
     pub shed: u64,
+    /// Ends of access that wait since they could not be written, and those that were given up since this was last told.
+    pub unended: (u64, u64),
     /// Who is behind with audit records.
     pub behind: Vec<Behind>,
 }
@@ -51,6 +53,11 @@ impl Engine {
         }
         if health.shed > 0 {
             self.part(Detection::MonitorBehind, "monitor", &[("not_looked_at", health.shed as f64)]);
+        }
+        let (waiting, given_up) = health.unended;
+        if waiting + given_up > 0 {
+            let numbers = [("waiting", waiting as f64), ("given_up", given_up as f64)];
+            self.part(Detection::MonitorBehind, "endings", &numbers);
         }
         health.behind.iter().for_each(|one| self.behind(one));
         for secret in &health.secrets {

@@ -7,7 +7,7 @@ use super::super::Change;
 use super::super::simulation::traffic::{MONDAY, address, bare, name, wrong_credential};
 use super::*;
 use crate::audit::{Act, Deed, Outcome, Phrase, RotationDeed};
-use crate::domain::{AccessDeed, Bounds, Id, Lockout, PrincipalKind, Stay};
+use crate::domain::{AccessDeed, Bounds, Id, Lockout, Principal, PrincipalKind, Stay};
 
 fn engine() -> Engine {
     Engine::new(Arc::new(Settings::default()), &[1; 16])
@@ -109,6 +109,7 @@ fn what_no_record_tells_of_is_told_while_it_is_so() {
         secrets: vec!["local:stripe/key".to_owned()],
         overdue: vec![name("stripe")],
         shed: 3,
+        unended: (2, 1),
         ..Health::default()
     };
     let mut names: Vec<_> =
@@ -116,6 +117,7 @@ fn what_no_record_tells_of_is_told_while_it_is_so() {
     names.sort();
     let want = [
         ("audit_trouble", "part:audit"),
+        ("monitor_behind", "part:endings"),
         ("monitor_behind", "part:monitor"),
         ("secret_overdue", "name:stripe"),
         ("vault_trouble", "name:local:stripe/key"),
@@ -124,7 +126,7 @@ fn what_no_record_tells_of_is_told_while_it_is_so() {
     assert!(engine.note(&ill, time(30)).is_empty(), "once");
     engine.note(&Health::default(), time(60));
     assert!(engine.settle(time(89)).is_empty());
-    assert_eq!(engine.settle(time(91)).iter().filter(|one| one.change == Change::Cleared).count(), 4);
+    assert_eq!(engine.settle(time(91)).iter().filter(|one| one.change == Change::Cleared).count(), 5);
 }
 
 #[test]
@@ -366,4 +368,27 @@ fn a_share_is_of_one_span_of_time() {
         notices.extend(engine.observe(&found(305, caller).into()));
     }
     assert_eq!(told(&notices), [], "twelve of three hundred are not twelve of five");
+}
+
+#[test]
+fn a_route_that_many_of_a_role_use_is_no_news_of_one_more() {
+    let mut engine = engine();
+    let request = |half_hour: u64, caller: u64, route: &str| Record {
+        principal: Some(Arc::new(Principal::new(name("corp"), PrincipalKind::Human, format!("caller-{caller}")))),
+        role: Some(if caller < 7 { "operator" } else { "auditor" }.into()),
+        outcome: Outcome::Completed,
+        route: Some(name(route)),
+        path: Some("/x".into()),
+        status: Some(200),
+        ..bare(at(half_hour * 1800 + caller), address(caller, 7))
+    };
+    for half_hour in 0..60 {
+        (0..8).for_each(|caller| drop(engine.observe(&request(half_hour, caller, "usual").into())));
+    }
+    let mut is_told = |caller| {
+        let notices = engine.observe(&request(60, caller, "new").into());
+        told(&notices).iter().any(|(_, detection, _)| *detection == "new_route")
+    };
+    let told: Vec<_> = (0..8).map(&mut is_told).collect();
+    assert_eq!(told, [true, true, true, true, true, false, false, true], "five operators, and the auditor");
 }

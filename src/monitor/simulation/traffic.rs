@@ -193,6 +193,8 @@ impl Caller {
             route: Some(name(&format!("route-{route}"))),
             path: Some(format!("/route-{route}/objects/{object}").into()),
             principal: Some(principal(self.id, session)),
+            // Fifty have each, all of the same sort.
+            role: Some(format!("role-{}", self.id % 20).into()),
             outcome: Outcome::Completed,
             status: Some(200),
             response_bytes: 2000,

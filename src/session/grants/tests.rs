@@ -149,3 +149,20 @@ fn each_event_is_told_until_it_is_written_down() {
     let more = access_one.ask(&asked(None, Bounds::default(), now), now);
     assert!(matches!(more, Err(AccessError::Fault(AccessFault::TooMany))));
 }
+
+#[test]
+fn a_clock_that_was_ahead_ends_a_grant_for_good_only_where_it_was_looked_for_what_is_over_meanwhile() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (one, _) = access(&folder.path().join("claviger.db"));
+    let now = SystemTime::now();
+    let request = asked(None, Bounds::default(), now);
+    one.ask(&request, now).expect("asked");
+    one.change(request.id, |request| request.vote("corp:bob", true, None, 1, now)).expect("approved");
+    one.refresh(now).expect("read");
+    let wanted = Use { approval: &name("finance"), route: &name("stripe"), method: "GET", exact: None };
+    let is_found = |now| one.find(&ada(), &wanted, now).is_some();
+    let ahead = now + Duration::from_secs(3600);
+    assert_eq!([now, ahead, now].map(is_found), [true, false, true]);
+    one.settle(ahead).expect("settled");
+    assert!(!is_found(now));
+}

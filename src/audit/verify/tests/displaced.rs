@@ -146,6 +146,33 @@ fn a_crash_of_retention_between_two_steps_is_made_good_by_the_next_look() {
 }
 
 #[test]
+fn what_is_not_the_rest_of_a_file_is_not_taken_for_it_by_its_name() {
+    let other = {
+        let mut text = Vec::new();
+        Chain::new().link(&mut text, Kind::Exchange, b"");
+        text
+    };
+    for is_longer in [false, true] {
+        let site = Site::new();
+        let first = moved_thrice(&site).remove(0);
+        let stranger = super::super::super::segment::whole_path(&site.path("log"), 5);
+        let rest =
+            site.lines(first.path.file_name().and_then(|name| name.to_str()).expect("a name")).pop().expect("one");
+        fs::write(&stranger, if is_longer { [&rest[..], &other].concat() } else { other.clone() }).expect("written");
+        retain(&site, 1);
+        let firsts =
+            || Segment::whole(&site.path("log")).expect("listed").iter().map(|one| one.first).collect::<Vec<_>>();
+        assert_eq!(firsts()[..3], [Some(1), Some(5), Some(6)], "nothing else has line 5");
+        for form in [stranger.clone(), super::super::super::segment::beside(&stranger, ".zst")] {
+            let _ = fs::remove_file(form);
+        }
+        assert_eq!(site.fault("log", None), None);
+        retain(&site, 1);
+        assert_eq!((site.fault("log", None), firsts()[0]), (None, Some(5)));
+    }
+}
+
+#[test]
 fn half_a_line_behind_the_checkpoint_that_retention_keeps_is_told_of_yet() {
     let site = Site::new();
     let path = site.path("log");
