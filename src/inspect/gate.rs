@@ -223,7 +223,7 @@ impl Gate {
             }
         }
         woken.occurs = Bytes(bits);
-        super::steps::count(value.len() + 8 * met);
+        super::steps::count(2 * value.len() + 8 * met);
     }
 
     /// Wakes whom a literal wakes that ends here.

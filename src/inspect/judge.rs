@@ -124,7 +124,7 @@ impl<'a> Judge<'a> {
             }
             let compiled = &engine.rules[n as usize];
             if compiled.is_own() {
-                budget.most += bytes.len() as u64;
+                budget.most += 2 * bytes.len() as u64;
             }
             if let Some(end) = compiled.end_in(&at, bytes, end) {
                 score += self.met(n, at, bytes, end.saturating_sub(MAX_EXCERPT / 2)..end);
@@ -150,7 +150,7 @@ impl<'a> Judge<'a> {
             occurs: &room.woken.occurs,
         };
         room.found.clear();
-        steps::count(bytes.len() * awake.count_ones() as usize / 4);
+        steps::count((bytes.len() / 4 + 16) * awake.count_ones() as usize);
         for (n, detector) in DETECTORS.iter().enumerate() {
             if awake & (1 << n) != 0 && !budget.is_spent() {
                 room.found.turn();

@@ -74,7 +74,7 @@ impl Needle {
 
     /// Where in `text` the bytes stand; with `whole`, where nothing of the base64 stands before.
     pub(super) fn find(&self, text: &[u8], whole: bool) -> Option<usize> {
-        memchr::memmem::find_iter(text, self.digits()).find(|at| {
+        super::places(text, self.digits()).find(|at| {
             let before = at.checked_sub(1).and_then(|at| text.get(at)).copied().and_then(value);
             let behind = text.get(at + self.length).copied().and_then(value);
             let leads = match self.lead.0 {

@@ -106,7 +106,7 @@ fn attribute(text: &[u8]) -> Option<usize> {
 
 /// `(&(uid=a)...`, `(|(cn=*)`.
 fn filter(text: &[u8]) -> Option<usize> {
-    let starts = memchr::memmem::find_iter(text, b"(&(").chain(memchr::memmem::find_iter(text, b"(|("));
+    let starts = super::places(text, b"(&(").chain(super::places(text, b"(|("));
     starts.take(16).find(|at| {
         let inner = text.get(at + 3..).unwrap_or_default();
         let inner = inner
@@ -120,7 +120,7 @@ fn filter(text: &[u8]) -> Option<usize> {
 
 /// `userpassword:2.5.13.18:=`, `cn:dn:=`, `:caseignorematch:=`.
 fn matching_rule(text: &[u8]) -> Option<usize> {
-    memchr::memmem::find_iter(text, b":=").take(16).find(|at| {
+    super::places(text, b":=").take(16).find(|at| {
         let before = text.get(..*at).unwrap_or_default();
         let rule =
             before.iter().rev().take(40).take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'.').count();

@@ -78,6 +78,24 @@ pub(super) struct Found {
     own: usize,
 }
 
+/// From which length on a search for a text is worth being set up.
+const LONG: usize = 64;
+
+/// Where a text stands in another. Setting up a search costs more than a short value is worth.
+fn places<'a>(text: &'a [u8], what: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    let is_long = text.len() >= LONG;
+    crate::inspect::steps::count(if is_long { 40 } else { 10 + text.len() / 2 });
+    let mut from = 0;
+    let next = move || {
+        let at = from + memchr::memmem::find(text.get(from..)?, what)?;
+        from = at + what.len();
+        Some(at)
+    };
+    let in_short = (!is_long).then(|| std::iter::from_fn(next));
+    let in_long = is_long.then(|| memchr::memmem::find_iter(text, what));
+    in_short.into_iter().flatten().chain(in_long.into_iter().flatten())
+}
+
 /// The most evidence that is kept of what one detector says of one value: more changes no verdict. Of each its own, so that none is silenced by
 /// what others find, which may not count.
 const MAX_EVIDENCE: usize = 16;

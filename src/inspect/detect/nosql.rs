@@ -174,7 +174,7 @@ fn javascript(input: &Input<'_>, found: &mut Found) {
 
 /// `db.users.drop(`.
 fn calls_collection(text: &[u8]) -> Option<usize> {
-    memchr::memmem::find_iter(text, b"db.").take(16).find(|at| {
+    super::places(text, b"db.").take(16).find(|at| {
         let is_start =
             at.checked_sub(1).and_then(|at| text.get(at)).is_none_or(|byte| !is_name(*byte) && *byte != b'.');
         let behind = text.get(at + 3..).unwrap_or_default();

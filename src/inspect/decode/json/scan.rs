@@ -106,6 +106,10 @@ impl<'t> Scan<'t> {
                 Some(b'\\') => {
                     has_escapes = true;
                     self.at += 1;
+                    // Where there are many they stand close: no search is begun for the next one.
+                    while self.peek() == Some(b'\\') {
+                        self.at += 2;
+                    }
                 }
                 Some(_) | None => return Err(FaultKind::Malformed),
             }
@@ -165,7 +169,8 @@ impl<'t> Scan<'t> {
 /// # Errors
 /// An escape that is none, or half of a surrogate pair.
 pub(in crate::inspect::decode) fn unescape(mut text: &[u8], out: &mut Vec<u8>) -> Result<(), FaultKind> {
-    while let Some(at) = memchr::memchr(b'\\', text) {
+    let next = |text: &[u8]| if text.first() == Some(&b'\\') { Some(0) } else { memchr::memchr(b'\\', text) };
+    while let Some(at) = next(text) {
         let (before, escape) = text.split_at_checked(at).unwrap_or((text, b""));
         out.extend_from_slice(before);
         let (byte, rest) = match escape {

@@ -114,9 +114,16 @@ fn judge(text: &[u8], range: Range<usize>, is_common: bool, found: &mut Found) {
 /// What is reached through the objects of a page.
 fn accesses(input: &Input<'_>, found: &mut Found) {
     let text = input.lower;
+    // None of these is without one.
+    if !input.occurs.has(b'.') {
+        if memchr::memmem::find(text, b"xmlhttprequest").is_some() {
+            found.add("xss.dom-access", 0..text.len().min(16));
+        }
+        return;
+    }
     let mut looked = 0;
     for object in [&b"document"[..], b"window", b"location", b"self", b"top", b"parent"] {
-        for start in memchr::memmem::find_iter(text, object) {
+        for start in super::super::places(text, object) {
             crate::inspect::steps::count(16);
             if is_word(at(text, start.wrapping_sub(1))) && start > 0 {
                 continue;

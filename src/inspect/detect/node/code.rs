@@ -368,7 +368,7 @@ pub(super) fn attributes(input: &Input<'_>, is_short: bool, found: &mut Found) {
         return;
     }
     let lower = input.lower;
-    for at in memchr::memmem::find_iter(lower, "__") {
+    for at in super::super::places(lower, b"__") {
         crate::inspect::steps::count(24);
         let rest = lower.get(at..).unwrap_or_default();
         let is_attribute = || ATTRIBUTES.iter().any(|attribute| rest.starts_with(attribute));

@@ -131,7 +131,7 @@ fn run(input: &Input<'_>, found: &mut Found) {
 /// `__proto__`, and `constructor` with `prototype`, as a key, in a way of keys, in a pointer and in text that is JSON or a query again.
 fn prototype(input: &Input<'_>, found: &mut Found) {
     let lower = input.lower;
-    for at in memchr::memmem::find_iter(lower, "__proto__") {
+    for at in super::places(lower, b"__proto__") {
         let behind = skip_quote(lower.get(at + 9..).unwrap_or_default());
         let before = call::before(lower, at);
         let is_key = match behind.first() {
@@ -161,7 +161,7 @@ fn prototype(input: &Input<'_>, found: &mut Found) {
     if is_below {
         found.add("node.prototype", 0..lower.len());
     }
-    for at in memchr::memmem::find_iter(lower, "constructor") {
+    for at in super::places(lower, b"constructor") {
         let behind = lower.get(at + 11..).unwrap_or_default();
         let gap = behind.iter().take(8).take_while(|byte| !byte.is_ascii_alphanumeric()).count();
         let (joint, word) = behind.split_at(gap);

@@ -25,7 +25,7 @@ const MAX_STEPS: usize = 32;
 /// `has_secret`: whether the value names a file that is looked for, which settles what several steps are for.
 pub(super) fn look(input: &Input<'_>, has_secret: bool, found: &mut Found) {
     let lower = input.lower;
-    crate::inspect::steps::count(lower.len() / 2);
+    crate::inspect::steps::count(lower.len() + lower.len() / 2);
     let steps = count(lower, input.occurs);
     let is_whole = !lower.iter().any(|byte| matches!(byte, b'\n' | b'\t' | b'"' | b'\'' | b'`' | b'<' | b'>'))
         && lower.iter().filter(|byte| **byte == b' ').count() <= 2;

@@ -110,7 +110,7 @@ fn skip_spaces(text: &[u8]) -> &[u8] {
 
 /// `O:8:"stdClass":1:{`, `C:11:"ArrayObject":21:{`, `E:7:"Foo:Bar";`: a class of the sender's choice (CWE-502).
 pub(super) fn serialized(input: &Input<'_>, found: &mut Found) {
-    for at in memchr::memmem::find_iter(input.lower, ":{") {
+    for at in super::super::places(input.lower, b":{") {
         // Back over `"stdclass":1`.
         let floor = at.saturating_sub(100);
         let Some(head) = input.lower.get(floor..at) else { continue };

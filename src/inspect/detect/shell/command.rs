@@ -63,6 +63,10 @@ impl Command {
             if is_other_word(lower, at) {
                 return last;
             }
+            // What stands in backticks is a way into a command of its own; prose has it behind `then` as well.
+            if first == b'`' && last.is_some_and(|last| last.kind.is_clause()) {
+                return None;
+            }
             let word = Word::read(lower, at);
             if word.text() == b"."
                 && let Some(command) = Self::sourcing(lower, at, &word)

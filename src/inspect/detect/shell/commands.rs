@@ -13,6 +13,7 @@ const PREFIX: Kind = Kind(4);
 const SHELL: Kind = Kind(8);
 const FETCH: Kind = Kind(16);
 const COLUMN: Kind = Kind(32);
+const CLAUSE: Kind = Kind(64);
 
 impl Kind {
     pub(super) const fn and(self, other: Self) -> Self {
@@ -32,6 +33,11 @@ impl Kind {
     /// Runs the command that follows.
     pub(super) const fn is_prefix(self) -> bool {
         self.0 & PREFIX.0 != 0
+    }
+
+    /// Goes on with what another word began: no command begins with it.
+    pub(super) const fn is_clause(self) -> bool {
+        self.0 & CLAUSE.0 != 0
     }
 
     /// Is a shell.
@@ -147,11 +153,11 @@ static COMMANDS: &[(&str, Kind)] = &[
     ("declare", WORD), ("del", WORD), ("df", BARE), ("dialog", WORD), ("diff", WORD), ("dig", WORD), ("dir", BARE),
     ("dirb", SURE), ("dirname", WORD), ("diskcomp", SURE), ("diskcopy", SURE), ("diskpart", SURE),
     ("diskshadow", SURE), ("dispdiag", SURE), ("distcc", SURE), ("dmesg", SURE.and(BARE)), ("dmidecode", SURE),
-    ("dmsetup", SURE), ("dnf", SURE), ("dnscmd", SURE), ("do", PREFIX), ("doas", PREFIX), ("docker", WORD),
+    ("dmsetup", SURE), ("dnf", SURE), ("dnscmd", SURE), ("do", PREFIX.and(CLAUSE)), ("doas", PREFIX), ("docker", WORD),
     ("docker-compose", SURE), ("dos2unix", SURE), ("dosbox", SURE), ("doskey", SURE), ("dotnet", WORD),
     ("dpkg", SURE), ("driverquery", SURE), ("dsadd", SURE), ("dsquery", SURE), ("dstat", SURE), ("du", WORD),
     ("dvipdf", WORD), ("dvips", SURE), ("dxcap", SURE), ("e2fsck", SURE), ("easy_install", SURE), ("eb", WORD),
-    ("ebtables", SURE), ("echo", WORD), ("ed", WORD), ("efax", SURE), ("egrep", WORD), ("else", PREFIX),
+    ("ebtables", SURE), ("echo", WORD), ("ed", WORD), ("efax", SURE), ("egrep", WORD), ("else", PREFIX.and(CLAUSE)),
     ("elvish", WORD), ("emacs", SURE), ("enscript", WORD), ("env", COLUMN.and(BARE.and(PREFIX))), ("eqn", SURE),
     ("erase", WORD), ("esentutl", SURE), ("espeak", SURE), ("esxcli", SURE), ("ethtool", SURE), ("eval", PREFIX),
     ("eventcreate", SURE), ("ex", WORD), ("exec", PREFIX), ("exiftool", SURE), ("expand", WORD), ("expect", WORD),
@@ -247,7 +253,7 @@ static COMMANDS: &[(&str, Kind)] = &[
     ("tar", WORD), ("task", WORD), ("taskkill", SURE), ("tasklist", SURE.and(BARE)), ("taskset", SURE.and(PREFIX)),
     ("tasksh", SURE), ("tbl", WORD), ("tclsh", SHELL), ("tcpdump", SURE), ("tcsh", SHELL), ("tdbtool", SURE),
     ("tee", WORD), ("telnet", SURE), ("terraform", WORD), ("test", WORD), ("test-netconnection", SURE), ("tex", WORD),
-    ("tftp", SURE.and(FETCH)), ("then", PREFIX), ("tic", WORD), ("time", PREFIX), ("timedatectl", SURE),
+    ("tftp", SURE.and(FETCH)), ("then", PREFIX.and(CLAUSE)), ("tic", WORD), ("time", PREFIX), ("timedatectl", SURE),
     ("timeout", PREFIX), ("title", WORD), ("tmate", SURE), ("tmux", SURE), ("top", WORD), ("torify", SURE),
     ("torsocks", SURE), ("touch", WORD), ("tput", WORD), ("tr", WORD), ("traceroute", SURE), ("traceroute6", SURE),
     ("tracert", SURE), ("trap", WORD), ("tree", WORD), ("troff", WORD), ("truncate", WORD), ("tscon", SURE),

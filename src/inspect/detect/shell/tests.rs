@@ -223,6 +223,11 @@ const ATTACKS: &[&str] = &[
     ";`id`",
     "x; `whoami`",
     "x || `id`",
+    "x; then `id`",
+    "a=1; then `id`; fi",
+    "1; if true; then `id`; fi",
+    "1; while true; do `id`; done",
+    "1; if `id`; then x; fi",
     "Thanks a lot for the quick reply, it works; . /tmp/x",
 ];
 
@@ -298,6 +303,9 @@ const HONEST: &[&str] = &[
     "Sort by date; filter by id 5",
     "e.g. `ls`, `cat` and `rm` are commands",
     "Try running `ls` first, then `pwd`.",
+    "First set it up; then `id` is what tells who you are",
+    "Log in; then `git status -s` shows it, else `ls -la` does",
+    "Take the first one; else `whoami` is the user of the service",
     "a < b && c > d",
     "x => x && y",
     "function add(a,b){return a+b;}",

@@ -32,6 +32,20 @@ pub(super) struct Word {
     is_torn: bool,
 }
 
+/// The bytes that are themselves in a word.
+static GOES_ON: [bool; 256] = {
+    let mut goes_on = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let sign = byte as u8;
+        goes_on[byte] = sign.is_ascii_alphanumeric()
+            || matches!(sign, b'_' | b'-' | b'.' | b'/' | b'~' | b':' | b'%')
+            || sign >= 0x80;
+        byte += 1;
+    }
+    goes_on
+};
+
 /// A word, and how its name is found in it.
 pub(super) struct Name<'a> {
     /// Without folder and `.exe`.
@@ -66,6 +80,10 @@ impl Word {
         let mut leading = None;
         let mut expansions = 0;
         while at < limit {
+            at += self.plain(lower.get(at..limit).unwrap_or_default());
+            if at >= limit || self.len == MAX_WORD {
+                break;
+            }
             let next = byte(lower, at + 1);
             match byte(lower, at) {
                 quote @ (b'\'' | b'"') => {
@@ -84,6 +102,12 @@ impl Word {
                 b'\\' if self.is_windows() || (self.len == 0 && next == b'\\') => {
                     self.push(b'/');
                     at += 1;
+                }
+                // Of several the last one may be an escape.
+                b'\\' if next == b'\\' => {
+                    let rest = lower.get(at..limit).unwrap_or_default();
+                    let run = rest.iter().take_while(|byte| **byte == b'\\').count();
+                    at += run.saturating_sub(1).max(1);
                 }
                 b'\\' => {
                     let Some(skipped) = self.escape(lower, at) else { break };
@@ -115,10 +139,6 @@ impl Word {
                     self.push(byte);
                     at += 1;
                 }
-                byte if Self::goes_on(byte) => {
-                    self.push(byte);
-                    at += 1;
-                }
                 _ => break,
             }
             if self.len == MAX_WORD {
@@ -128,6 +148,17 @@ impl Word {
         self.end = at;
         self.is_expansion = self.len == 0 && expansions > 0;
         self.weigh_quotes(lower, leading, quotes);
+    }
+
+    /// Takes the bytes up to the first that means something to a shell. Says how many.
+    fn plain(&mut self, rest: &[u8]) -> usize {
+        let room = MAX_WORD - self.len;
+        let length = rest.iter().take(room).take_while(|byte| GOES_ON[usize::from(**byte)]).count();
+        if let (Some(place), Some(plain)) = (self.text.get_mut(self.len..self.len + length), rest.get(..length)) {
+            place.copy_from_slice(plain);
+            self.len += length;
+        }
+        length
     }
 
     /// Says what quotes make of it: those at its beginning, and how many there are of each.
@@ -145,7 +176,7 @@ impl Word {
 
     /// Whether a byte belongs to a word.
     fn goes_on(byte: u8) -> bool {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b'~' | b':' | b'%') || byte >= 0x80
+        GOES_ON[usize::from(byte)]
     }
 
     fn is_windows(&self) -> bool {

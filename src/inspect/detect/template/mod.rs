@@ -93,7 +93,7 @@ fn run(input: &Input<'_>, found: &mut Found) {
             continue;
         };
         let inner = expression(text, n + 1, opener);
-        crate::inspect::steps::count(8 + inner.len() * 4);
+        crate::inspect::steps::count(16 + inner.len() * 5);
         if let Some(rule) = expression::judge(opener, inner) {
             found.add(rule, n - 1..n + 1 + inner.len());
         }

@@ -69,6 +69,7 @@ fn run(input: &Input<'_>, found: &mut Found) {
     if value.iter().filter(|byte| matches!(byte, b' ' | b'\n')).count() > 3 {
         return in_text(value, found);
     }
+    crate::inspect::steps::count(2 * value.len());
     let Some(url) = Url::parse(value) else { return };
     let at = 0..value.len().min(48);
     if url.is_dangerous() {
@@ -145,7 +146,7 @@ fn in_path(value: &[u8], found: &mut Found) {
 fn in_text(value: &[u8], found: &mut Found) {
     const METADATA: &[&[u8]] =
         &[b"169.254.169.254/", b"metadata.google.internal/", b"100.100.100.200/latest", b"[fd00:ec2::254]"];
-    for slashes in memchr::memmem::find_iter(value, b"//").take(16) {
+    for slashes in super::places(value, b"//").take(16) {
         // Clients take `http:///host` for `http://host`.
         let more = value.iter().skip(slashes + 2).take(16).take_while(|byte| **byte == b'/').count();
         let at = slashes + 2 + more;
