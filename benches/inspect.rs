@@ -180,9 +180,9 @@ fn honest(profile: &Profile) {
     }
 }
 
-/// The slowest values of 1 KiB that a search finds, as a parameter and as a string in JSON.
+/// The slowest values of 1 KiB that were found and are found now, as a string in JSON. `SEARCH_SECONDS=600` looks for them for so long, `SEARCH_SEED=7`
+/// among other ones.
 fn slow(profile: &Profile) {
-    let rounds = scaled(20).min(20);
     let as_json = |value: &[u8]| Request {
         method: Method::POST,
         path: "/".to_owned(),
@@ -192,16 +192,27 @@ fn slow(profile: &Profile) {
     };
     let cost = |value: &[u8]| {
         let request = as_json(value);
-        least(4, || request.judge(profile))
+        (!request.judge(profile)).then(|| least(4, || request.judge(profile)))
+    };
+    let short =
+        Request { body: Some(serde_json::json!(vec!["({#{<%ac"; 90]).to_string().into_bytes()), ..as_json(b"") };
+    tell("1 KiB of short strings, warm", micros(least(scaled(200), || short.judge(profile))), "us", 50.0);
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let until = number("SEARCH_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let mut rounds = scaled(20).min(20);
+    let goes_on = || {
+        rounds = rounds.saturating_sub(1);
+        until.map_or(rounds > 0, |until| Instant::now() < until)
     };
     let known = slowest::KNOWN.iter().map(|unit| slowest::repeated(unit));
-    let found = slowest::search(&ready_made(), rounds, cost).into_iter().take(3).map(|(value, _)| value);
-    for value in known.chain(found) {
+    let found = slowest::search(&ready_made(), number("SEARCH_SEED").unwrap_or(0x5eed), goes_on, cost);
+    for value in known.chain(found.into_iter().take(3).map(|(value, _)| value)) {
         let request = as_json(&value);
+        let verdict = if request.judge(profile) { "refused" } else { "passes" };
         let warm = least(scaled(200), || request.judge(profile));
         let unwarmed = cold(|| request.judge(profile));
         let shown: String = value[..value.len().min(24)].escape_ascii().to_string();
-        tell(&format!("1 KiB of {shown}, warm"), micros(warm), "us", 50.0);
+        tell(&format!("1 KiB of {shown}, {verdict}, warm"), micros(warm), "us", 50.0);
         tell("    cold", micros(unwarmed), "us", 50.0);
     }
 }

@@ -1,5 +1,5 @@
-//! A search for values that cost the most: seeded, so that it tries the same ones first and changes them in the same ways; which it keeps is for the
-//! clock to say.
+//! A search for values that cost the most of those that pass: seeded, so that it tries the same ones first and changes them in the same ways; which it
+//! keeps is for the clock to say.
 
 use std::path::Path;
 use std::time::Duration;
@@ -118,26 +118,32 @@ fn changed(random: &mut Random, value: &[u8], other: &[u8], pieces: &[Vec<u8>]) 
     value.into_iter().cycle().take(LEN).collect()
 }
 
-/// The values found, the slowest first.
-pub(crate) fn search(rules: &[Rule], rounds: u32, cost: impl Fn(&[u8]) -> Duration) -> Vec<(Vec<u8>, Duration)> {
+/// The values found, the slowest first. What does not pass has no cost and is left out.
+pub(crate) fn search(
+    rules: &[Rule],
+    seed: u64,
+    mut goes_on: impl FnMut() -> bool,
+    cost: impl Fn(&[u8]) -> Option<Duration>,
+) -> Vec<(Vec<u8>, Duration)> {
     let pieces = pieces(rules);
-    let mut random = Random(0x5eed);
+    let mut random = Random(seed);
     let alone = pieces.iter().map(|piece| piece.iter().copied().cycle().take(LEN).collect());
     let mixed: Vec<Vec<u8>> = (0..pieces.len()).map(|_| grown(&mut random, &pieces)).collect();
-    let measured = |value: Vec<u8>| {
-        let time = cost(&value);
-        (value, time)
-    };
-    let mut kept: Vec<(Vec<u8>, Duration)> = alone.chain(mixed).map(measured).collect();
-    for _ in 0..rounds {
+    let measured = |value: Vec<u8>| cost(&value).map(|time| (value, time));
+    let mut kept: Vec<(Vec<u8>, Duration)> = alone.chain(mixed).filter_map(measured).collect();
+    while goes_on() {
         slowest(&mut kept);
+        // One that was disturbed when it was measured is not to stay for that.
+        for (value, time) in &mut kept {
+            *time = cost(value).map_or(*time, |again| again.min(*time));
+        }
         let next: Vec<Vec<u8>> = (0..KEPT * 8)
             .map(|n| {
                 let other = random.below(kept.len());
                 changed(&mut random, &kept[n % kept.len()].0, &kept[other].0, &pieces)
             })
             .collect();
-        kept.extend(next.into_iter().map(measured));
+        kept.extend(next.into_iter().filter_map(measured));
     }
     slowest(&mut kept);
     kept

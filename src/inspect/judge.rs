@@ -18,8 +18,8 @@ const MAX_FINDINGS: usize = 32;
 const MAX_WORK: usize = 128 << 20;
 
 /// The most steps for each byte of a value, as lexers count them, and how much longer a value counts than it is. Of honest values source code takes the
-/// most: a half of it, or four fifths where it has escapes and is read twice. What takes more was put together to be slow.
-const MAX_STEPS: u64 = 44;
+/// most: a half of it, or nearly all where it has escapes and is read twice. What takes more was put together to be slow.
+const MAX_STEPS: u64 = 42;
 const MAX_STEPS_SHORT: u64 = 64;
 
 /// The rule that is met where either is spent.
@@ -39,6 +39,8 @@ pub(super) struct Judge<'a> {
     work: usize,
     /// What a value without bytes may take.
     budget: Budget,
+    /// Up to where steps may go for all values so far: many short ones, each longer than it is, take no more than one long one.
+    most: u64,
     room: Option<Box<Room>>,
 }
 
@@ -66,6 +68,7 @@ impl<'a> Judge<'a> {
         let ends = rule.is_some_and(|n| profile.worth[n as usize].is_some_and(|worth| worth > 0));
         Self {
             budget: Budget { most: MAX_STEPS_SHORT * MAX_STEPS, rule, ends },
+            most: steps::taken() + MAX_STEPS_SHORT * MAX_STEPS,
             profile,
             report: Report::default(),
             at_place: 0,
@@ -79,7 +82,9 @@ impl<'a> Judge<'a> {
     /// Looks at a value as it is and as it may be read further on.
     fn forms(&mut self, at: Location<'_>, bytes: &[u8], room: &mut Room) {
         self.here.clear();
-        let mut budget = self.budget.of(bytes);
+        self.most += bytes.len() as u64 * MAX_STEPS;
+        let mut budget = self.budget.of(bytes, self.most);
+        let before = budget.most;
         let mut score = self.look(at, bytes, &mut budget, room);
         // What is decided needs no second look.
         if score < self.profile.settings.threshold && normal::may_decode(&room.woken.occurs) {
@@ -89,6 +94,8 @@ impl<'a> Judge<'a> {
             }
             room.decoded = decoded;
         }
+        // What rules of one's own were let take.
+        self.most += budget.most - before;
         self.at_place = self.at_place.max(score);
     }
 
@@ -224,9 +231,10 @@ struct Budget {
 }
 
 impl Budget {
-    /// From now on, for a value of so many bytes.
-    fn of(self, bytes: &[u8]) -> Self {
-        Self { most: steps::taken() + self.most + bytes.len() as u64 * MAX_STEPS, ..self }
+    /// From now on, for a value of so many bytes, and no further than to where steps may go for all.
+    fn of(self, bytes: &[u8], all: u64) -> Self {
+        let most = steps::taken() + self.most + bytes.len() as u64 * MAX_STEPS;
+        Self { most: most.min(all), ..self }
     }
 
     fn is_exceeded(&self) -> bool {

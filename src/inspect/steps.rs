@@ -147,6 +147,20 @@ mod tests {
     }
 
     #[test]
+    fn many_short_values_take_no_more_than_one_that_is_as_long() {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+        let head = Head { method: &Method::POST, path: "/", query: None, headers: &headers };
+        let body = serde_json::json!(vec!["({#{<%ac"; 90]).to_string();
+        let before = super::taken();
+        let report = PROFILE.judge(&head, Some(body.as_bytes()));
+        let steps = super::taken() - before;
+        assert!(report.is_attack && steps < 50 << 10, "{steps} steps");
+        let honest = serde_json::json!(vec!["R&D", "C#", "a > b", "<br>", "it's", "50%", "a/b"].repeat(40)).to_string();
+        assert!(!PROFILE.judge(&head, Some(honest.as_bytes())).is_attack, "honest");
+    }
+
+    #[test]
     fn work_grows_no_faster_than_values() {
         for unit in pieces() {
             let (small, large) = (steps(&repeated(&unit, 4 << 10)), steps(&repeated(&unit, 32 << 10)));
