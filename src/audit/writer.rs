@@ -231,6 +231,8 @@ impl Writer {
     fn write(&mut self) -> bool {
         let closing = self.checkpoint();
         let mut is_sure = true;
+        // What was cut off since the last ones were sure to be there is none of these.
+        self.sink.is_cut = false;
         while let Err(error) = self.put(&closing) {
             is_sure = false;
             self.shared.queue.failed(&error);
@@ -252,10 +254,10 @@ impl Writer {
     fn hand_out(&mut self) {
         let is_kept = self.anchor.is_some() || self.shared.sends();
         if is_kept && !self.sink.checkpoints.is_empty() {
-            if sync(&mut self.sink) {
-                self.sink.note();
-            } else {
-                self.shared.metrics.errors.inc();
+            match (sync(&mut self.sink), self.sink.is_cut) {
+                (true, false) => self.sink.note(),
+                (true, true) => {}
+                (false, _) => self.shared.metrics.errors.inc(),
             }
         }
         for checkpoint in self.sink.checkpoints.drain(..) {

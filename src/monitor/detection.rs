@@ -248,7 +248,7 @@ pub static SPECS: [Spec; 31] = [
         .at(100, "requests").usual(2, 6 * HOUR).has(&[At, Factor, Learn]).hold(HOUR).principals(),
     Spec::new(D::NewNetwork, "new_network", Info, "A network (/24, IPv6 /48) that a principal did not use in thirty days. Those with `at` networks or more travel, and are not told.")
         .at(6, "networks").usual(1, 24 * HOUR).has(&[At, Learn]).principals(),
-    Spec::new(D::NewRoute, "new_route", Info, "A route, or a method of one, that a principal never used, and that at most five of the role that lets it in ever did: what many of them use is no news. Those with `at` or more explore, and are not told.")
+    Spec::new(D::NewRoute, "new_route", Info, "A route, or a method of one, that a principal never used, and that no more than five of the role that lets it in, where one does, ever did: what many of them use is no news. Those with `at` or more explore, and are not told.")
         .at(24, "routes with methods").usual(1, 24 * HOUR).has(&[At, Learn]).principals(),
     Spec::new(D::UnusualHour, "unusual_hour", Info, "An hour of the day at which, or next to which, a principal was never at work on such a day (weekdays and weekends are two), after so much time with days of that kind.")
         .usual(1, 7 * 24 * HOUR).has(&[Learn]).hold(HOUR).principals(),

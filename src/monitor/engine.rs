@@ -257,8 +257,10 @@ impl Engine {
         let is_broken = self.routes.known(seen.route).is_some_and(|flow| flow.broken(now, broken).is_some());
         let (habits, users) = (self.principals.meet(seen.principal, now), &mut self.users);
         habits.met(now);
+        // Whoever is let in by name or scope, or not at all, has nobody to be like.
+        let role = record.role.as_deref().filter(|_| !seen.is_denied);
         let users = || {
-            let role = record.role.as_deref().unwrap_or_default();
+            let Some(role) = role else { return 1 };
             let users = users.meet(self.keys.of(&[&seen.way.to_le_bytes(), role.as_bytes()]), now);
             users.add(seen.principal);
             users.count()

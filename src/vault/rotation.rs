@@ -56,6 +56,17 @@ pub struct Rotation {
     running: Mutex<Running>,
 }
 
+/// The lock that one process at a time holds. Let go by name: a program that is being started holds whatever its parent has open until it runs, and
+/// that something is closed says nothing to it.
+struct Alone(File);
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        // What cannot be unlocked is closed all the same.
+        let _ = self.0.unlock();
+    }
+}
+
 /// What is known of it in this process alone.
 #[derive(Debug, Default)]
 struct Running {
@@ -278,11 +289,11 @@ impl Rotation {
     }
 
     /// Held while one step is done; none while another process does one.
-    fn alone(&self) -> Result<Option<File>, VaultError> {
+    fn alone(&self) -> Result<Option<Alone>, VaultError> {
         let file = std::fs::canonicalize(&self.file).map_err(|error| VaultError::Unreadable(error.kind()))?;
         let path = files::sibling(&file, &format!(".{}.rotation", &fingerprint_of(self.secret.path.as_bytes())[..16]));
         let opened = files::lock_file(&path, &file).map_err(|error| VaultError::Unwritable(error.kind()))?;
-        Ok(opened.try_lock().is_ok().then_some(opened))
+        Ok(opened.try_lock().is_ok().then(|| Alone(opened)))
     }
 
     /// What lies beside the secret. With a blank in it, no reference can name it.

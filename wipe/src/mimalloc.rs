@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn blocks_are_aligned_as_was_asked_and_zeroed_ones_are_zero() {
-        for size in (1..=256).chain((256..20_000).step_by(61)).chain([65_536, 1 << 20]) {
+        for size in (1..=256).chain((256..20_000).step_by(61)).chain([65_536, 1 << 20, 8 << 20]) {
             for align in [1, 2, 4, 8, 16, 32, 64, 128, 4096] {
                 let layout = Layout::from_size_align(size, align).expect("a layout");
                 // SAFETY: each block is read within its size, written to and freed once.

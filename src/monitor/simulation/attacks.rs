@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::traffic::{Caller, DAY, HOUR, address, bare, name, wrong_credential};
-use crate::audit::{Outcome, Record};
+use super::traffic::{Caller, DAY, HOUR, address, bare, name, not_allowed, wrong_credential};
+use crate::audit::Record;
 use crate::domain::Denial;
 use crate::monitor::Detection;
 
@@ -141,7 +141,7 @@ fn of_principals(day: u32, callers: &[Caller]) -> Vec<Attack> {
     let (prober, from) = own(5);
     let probing = every(work, 5000, 200).map(move |(nth, at)| {
         let record = prober.record(at, from, nth % 16, 3_000_000 + nth / 16 % 3);
-        (at, Record { outcome: Outcome::Denied, denial: Some(Denial::NotAllowed), status: Some(403), ..record })
+        (at, not_allowed(record))
     });
     let (night, from) = own(6);
     let unusual =

@@ -178,7 +178,7 @@ impl Caller {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some bytes")]
         let response_bytes = size as u64;
         match dice.below(1000) {
-            0..=9 => Record { outcome: Outcome::Denied, denial: Some(Denial::NotAllowed), status: Some(403), ..record },
+            0..=9 => not_allowed(record),
             10..=49 => Record { status: Some(404), ..record },
             50..=52 => Record { status: Some(503), ..record },
             _ => Record { response_bytes, ..record },
@@ -281,4 +281,9 @@ impl Caller {
     pub(in crate::monitor) fn route(&self) -> u64 {
         self.routes[0]
     }
+}
+
+/// The same, but that no rule allows it.
+pub(in crate::monitor) fn not_allowed(record: Record) -> Record {
+    Record { role: None, outcome: Outcome::Denied, denial: Some(Denial::NotAllowed), status: Some(403), ..record }
 }
