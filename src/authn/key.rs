@@ -28,7 +28,7 @@ pub(super) struct Key {
 
 /// A key as the library uses it, for one algorithm.
 enum Verifier {
-    Shared(hmac::Key),
+    Shared(Box<hmac::Key>),
     Public(ParsedPublicKey),
 }
 
@@ -83,7 +83,8 @@ impl Verifier {
         if key.family() != alg.verifier().family() {
             return None;
         }
-        let shared = |alg: hmac::Algorithm| Some(Self::Shared(hmac::Key::new(alg, key.try_get_as_bytes().ok()?)));
+        let shared =
+            |alg: hmac::Algorithm| Some(Self::Shared(Box::new(hmac::Key::new(alg, key.try_get_as_bytes().ok()?))));
         let public = |alg: &'static dyn VerificationAlgorithm| {
             Some(Self::Public(ParsedPublicKey::new(alg, key.try_get_as_bytes().ok()?).ok()?))
         };

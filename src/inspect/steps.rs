@@ -156,7 +156,7 @@ mod tests {
         let report = PROFILE.judge(&head, Some(body.as_bytes()));
         let steps = super::taken() - before;
         assert!(report.is_attack && steps < 50 << 10, "{steps} steps");
-        let honest = serde_json::json!(vec!["R&D", "C#", "a > b", "<br>", "it's", "50%", "a/b"].repeat(40)).to_string();
+        let honest = serde_json::json!(["R&D", "C#", "a > b", "<br>", "it's", "50%", "a/b"].repeat(40)).to_string();
         assert!(!PROFILE.judge(&head, Some(honest.as_bytes())).is_attack, "honest");
     }
 

@@ -104,11 +104,7 @@ impl Word {
                     at += 1;
                 }
                 // Of several the last one may be an escape.
-                b'\\' if next == b'\\' => {
-                    let rest = lower.get(at..limit).unwrap_or_default();
-                    let run = rest.iter().take_while(|byte| **byte == b'\\').count();
-                    at += run.saturating_sub(1).max(1);
-                }
+                b'\\' if next == b'\\' => at += backslashes(lower.get(at..limit)).saturating_sub(1).max(1),
                 b'\\' => {
                     let Some(skipped) = self.escape(lower, at) else { break };
                     at += skipped;
@@ -349,4 +345,9 @@ pub(super) fn is_hidden_path(text: &[u8]) -> bool {
     let second = parts.next().unwrap_or_default();
     let first_fits = FOLDERS.iter().any(|folder| glob_matches(first, folder));
     first_fits && !second.is_empty() && (is_glob(first) || is_glob(second) && second.contains(&b'?'))
+}
+
+/// How many backslashes stand there first.
+fn backslashes(rest: Option<&[u8]>) -> usize {
+    rest.unwrap_or_default().iter().take_while(|byte| **byte == b'\\').count()
 }
