@@ -113,7 +113,7 @@ fn given_up(services: &Services, ending: &Ending, why: &str) {
     services.engines.metrics.monitor.given_up.inc();
 }
 
-/// Ends access in the order in which that was asked for, and tries again what could not be written.
+/// Ends access, and tries again what could not be written: that in the order in which it failed, so that it may come behind what was asked for later.
 struct Worker {
     services: Arc<Services>,
     again: Arc<Again>,
