@@ -42,7 +42,7 @@ impl RunArgs {
         };
         logs::init(self.log_level, format).map_err(|error| Failure::new(1, error.to_string()))?;
         server::harden();
-        server::forgo_huge_pages();
+        server::warm_up_memory();
         let options = Options { config: self.config.file, upgrade: self.upgrade };
         server::run(options).map_err(|error| Failure::new(exit_code(&error), error.to_string()))
     }

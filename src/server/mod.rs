@@ -47,7 +47,7 @@ use crate::vault::Rotation;
 
 use handover::Handover;
 
-pub use process::{forgo_huge_pages, harden, install_crypto};
+pub use process::{harden, install_crypto, warm_up_memory};
 
 /// What a gateway is started with.
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+use claviger_wipe::Mimalloc;
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit};
 
 /// Makes aws-lc-rs the process's only source of cryptography, before anything asks for another.
@@ -24,9 +25,14 @@ pub fn harden() {
     }
 }
 
-/// Has the system give memory in small pages. To clear one of 2 MiB takes milliseconds on a virtual machine, in the middle of the request that
-/// happens to be the first to need it; and of what a proxy holds, much is spread thin over those that it has.
-pub fn forgo_huge_pages() {
+/// What a proxy with little to do holds, in bytes.
+const WARM: usize = 16 << 20;
+
+/// Takes the memory that most requests are served from, in huge pages, of which a processor can find many more at once, and has the system give
+/// all that comes later in small ones: to clear one of 2 MiB takes milliseconds on a virtual machine, in the middle of the request that happens to
+/// be the first to need it. Meant for the beginning, while there is one thread.
+pub fn warm_up_memory() {
+    Mimalloc::warm(WARM);
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
         log::warn!(error:%; "memory comes in huge pages, which take long to clear");
     }

@@ -17,7 +17,22 @@ pub const WHOLE: usize = 32 * 1024;
 /// How much is wiped of a larger one: its beginning, in bytes, where all of a short body is.
 pub const BEGINNING: usize = 4 * 1024;
 
-/// Wipes blocks of up to [`WHOLE`] bytes, and the [`BEGINNING`] of larger ones, before the allocator behind it has them back.
+/// The largest block that is wiped although it holds no text, in bytes. What is larger is the state of a task or a table: it says where
+/// texts and keys are, which are in blocks of their own.
+pub const STRUCTURE: usize = 4 * 1024;
+
+/// How much of a block is wiped. A block of bytes, or of the halves of wide characters, may hold a text; what is aligned to more is made of
+/// numbers and pointers.
+const fn wiped(layout: Layout) -> usize {
+    match layout.size() {
+        size if layout.align() > 2 && size > STRUCTURE => 0,
+        size if size > WHOLE => BEGINNING,
+        size => size,
+    }
+}
+
+/// Wipes blocks of up to [`WHOLE`] bytes and the [`BEGINNING`] of larger ones, but for those that hold more than [`STRUCTURE`] bytes and no
+/// text, before the allocator behind it has them back.
 #[derive(Debug)]
 pub struct Wiping<A>(pub A);
 
@@ -37,9 +52,8 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Wiping<A> {
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        let wiped = if layout.size() <= WHOLE { layout.size() } else { BEGINNING };
         // SAFETY: the caller owns the whole block, and never reads it again. What nobody may see is not optimised away.
-        unsafe { black_box(block).write_bytes(0, wiped) };
+        unsafe { black_box(block).write_bytes(0, wiped(layout)) };
         black_box(block);
         // SAFETY: the caller's promise is handed on.
         unsafe { self.0.dealloc(block, layout) }
@@ -100,16 +114,26 @@ mod tests {
 
     #[test]
     fn a_block_is_given_back_wiped_and_a_large_one_where_it_begins() {
-        for (size, left) in [(1, 0), (7, 0), (4096, 0), (WHOLE, 0), (WHOLE + 1, WHOLE + 1 - BEGINNING)] {
+        for (size, align, left) in [
+            (1, 1, 0),
+            (7, 8, 0),
+            (STRUCTURE, 8, 0),
+            (STRUCTURE + 8, 8, STRUCTURE + 8),
+            (STRUCTURE + 8, 4, STRUCTURE + 8),
+            (STRUCTURE + 8, 2, 0),
+            (WHOLE, 1, 0),
+            (WHOLE + 1, 1, WHOLE + 1 - BEGINNING),
+            (WHOLE + 8, 8, WHOLE + 8),
+        ] {
             let wiping = spied();
-            let layout = Layout::from_size_align(size, 8).expect("a layout");
+            let layout = Layout::from_size_align(size, align).expect("a layout");
             // SAFETY: the block has this layout, and is freed once.
             unsafe {
                 let block = wiping.alloc(layout);
                 block.write_bytes(0xAA, size);
                 wiping.dealloc(block, layout);
             }
-            assert_eq!(seen(&wiping), (1, left), "{size}");
+            assert_eq!(seen(&wiping), (1, left), "{size} {align}");
         }
     }
 
@@ -117,7 +141,7 @@ mod tests {
     fn a_block_that_grows_or_shrinks_keeps_its_bytes_and_is_left_wiped() {
         for (from, to) in [(16, 64), (64, 16), (WHOLE, WHOLE + 1), (2 * WHOLE, 4 * WHOLE)] {
             let wiping = spied();
-            let layout = Layout::from_size_align(from, 8).expect("a layout");
+            let layout = Layout::from_size_align(from, 1).expect("a layout");
             // SAFETY: the block has this layout, and belongs to `realloc` afterwards.
             let (kept, block) = unsafe {
                 let block = wiping.alloc(layout);
@@ -131,7 +155,7 @@ mod tests {
             // SAFETY: it has this layout by now; all of it is written to.
             unsafe {
                 block.write_bytes(0, to);
-                wiping.dealloc(block, Layout::from_size_align(to, 8).expect("a layout"));
+                wiping.dealloc(block, Layout::from_size_align(to, 1).expect("a layout"));
             }
         }
     }

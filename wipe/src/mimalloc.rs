@@ -1,8 +1,18 @@
 //! mimalloc, asked for alignment only where it matters.
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::ffi::{c_int, c_long};
 
 use libmimalloc_sys as mi;
+
+/// `mi_option_purge_delay`: after how many milliseconds free memory is given back; never, below zero.
+const PURGE_DELAY: c_int = 15;
+/// `mi_option_minimal_purge_size`: how much has to be free together for that, in KiB.
+const MINIMAL_PURGE_SIZE: c_int = 44;
+/// How much a huge page holds, in KiB.
+const HUGE_PAGE: c_long = 2048;
+/// No smaller page is there.
+const SMALL_PAGE: usize = 4096;
 
 /// What every block of mimalloc is aligned to that is at least as large, in bytes (`MI_MAX_ALIGN_SIZE`).
 const ALIGNMENT: usize = 16;
@@ -12,6 +22,27 @@ const ALIGNMENT: usize = 16;
 /// a proxy has twenty of those.
 #[derive(Debug)]
 pub struct Mimalloc;
+
+impl Mimalloc {
+    /// Takes so much memory from the system, in bytes, and keeps it for the blocks to come: in huge pages, where the system has them, and cleared
+    /// now, not in the middle of whatever is the first to need it. Meant for the beginning of a program, while it has one thread.
+    pub fn warm(bytes: usize) {
+        // SAFETY: no other thread sets an option.
+        let delay = unsafe { mi::mi_option_get(PURGE_DELAY) };
+        // SAFETY: as above. The block is written to within its size, and freed once.
+        unsafe {
+            mi::mi_option_set(MINIMAL_PURGE_SIZE, HUGE_PAGE);
+            // What is freed while this says so is kept.
+            mi::mi_option_set(PURGE_DELAY, -1);
+            let block = mi::mi_malloc(bytes).cast::<u8>();
+            if !block.is_null() {
+                (0..bytes).step_by(SMALL_PAGE).for_each(|place| block.add(place).write_volatile(0));
+                mi::mi_free(block.cast());
+            }
+            mi::mi_option_set(PURGE_DELAY, delay);
+        }
+    }
+}
 
 /// Whether any block of this size is aligned enough.
 fn is_plain(layout: Layout) -> bool {
@@ -52,6 +83,29 @@ unsafe impl GlobalAlloc for Mimalloc {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// How often this thread had to wait for a page of memory so far.
+    fn faults() -> u64 {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("the system tells");
+        let behind_name = stat.rsplit_once(')').expect("a name").1;
+        behind_name.split_whitespace().nth(7).expect("minor faults").parse().expect("a number")
+    }
+
+    #[test]
+    fn nobody_waits_for_warm_memory() {
+        const BYTES: usize = 8 << 20;
+        Mimalloc::warm(2 * BYTES);
+        let layout = Layout::from_size_align(BYTES / 64, 8).expect("a layout");
+        let before = faults();
+        // SAFETY: each block is written to within its size, and freed once.
+        unsafe {
+            let blocks: [_; 64] = std::array::from_fn(|_| Mimalloc.alloc(layout));
+            blocks.iter().for_each(|block| block.write_bytes(1, layout.size()));
+            blocks.iter().for_each(|&block| Mimalloc.dealloc(block, layout));
+        }
+        let waited = faults() - before;
+        assert!(waited < 200, "{waited} of {} pages", BYTES / SMALL_PAGE);
+    }
 
     #[test]
     fn blocks_are_aligned_as_was_asked_and_zeroed_ones_are_zero() {
