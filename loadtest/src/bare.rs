@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use clap::Args;
+use claviger_wipe::Mimalloc;
 use pingora::listeners::tls::TlsSettings;
 use pingora::listeners::{L4BufferSettings, ListenerConfig, Listeners};
 use pingora::server::configuration::{Opt, ServerConf};
@@ -27,12 +28,12 @@ const WRITE: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(55);
 
 /// How it is set up.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Settings {
     address: SocketAddr,
     upstream: SocketAddr,
     /// The site's folder, where the certificate is.
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     #[arg(long, default_value_t = 1)]
     threads: usize,
     #[arg(long, value_enum, default_value_t)]
@@ -44,10 +45,26 @@ pub(crate) struct Settings {
     default_buffers: bool,
 }
 
-struct Bare {
-    upstream: SocketAddr,
-    wire: Wire,
+impl Settings {
+    /// The upstream, with what is set for it.
+    pub(crate) fn peer(&self) -> HttpPeer {
+        let is_tls = self.upstreams.is_tls();
+        let name = if is_tls { wire::NAME.to_owned() } else { String::new() };
+        let mut peer = HttpPeer::new(self.upstream, is_tls, name);
+        peer.options.connection_timeout = Some(CONNECT);
+        peer.options.total_connection_timeout = Some(CONNECT * 2);
+        peer.options.read_timeout = Some(READ);
+        peer.options.write_timeout = Some(WRITE);
+        peer.options.idle_timeout = Some(IDLE);
+        if self.upstreams == Wire::Http2 {
+            peer.options.set_http_version(2, 2);
+            peer.options.max_h2_streams = MAX_H2_STREAMS;
+        }
+        peer
+    }
 }
+
+struct Bare(Settings);
 
 #[async_trait]
 impl ProxyHttp for Bare {
@@ -56,35 +73,36 @@ impl ProxyHttp for Bare {
     fn new_ctx(&self) {}
 
     async fn upstream_peer(&self, _session: &mut Session, _ctx: &mut ()) -> pingora::Result<Box<HttpPeer>> {
-        let name = if self.wire.is_tls() { wire::NAME.to_owned() } else { String::new() };
-        let mut peer = HttpPeer::new(self.upstream, self.wire.is_tls(), name);
-        peer.options.connection_timeout = Some(CONNECT);
-        peer.options.total_connection_timeout = Some(CONNECT * 2);
-        peer.options.read_timeout = Some(READ);
-        peer.options.write_timeout = Some(WRITE);
-        peer.options.idle_timeout = Some(IDLE);
-        if self.wire == Wire::Http2 {
-            peer.options.set_http_version(2, 2);
-            peer.options.max_h2_streams = MAX_H2_STREAMS;
-        }
-        Ok(Box::new(peer))
+        Ok(Box::new(self.0.peer()))
     }
 }
 
 /// Serves until it is killed.
 pub(crate) fn serve(settings: &Settings) -> Result<(), Fault> {
+    serve_with(settings, Bare(settings.clone()))
+}
+
+/// Serves with more than nothing in the phases of a request, until it is killed.
+pub(crate) fn serve_with<P>(settings: &Settings, phases: P) -> Result<(), Fault>
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
     // As claviger does.
+    Mimalloc::warm(16 << 20);
     rustix::thread::disable_transparent_huge_pages(true).during("doing without huge pages")?;
     let authority = settings.upstreams.is_tls().then(|| wire::certificate(&settings.folder).display().to_string());
     let conf = ServerConf {
         threads: settings.threads,
         upstream_keepalive_pool_size: 512,
         ca_file: authority,
+        grace_period_seconds: Some(0),
+        graceful_shutdown_timeout_seconds: Some(1),
         ..ServerConf::default()
     };
     let mut server = Server::new_with_opt_and_conf(Opt::default(), conf);
     server.bootstrap();
-    let proxy = http_proxy(&server.configuration, Bare { upstream: settings.upstream, wire: settings.upstreams });
+    let proxy = http_proxy(&server.configuration, phases);
     let mut listeners = Listeners::new();
     listeners.add_listener(endpoint(settings)?);
     server.add_service(Service::with_listeners("bare".to_owned(), listeners, proxy));
@@ -96,7 +114,7 @@ fn endpoint(settings: &Settings) -> Result<ListenerConfig, Fault> {
     let mut endpoint = ListenerConfig::tcp(settings.address.to_string());
     if !settings.default_buffers {
         // As claviger's listeners have them.
-        endpoint = endpoint.l4_buffer(L4BufferSettings::new(4096, 1460));
+        endpoint = endpoint.l4_buffer(L4BufferSettings::new(0, 1460));
     }
     if settings.clients.is_tls() {
         let [certificate, key] = [wire::certificate(&settings.folder), wire::key(&settings.folder)];

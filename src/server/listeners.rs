@@ -18,8 +18,9 @@ use crate::proxy::Gateway;
 use crate::proxy::ingress::{Gate, Ingress, Settings};
 use crate::state::Services;
 
-/// Read and write buffers per connection, in bytes. Pingora's default of 64 KiB for reading is most of what an idle connection costs.
-const READ_BUFFER: usize = 4096;
+/// Read and write buffers per connection, in bytes. Heads, bodies and TLS are read into buffers of their own, which are as large; Pingora's
+/// default of 64 KiB more is most of what an idle connection costs.
+const READ_BUFFER: usize = 0;
 const WRITE_BUFFER: usize = 1460;
 
 /// Adds all listeners to a server; gives the gates, for their counters.
