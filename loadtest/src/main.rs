@@ -13,6 +13,7 @@ mod envoy;
 mod fault;
 mod flood;
 mod haproxy;
+mod homemade;
 mod http;
 mod idle;
 mod inspect;
@@ -177,6 +178,9 @@ The whole exchange also holds what threads in the background do meanwhile, which
     /// The bare proxy alone.
     #[command(hide = true)]
     ServeBare(bare::Settings),
+    /// Serve as the home-made gateway.
+    #[command(hide = true)]
+    ServeHomemade(bare::Settings),
 }
 
 /// What all measurements take.
@@ -300,6 +304,7 @@ fn main() -> ExitCode {
         Command::Count(args) => count::run(&args, &mut out, &mut progress),
         Command::ServeUpstream(settings) => upstream::serve(&settings),
         Command::ServeBare(settings) => bare::serve(&settings),
+        Command::ServeHomemade(settings) => homemade::serve(settings),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::envoy::{self, Envoy};
 use crate::fault::{Fault, While};
 use crate::haproxy;
+use crate::homemade;
 use crate::nginx::{self, Nginx};
 use crate::program;
 use crate::prove;
@@ -28,6 +29,8 @@ pub(crate) enum Peer {
     BareAsItComes,
     /// Pingora with claviger's build and settings, passing requests on.
     Bare,
+    /// What a team would write for itself on Pingora, with the least that does the job.
+    Homemade,
     /// Claviger.
     Claviger,
     /// HAProxy with `jwt_verify`.
@@ -50,12 +53,13 @@ pub(crate) enum Job {
 
 impl Peer {
     /// In the order of the table.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Nginx,
         Self::Haproxy,
         Self::Envoy,
         Self::BareAsItComes,
         Self::Bare,
+        Self::Homemade,
         Self::Claviger,
         Self::HaproxyJwt,
         Self::EnvoyJwtCached,
@@ -69,6 +73,7 @@ impl Peer {
             Self::Envoy => "Envoy",
             Self::BareAsItComes => "bare Pingora as it comes",
             Self::Bare => "bare Pingora",
+            Self::Homemade => "home-made on Pingora",
             Self::Claviger => "claviger",
             Self::HaproxyJwt => "HAProxy, jwt_verify",
             Self::EnvoyJwtCached => "Envoy, jwt_authn with cache",
@@ -79,7 +84,7 @@ impl Peer {
     pub(crate) fn job(self) -> Job {
         match self {
             Self::Nginx | Self::Haproxy | Self::Envoy | Self::BareAsItComes | Self::Bare => Job::Pass,
-            Self::Claviger | Self::HaproxyJwt | Self::EnvoyJwtCached | Self::EnvoyJwt => Job::Whole,
+            Self::Homemade | Self::Claviger | Self::HaproxyJwt | Self::EnvoyJwtCached | Self::EnvoyJwt => Job::Whole,
         }
     }
 
@@ -89,7 +94,7 @@ impl Peer {
             Self::Nginx => Some(Tool::Nginx),
             Self::Haproxy | Self::HaproxyJwt => Some(Tool::Haproxy),
             Self::Envoy | Self::EnvoyJwtCached | Self::EnvoyJwt => Some(Tool::Envoy),
-            Self::BareAsItComes | Self::Bare | Self::Claviger => None,
+            Self::BareAsItComes | Self::Bare | Self::Homemade | Self::Claviger => None,
         }
     }
 
@@ -112,6 +117,7 @@ impl Peer {
         let proxy = match self {
             Self::BareAsItComes => return site.bare_as_it_comes(),
             Self::Bare => return site.bare(false),
+            Self::Homemade => return site.homemade(),
             Self::Claviger => return site.claviger(claviger),
             Self::Nginx => nginx::start(site, Nginx::Plain)?,
             Self::Haproxy => haproxy::start(site, &tool()?, false)?,
@@ -133,6 +139,7 @@ impl Peer {
         match self {
             Self::Nginx | Self::Haproxy | Self::Envoy | Self::BareAsItComes | Self::Bare => None,
             Self::Claviger => Some(AccessLog { path: site.audit(), mark: "\"outcome\":\"completed\"".to_owned() }),
+            Self::Homemade => lines_of(homemade::log(site.folder())),
             Self::HaproxyJwt => lines_of(proxy.program.log().to_owned()),
             Self::EnvoyJwtCached => lines_of(envoy::access_log(site, Envoy::JwtCached)),
             Self::EnvoyJwt => lines_of(envoy::access_log(site, Envoy::Jwt)),

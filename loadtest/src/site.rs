@@ -145,6 +145,17 @@ impl Site {
         Ok(proxy)
     }
 
+    /// Starts the home-made gateway and proves that it does the whole job.
+    pub(crate) fn homemade(&self) -> Result<Proxy, Fault> {
+        let address = free_address()?;
+        let mut command = own()?;
+        command.arg("serve-homemade").args([address.to_string(), self.upstream.to_string()]).arg(self.folder());
+        let program = Program::start("home-made on Pingora", &mut command, self.cores.proxy, address, self.folder())?;
+        let proxy = Proxy::new(program, address);
+        prove::does_the_whole_job(self, &proxy)?;
+        Ok(proxy)
+    }
+
     /// Starts the bare proxy with everything as Pingora has it, and proves that it passes requests through.
     pub(crate) fn bare_as_it_comes(&self) -> Result<Proxy, Fault> {
         let address = free_address()?;
