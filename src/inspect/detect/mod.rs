@@ -12,7 +12,7 @@ mod html;
 mod java;
 mod ldap;
 mod line;
-mod names;
+pub(super) mod names;
 mod node;
 mod nosql;
 mod path;
