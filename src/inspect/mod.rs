@@ -20,6 +20,7 @@ mod judge;
 mod leak;
 mod library;
 mod limits;
+mod literals;
 mod normal;
 mod profile;
 mod room;
@@ -32,7 +33,7 @@ mod value;
 mod tests;
 
 pub use class::Class;
-pub use engine::{Engine, EngineError};
+pub use engine::Engine;
 pub use fault::{Fault, FaultKind};
 pub use finding::{Finding, Report};
 pub use leak::{
