@@ -23,6 +23,7 @@ mod limits;
 mod literals;
 mod normal;
 mod profile;
+mod quiet;
 mod room;
 mod rules;
 mod schema;
