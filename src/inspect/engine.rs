@@ -49,7 +49,7 @@ impl Engine {
         let literals = (0u32..)
             .zip(&compiled)
             .flat_map(|(n, compiled)| compiled.rule.any.iter().map(move |literal| (n, literal.as_str())));
-        let gate = Gate::new(literals).map_err(|error| vec![RuleError::new("(all)", error)])?;
+        let gate = Gate::new(literals);
         let looks_at_all = |compiled: &Compiled| compiled.pattern.is_some() && compiled.rule.any.is_empty();
         let unfiltered =
             (0u32..).zip(&compiled).filter(|(_, compiled)| looks_at_all(compiled)).map(|(n, _)| n).collect();
@@ -113,21 +113,3 @@ impl fmt::Debug for Engine {
         write!(f, "[{} rules]", self.rules.len())
     }
 }
-
-/// Why rules cannot be compiled together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EngineError(String);
-
-impl EngineError {
-    pub(super) fn new(what: &str, why: impl fmt::Display) -> Self {
-        Self(format!("{what}: {why}"))
-    }
-}
-
-impl fmt::Display for EngineError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for EngineError {}

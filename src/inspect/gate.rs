@@ -1,10 +1,8 @@
 //! One pass over each value: which detectors and rules have to look at it.
 
-use aho_corasick::automaton::Automaton;
-use aho_corasick::{Anchored, StartKind, dfa, nfa};
-
 use super::detect::DETECTORS;
-use super::engine::EngineError;
+use super::literals::Literals;
+use super::steps;
 
 /// Which bytes occur in a value: a bit for each that anyone asks for, so that a byte costs one look at a table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -98,101 +96,90 @@ pub(super) struct Gate {
     wakes: Vec<u32>,
 }
 
-/// The automaton of all literals.
-enum Literals {
-    /// Fast, and large for each literal.
-    Few(dfa::DFA),
-    /// Slower, for thousands of rules.
-    Many(nfa::contiguous::NFA),
-}
-
 /// Letters, digits and signs that wake no detector without a literal, alone or together: most values have no others.
 const QUIET: Bytes = Bytes(Bytes::set(b"0123456789_-.:@,/pP").0 | 1 << LETTER);
-
-/// From how many literals on the automaton is the slower one.
-const MANY: usize = 4_000;
 
 /// Who was woken: detectors as bits, rules as indices.
 #[derive(Debug, Default)]
 pub(super) struct Woken {
     pub(super) occurs: Bytes,
     pub(super) detectors: u32,
-    /// Rules, each once, with where the first of its literals ended; cleared between values.
+    /// Rules, each once, with where the first of its literals ended, in that order; cleared between values.
     pub(super) rules: Vec<(u32, usize)>,
-    /// The same as bits, so that a value of many literals costs no more.
-    seen: Vec<u64>,
+    /// For each rule where that is, or 0, so that a value of many literals costs no more.
+    ends: Vec<usize>,
 }
 
 impl Woken {
     fn clear(&mut self) {
         self.detectors = 0;
         for (rule, _) in self.rules.drain(..) {
-            if let Some(bits) = self.seen.get_mut(rule as usize / 64) {
-                *bits = 0;
+            if let Some(end) = self.ends.get_mut(rule as usize) {
+                *end = 0;
             }
         }
     }
 
+    /// Whether nobody was.
+    pub(super) fn is_none(&self) -> bool {
+        self.detectors == 0 && self.rules.is_empty()
+    }
+
     /// Wakes a rule by a literal that ends here, if it sleeps.
     fn rule(&mut self, rule: u32, end: usize) {
-        let (word, bit) = (rule as usize / 64, 1 << (rule % 64));
-        if self.seen.len() <= word {
-            self.seen.resize(word + 1, 0);
+        let n = rule as usize;
+        if self.ends.len() <= n {
+            self.ends.resize(n + 1, 0);
         }
-        if let Some(bits) = self.seen.get_mut(word)
-            && *bits & bit == 0
-        {
-            *bits |= bit;
+        let Some(first) = self.ends.get_mut(n) else { return };
+        if *first == 0 {
             self.rules.push((rule, end));
+            *first = end;
         }
+        *first = end.min(*first);
+    }
+
+    /// Puts rules in the order of their literals.
+    fn sort(&mut self) {
+        for (rule, end) in &mut self.rules {
+            *end = self.ends.get(*rule as usize).copied().unwrap_or(*end);
+        }
+        self.rules.sort_unstable_by_key(|(rule, end)| (*end, *rule));
     }
 }
 
 impl Gate {
-    /// Compiles the literals of all detectors and of these rules, by index.
-    ///
-    /// # Errors
-    /// More literals than an automaton can have.
-    pub(super) fn new<'a>(rules: impl Iterator<Item = (u32, &'a str)>) -> Result<Self, EngineError> {
-        let mut texts = Vec::new();
-        let mut wakes = Vec::new();
+    /// Takes the literals of all detectors and of these rules, by index. Those of rules have three bytes or more.
+    pub(super) fn new<'a>(rules: impl Iterator<Item = (u32, &'a str)>) -> Self {
+        let (mut pairs, mut texts, mut wakes) = (Vec::new(), Vec::new(), Vec::new());
         for (n, detector) in (0u32..).zip(DETECTORS) {
             for literal in detector.literals {
-                texts.push(*literal);
-                wakes.push(n);
+                if let [one, two] = literal.as_bytes() {
+                    pairs.push(([*one, *two], 1 << n));
+                } else {
+                    texts.push(*literal);
+                    wakes.push(n);
+                }
             }
         }
         for (n, literal) in rules {
             texts.push(literal);
             wakes.push(n + DETECTORS.len() as u32);
         }
-        let literals = if texts.len() < MANY {
-            let mut builder = dfa::Builder::new();
-            builder.ascii_case_insensitive(true).prefilter(false).start_kind(StartKind::Unanchored);
-            builder.build(&texts).map(Literals::Few)
-        } else {
-            let mut builder = nfa::contiguous::Builder::new();
-            builder.ascii_case_insensitive(true).prefilter(false).build(&texts).map(Literals::Many)
-        };
-        let literals = literals.map_err(|error| EngineError::new("literals", error))?;
-        Ok(Self { literals, wakes })
+        Self { literals: Literals::new(&pairs, &texts), wakes }
     }
 
     /// How much memory it takes, in bytes.
     pub(super) fn size(&self) -> usize {
-        let literals = match &self.literals {
-            Literals::Few(literals) => literals.memory_usage(),
-            Literals::Many(literals) => literals.memory_usage(),
-        };
-        literals + self.wakes.len() * size_of::<u32>()
+        self.literals.size() + self.wakes.len() * size_of::<u32>()
     }
 
     /// Those that this value wakes.
     pub(super) fn wake(&self, value: &[u8], woken: &mut Woken) {
         woken.clear();
-        match &self.literals {
-            Literals::Few(literals) => self.pass(literals, value, woken),
-            Literals::Many(literals) => self.pass(literals, value, woken),
+        self.pass(value, woken);
+        if woken.rules.len() > 1 {
+            woken.sort();
         }
         if woken.occurs.has_other_than(&QUIET) {
             for (n, detector) in DETECTORS.iter().enumerate() {
@@ -203,27 +190,32 @@ impl Gate {
         }
     }
 
-    /// One pass: which bytes occur, and which literals. All of those that end at a byte are met, so none hides another.
-    fn pass(&self, literals: &impl Automaton, value: &[u8], woken: &mut Woken) {
-        // There is always a start: the automata are made for searches that are not anchored.
-        let Ok(mut state) = literals.start_state(Anchored::No) else { return };
+    /// One pass: which bytes occur, and which literals. All of them are met, so none hides another.
+    #[inline(never)]
+    fn pass(&self, value: &[u8], woken: &mut Woken) {
+        steps::count(value.len());
         let mut bits = 0;
-        // A text that repeats one literal stays at one state, or goes round few: what was met there before need not be met again.
-        let mut last = state;
-        let mut met = 0;
-        for (at, byte) in value.iter().enumerate() {
-            bits |= BITS[usize::from(*byte)];
-            state = literals.next_state(Anchored::No, state, *byte);
-            if literals.is_special(state) && state != last && literals.is_match(state) {
-                last = state;
-                met += literals.match_len(state);
-                for n in 0..literals.match_len(state) {
-                    self.met(literals.match_pattern(state, n).as_usize(), at + 1, woken);
-                }
+        for (at, [one, two, three]) in value.array_windows().enumerate() {
+            bits |= BITS[usize::from(*one)];
+            if self.literals.stops(*one, *two, *three) {
+                self.stop(value, at, woken);
             }
         }
+        // The last two begin no three.
+        if let Some([one, two]) = value.last_chunk() {
+            bits |= BITS[usize::from(*one)] | BITS[usize::from(*two)];
+            woken.detectors |= u32::from(self.literals.bits(*one, *two));
+        } else if let Some(one) = value.first() {
+            bits = BITS[usize::from(*one)];
+        }
         woken.occurs = Bytes(bits);
-        super::steps::count(2 * value.len() + 8 * met);
+    }
+
+    /// Looks closer. Kept out of the pass, which is fast as long as it is short.
+    #[inline(never)]
+    fn stop(&self, value: &[u8], at: usize, woken: &mut Woken) {
+        let pairs = self.literals.at(value, at, &mut |literal, end| self.met(literal, end, woken));
+        woken.detectors |= u32::from(pairs);
     }
 
     /// Wakes whom a literal wakes that ends here.
@@ -271,7 +263,7 @@ mod tests {
 
     #[test]
     fn literals_wake_in_whatever_case() {
-        let gate = Gate::new([(3, "union"), (5, "nion s")].into_iter()).expect("compiled");
+        let gate = Gate::new([(3, "union"), (5, "nion s")].into_iter());
         let mut woken = Woken::default();
         let value = b"1 UniOn sElect";
         gate.wake(value, &mut woken);

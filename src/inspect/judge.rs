@@ -6,6 +6,7 @@ use super::detect::{DETECTORS, Input};
 use super::finding::MAX_EXCERPT;
 use super::normal;
 use super::profile::Profile;
+use super::quiet::Quiet;
 use super::room::Room;
 use super::steps;
 use super::{Fault, Finding, Location, Part, Report, Sink};
@@ -42,11 +43,16 @@ pub(super) struct Judge<'a> {
     /// Up to where steps may go for all values so far: many short ones, each longer than it is, take no more than one long one.
     most: u64,
     room: Option<Box<Room>>,
+    quiet: Quiet,
 }
 
 impl Sink for Judge<'_> {
     fn value(&mut self, at: Location<'_>, bytes: &[u8]) {
         if bytes.len() < 2 && self.profile.engine.unfiltered.is_empty() {
+            return;
+        }
+        if self.quiet.knows(bytes) {
+            self.most += bytes.len() as u64 * MAX_STEPS;
             return;
         }
         let is_client = at.part == Part::Header && at.trail == b"user-agent";
@@ -76,6 +82,7 @@ impl<'a> Judge<'a> {
             here: Vec::new(),
             work: MAX_WORK,
             room,
+            quiet: Quiet::default(),
         }
     }
 
@@ -86,6 +93,11 @@ impl<'a> Judge<'a> {
         let mut budget = self.budget.of(bytes, self.most);
         let before = budget.most;
         let mut score = self.look(at, bytes, &mut budget, room);
+        if room.woken.is_none() && self.profile.engine.unfiltered.is_empty() && !normal::may_decode(&room.woken.occurs)
+        {
+            self.quiet.learn(bytes);
+            return;
+        }
         // What is decided needs no second look.
         if score < self.profile.settings.threshold && normal::may_decode(&room.woken.occurs) {
             let mut decoded = std::mem::take(&mut room.decoded);

@@ -20,8 +20,10 @@ mod judge;
 mod leak;
 mod library;
 mod limits;
+mod literals;
 mod normal;
 mod profile;
+mod quiet;
 mod room;
 mod rules;
 mod schema;
@@ -32,7 +34,7 @@ mod value;
 mod tests;
 
 pub use class::Class;
-pub use engine::{Engine, EngineError};
+pub use engine::Engine;
 pub use fault::{Fault, FaultKind};
 pub use finding::{Finding, Report};
 pub use leak::{

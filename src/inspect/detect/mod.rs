@@ -12,7 +12,7 @@ mod html;
 mod java;
 mod ldap;
 mod line;
-mod names;
+pub(super) mod names;
 mod node;
 mod nosql;
 mod path;
@@ -94,6 +94,32 @@ fn places<'a>(text: &'a [u8], what: &'a [u8]) -> impl Iterator<Item = usize> + '
     let in_short = (!is_long).then(|| std::iter::from_fn(next));
     let in_long = is_long.then(|| memchr::memmem::find_iter(text, what));
     in_short.into_iter().flatten().chain(in_long.into_iter().flatten())
+}
+
+/// Looks for the next of some bytes. Where few of them occur in a value, all but those are passed over by a fast search.
+#[derive(Clone, Copy)]
+struct Next<'s> {
+    set: &'s Bytes,
+    few: Option<[u8; 3]>,
+}
+
+impl<'s> Next<'s> {
+    /// For those of a set that occur; `bytes` are the set's.
+    fn of(set: &'s Bytes, bytes: &[u8], occurs: &Bytes) -> Self {
+        let mut there = bytes.iter().copied().filter(|byte| occurs.has(*byte));
+        let first = there.next().unwrap_or(0);
+        let few = [first, there.next().unwrap_or(first), there.next().unwrap_or(first)];
+        Self { set, few: there.next().is_none().then_some(few) }
+    }
+
+    /// Where the next one stands.
+    fn find(&self, text: &[u8]) -> Option<usize> {
+        match self.few {
+            Some([one, two, _]) if one == two => memchr::memchr(one, text),
+            Some([one, two, three]) => memchr::memchr3(one, two, three, text),
+            None => text.iter().position(|byte| self.set.has(*byte)),
+        }
+    }
 }
 
 /// The most evidence that is kept of what one detector says of one value: more changes no verdict. Of each its own, so that none is silenced by

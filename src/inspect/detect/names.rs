@@ -2,11 +2,11 @@
 
 /// Where names stand in a table, by a hash of them: one look, most often at an empty place, tells that a name is in none. `N` is a power of two,
 /// and more than twice the number of names.
-pub(super) struct Index<const N: usize>([u16; N]);
+pub(in crate::inspect) struct Index<const N: usize>([u16; N]);
 
 impl<const N: usize> Index<N> {
     /// That of a table. Evaluated when this is compiled: one that is too full does not compile.
-    pub(super) const fn of<T>(table: &[(&str, T)]) -> Self {
+    pub(in crate::inspect) const fn of<T>(table: &[(&str, T)]) -> Self {
         assert!(N.is_power_of_two() && table.len() * 2 < N && table.len() < u16::MAX as usize, "too full");
         let mut places = [u16::MAX; N];
         let mut at = 0;
@@ -22,7 +22,7 @@ impl<const N: usize> Index<N> {
     }
 
     /// That of a table of nothing but names.
-    pub(super) const fn of_names<const M: usize>(names: &[&'static str; M]) -> Self {
+    pub(in crate::inspect) const fn of_names<const M: usize>(names: &[&'static str; M]) -> Self {
         let mut table = [("", ()); M];
         let mut at = 0;
         while at < M {
@@ -33,7 +33,7 @@ impl<const N: usize> Index<N> {
     }
 
     /// Whether the table, which has to be the same one, has a name.
-    pub(super) fn has(&self, names: &[&str], name: &[u8]) -> bool {
+    pub(in crate::inspect) fn has(&self, names: &[&str], name: &[u8]) -> bool {
         let mut place = hash(name) & (N - 1);
         while let Some(known) = self.0.get(place).and_then(|at| names.get(usize::from(*at))) {
             if known.len() == name.len() && known.as_bytes() == name {
@@ -45,7 +45,7 @@ impl<const N: usize> Index<N> {
     }
 
     /// What the table, which has to be the same one, has for a name.
-    pub(super) fn find<T: Copy>(&self, table: &[(&str, T)], name: &[u8]) -> Option<T> {
+    pub(in crate::inspect) fn find<T: Copy>(&self, table: &[(&str, T)], name: &[u8]) -> Option<T> {
         let mut place = hash(name) & (N - 1);
         loop {
             let (known, what) = table.get(usize::from(*self.0.get(place)?))?;

@@ -15,8 +15,11 @@ pub(super) fn file_name<'a>(input: &Input<'a>) -> Option<&'a [u8]> {
         Part::Body => input.is_name && input.trail.ends_with(b"(filename)"),
         Part::Path | Part::Query | Part::Cookie => false,
     };
+    if !is_file {
+        return None;
+    }
     let from = input.lower.iter().rposition(|byte| matches!(byte, b'/' | b'\\')).map_or(0, |at| at + 1);
-    input.lower.get(from..).filter(|_| is_file)
+    input.lower.get(from..)
 }
 
 /// What a name ends with, past dots, spaces and NULs that file systems drop (`a.php..`, `a. php `, `a.php::$DATA`).

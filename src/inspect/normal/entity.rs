@@ -1,50 +1,54 @@
 //! Character references of HTML (HTML 13.5, 13.2.5.72), those of ASCII characters: with a semicolon or, as browsers read it, without.
 
+use crate::inspect::detect::names::Index;
+
 /// Names, in lower case, and what they stand for; sorted. Some readers do not look at the case, though HTML does.
-const NAMES: [(&[u8], char); 42] = [
-    (b"amp", '&'),
-    (b"apos", '\''),
-    (b"ast", '*'),
-    (b"bne", '='),
-    (b"bsol", '\\'),
-    (b"colon", ':'),
-    (b"comma", ','),
-    (b"commat", '@'),
-    (b"dollar", '$'),
-    (b"equals", '='),
-    (b"excl", '!'),
-    (b"grave", '`'),
-    (b"gt", '>'),
-    (b"hat", '^'),
-    (b"lbrace", '{'),
-    (b"lbrack", '['),
-    (b"lcub", '{'),
-    (b"lowbar", '_'),
-    (b"lpar", '('),
-    (b"lsqb", '['),
-    (b"lt", '<'),
-    (b"midast", '*'),
-    (b"nbsp", ' '),
-    (b"newline", '\n'),
-    (b"num", '#'),
-    (b"percnt", '%'),
-    (b"period", '.'),
-    (b"plus", '+'),
-    (b"quest", '?'),
-    (b"quot", '"'),
-    (b"rbrace", '}'),
-    (b"rbrack", ']'),
-    (b"rcub", '}'),
-    (b"rpar", ')'),
-    (b"rsqb", ']'),
-    (b"semi", ';'),
-    (b"sol", '/'),
-    (b"tab", '\t'),
-    (b"underbar", '_'),
-    (b"verbar", '|'),
-    (b"vert", '|'),
-    (b"verticalline", '|'),
+static NAMES: [(&str, char); 42] = [
+    ("amp", '&'),
+    ("apos", '\''),
+    ("ast", '*'),
+    ("bne", '='),
+    ("bsol", '\\'),
+    ("colon", ':'),
+    ("comma", ','),
+    ("commat", '@'),
+    ("dollar", '$'),
+    ("equals", '='),
+    ("excl", '!'),
+    ("grave", '`'),
+    ("gt", '>'),
+    ("hat", '^'),
+    ("lbrace", '{'),
+    ("lbrack", '['),
+    ("lcub", '{'),
+    ("lowbar", '_'),
+    ("lpar", '('),
+    ("lsqb", '['),
+    ("lt", '<'),
+    ("midast", '*'),
+    ("nbsp", ' '),
+    ("newline", '\n'),
+    ("num", '#'),
+    ("percnt", '%'),
+    ("period", '.'),
+    ("plus", '+'),
+    ("quest", '?'),
+    ("quot", '"'),
+    ("rbrace", '}'),
+    ("rbrack", ']'),
+    ("rcub", '}'),
+    ("rpar", ')'),
+    ("rsqb", ']'),
+    ("semi", ';'),
+    ("sol", '/'),
+    ("tab", '\t'),
+    ("underbar", '_'),
+    ("verbar", '|'),
+    ("vert", '|'),
+    ("verticalline", '|'),
 ];
+
+static INDEX: Index<128> = Index::of(&NAMES);
 
 /// The longest of them.
 const LONGEST_NAME: usize = 12;
@@ -79,15 +83,14 @@ fn number(digits: &[u8], radix: u32) -> Option<(usize, char)> {
 
 fn named(text: &[u8]) -> Option<(usize, char)> {
     let length = text.iter().take(LONGEST_NAME + 1).take_while(|byte| byte.is_ascii_alphabetic()).count();
-    crate::inspect::steps::count(48);
+    crate::inspect::steps::count(32);
     let mut room = [0; LONGEST_NAME + 1];
     let name = room.get_mut(..length)?;
     name.copy_from_slice(text.get(..length)?);
     name.make_ascii_lowercase();
     let name = &*name;
     if text.get(length) == Some(&b';') {
-        let at = NAMES.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
-        return NAMES.get(at).map(|(_, char)| (length + 1, *char));
+        return INDEX.find(&NAMES, name).map(|char| (length + 1, char));
     }
     // The old ones need no semicolon, whatever follows but `=`: that makes it a parameter of an address. Of brackets some readers ask for none either.
     const OPEN: [(&[u8], char); 9] = [
@@ -101,6 +104,9 @@ fn named(text: &[u8]) -> Option<(usize, char)> {
         (b"rbrace", '}'),
         (b"rcub", '}'),
     ];
+    if !matches!(name.first(), Some(b'l' | b'g' | b'q' | b'a' | b'n' | b'r')) {
+        return None;
+    }
     let (name, char) = OPEN.iter().find(|(old, _)| name.starts_with(old))?;
     (text.get(name.len()) != Some(&b'=')).then_some((name.len(), *char))
 }

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use super::{Detector, Found, Input};
+use super::{Detector, Found, Input, Next};
 use crate::inspect::gate::Bytes;
 use crate::inspect::{Class, Part};
 
@@ -44,16 +44,8 @@ fn wakes(occurs: &Bytes) -> bool {
 }
 
 /// The bytes that a way into a command begins with.
-static LEADS: [bool; 256] = {
-    let mut leads = [false; 256];
-    let bytes = b";\n`|&$<>'\"!=";
-    let mut at = 0;
-    while at < bytes.len() {
-        leads[bytes[at] as usize] = true;
-        at += 1;
-    }
-    leads
-};
+const LEADS: &[u8] = b";\n`|&$<>'\"!=";
+const LEAD: Bytes = Bytes::set(LEADS);
 
 /// How a command is come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,10 +129,9 @@ impl Scan<'_, '_> {
         let lower = self.lower;
         let is_url = self.input.part == Part::Header && lower.windows(3).take(8).any(|part| part == b"://");
         let mut ticks = 0u32;
+        let lead = Next::of(&LEAD, LEADS, self.input.occurs);
         let mut at = 0;
-        while let Some(skipped) =
-            lower.get(at..).and_then(|rest| rest.iter().position(|byte| LEADS[usize::from(*byte)]))
-        {
+        while let Some(skipped) = lower.get(at..).and_then(|rest| lead.find(rest)) {
             let byte = &self::byte(lower, at + skipped);
             at += skipped + 1;
             crate::inspect::steps::count(6 + skipped);

@@ -14,11 +14,26 @@ pub(super) fn markdown_end(lower: &[u8], at: usize) -> usize {
     let opens = before.last().is_some_and(|byte| is_space(*byte) || *byte == b'(');
     let last = before.rsplit(|byte| is_space(*byte)).find(|word| !word.is_empty()).unwrap_or_default();
     let next = after.split(|byte| is_space(*byte)).find(|word| !word.is_empty()).unwrap_or_default();
+    if is_branch(before, last, after) {
+        return 0;
+    }
     let is_within = opens && is_prose_word(last) && (is_prose_word(next) || matches!(next, b"." | b"," | b"?" | b":"));
     let is_first = before.iter().all(|byte| is_space(*byte)) && after.first() == Some(&b' ') && is_prose_word(next);
     let words = before.split(|byte| is_space(*byte)).filter(|word| is_prose_word(word)).count();
     let is_last = opens && next.is_empty() && words >= 2;
     if is_within || is_first || is_last { at + length } else { 0 }
+}
+
+/// Whether what stands behind this word is a branch of a shell's own, and the end of it follows: `; then `id` x; fi`.
+fn is_branch(before: &[u8], last: &[u8], after: &[u8]) -> bool {
+    let end: &[u8] = match last {
+        b"then" | b"else" => b"fi",
+        b"do" => b"done",
+        _ => return false,
+    };
+    let led = before.trim_ascii_end().strip_suffix(last).unwrap_or_default().trim_ascii_end();
+    let mut behind = after.split(|byte| matches!(byte, b';' | b'\n')).skip(1);
+    led.ends_with(b";") && behind.any(|part| part.trim_ascii().starts_with(end))
 }
 
 /// A word as prose has it, with what ends a clause, and `e.g.`, `don't`, `well-known`.

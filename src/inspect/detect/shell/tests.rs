@@ -230,6 +230,8 @@ const ATTACKS: &[&str] = &[
     "x; then `id`",
     "a=1; then `id`; fi",
     "1; if true; then `id`; fi",
+    "1; if true; then `id` foo; fi",
+    "1; for x in 1; do `id` foo; done",
     "1; while true; do `id`; done",
     "1; if `id`; then x; fi",
     "Thanks a lot for the quick reply, it works; . /tmp/x",

@@ -1,7 +1,7 @@
 //! The batch language of Windows: `if` and `for`, which run what follows, and have a form that no other language has.
 
 use super::{byte, is_space};
-use crate::inspect::detect::{Found, Input};
+use crate::inspect::detect::{Found, Input, Next};
 use crate::inspect::gate::Bytes;
 
 /// The most that is looked at behind `if` and `for`.
@@ -10,7 +10,8 @@ const REACH: usize = 160;
 const MAX_TRIES: usize = 24;
 
 /// What a command may follow.
-const SEPARATORS: Bytes = Bytes::set(b"&|;(\n@");
+const SEPARATORS: &[u8] = b"&|;(\n@";
+const SEPARATOR: Bytes = Bytes::set(SEPARATORS);
 
 /// Looks for both, and for letters that are cut out of a variable.
 pub(super) fn look(input: &Input<'_>, lower: &[u8], found: &mut Found) {
@@ -23,11 +24,12 @@ pub(super) fn look(input: &Input<'_>, lower: &[u8], found: &mut Found) {
     if !input.occurs.has(b' ') && !input.occurs.has(b'\t') {
         return;
     }
-    let has_separator = input.occurs.any(&SEPARATORS);
+    let has_separator = input.occurs.any(&SEPARATOR);
+    let separator = Next::of(&SEPARATOR, SEPARATORS, input.occurs);
     let (mut at, mut tries) = (0, 0);
     while tries < MAX_TRIES {
         let rest = lower.get(at..).unwrap_or_default();
-        let is_before = |byte: &u8| is_space(*byte) || matches!(byte, b'"' | b'\'') || SEPARATORS.has(*byte);
+        let is_before = |byte: &u8| is_space(*byte) || matches!(byte, b'"' | b'\'') || SEPARATOR.has(*byte);
         let Some(begun) = rest.iter().position(|byte| !is_before(byte)) else { return };
         at += begun;
         crate::inspect::steps::count(10 + begun);
@@ -44,8 +46,8 @@ pub(super) fn look(input: &Input<'_>, lower: &[u8], found: &mut Found) {
             return;
         }
         let rest = lower.get(at..).unwrap_or_default();
-        let Some(separator) = rest.iter().position(|byte| SEPARATORS.has(*byte)) else { return };
-        at += separator + 1;
+        let Some(skipped) = separator.find(rest) else { return };
+        at += skipped + 1;
     }
 }
 

@@ -316,6 +316,7 @@ impl<'a> Lexer<'a> {
 
 impl Lexer<'_> {
     /// Adds tokens until there are so many, or no more.
+    #[inline(never)]
     pub(super) fn fill(&mut self, tokens: &mut Vec<Token>, most: usize) {
         while tokens.len() < most
             && let Some(token) = self.next()
@@ -328,6 +329,8 @@ impl Lexer<'_> {
 impl Iterator for Lexer<'_> {
     type Item = Token;
 
+    // A token is put where it belongs at once, and not handed over and copied.
+    #[inline(always)]
     fn next(&mut self) -> Option<Token> {
         let mut after_comment = false;
         let from = self.at;

@@ -73,6 +73,7 @@ pub(super) const HONEST: &[&str] = &[
     "e.g. `ls`, `cat` and `rm` are commands",
     "Try running `ls` first, then `pwd`.",
     "First set it up; then `id` is what tells who you are",
+    "First set it up; then `id` is what tells who you are; first of all, though, log in",
     "Log in; then `git status -s` shows it, else `ls -la` does",
     "Take the first one; else `whoami` is the user of the service",
     "a < b && c > d",
