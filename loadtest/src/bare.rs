@@ -79,11 +79,11 @@ impl ProxyHttp for Bare {
 
 /// Serves until it is killed.
 pub(crate) fn serve(settings: &Settings) -> Result<(), Fault> {
-    serve_with(settings, Bare(settings.clone()))
+    serve_with(settings, || Ok(Bare(settings.clone())))
 }
 
 /// Serves with more than nothing in the phases of a request, until it is killed.
-pub(crate) fn serve_with<P>(settings: &Settings, phases: P) -> Result<(), Fault>
+pub(crate) fn serve_with<P>(settings: &Settings, phases: impl FnOnce() -> Result<P, Fault>) -> Result<(), Fault>
 where
     P: ProxyHttp + Send + Sync + 'static,
     P::CTX: Send + Sync,
@@ -102,7 +102,7 @@ where
     };
     let mut server = Server::new_with_opt_and_conf(Opt::default(), conf);
     server.bootstrap();
-    let proxy = http_proxy(&server.configuration, phases);
+    let proxy = http_proxy(&server.configuration, phases()?);
     let mut listeners = Listeners::new();
     listeners.add_listener(endpoint(settings)?);
     server.add_service(Service::with_listeners("bare".to_owned(), listeners, proxy));

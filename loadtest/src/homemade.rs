@@ -145,9 +145,7 @@ impl ProxyHttp for Homemade {
             answers.fetch_add(1, Ordering::Relaxed);
         }
         let (head, now) = (session.req_header(), now());
-        let mut lines = self.lines.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = writeln!(
-            lines,
+        let line = format!(
             r#"{{"time":{}.{:03},"client":"{}","subject":"{}","method":"{}","path":"{}","status":{status},"bytes":{},"us":{}}}"#,
             now.as_secs(),
             now.subsec_millis(),
@@ -158,11 +156,17 @@ impl ProxyHttp for Homemade {
             session.body_bytes_sent(),
             exchange.began.elapsed().as_micros(),
         );
-        drop(written);
+        self.lines.add(&line);
     }
 }
 
 impl Lines {
+    fn add(&self, line: &str) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.extend_from_slice(line.as_bytes());
+        lines.push(b'\n');
+    }
+
     /// Begins the thread that writes them.
     fn write_to(path: &Path) -> Result<Arc<Self>, Fault> {
         let mut file = OpenOptions::new().create(true).append(true).open(path).during("opening the log")?;
@@ -191,7 +195,6 @@ pub(crate) fn log(folder: &Path) -> PathBuf {
 }
 
 /// Serves until it is killed.
-pub(crate) fn serve(settings: Settings) -> Result<(), Fault> {
-    let proxy = Homemade::new(settings.clone())?;
-    bare::serve_with(&settings, proxy)
+pub(crate) fn serve(settings: &Settings) -> Result<(), Fault> {
+    bare::serve_with(settings, || Homemade::new(settings.clone()))
 }

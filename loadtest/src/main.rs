@@ -304,7 +304,7 @@ fn main() -> ExitCode {
         Command::Count(args) => count::run(&args, &mut out, &mut progress),
         Command::ServeUpstream(settings) => upstream::serve(&settings),
         Command::ServeBare(settings) => bare::serve(&settings),
-        Command::ServeHomemade(settings) => homemade::serve(settings),
+        Command::ServeHomemade(settings) => homemade::serve(&settings),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

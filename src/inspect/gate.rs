@@ -154,11 +154,14 @@ impl Gate {
         let (mut pairs, mut texts, mut wakes) = (Vec::new(), Vec::new(), Vec::new());
         for (n, detector) in (0u32..).zip(DETECTORS) {
             for literal in detector.literals {
-                if let [one, two] = literal.as_bytes() {
-                    pairs.push(([*one, *two], 1 << n));
-                } else {
-                    texts.push(*literal);
-                    wakes.push(n);
+                match literal.as_bytes() {
+                    [one, two] => pairs.push(([*one, *two], 1 << n)),
+                    // By which bytes occur.
+                    [_] => {}
+                    _ => {
+                        texts.push(*literal);
+                        wakes.push(n);
+                    }
                 }
             }
         }

@@ -32,6 +32,10 @@ pub(super) struct Literals {
 /// How long a piece of a text is that is looked up: the longest one that the text has room for.
 const LENGTHS: [usize; 3] = [8, 4, 3];
 
+/// How many texts share a piece before another one of theirs is taken: each of them is looked for wherever the piece stands, which whoever sends
+/// a value decides.
+const SHARED: u32 = 4;
+
 /// Some bytes of a text, and which texts have them as theirs: one behind another.
 #[derive(Clone, Copy, Default)]
 struct Piece {
@@ -73,11 +77,15 @@ impl Literals {
             all.stops[pair] = u32::MAX;
         }
         let mut chosen: Vec<(u64, Text)> = Vec::with_capacity(texts.len());
+        let mut taken: AHashMap<u64, u32> = AHashMap::new();
         for (n, text) in (0u32..).zip(texts) {
             let lower = text.to_ascii_lowercase().into_bytes();
             let Some((kind, length)) = (0..).zip(LENGTHS).find(|(_, length)| *length <= lower.len()) else { continue };
             let places = lower.windows(length).enumerate();
-            let Some((before, piece)) = places.min_by_key(|(_, piece)| honest.share(piece)) else { continue };
+            let crowd = |piece: &[u8]| taken.get(&folded(piece)).copied().unwrap_or_default() / SHARED;
+            let choice = places.min_by_key(|(_, piece)| (crowd(piece), honest.share(piece)));
+            let Some((before, piece)) = choice else { continue };
+            *taken.entry(folded(piece)).or_default() += 1;
             all.mark(piece, kind);
             let (start, len) = (all.bytes.len() as u32, lower.len() as u32);
             chosen.push((folded(piece), Text { start, len, before: before as u32, n }));
@@ -305,6 +313,15 @@ mod tests {
             };
             assert_eq!(literals.bits(one, two), want, "{one} {two}");
         }
+    }
+
+    #[test]
+    fn texts_that_begin_alike_crowd_no_piece() {
+        let texts: Vec<String> = (0..2_000u32).map(|n| format!("/wp-content/plugins/{n:x}-slug/")).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let literals = Literals::new(&[], &texts);
+        assert!(literals.pieces.iter().all(|piece| piece.count <= SHARED));
+        assert_eq!(found(&texts, b"see /wp-content/plugins/3e7-slug/"), [(999, 33)]);
     }
 
     #[test]

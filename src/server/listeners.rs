@@ -18,9 +18,10 @@ use crate::proxy::Gateway;
 use crate::proxy::ingress::{Gate, Ingress, Settings};
 use crate::state::Services;
 
-/// Read and write buffers per connection, in bytes. Heads, bodies and TLS are read into buffers of their own, which are as large; Pingora's
-/// default of 64 KiB more is most of what an idle connection costs.
+/// Read and write buffers per connection, in bytes. Heads, bodies and TLS are read into buffers of their own, which are as large, and only the
+/// line of a balancer byte by byte; Pingora's default of 64 KiB more is most of what an idle connection costs.
 const READ_BUFFER: usize = 0;
+const READ_BUFFER_BEHIND_BALANCERS: usize = 1024;
 const WRITE_BUFFER: usize = 1460;
 
 /// Adds all listeners to a server; gives the gates, for their counters.
@@ -68,7 +69,9 @@ fn proxy(server: &Server, listener: &Listener, services: &Arc<Services>) -> Http
 }
 
 fn endpoint(listener: &Listener, gate: &Arc<Gate>, services: &Arc<Services>) -> Listeners {
-    let buffers = L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER);
+    let is_alone = listener.proxy_protocol_from.is_empty();
+    let read = if is_alone { READ_BUFFER } else { READ_BUFFER_BEHIND_BALANCERS };
+    let buffers = L4BufferSettings::new(read, WRITE_BUFFER);
     let mut endpoint = ListenerConfig::tcp(listener.address.to_string()).l4_buffer(buffers);
     let mut listeners = Listeners::new();
     if listener.tls {

@@ -10,29 +10,24 @@ use std::hint::black_box;
 
 pub use mimalloc::Mimalloc;
 
-/// The largest block that is wiped whole, in bytes. Heads, their fields, secrets, tokens and what is encrypted of them are in smaller ones (a
+/// The largest text that is wiped whole, in bytes. Heads, their fields, secrets, tokens and what is encrypted of them are in smaller ones (a
 /// record of TLS has at most 16 KiB); in larger ones are bodies on their way, and tables.
 pub const WHOLE: usize = 32 * 1024;
 
 /// How much is wiped of a larger one: its beginning, in bytes, where all of a short body is.
 pub const BEGINNING: usize = 4 * 1024;
 
-/// The largest block that is wiped although it holds no text, in bytes. What is larger is the state of a task or a table: it says where
-/// texts and keys are, which are in blocks of their own.
-pub const STRUCTURE: usize = 4 * 1024;
-
-/// How much of a block is wiped. A block of bytes, or of the halves of wide characters, may hold a text; what is aligned to more is made of
-/// numbers and pointers.
+/// How much of a block is wiped. A block of bytes, or of the halves of wide characters, is a text or a piece of one; what is aligned to more is
+/// mostly numbers and pointers, and of that large ones, the states of tasks and tables, only begin with what may not be.
 const fn wiped(layout: Layout) -> usize {
+    let whole = if layout.align() > 2 { BEGINNING } else { WHOLE };
     match layout.size() {
-        size if layout.align() > 2 && size > STRUCTURE => 0,
-        size if size > WHOLE => BEGINNING,
-        size => size,
+        size if size <= whole => size,
+        _ => BEGINNING,
     }
 }
 
-/// Wipes blocks of up to [`WHOLE`] bytes and the [`BEGINNING`] of larger ones, but for those that hold more than [`STRUCTURE`] bytes and no
-/// text, before the allocator behind it has them back.
+/// Wipes texts of up to [`WHOLE`] bytes and the [`BEGINNING`] of all else before the allocator behind it has them back.
 #[derive(Debug)]
 pub struct Wiping<A>(pub A);
 
@@ -117,13 +112,13 @@ mod tests {
         for (size, align, left) in [
             (1, 1, 0),
             (7, 8, 0),
-            (STRUCTURE, 8, 0),
-            (STRUCTURE + 8, 8, STRUCTURE + 8),
-            (STRUCTURE + 8, 4, STRUCTURE + 8),
-            (STRUCTURE + 8, 2, 0),
+            (BEGINNING, 8, 0),
+            (BEGINNING + 8, 8, 8),
+            (BEGINNING + 8, 4, 8),
+            (BEGINNING + 8, 2, 0),
             (WHOLE, 1, 0),
             (WHOLE + 1, 1, WHOLE + 1 - BEGINNING),
-            (WHOLE + 8, 8, WHOLE + 8),
+            (WHOLE + 8, 8, WHOLE + 8 - BEGINNING),
         ] {
             let wiping = spied();
             let layout = Layout::from_size_align(size, align).expect("a layout");

