@@ -32,6 +32,8 @@ fn main() {
         return;
     }
     Mimalloc::warm(2 * BYTES);
+    // As a proxy does: what comes later comes in small pages, one by one.
+    rustix::thread::disable_transparent_huge_pages(true).expect("small pages");
     let waited = waits();
     let pages = BYTES / SMALL_PAGE;
     assert!(waited < pages as u64 / 10, "{waited} of {pages} pages");
