@@ -29,7 +29,7 @@ use crate::site::REAL_KEY;
 use crate::token::{AUDIENCE, ISSUER, PUBLIC_KEY, ROLE};
 
 /// Where its lines are, in a site's folder.
-pub(crate) const LOG: &str = "homemade.log";
+const LOG: &str = "homemade.log";
 /// As claviger's log has it.
 const FLUSH: Duration = Duration::from_millis(5);
 
