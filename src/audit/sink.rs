@@ -29,6 +29,8 @@ pub(super) struct Sink {
     file: File,
     /// The size of the file when the end of the chain was last known to be its last line; none when that has to be looked at.
     len: Option<u64>,
+    /// Up to where the system has been told that nobody needs it in memory.
+    left: u64,
     /// Since when the file is written, as far as that is known.
     began: SystemTime,
     chain: Chain,
@@ -87,6 +89,7 @@ impl Sink {
             path,
             file,
             len,
+            left: 0,
             began,
             chain,
             torn,
@@ -162,6 +165,7 @@ impl Sink {
             self.sync()?;
             self.note();
         }
+        self.leave();
         done
     }
 

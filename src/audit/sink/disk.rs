@@ -1,6 +1,9 @@
 //! What of the lines that were written is on the disk, and stays there: whoever cuts the file asks for no lock.
 
 use std::io;
+use std::num::NonZeroU64;
+
+use rustix::fs::{Advice, fadvise};
 
 use super::super::known::Known;
 use super::Sink;
@@ -15,7 +18,26 @@ pub(in crate::audit) enum Moment {
     Unsynced,
 }
 
+/// How much of the end of a file stays in the system's memory at least, in bytes: those who follow the log read there.
+pub(super) const KEPT: u64 = 4 << 20;
+
 impl Sink {
+    /// Tells the system, from time to time, that nobody needs in memory what was written a while ago: it brings that to the disk now and takes
+    /// the same pages for what comes. Else a log fills all memory there is, and on each page for it has to be taken from somebody first, which
+    /// takes longer than all else that is done for a line.
+    pub(super) fn leave(&mut self) {
+        let Some(end) = self.len.and_then(|len| len.checked_sub(KEPT)).and_then(NonZeroU64::new) else {
+            self.left = 0;
+            return;
+        };
+        // From the beginning, since what was not on the disk yet stayed the last time.
+        if end.get().abs_diff(self.left) >= KEPT {
+            self.left = end.get();
+            // Advice: where it cannot be taken, memory is the system's to manage.
+            let _ = fadvise(&self.file, 0, Some(end), Advice::DontNeed);
+        }
+    }
+
     /// Waits until what was written is on the disk. Pipes and terminals have none. An error is told once: after it nobody knows what is there.
     pub(in crate::audit) fn sync(&mut self) -> io::Result<()> {
         let done = self.try_sync();

@@ -292,3 +292,37 @@ fn a_file_that_two_processes_compress_is_compressed_once() {
         .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().ends_with(".part")));
     assert_eq!(left.count(), 0);
 }
+
+/// Whether the first page of the file is in memory; none where the file system does not say.
+fn is_in_memory(file: &File) -> Option<bool> {
+    use rustix::io::{Errno, ReadWriteFlags, preadv2};
+    match preadv2(file, &mut [io::IoSliceMut::new(&mut [0; 16])], 0, ReadWriteFlags::NOWAIT) {
+        Ok(_) => Some(true),
+        Err(Errno::AGAIN) => Some(false),
+        Err(_) => None,
+    }
+}
+
+#[test]
+fn what_was_written_a_while_ago_is_left_to_the_disk() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("audit.log");
+    let mut sink = open(&path);
+    let text = "x".repeat(1 << 20);
+    let mut seen = Vec::new();
+    for _ in 0..4 * (disk::KEPT >> 20) {
+        put(&mut sink, &text).expect("written");
+        seen.push(is_in_memory(&sink.file));
+        // What is not on the disk cannot be left.
+        sink.sync().expect("synced");
+    }
+    let kind = rustix::fs::statfs(dir.path()).expect("a file system").f_type;
+    if seen.contains(&None) || kind == 0x0102_1994 {
+        eprintln!("skipped: this file system has no disk, or does not say what is in memory");
+        return;
+    }
+    let kept = usize::try_from(disk::KEPT >> 20).expect("a count");
+    assert_eq!(seen[..kept], vec![Some(true); kept], "the end of a file is there for those who follow it");
+    assert_eq!(seen.last(), Some(&Some(false)));
+    assert_eq!(said(&path).len(), seen.len(), "and is read from the disk");
+}
