@@ -89,6 +89,9 @@ impl Bytes {
     }
 }
 
+// Whom a pair of bytes wakes is told by so many bits.
+const _: () = assert!(DETECTORS.len() <= u16::BITS as usize, "more detectors than bits");
+
 /// Wakes detectors and rules by the literals that stand in a value.
 pub(super) struct Gate {
     literals: Literals,
@@ -166,6 +169,7 @@ impl Gate {
             }
         }
         for (n, literal) in rules {
+            debug_assert!(literal.len() >= 3, "too short to be found: {literal:?}");
             texts.push(literal);
             wakes.push(n + DETECTORS.len() as u32);
         }
@@ -261,6 +265,18 @@ mod tests {
                 break;
             }
             subset = (subset - 1) & QUIET.0;
+        }
+    }
+
+    #[test]
+    fn each_literal_of_a_detector_wakes_it() {
+        let gate = Gate::new(std::iter::empty());
+        let mut woken = Woken::default();
+        for (n, detector) in DETECTORS.iter().enumerate() {
+            for literal in detector.literals {
+                gate.wake(literal.as_bytes(), &mut woken);
+                assert!(woken.detectors >> n & 1 != 0, "{n} {literal:?}");
+            }
         }
     }
 

@@ -93,8 +93,8 @@ impl<'a> Judge<'a> {
         let mut budget = self.budget.of(bytes, self.most);
         let before = budget.most;
         let mut score = self.look(at, bytes, &mut budget, room);
-        if room.woken.is_none() && self.profile.engine.unfiltered.is_empty() && !normal::may_decode(&room.woken.occurs)
-        {
+        let is_quiet = score == 0 && room.woken.is_none() && self.profile.engine.unfiltered.is_empty();
+        if is_quiet && !normal::may_decode(&room.woken.occurs) {
             self.quiet.learn(bytes);
             return;
         }
@@ -118,7 +118,7 @@ impl<'a> Judge<'a> {
         engine.gate.wake(bytes, &mut room.woken);
         let awake = room.woken.detectors & !self.profile.asleep;
         if awake == 0 && room.woken.rules.is_empty() && engine.unfiltered.is_empty() {
-            return 0;
+            return self.excess(at, budget);
         }
         let mut score = 0;
         let watchers = awake.count_ones() as usize + room.woken.rules.len() + engine.unfiltered.len();
@@ -149,10 +149,16 @@ impl<'a> Judge<'a> {
                 score += self.met(n, at, bytes, end.saturating_sub(MAX_EXCERPT / 2)..end);
             }
         }
-        if let Some(n) = budget.rule.filter(|_| budget.is_exceeded()) {
-            score += self.met(n, at, b"", 0..0);
+        score + self.excess(at, budget)
+    }
+
+    /// Counts the rule for values that are too costly, if this one is.
+    #[inline]
+    fn excess(&mut self, at: Location<'_>, budget: &Budget) -> u32 {
+        if !budget.is_exceeded() {
+            return 0;
         }
-        score
+        budget.rule.map_or(0, |n| self.met(n, at, b"", 0..0))
     }
 
     /// Has those who are awake look.

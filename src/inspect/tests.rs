@@ -68,6 +68,21 @@ fn no_padding_makes_a_short_value_long() {
 }
 
 #[test]
+fn a_value_that_wakes_nobody_takes_no_more_steps_than_others() {
+    let near: Vec<_> = (1..=4).flat_map(|n| [format!("\",,,,{n}\""), format!("\",,,,,,,,{n}\"")]).collect();
+    let own = format!(
+        "[[rule]]\nid = \"own.near\"\nclass = \"custom\"\nscore = 5\nabout = \"a\"\nany = [{}]\n",
+        near.join(", ")
+    );
+    let value = ",".repeat(1_000);
+    let found = |more: &str| -> Vec<_> {
+        ask(&profile(more, Settings::default()), &[("q", &value)]).findings.into_iter().map(|met| met.rule).collect()
+    };
+    assert_eq!(found(""), [""; 0]);
+    assert_eq!(found(&own), ["structure.too-costly"]);
+}
+
+#[test]
 fn one_weak_sign_in_many_values_stays_weak() {
     let own = "[[rule]]\nid = \"own.weak\"\nclass = \"custom\"\nscore = 3\nabout = \"a\"\nany = [\"weak sign\"]\n";
     let profile = profile(own, Settings::default());
