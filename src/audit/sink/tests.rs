@@ -293,6 +293,9 @@ fn a_file_that_two_processes_compress_is_compressed_once() {
     assert_eq!(left.count(), 0);
 }
 
+/// The type of a file system that has no disk (statfs(2)).
+const TMPFS: rustix::fs::FsWord = 0x0102_1994;
+
 /// Whether the first page of the file is in memory; none where the file system does not say.
 fn is_in_memory(file: &File) -> Option<bool> {
     use rustix::io::{Errno, ReadWriteFlags, preadv2};
@@ -317,12 +320,11 @@ fn what_was_written_a_while_ago_is_left_to_the_disk() {
         sink.sync().expect("synced");
     }
     let kind = rustix::fs::statfs(dir.path()).expect("a file system").f_type;
-    if seen.contains(&None) || kind == 0x0102_1994 {
-        eprintln!("skipped: this file system has no disk, or does not say what is in memory");
-        return;
-    }
+    let tells = !seen.contains(&None) && kind != TMPFS;
     let kept = usize::try_from(disk::KEPT >> 20).expect("a count");
-    assert_eq!(seen[..kept], vec![Some(true); kept], "the end of a file is there for those who follow it");
-    assert_eq!(seen.last(), Some(&Some(false)));
+    if tells {
+        assert_eq!(seen[..kept], vec![Some(true); kept], "the end of a file is there for those who follow it");
+        assert_eq!(seen.last(), Some(&Some(false)));
+    }
     assert_eq!(said(&path).len(), seen.len(), "and is read from the disk");
 }
