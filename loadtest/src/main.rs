@@ -260,11 +260,11 @@ struct InspectArgs {
 
 #[derive(Debug, Args)]
 struct AuditArgs {
-    /// How often each is measured.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    /// How often each is measured. Many short rounds tell more than few long ones: what else the machine does is in some of them, and the median is not.
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
     /// How long one measurement takes.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=600))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=600))]
     seconds: u32,
     /// Keep-alive connections that wrk holds: so many requests can share one write to the disk.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=1000))]
