@@ -11,16 +11,18 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use flate2::{Compression, write};
 use memchr::memmem;
 
 use crate::support::{
     eventually,
     gateway::{Gateway, Site, program},
+    http1::Message,
     issuer::Issuer,
     raw::request,
     scene::{Extra, Scene, config},
     tls::Authority,
-    upstream::Upstream,
+    upstream::{Then, Upstream, Wire},
 };
 
 const OLD: &str = "old-0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c";
@@ -128,7 +130,7 @@ fn burst(scene: &Scene) {
         let headers = [("Host", "api.test"), ("Authorization", &*bearer), ("Content-Type", "application/json")];
         for (place, _) in PLACES {
             let path = format!("/{place}/{}", "x".repeat(nth * 40));
-            let body = format!("{{\"key\": \"__API_KEY__\", \"more\": \"{}\"}}", "y".repeat(nth * 1000));
+            let body = format!("{{\"more\": \"{}\", \"key\": \"__API_KEY__\"}}", "y".repeat(nth * 2000));
             let answer = scene.gateway.send(&request("POST", &path, &headers, body.as_bytes()));
             assert_eq!(answer.status(), 200, "{place}: {}", answer.text());
         }
@@ -140,7 +142,7 @@ fn burst(scene: &Scene) {
     });
 }
 
-fn nothing_is_left(upstream: Upstream, target: &str, authority: Option<&Authority>) {
+fn nothing_is_left(upstream: Upstream, target: &str, authority: Option<&Authority>, sent: fn(&Scene)) {
     let issuer = Issuer::start();
     let gateway = Gateway::start(|site| {
         vault(site, "init", &[], "");
@@ -150,7 +152,7 @@ fn nothing_is_left(upstream: Upstream, target: &str, authority: Option<&Authorit
     });
     let scene = Scene { issuer, upstream, gateway, bare: AtomicU32::default() };
     let (site, pid) = (scene.gateway.site(), scene.gateway.pid());
-    burst(&scene);
+    sent(&scene);
     match copies(pid, OLD) {
         Ok(count) => assert!(count > 0, "one that is in use is found"),
         Err(error) => {
@@ -170,7 +172,7 @@ fn nothing_is_left(upstream: Upstream, target: &str, authority: Option<&Authorit
     assert!(copies(pid, NEW).expect("read before") > 0, "the one that is in use is found");
 
     // Withdrawn, and nobody comes any more.
-    burst(&scene);
+    sent(&scene);
     let changed = Instant::now();
     vault(site, "rm", &["kept"], "");
     wait_until_none_is_left(pid, NEW, changed);
@@ -179,7 +181,7 @@ fn nothing_is_left(upstream: Upstream, target: &str, authority: Option<&Authorit
 
 #[test]
 fn nothing_is_left_of_a_secret_that_was_replaced_or_withdrawn() {
-    nothing_is_left(Upstream::start(|_, wire| wire.respond(200, &[], b"fine")), "", None);
+    nothing_is_left(Upstream::start(|_, wire| wire.respond(200, &[], b"fine")), "", None, burst);
 }
 
 #[test]
@@ -187,5 +189,74 @@ fn nothing_is_left_of_one_that_was_sent_over_tls() {
     let ours = Authority::new("ours");
     let serving = ours.serving(&ours.server(&["api.test"]), false);
     let upstream = Upstream::start_tls(serving, |_, wire| wire.respond(200, &[], b"fine"));
-    nothing_is_left(upstream, "server_name = \"api.test\"\nca = \"ours.pem\"", Some(&ours));
+    nothing_is_left(upstream, "server_name = \"api.test\"\nca = \"ours.pem\"", Some(&ours), burst);
+}
+
+/// How an answer is coded.
+const CODINGS: [&str; 5] = ["identity", "gzip", "deflate", "br", "zstd"];
+
+/// How much stands in an answer before the secret that it repeats, and behind it, in bytes: less than a piece, more than a window of gzip has,
+/// and more than is read at once.
+const AROUND: [usize; 3] = [6_000, 40_000, 300_000];
+
+/// Letters that do not repeat, so that they take room however they are coded.
+fn letters(count: usize, seed: u64) -> Vec<u8> {
+    const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ .,;:";
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ALPHABET[(state >> 33) as usize % ALPHABET.len()]
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// Answers `…/CODING/AROUND` with the key that was sent, amid that many letters, in that coding.
+fn repeat(request: &Message, wire: &mut Wire<'_>) -> io::Result<Then> {
+    let mut parts = request.path().rsplit('/');
+    let around = parts.next().and_then(|text| text.parse().ok());
+    let coding = parts.next().unwrap_or_default();
+    let (Some(around), Some(key)) = (around, request.header("x-api-key")) else { return wire.respond(200, &[], b"fine") };
+    let text = [letters(around, 1), key.as_bytes().to_vec(), letters(around, 2)].concat();
+    let coded = match coding {
+        "gzip" => {
+            let mut coder = write::GzEncoder::new(Vec::new(), Compression::default());
+            coder.write_all(&text)?;
+            coder.finish()?
+        }
+        "deflate" => {
+            let mut coder = write::ZlibEncoder::new(Vec::new(), Compression::default());
+            coder.write_all(&text)?;
+            coder.finish()?
+        }
+        "br" => {
+            let mut coder = brotli::CompressorWriter::new(Vec::new(), 4096, 5, 22);
+            coder.write_all(&text)?;
+            coder.into_inner()
+        }
+        "zstd" => zstd::encode_all(&text[..], 3)?,
+        _ => text,
+    };
+    let fields = [("Content-Type", "text/plain"), ("Content-Encoding", coding)];
+    wire.respond(200, if coding == "identity" { &fields[..1] } else { &fields }, &coded)
+}
+
+/// An answer of each size in each coding, several at once.
+fn repeated(scene: &Scene) {
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for (coding, around) in CODINGS.iter().flat_map(|coding| AROUND.map(|around| (coding, around))) {
+                    let answer = scene.get(&format!("/header/{coding}/{around}"));
+                    assert_eq!(answer.status(), 200, "{coding} {around}");
+                    let masked = [letters(around, 1), vec![b'*'; OLD.len()], letters(around, 2)].concat();
+                    assert!(answer.body == masked, "{coding} {around}: {} bytes", answer.body.len());
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn nothing_is_left_of_one_that_answers_repeat() {
+    nothing_is_left(Upstream::start(repeat), "", None, repeated);
 }
