@@ -10,7 +10,7 @@ use crate::compare::{measure, tell};
 use crate::fault::{Fault, While};
 use crate::machine::{self, Cores};
 use crate::program;
-use crate::report::{Round, median};
+use crate::report::{Round, interval, median};
 use crate::site::{Proxy, Site};
 use crate::stage::{Log, Stage};
 use crate::wrk::Wrk;
@@ -46,7 +46,12 @@ pub(crate) fn run(args: &AuditArgs, out: &mut dyn Write, progress: &mut dyn Writ
         all.push(Measured { site, proxy, wrk, rounds: Vec::new(), writer: Vec::new(), completed });
     }
     for number in 1..=args.rounds {
-        for (one, (name, _)) in all.iter_mut().zip(LOGS) {
+        // Forth and back, so that each follows either neighbour as often.
+        let mut turns: Vec<_> = all.iter_mut().zip(LOGS).collect();
+        if number % 2 == 0 {
+            turns.reverse();
+        }
+        for (one, (name, _)) in turns {
             let before = writer_cpu(one)?;
             let round = measure(&one.wrk, &mut one.proxy, args.seconds)?;
             let writer = (writer_cpu(one)? - before) * 1e6 / crate::report::float(round.requests);
@@ -92,9 +97,9 @@ fn writer_cpu(one: &Measured) -> Result<f64, Fault> {
     Err(Fault::new("claviger has no thread that writes the audit log"))
 }
 
-/// The median of the ratios of neighbouring rounds: what else the machine did meanwhile, it did to both.
-fn ratio(of: &Measured, to: &Measured, figure: fn(&Round) -> f64) -> f64 {
-    median(of.rounds.iter().zip(&to.rounds).map(|(of, to)| figure(of) / figure(to)))
+/// The ratios of neighbouring rounds: what else the machine did meanwhile, it did to both.
+fn ratios(of: &Measured, to: &Measured, figure: fn(&Round) -> f64) -> impl Iterator<Item = f64> {
+    of.rounds.iter().zip(&to.rounds).map(move |(of, to)| figure(of) / figure(to))
 }
 
 fn print(all: &[Measured], args: &AuditArgs, out: &mut dyn Write) -> io::Result<()> {
@@ -102,14 +107,15 @@ fn print(all: &[Measured], args: &AuditArgs, out: &mut dyn Write) -> io::Result<
     let figures = |figure: fn(&Round) -> f64| [nowhere, batch, fsync].map(|one| median(one.rounds.iter().map(figure)));
     let writer = [nowhere, batch, fsync].map(|one| median(one.writer.iter().copied()));
     let (cpu, rate) = (figures(|round| round.cpu), figures(|round| round.rate));
-    let cpu_ratio = [batch, fsync].map(|one| ratio(one, nowhere, |round| round.cpu));
-    let rate_ratio = ratio(fsync, batch, |round| round.rate);
+    let cpu_ratio = [batch, fsync].map(|one| median(ratios(one, nowhere, |round| round.cpu)));
+    let cpu_interval = [batch, fsync].map(|one| interval(ratios(one, nowhere, |round| round.cpu)));
+    let rate_ratio = median(ratios(fsync, batch, |round| round.rate));
     let AuditArgs { rounds, seconds, connections, .. } = args;
     if args.common.json {
         let text = json!({
             "rounds": rounds, "seconds": seconds, "connections": connections,
             "logs": LOGS.map(|(name, _)| name), "cpu_us": cpu, "writer_cpu_us": writer, "requests_per_second": rate,
-            "cpu_ratio_to_nowhere": cpu_ratio, "fsync_rate_to_batch": rate_ratio,
+            "cpu_ratio_to_nowhere": cpu_ratio, "cpu_ratio_interval": cpu_interval, "fsync_rate_to_batch": rate_ratio,
         });
         return writeln!(out, "{text:#}");
     }
@@ -122,8 +128,13 @@ fn print(all: &[Measured], args: &AuditArgs, out: &mut dyn Write) -> io::Result<
     row("requests/s", 0, rate)?;
     row("latency p50, us", 0, figures(|round| crate::report::float(round.p50)))?;
     row("latency p99, us", 0, figures(|round| crate::report::float(round.p99)))?;
-    let [batch, fsync] = cpu_ratio.map(|ratio| (ratio - 1.0) * 100.0);
-    writeln!(out, "\nCPU per request, over a log that goes nowhere: batch {batch:+.1} %, fsync {fsync:+.1} %")?;
+    let more = |ratio: f64| (ratio - 1.0) * 100.0;
+    let [batch, fsync] = cpu_ratio.map(more);
+    let [(least, most), _] = cpu_interval.map(|(least, most)| (more(least), more(most)));
+    writeln!(
+        out,
+        "\nCPU per request, over a log that goes nowhere: batch {batch:+.1} % (by these rounds {least:+.1} to {most:+.1}), fsync {fsync:+.1} %"
+    )?;
     writeln!(out, "requests/s of fsync, of those of batch: {:.0} %", rate_ratio * 100.0)?;
     writeln!(out, "medians of {rounds} rounds of {seconds} s, {connections} connections, one core for the proxy")
 }

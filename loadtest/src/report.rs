@@ -287,8 +287,33 @@ pub(crate) fn median(figures: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
+/// Between which of the figures the median of all that could have been measured is, nineteen times of twenty: by their order alone, whatever way they
+/// are spread (Hahn, Meeker: Statistical Intervals, 1991, chapter 5). Not numbers where there are none.
+pub(crate) fn interval(figures: impl Iterator<Item = f64>) -> (f64, f64) {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_by(f64::total_cmp);
+    // How many of them are below it has a standard deviation of half the root of their number.
+    let below = figures.len().saturating_sub((figures.len() * 384 / 100).isqrt() + 2) / 2;
+    let at = |place: usize| figures.get(place).copied().unwrap_or(f64::NAN);
+    (at(below), at(figures.len().wrapping_sub(1 + below)))
+}
+
 /// Of sorted figures, the smallest that so many in a hundred do not exceed; not a number where there are none.
 pub(crate) fn percentile(sorted: &[f64], percent: usize) -> f64 {
     let at = (sorted.len() * percent).div_ceil(100).max(1) - 1;
     sorted.get(at).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_of_a_median_is_that_of_the_tables() {
+        // Ranks of the binomial distribution with at least 95 %: 2 and 9 of 10, 14 and 27 of 40, 40 and 61 of 100.
+        for (count, want) in [(1, (1.0, 1.0)), (10, (2.0, 9.0)), (40, (14.0, 27.0)), (100, (40.0, 61.0))] {
+            assert_eq!(interval((1..=count).rev().map(f64::from)), want, "{count}");
+        }
+        assert!(interval(std::iter::empty()).0.is_nan());
+    }
 }

@@ -74,7 +74,9 @@ impl Lines {
         line.text_if("method", record.method.as_ref().map(http::Method::as_str));
         line.text_if("host", record.host.as_deref());
         line.text_if("path", record.path.as_deref());
-        line.raw("query", if record.query { "true" } else { "false" });
+        if record.query {
+            line.raw("query", "true");
+        }
         line.plain_if("route", record.route.as_ref().map(Name::as_str));
         if let Some(principal) = &record.principal {
             line.plain("authenticator", principal.authenticator.as_str());
@@ -97,19 +99,19 @@ impl Lines {
         if let Some(backend) = record.backend {
             line.address("backend", backend.ip(), Some(backend));
         }
-        line.number("attempts", u64::from(record.attempts));
+        if record.attempts > 1 {
+            line.number("attempts", u64::from(record.attempts));
+        }
         line.plain_if("credential", record.credential.as_ref().map(Name::as_str));
         line.number_if("status", record.status.map(u64::from));
-        if record.reflected > 0 {
-            line.number("reflected", record.reflected);
-        }
+        line.count("reflected", record.reflected);
         line.counts_if("leaks", &record.leaks);
-        line.number("request_bytes", record.request_bytes);
-        line.number("response_bytes", record.response_bytes);
-        line.number_if("authenticate_us", record.timings.authenticate.map(micros));
-        line.number_if("authorize_us", record.timings.authorize.map(micros));
-        line.number_if("acquire_us", record.timings.acquire.map(micros));
-        line.number_if("upstream_us", record.timings.upstream.map(micros));
+        line.count("request_bytes", record.request_bytes);
+        line.count("response_bytes", record.response_bytes);
+        line.count("authenticate_us", record.timings.authenticate.map_or(0, micros));
+        line.count("authorize_us", record.timings.authorize.map_or(0, micros));
+        line.count("acquire_us", record.timings.acquire.map_or(0, micros));
+        line.count("upstream_us", record.timings.upstream.map_or(0, micros));
         line.number("total_us", micros(record.timings.total));
     }
 
@@ -269,6 +271,13 @@ impl Object<'_> {
     fn number_if(&mut self, key: &str, number: Option<u64>) {
         if let Some(number) = number {
             self.number(key, number);
+        }
+    }
+
+    /// How many, where there are any.
+    fn count(&mut self, key: &str, count: u64) {
+        if count > 0 {
+            self.number(key, count);
         }
     }
 

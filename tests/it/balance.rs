@@ -137,7 +137,7 @@ fn where_nothing_was_sent_another_backend_is_tried_whatever_the_method() {
         assert_eq!(upstream.requests().len(), before + 6, "{balance}: each was sent once");
         eventually("all is recorded", || (gateway.audit().len() == 6).then_some(()));
         let attempts: Vec<_> = gateway.audit().iter().map(|record| record["attempts"].as_u64()).collect();
-        assert!(attempts.iter().all(|attempts| matches!(attempts, Some(1 | 2))), "{balance}: {attempts:?}");
+        assert!(attempts.iter().all(|attempts| matches!(attempts, None | Some(2))), "{balance}: {attempts:?}");
         if balance == "round_robin" {
             assert!(attempts.contains(&Some(2)), "one of two is always down: {attempts:?}");
         }
@@ -163,7 +163,7 @@ fn no_more_backends_are_tried_than_the_target_allows() {
         }
         eventually("all is recorded", || (gateway.audit().len() == 3).then_some(()));
         let most = gateway.audit().iter().filter_map(|record| record["attempts"].as_u64()).max();
-        assert!(most <= Some(attempts), "{most:?} of {attempts}");
+        assert!(most.unwrap_or(1) <= attempts, "{most:?} of {attempts}");
         let served = gateway.audit().iter().filter(|record| record["status"] == 200).count();
         assert!(served >= 1 && (attempts < 3 || served == 3), "{served} of 3 with {attempts}");
     }

@@ -215,7 +215,9 @@ fn repeat(request: &Message, wire: &mut Wire<'_>) -> io::Result<Then> {
     let mut parts = request.path().rsplit('/');
     let around = parts.next().and_then(|text| text.parse().ok());
     let coding = parts.next().unwrap_or_default();
-    let (Some(around), Some(key)) = (around, request.header("x-api-key")) else { return wire.respond(200, &[], b"fine") };
+    let (Some(around), Some(key)) = (around, request.header("x-api-key")) else {
+        return wire.respond(200, &[], b"fine");
+    };
     let text = [letters(around, 1), key.as_bytes().to_vec(), letters(around, 2)].concat();
     let coded = match coding {
         "gzip" => {
