@@ -147,9 +147,14 @@ impl Sink {
         self.path.as_ref().is_some_and(|path| fs::symlink_metadata(path).is_ok_and(|about| about.is_file()))
     }
 
-    /// Writes what is left of the batch, and makes the file whole with `closing`, the members of a checkpoint, when it is time. After an error
-    /// it may be called again, and goes on where the file ends.
-    pub(super) fn write(&mut self, batch: &mut Batch, closing: &[u8], now: SystemTime) -> io::Result<()> {
+    /// Writes what is left of the batch, and makes the file whole when it is time, with a checkpoint of which `closing` adds the members. After
+    /// an error it may be called again, and goes on where the file ends.
+    pub(super) fn write(
+        &mut self,
+        batch: &mut Batch,
+        closing: impl FnOnce(&mut Vec<u8>),
+        now: SystemTime,
+    ) -> io::Result<()> {
         let done = self.lock(now).and_then(|()| {
             self.link(now);
             self.linked.batch(batch, self.key.as_ref());
@@ -288,7 +293,7 @@ impl Sink {
 
     /// Ends the file with a checkpoint, gives it the name of a whole one, and begins the next. An error is one of writing: where only the
     /// name cannot be given, requests go on, for the file is longer than it should be, and whole.
-    fn rotate(&mut self, closing: &[u8], now: SystemTime) -> io::Result<()> {
+    fn rotate(&mut self, closing: impl FnOnce(&mut Vec<u8>), now: SystemTime) -> io::Result<()> {
         let Some(path) = self.path.clone() else { return Ok(()) };
         let begun = match self.whole_name(&path) {
             Ok(_) => {
@@ -320,9 +325,11 @@ impl Sink {
     }
 
     /// Ends the file with a checkpoint, and brings it to the disk.
-    fn end_file(&mut self, closing: &[u8], now: SystemTime) -> io::Result<()> {
+    fn end_file(&mut self, closing: impl FnOnce(&mut Vec<u8>), now: SystemTime) -> io::Result<()> {
         self.link(now);
-        self.linked.line(Kind::Checkpoint, closing, self.key.as_ref());
+        let mut members = Vec::new();
+        closing(&mut members);
+        self.linked.line(Kind::Checkpoint, &members, self.key.as_ref());
         self.put().1?;
         self.sync()?;
         self.note();

@@ -212,28 +212,26 @@ impl Writer {
 
     /// Adds a checkpoint.
     fn mark(&mut self) {
-        let members = self.checkpoint();
-        self.batch.add(Kind::Checkpoint, |out| out.extend_from_slice(&members));
+        self.look_up();
+        let (lines, process) = (&mut self.lines, &self.process);
+        self.batch.add(Kind::Checkpoint, |out| lines.checkpoint(out, process, SystemTime::now()));
         (self.unmarked, self.since) = (0, None);
     }
 
-    /// The members of a checkpoint that is made now.
-    fn checkpoint(&mut self) -> Vec<u8> {
+    /// What checkpoints tell that are made now, and what signs them.
+    fn look_up(&mut self) {
         self.sink.key = self.shared.key.load_full();
         self.process.config = self.shared.config.load().as_deref().copied();
-        let mut members = Vec::new();
-        self.lines.checkpoint(&mut members, &self.process, SystemTime::now());
-        members
     }
 
     /// Tries until the batch is in the file, and on the disk where somebody may wait for that; tells whether the first try did it, and nobody cut
     /// the file meanwhile: else nobody knows what is on the disk.
     fn write(&mut self) -> bool {
-        let closing = self.checkpoint();
+        self.look_up();
         let mut is_sure = true;
         // What was cut off since the last ones were sure to be there is none of these.
         self.sink.is_cut = false;
-        while let Err(error) = self.put(&closing) {
+        while let Err(error) = self.put() {
             is_sure = false;
             self.shared.queue.failed(&error);
             thread::sleep(RETRY_AFTER);
@@ -269,8 +267,10 @@ impl Writer {
         }
     }
 
-    fn put(&mut self, closing: &[u8]) -> io::Result<()> {
-        self.sink.write(&mut self.batch, closing, SystemTime::now())?;
+    fn put(&mut self) -> io::Result<()> {
+        let now = SystemTime::now();
+        let (lines, process) = (&mut self.lines, &self.process);
+        self.sink.write(&mut self.batch, |out| lines.checkpoint(out, process, now), now)?;
         match self.process.durability {
             Durability::Batch => Ok(()),
             Durability::Fsync => self.sink.needs_disk().and_then(|()| self.sink.sync()),

@@ -43,7 +43,7 @@ impl Site {
         let mut put = |kind, members: &str| {
             let mut batch = Batch::default();
             batch.add(kind, |out| out.extend_from_slice(members.as_bytes()));
-            sink.write(&mut batch, b",\"time\":\"now\"", now).expect("written");
+            sink.write(&mut batch, |out| out.extend_from_slice(b",\"time\":\"now\""), now).expect("written");
         };
         put(Kind::Opened, ",\"time\":\"first\",\"process\":\"p1\"");
         for nth in 0..records {
@@ -187,7 +187,7 @@ fn a_log_that_was_made_anew_without_the_key_is_forged() {
     let mut batch = Batch::default();
     batch.add(Kind::Exchange, |out| out.extend_from_slice(b",\"principal\":\"nobody\""));
     batch.add(Kind::Checkpoint, |out| out.extend_from_slice(b",\"time\":\"now\""));
-    sink.write(&mut batch, b"", SystemTime::now()).expect("written");
+    sink.write(&mut batch, |_| (), SystemTime::now()).expect("written");
     assert_eq!(site.fault("log2", None), Some((FaultKind::Forged, 14)));
 }
 
@@ -308,7 +308,7 @@ fn lines_behind_the_last_signed_checkpoint_are_only_so_many_and_of_so_short_a_ti
         for members in &tail {
             batch.add(Kind::Exchange, |out| out.extend_from_slice(members.as_bytes()));
         }
-        sink.write(&mut batch, b"", SystemTime::now()).expect("written");
+        sink.write(&mut batch, |_| (), SystemTime::now()).expect("written");
         assert_eq!(site.fault(name, None), (!is_sound).then_some((FaultKind::Forged, last + 1)), "{name}");
     }
 }

@@ -262,7 +262,7 @@ fn a_file_that_is_cut_before_it_is_made_whole_takes_nobodys_name() {
     let now = SystemTime::now();
     sink.lock(now).expect("locked");
     copied_and_cut(&mut sink, &path);
-    sink.rotate(b"", now).expect("rotated");
+    sink.rotate(|_| (), now).expect("rotated");
     put(&mut sink, "c").expect("written");
     assert_eq!((said(&path), sink.displaced), (["a", "b", "checkpoint", "c"].map(str::to_owned).to_vec(), 1));
     let numbers: Vec<_> = Segment::of(&path).expect("listed").iter().map(|one| one.first).collect();
@@ -291,7 +291,7 @@ fn half_a_line_in_a_file_that_was_cut_is_no_reason_to_make_it_longer() {
     sink.chain = chain;
     sink.after(written, end);
     sink.file.unlock().expect("unlocked");
-    sink.write(&mut batch, b"", now).expect("written");
+    sink.write(&mut batch, |_| (), now).expect("written");
     let said = said(&path);
     assert_eq!((said.len(), &said[..3], &*said[4]), (6, &["a", "b", "amid"].map(str::to_owned)[..], "torn"));
     assert!(said[3].starts_with("{\"kind\":\"exchange\"") && said[5].starts_with("longlong"));

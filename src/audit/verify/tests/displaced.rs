@@ -69,7 +69,7 @@ fn moved_thrice(site: &Site) -> Vec<Segment> {
     let mut put = |kind| {
         let mut batch = Batch::default();
         batch.add(kind, |out| out.extend_from_slice(b",\"time\":\"now\",\"x\":\"personal\""));
-        sink.write(&mut batch, b"", SystemTime::now()).expect("written");
+        sink.write(&mut batch, |_| (), SystemTime::now()).expect("written");
     };
     for has_checkpoint in [true, true, false, true] {
         (0..3).for_each(|_| put(Kind::Exchange));
@@ -185,7 +185,7 @@ fn half_a_line_behind_the_checkpoint_that_retention_keeps_is_told_of_yet() {
         sink.key = Some(Arc::clone(&site.key));
         let mut batch = Batch::default();
         batch.add(kind, |out| out.extend_from_slice(b",\"time\":\"now\""));
-        sink.write(&mut batch, b"", SystemTime::now()).expect("written");
+        sink.write(&mut batch, |_| (), SystemTime::now()).expect("written");
         if moves {
             fs::rename(&path, super::super::super::segment::whole_path(&path, 1)).expect("moved");
         }
