@@ -35,7 +35,7 @@ struct Measured {
 /// Measures and prints.
 pub(crate) fn run(args: &AuditArgs, out: &mut dyn Write, progress: &mut dyn Write) -> Result<(), Fault> {
     let file = program::claviger(args.common.claviger.as_deref())?;
-    let cores = Cores::choose()?;
+    let cores = Cores::choose()?.together(args.one_core);
     let mut all = Vec::new();
     for (_, log) in LOGS {
         // Each has a log of its own.
@@ -136,5 +136,6 @@ fn print(all: &[Measured], args: &AuditArgs, out: &mut dyn Write) -> io::Result<
         "\nCPU per request, over a log that goes nowhere: batch {batch:+.1} % (by these rounds {least:+.1} to {most:+.1}), fsync {fsync:+.1} %"
     )?;
     writeln!(out, "requests/s of fsync, of those of batch: {:.0} %", rate_ratio * 100.0)?;
-    writeln!(out, "medians of {rounds} rounds of {seconds} s, {connections} connections, one core for the proxy")
+    let rest = if args.one_core { ", and for the load too" } else { "" };
+    writeln!(out, "medians of {rounds} rounds of {seconds} s, {connections} connections, one core for the proxy{rest}")
 }

@@ -36,6 +36,10 @@ pub(crate) struct CompareArgs {
     /// Leave out the tails at a fixed rate, for which oha is needed.
     #[arg(long)]
     no_tails: bool,
+    /// Keep the load on the proxy's core. What a send takes does not depend on whether a core for the load sleeps then, nor what a core can do on
+    /// what its other half does: CPU per request is the same within a hundredth from one run to the next.
+    #[arg(long, requires = "no_tails", conflicts_with = "write")]
+    pub(crate) one_core: bool,
     #[command(flatten)]
     pub(crate) outcome: Outcome,
 }
@@ -67,7 +71,7 @@ struct Runner {
 pub(crate) fn run(args: &CompareArgs, out: &mut dyn Write, progress: &mut dyn Write) -> Result<(), Fault> {
     let file = program::claviger(args.outcome.claviger.as_deref())?;
     // Before anything is bound to one of them.
-    let cores = Cores::choose()?;
+    let cores = Cores::choose()?.together(args.one_core);
     let site = Site::new(cores, 0)?;
     let (peers, missing) = found(args, progress)?;
     let wrk = Wrk::find(site.folder(), site.authorization(), cores.load, args.connections)?;

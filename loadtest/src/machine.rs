@@ -24,6 +24,11 @@ impl Cores {
             _ => Err(Fault::new("two cores are needed: one for the proxy, one for the load")),
         }
     }
+
+    /// The proxy's alone, for the load too, where that is asked for.
+    pub(crate) fn together(self, is_asked: bool) -> Self {
+        if is_asked { Self { load: self.proxy, ..self } } else { self }
+    }
 }
 
 /// Binds this thread, and every process that it starts from now on, to one core.

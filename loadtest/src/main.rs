@@ -269,6 +269,9 @@ struct AuditArgs {
     /// Keep-alive connections that wrk holds: so many requests can share one write to the disk.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=1000))]
     connections: u32,
+    /// Keep the load on claviger's core, as in `compare`.
+    #[arg(long)]
+    one_core: bool,
     #[command(flatten)]
     common: Common,
 }

@@ -108,6 +108,7 @@ pub(crate) fn reuse(rounds: &[Round]) -> f64 {
 /// Everything that was measured.
 pub(crate) struct Comparison {
     settings: [u32; 3],
+    is_one_core: bool,
     build: String,
     proxies: Vec<Measured>,
     /// Who was left out, and how to get them.
@@ -119,7 +120,8 @@ impl Comparison {
     pub(crate) fn new(args: &CompareArgs, proxies: Vec<Measured>, missing: Vec<String>) -> Self {
         let settings = [args.rounds, args.seconds, args.connections];
         let aims = aims(&proxies);
-        Self { settings, build: args.outcome.build.clone(), proxies, missing, aims }
+        let is_one_core = args.one_core;
+        Self { settings, is_one_core, build: args.outcome.build.clone(), proxies, missing, aims }
     }
 
     pub(crate) fn errors(&self) -> u64 {
@@ -166,7 +168,12 @@ impl Comparison {
             out,
             "\nMedians of {rounds} rounds of {seconds} s, in turns, and from the lowest to the highest. {connections} keep-alive connections."
         )?;
-        writeln!(out, "One core for the proxy, one for the load generator and the upstream. Latencies in µs.")?;
+        let cores = if self.is_one_core {
+            "All on one core: requests/s and latencies are those of proxy, load generator and upstream together."
+        } else {
+            "One core for the proxy, one for the load generator and the upstream."
+        };
+        writeln!(out, "{cores} Latencies in µs.")?;
         writeln!(
             out,
             "{}; {}; claviger and bare Pingora: {}.",

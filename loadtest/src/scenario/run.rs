@@ -37,6 +37,9 @@ pub(crate) struct ScenarioArgs {
     /// Of tokens, principals, rules and idle connections, one in so many: for a look whether all works.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) scaled: u32,
+    /// Keep the load on the proxy's core, as in `compare`.
+    #[arg(long, requires = "scenario", conflicts_with = "write")]
+    pub(super) one_core: bool,
     #[command(flatten)]
     pub(crate) outcome: Outcome,
 }
@@ -62,7 +65,10 @@ enum Tool {
 /// Measures and prints.
 pub(crate) fn run(args: &ScenarioArgs, out: &mut dyn Write, progress: &mut dyn Write) -> Result<(), Fault> {
     let file = program::claviger(args.outcome.claviger.as_deref())?;
-    let cores = Cores::choose()?;
+    let cores = Cores::choose()?.together(args.one_core);
+    if args.one_core && args.scenario.contains(&Scenario::TwoThreads) {
+        return Err(Fault::new("two threads on one core tell nothing: leave out --one-core, or two-threads"));
+    }
     let chosen = if args.scenario.is_empty() { Scenario::ALL.to_vec() } else { args.scenario.clone() };
     let mut results = Vec::new();
     for scenario in chosen {

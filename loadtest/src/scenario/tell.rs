@@ -170,13 +170,15 @@ impl Result {
 /// All that was measured.
 pub(super) struct Outcomes {
     settings: [u32; 2],
+    cores: &'static str,
     build: String,
     results: Vec<Result>,
 }
 
 impl Outcomes {
     pub(super) fn new(args: &ScenarioArgs, results: Vec<Result>) -> Self {
-        Self { settings: [args.rounds, args.seconds], build: args.outcome.build.clone(), results }
+        let cores = if args.one_core { " All on one core." } else { "" };
+        Self { settings: [args.rounds, args.seconds], cores, build: args.outcome.build.clone(), results }
     }
 
     pub(super) fn json(&self) -> String {
@@ -200,7 +202,7 @@ impl Outcomes {
             out,
             "\nOf whom claviger stands beside / of claviger. Medians of {rounds} rounds of {seconds} s, in turns; every answer was as it had to be."
         )?;
-        writeln!(out, "{}; claviger and bare Pingora: {}.", machine::describe(), self.build)?;
+        writeln!(out, "{}; claviger and bare Pingora: {}.{}", machine::describe(), self.build, self.cores)?;
         let aims: Vec<Aim> = self.results.iter().flat_map(|result| result.aims.clone()).collect();
         aim::print(&aims, out)
     }
