@@ -16,6 +16,7 @@ use crate::machine::Cores;
 use crate::profile::Profile;
 use crate::report::float;
 use crate::site::{Proxy, Site};
+use crate::stage::Stage;
 
 /// Requests of a first run and of a second: what the second has more is what requests cost, without start, end and the token's first proof.
 const REQUESTS: [u32; 2] = [100, 500];
@@ -43,10 +44,10 @@ pub(crate) fn run(args: &CountArgs, out: &mut dyn Write, progress: &mut dyn Writ
         return tell(progress, "skipped: valgrind is not installed");
     }
     let file = args.claviger.canonicalize().during(&format!("finding {}", args.claviger.display()))?;
-    let site = Site::new(Cores::choose()?, 0)?;
+    let site = Site::staged(Cores::choose()?, Stage { threads: args.threads, ..Stage::default() })?;
     let mut profile = |requests| {
         tell(progress, &format!("{requests} requests to claviger under valgrind ..."))?;
-        profile(&site, &file, requests)
+        profile(&site, &file, requests, args.connections)
     };
     let counts = count(&profile(REQUESTS[0])?, &profile(REQUESTS[1])?)?;
     if args.renew {
@@ -67,9 +68,9 @@ pub(crate) fn run(args: &CountArgs, out: &mut dyn Write, progress: &mut dyn Writ
 }
 
 /// The profile of a process that answers so many requests.
-fn profile(site: &Site, file: &Path, requests: u32) -> Result<Profile, Fault> {
+fn profile(site: &Site, file: &Path, requests: u32, connections: u16) -> Result<Profile, Fault> {
     let proxy = site.claviger_counted(file)?;
-    ask(site, &proxy, requests)?;
+    ask(site, &proxy, requests, connections)?;
     proxy.program.end()?;
     let written = site.folder().join(Site::PROFILE);
     Profile::parse(&fs::read_to_string(written).during("reading the profile")?)
@@ -87,16 +88,21 @@ fn count(few: &Profile, many: &Profile) -> Result<BTreeMap<String, u64>, Fault> 
     PHASES.iter().map(phase).chain([Ok(whole)]).collect()
 }
 
-/// So many requests, one after the other on one connection: what is done for them does not depend on how they fall together.
-fn ask(site: &Site, proxy: &Proxy, count: u32) -> Result<(), Fault> {
+/// So many requests, one after the other, by connections in turns: what is done for them does not depend on how they fall together.
+fn ask(site: &Site, proxy: &Proxy, count: u32, connections: u16) -> Result<(), Fault> {
     let request = http::request(proxy.address, site.token());
-    let all = || -> std::io::Result<()> {
-        let mut stream = TcpStream::connect(proxy.address)?;
+    let connect = |_| {
+        let stream = TcpStream::connect(proxy.address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        for _ in 0..count {
-            stream.write_all(&request)?;
-            answered(&mut stream)?;
+        Ok(stream)
+    };
+    let all = || -> std::io::Result<()> {
+        let mut streams = (0..connections).map(connect).collect::<std::io::Result<Vec<_>>>()?;
+        let places = (0..streams.len()).cycle();
+        for (_, place) in (0..count).zip(places) {
+            streams[place].write_all(&request)?;
+            answered(&mut streams[place])?;
         }
         Ok(())
     };

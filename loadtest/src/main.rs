@@ -290,6 +290,12 @@ struct CountArgs {
     /// Write the figures to the baseline.
     #[arg(long)]
     renew: bool,
+    /// Worker threads of claviger. The baseline in the repository is that of one.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+    threads: u8,
+    /// Connections over which requests come, in turns.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
+    connections: u16,
 }
 
 fn main() -> ExitCode {
