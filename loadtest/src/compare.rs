@@ -36,8 +36,8 @@ pub(crate) struct CompareArgs {
     /// Leave out the tails at a fixed rate, for which oha is needed.
     #[arg(long)]
     no_tails: bool,
-    /// Keep the load on the proxy's core. What a send takes does not depend on whether a core for the load sleeps then, nor what a core can do on
-    /// what its other half does: CPU per request is the same within a hundredth from one run to the next.
+    /// Keep the load on the proxy's core. What a send takes does not depend then on whether a core for the load sleeps, nor what a core can do on
+    /// what its other half does: while the machine is quiet, rounds differ by a hundredth.
     #[arg(long, requires = "no_tails", conflicts_with = "write")]
     pub(crate) one_core: bool,
     #[command(flatten)]
