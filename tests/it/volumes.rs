@@ -25,7 +25,8 @@ fn get(scene: &Scene, path: &str) -> Message {
 
 /// Asserts that this is refused for too much of this, that another principal's is not, and that nothing of it went upstream.
 fn refuses(scene: &Scene, path: &str, measure: &str) {
-    let before = scene.upstream.requests().len();
+    let count = || scene.gateway.metric("claviger_denials_total", &["code=\"volume_exceeded\""]).unwrap_or_default();
+    let (before, counted) = (scene.upstream.requests().len(), count());
     let refused = scene.get(path);
     assert_eq!((refused.status(), code(&refused).as_str()), (429, "volume_exceeded"), "{}", refused.text());
     let wait: u64 = refused.header("retry-after").expect("a wait").parse().expect("seconds");
@@ -36,8 +37,7 @@ fn refuses(scene: &Scene, path: &str, measure: &str) {
     let other = format!("Bearer {}", scene.token_of("grace", &["reader"]));
     let response = scene.gateway.get(path, &[("Host", "api.test"), ("Authorization", &other)]);
     assert_ne!(response.status(), 429, "another principal");
-    let counted = scene.gateway.metric("claviger_denials_total", &["code=\"volume_exceeded\""]);
-    assert_eq!(counted, Some(1.0));
+    assert!((count() - counted - 1.0).abs() < 0.5, "{counted}, then {}", count());
 }
 
 #[test]
@@ -55,7 +55,10 @@ fn whoever_goes_through_objects_gets_known_ones_alone() {
     for id in 0..5 {
         assert_eq!(get(&scene, &format!("/api/things/{id}")).status(), 200);
     }
-    refuses(&scene, "/api/things/5", "objects");
+    // Two objects count as one once in a thousand times, whichever two of six.
+    let mut new = (5..8).map(|id| format!("/api/things/{id}"));
+    let refused = new.find(|path| get(&scene, path).status() == 429).expect("a new object too many");
+    refuses(&scene, &refused, "objects");
     assert_eq!(scene.get("/api/things/3").status(), 200);
     assert_eq!(scene.get("/api/things/3?as=another#name").status(), 400, "not a way around it");
     assert_eq!(scene.get("/api/things/%33?q=1").status(), 200, "the same object");
