@@ -71,7 +71,7 @@ struct Runner {
 pub(crate) fn run(args: &CompareArgs, out: &mut dyn Write, progress: &mut dyn Write) -> Result<(), Fault> {
     let file = program::claviger(args.outcome.claviger.as_deref())?;
     // Before anything is bound to one of them.
-    let cores = Cores::choose()?.together(args.one_core);
+    let cores = Cores::choose_for(args.one_core)?;
     let site = Site::new(cores, 0)?;
     let (peers, missing) = found(args, progress)?;
     let wrk = Wrk::find(site.folder(), site.authorization(), cores.load, args.connections)?;

@@ -50,8 +50,11 @@ pub(crate) fn run(args: &CountArgs, out: &mut dyn Write, progress: &mut dyn Writ
         profile(&site, &file, requests, args.connections)
     };
     let counts = count(&profile(REQUESTS[0])?, &profile(REQUESTS[1])?)?;
+    let text = serde_json::to_string_pretty(&counts).during("writing the figures")?;
+    if args.threads > 1 || args.connections > 1 {
+        return writeln!(out, "{text}").during("writing the figures");
+    }
     if args.renew {
-        let text = serde_json::to_string_pretty(&counts).during("writing the baseline")?;
         return fs::write(&args.baseline, text + "\n").during(&format!("writing {}", args.baseline.display()));
     }
     let text = fs::read_to_string(&args.baseline).during(&format!("reading {}", args.baseline.display()))?;

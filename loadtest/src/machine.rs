@@ -17,17 +17,18 @@ pub(crate) struct Cores {
 impl Cores {
     /// The first two that this process may use.
     pub(crate) fn choose() -> Result<Self, Fault> {
+        Self::choose_for(false)
+    }
+
+    /// The same, or the first alone, for the load too.
+    pub(crate) fn choose_for(is_one_core: bool) -> Result<Self, Fault> {
         let set = sched_getaffinity(None).during("asking for the cores")?;
         let mut free = (0..CpuSet::MAX_CPU).filter(|&core| set.is_set(core));
         match (free.next(), free.next()) {
+            (Some(core), _) if is_one_core => Ok(Self { proxy: core, load: core }),
             (Some(proxy), Some(load)) => Ok(Self { proxy, load }),
             _ => Err(Fault::new("two cores are needed: one for the proxy, one for the load")),
         }
-    }
-
-    /// The proxy's alone, for the load too, where that is asked for.
-    pub(crate) fn together(self, is_asked: bool) -> Self {
-        if is_asked { Self { load: self.proxy, ..self } } else { self }
     }
 }
 

@@ -288,9 +288,9 @@ struct CountArgs {
     #[arg(long, default_value_t = 5, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(..=100))]
     tolerance: u32,
     /// Write the figures to the baseline.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["threads", "connections"])]
     renew: bool,
-    /// Worker threads of claviger. The baseline in the repository is that of one.
+    /// Worker threads of claviger. With more than one, or more connections, figures are printed as JSON and not compared: baselines are of one.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
     threads: u8,
     /// Connections over which requests come, in turns.

@@ -65,9 +65,12 @@ enum Tool {
 /// Measures and prints.
 pub(crate) fn run(args: &ScenarioArgs, out: &mut dyn Write, progress: &mut dyn Write) -> Result<(), Fault> {
     let file = program::claviger(args.outcome.claviger.as_deref())?;
-    let cores = Cores::choose()?.together(args.one_core);
-    if args.one_core && args.scenario.contains(&Scenario::TwoThreads) {
-        return Err(Fault::new("two threads on one core tell nothing: leave out --one-core, or two-threads"));
+    let cores = Cores::choose_for(args.one_core)?;
+    let is_for_two = |one: &Scenario| matches!(one, Scenario::TwoThreads | Scenario::Reload | Scenario::Rotation);
+    if args.one_core && args.scenario.iter().any(is_for_two) {
+        return Err(Fault::new(
+            "on one core, two threads and requests at a fixed rate tell nothing: leave out --one-core, or two-threads, reload and rotation",
+        ));
     }
     let chosen = if args.scenario.is_empty() { Scenario::ALL.to_vec() } else { args.scenario.clone() };
     let mut results = Vec::new();

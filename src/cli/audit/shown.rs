@@ -58,7 +58,7 @@ impl<'a> Shown<'a> {
                 self.out.write_all(line)?;
                 self.out.write_all(b"\n")
             }
-            Form::Csv => writeln!(self.out, "{}", COLUMNS.map(|column| cell(record.get(column))).join(",")),
+            Form::Csv => writeln!(self.out, "{}", COLUMNS.map(|column| value(record, column)).join(",")),
             Form::Table => writeln!(self.out, "{}", escape(&sentence(record))),
         }
     }
@@ -68,6 +68,16 @@ impl Drop for Shown<'_> {
     fn drop(&mut self) {
         // Whoever reads may be gone.
         let _ = self.out.flush();
+    }
+}
+
+/// What a record says in a column.
+fn value(record: &Record, column: &str) -> String {
+    let is_exchange = record.get("kind").and_then(Value::as_str) == Some("exchange");
+    match (record.get(column), column) {
+        // Left out where it is none.
+        (None, "response_bytes") if is_exchange => "0".to_owned(),
+        (there, _) => cell(there),
     }
 }
 
@@ -163,6 +173,7 @@ mod tests {
         );
         let csv = shown(Form::Csv, &record);
         assert!(csv.contains(",corp,\"'=cmd\u{1b}[2J,\"\"x\"\"\","), "{csv}");
+        assert!(csv.ends_with(",200,0\n"), "what a record leaves out for being none is a number: {csv}");
         assert_eq!(shown(Form::Json, &record), format!("{record}\n"));
     }
 
