@@ -42,6 +42,8 @@ pub enum FieldKind {
 }
 
 impl FieldKind {
+    const ALL: [Self; 4] = [Self::Text, Self::Code, Self::Query, Self::Opaque];
+
     /// Whether evidence of this class counts in such a field.
     pub(super) fn heeds(self, class: Class) -> bool {
         match self {
@@ -117,8 +119,8 @@ pub struct Profile {
     pub(super) settings: Settings,
     /// For each rule of the engine, what it is worth here; `None` when it is off, 0 when it is only told.
     pub(super) worth: Vec<Option<u32>>,
-    /// Detectors of which no class is on, as bits.
-    pub(super) asleep: u32,
+    /// For each kind of field, the detectors of which no class counts there, as bits.
+    asleep: [u32; FieldKind::ALL.len()],
     /// What requests are held to besides.
     pub(super) contract: Option<Contract>,
 }
@@ -152,8 +154,11 @@ impl Profile {
             let mut rules = engine.rules().zip(&worth);
             rules.any(|(rule, worth)| rule.class == *class && worth.is_some())
         };
-        let asleep = (0..).zip(DETECTORS).filter(|(_, detector)| !detector.classes.iter().any(is_heard));
-        let asleep = asleep.fold(0, |bits, (n, _): (u32, _)| bits | 1 << n);
+        let asleep = FieldKind::ALL.map(|kind| {
+            let counts = |class: &Class| kind.heeds(*class) && is_heard(class);
+            let asleep = (0..).zip(DETECTORS).filter(|(_, detector)| !detector.classes.iter().any(counts));
+            asleep.fold(0, |bits, (n, _): (u32, _)| bits | 1 << n)
+        });
         // Of several ways to a field, the one that says most of it counts.
         let wild = |field: &FieldRule| {
             let stars = field.trail.matches('*').count();
@@ -232,5 +237,10 @@ impl Profile {
         let mut declared =
             declared.filter(|field| field.part == at.part && trail_matches(field.trail.as_bytes(), at.trail));
         declared.next().map_or(FieldKind::Text, |field| field.kind)
+    }
+
+    /// The detectors of which no class counts in such a field, as bits.
+    pub(super) fn asleep_in(&self, kind: FieldKind) -> u32 {
+        self.asleep[kind as usize]
     }
 }

