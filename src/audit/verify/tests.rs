@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -327,20 +328,23 @@ fn what_is_added_to_an_anchor_replaces_nothing_in_it() {
     assert_eq!(site.fault("log", Some(&anchor)), Some((FaultKind::Forged, 12)));
 }
 
-/// A log and what proves it, made once.
-fn written() -> &'static (Site, PathBuf, Vec<Vec<u8>>) {
-    static WRITTEN: std::sync::OnceLock<(Site, PathBuf, Vec<Vec<u8>>)> = std::sync::OnceLock::new();
-    WRITTEN.get_or_init(|| {
-        let site = Site::new();
-        let anchor = site.write("log", 40, ONE_FILE);
-        let lines = site.lines("log");
-        (site, anchor, lines)
-    })
+/// A log and what proves it, made once for each test, and gone with its thread.
+fn written() -> Rc<(Site, PathBuf, Vec<Vec<u8>>)> {
+    thread_local! {
+        static WRITTEN: Rc<(Site, PathBuf, Vec<Vec<u8>>)> = {
+            let site = Site::new();
+            let anchor = site.write("log", 40, ONE_FILE);
+            let lines = site.lines("log");
+            Rc::new((site, anchor, lines))
+        };
+    }
+    WRITTEN.with(Rc::clone)
 }
 
 /// What is wrong with these bytes as a log.
 fn judged(text: &[u8]) -> Option<Fault> {
-    let (site, anchor, _) = written();
+    let written = written();
+    let (site, anchor, _) = &*written;
     let path = tempfile::NamedTempFile::new().expect("a file");
     fs::write(&path, text).expect("written");
     verify(path.path(), &site.keys(), Some(anchor), &mut |_| {}).expect("read").fault
