@@ -311,9 +311,9 @@ fn what_was_written_a_while_ago_is_left_to_the_disk() {
     let dir = tempfile::tempdir().expect("directory");
     let path = dir.path().join("audit.log");
     let mut sink = open(&path);
-    let text = "x".repeat(1 << 20);
+    let text = "x".repeat(1 << 16);
     let mut seen = Vec::new();
-    for _ in 0..4 * (disk::KEPT >> 20) {
+    for _ in 0..4 * (disk::KEPT >> 16) {
         put(&mut sink, &text).expect("written");
         seen.push(is_in_memory(&sink.file));
         // What is not on the disk cannot be left.
@@ -321,7 +321,7 @@ fn what_was_written_a_while_ago_is_left_to_the_disk() {
     }
     let kind = rustix::fs::statfs(dir.path()).expect("a file system").f_type;
     let tells = !seen.contains(&None) && kind != TMPFS;
-    let kept = usize::try_from(disk::KEPT >> 20).expect("a count");
+    let kept = usize::try_from(disk::KEPT >> 16).expect("a count");
     if tells {
         assert_eq!(seen[..kept], vec![Some(true); kept], "the end of a file is there for those who follow it");
         assert_eq!(seen.last(), Some(&Some(false)));
