@@ -52,7 +52,7 @@ const fn bits() -> [u64; 256] {
 
 impl Bytes {
     /// Those that occur.
-    #[cfg(test)]
+    #[inline]
     pub(super) fn of(value: &[u8]) -> Self {
         Self(value.iter().fold(0, |bits, byte| bits | BITS[usize::from(*byte)]))
     }
@@ -79,7 +79,7 @@ impl Bytes {
     }
 
     /// Whether anything but these occurs.
-    const fn has_other_than(&self, set: &Self) -> bool {
+    pub(super) const fn has_other_than(&self, set: &Self) -> bool {
         self.0 & !set.0 != 0
     }
 

@@ -1,6 +1,7 @@
 //! What follows the name of a program: whether it looks like arguments, or like prose.
 
 use super::{byte, is_space};
+use crate::inspect::gate::Bytes;
 
 /// What the words behind a name look like, taken together.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,6 +43,10 @@ const SYSTEM: &[&[u8]] = &[
     b"/bin", b"/boot", b"/dev", b"/etc", b"/home", b"/lib", b"/opt", b"/proc", b"/root", b"/sbin", b"/sys", b"/tmp",
     b"/usr", b"/var",
 ];
+/// What ends a word.
+const ENDS: Bytes = Bytes::set(b" \t\n\r\x0b\x0c+,|;&()<>`{}");
+const WILDCARDS: Bytes = Bytes::set(b"?*");
+const NUMBER: Bytes = Bytes::set(b"0123456789:");
 /// The most words that are looked at.
 const MAX_WORDS: usize = 8;
 /// The most bytes of one word that are looked at.
@@ -71,7 +76,7 @@ impl Arguments {
             }
             let from = at;
             at = found.word(lower, from);
-            crate::inspect::steps::count(16 + 2 * (at - from));
+            crate::inspect::steps::count(12 + (at - from));
         }
         found.number &= found.plain == 0;
         debug_assert!(at >= from);
@@ -96,7 +101,7 @@ impl Arguments {
         }
         let is_quoted = start > at;
         let end = (start..lower.len().min(start + MAX_WORD))
-            .find(|n| is_end(byte(lower, *n)))
+            .find(|n| ENDS.has(byte(lower, *n)))
             .unwrap_or(lower.len().min(start + MAX_WORD));
         let word = lower.get(start..end).unwrap_or_default();
         self.quoted |= is_quoted;
@@ -160,31 +165,31 @@ impl Arguments {
     }
 
     fn other(&mut self, word: &[u8]) {
-        let first = byte(word, 0);
-        let has = |wanted: &[u8]| word.windows(wanted.len()).any(|part| part == wanted);
-        if has(b"://") {
+        let (first, signs) = (byte(word, 0), Bytes::of(word));
+        if signs.has(b':') && holds(word, *b"://") {
             self.url = true;
         } else if first == b'~'
             || word.starts_with(b"./")
             || word.starts_with(b"..") && (word.len() == 2 || byte(word, 2) == b'/')
-            || has(b":\\")
+            || signs.has(b'\\') && holds(word, *b":\\")
         {
             self.path = true;
             self.system = true;
         } else if first == b'*' || first == b'%' && word.iter().filter(|byte| **byte == b'%').count() == 2 {
             self.expansion |= word.len() > 1 || first == b'*';
-        } else if has(b"$") && !first.is_ascii_digit() {
+        } else if signs.has(b'$') && !first.is_ascii_digit() {
             self.expansion = true;
-        } else if word.iter().any(|byte| matches!(byte, b'?' | b'*')) && has(b"/") {
+        } else if signs.any(&WILDCARDS) && signs.has(b'/') {
             self.path = true;
-        } else if is_file(word) || is_joined(word) {
+        } else if signs.has(b'.') && is_file(word) || signs.has(b':') && is_joined(word) {
             self.file = true;
-        } else if let (true, Some(equals)) = (first.is_ascii_alphabetic(), word.iter().position(|byte| *byte == b'=')) {
+        } else if first.is_ascii_alphabetic() && signs.has(b'=') {
             self.assigned = true;
+            let equals = word.iter().position(|byte| *byte == b'=').unwrap_or(word.len());
             if byte(word, equals + 1) == b'/' {
                 self.slashed(word.get(equals + 1..).unwrap_or_default());
             }
-        } else if word.iter().all(|byte| byte.is_ascii_digit() || *byte == b':') {
+        } else if !signs.has_other_than(&NUMBER) {
             self.number = true;
         } else {
             self.plain = self.plain.saturating_add(1);
@@ -197,13 +202,17 @@ fn is_file(word: &[u8]) -> bool {
     let word = word.strip_suffix(b"'").or_else(|| word.strip_suffix(b"\"")).unwrap_or(word);
     let Some(dot) = word.iter().rposition(|byte| *byte == b'.') else { return false };
     let last = word.get(dot + 1..).unwrap_or_default();
-    let dots = word.iter().filter(|byte| **byte == b'.').count();
-    let is_address = dots == 3 && word.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b':' | b'/'));
     let is_name = dot > 0
         && (1..=10).contains(&last.len())
         && last.iter().all(u8::is_ascii_alphanumeric)
         && last.iter().any(u8::is_ascii_alphabetic);
-    is_address || is_name
+    is_name || is_address(word)
+}
+
+/// `127.0.0.1:80`.
+fn is_address(word: &[u8]) -> bool {
+    let is_digits = word.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b':' | b'/'));
+    is_digits && word.iter().filter(|byte| **byte == b'.').count() == 3
 }
 
 /// `tcp:127.0.0.1:80`, `user@host:x`: parts joined by colons, which prose does not have within words.
@@ -249,9 +258,8 @@ pub(super) fn separator_variable(rest: &[u8]) -> Option<usize> {
     Some(if digit { 6 } else { 4 })
 }
 
-fn is_end(byte: u8) -> bool {
-    is_space(byte)
-        || matches!(byte, b'+' | b',' | b'|' | b';' | b'&' | b'(' | b')' | b'<' | b'>' | b'`' | b'\n' | b'{' | b'}')
+fn holds<const N: usize>(word: &[u8], wanted: [u8; N]) -> bool {
+    word.windows(N).any(|part| part == wanted)
 }
 
 /// A backtick that closes, as `` `id` `` and markdown have it, and does not open.
