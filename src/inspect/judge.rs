@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::detect::{DETECTORS, Input};
 use super::finding::MAX_EXCERPT;
 use super::normal;
-use super::profile::Profile;
+use super::profile::{FieldKind, Profile};
 use super::quiet::Quiet;
 use super::room::Room;
 use super::steps;
@@ -19,7 +19,7 @@ const MAX_FINDINGS: usize = 32;
 const MAX_WORK: usize = 128 << 20;
 
 /// The most steps for each byte of a value, as lexers count them, and how much longer a value counts than it is. Of honest values source code takes the
-/// most, a half of it; what has escapes besides, and is read twice, may take more, one file in fifty, and passes where a field is declared to hold code.
+/// most; what has escapes besides, and is read twice, may take more, one file in fifty, and passes where a field is declared to hold code.
 /// Whatever else takes more was put together to be slow.
 const MAX_STEPS: u64 = 32;
 const MAX_STEPS_SHORT: u64 = 64;
@@ -72,7 +72,8 @@ impl<'a> Judge<'a> {
     pub(super) fn new(profile: &'a Profile) -> Self {
         let room = Room::take();
         let rule = profile.engine.by_id.get(TOO_COSTLY).copied();
-        let ends = rule.is_some_and(|n| profile.worth[n as usize].is_some_and(|worth| worth > 0));
+        let suffices = |worth| worth >= profile.settings.threshold;
+        let ends = rule.is_some_and(|n| profile.worth[n as usize].is_some_and(suffices));
         Self {
             budget: Budget { most: MAX_STEPS_SHORT * MAX_STEPS, rule, ends },
             most: steps::taken() + MAX_STEPS_SHORT * MAX_STEPS,
@@ -117,7 +118,11 @@ impl<'a> Judge<'a> {
         let engine = &*self.profile.engine;
         let bytes = without_padding(bytes);
         engine.gate.wake(bytes, &mut room.woken);
-        let awake = room.woken.detectors & !self.profile.asleep_in(self.profile.kind_of(&at));
+        let mut awake = room.woken.detectors & !self.profile.asleep_in(FieldKind::Text);
+        // What a field holds is only asked where that takes less than to look: senders choose how long the way to a value is.
+        if awake != 0 && bytes.len() >= 4 * at.trail.len() {
+            awake &= !self.profile.asleep_in(self.profile.kind_of(&at));
+        }
         if awake == 0 && room.woken.rules.is_empty() && engine.unfiltered.is_empty() {
             return self.excess(at, budget);
         }
@@ -245,7 +250,7 @@ struct Budget {
     most: u64,
     /// The rule that is met where it takes more.
     rule: Option<u32>,
-    /// Whether no more is looked at then: not where the operator turned the rule off, or to shadow, and so what was not looked at would pass.
+    /// Whether no more is looked at then: not where the rule is off, in shadow, or worth less than is refused for, and so what was not looked at would pass.
     ends: bool,
 }
 
