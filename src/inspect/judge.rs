@@ -118,11 +118,10 @@ impl<'a> Judge<'a> {
         let engine = &*self.profile.engine;
         let bytes = without_padding(bytes);
         engine.gate.wake(bytes, &mut room.woken);
-        let mut awake = room.woken.detectors & !self.profile.asleep_in(FieldKind::Text);
         // What a field holds is only asked where that takes less than to look: senders choose how long the way to a value is.
-        if awake != 0 && bytes.len() >= 4 * at.trail.len() {
-            awake &= !self.profile.asleep_in(self.profile.kind_of(&at));
-        }
+        let is_asked = room.woken.detectors != 0 && bytes.len() >= 4 * at.trail.len();
+        let kind = if is_asked { self.profile.kind_of(&at) } else { FieldKind::Text };
+        let awake = room.woken.detectors & !self.profile.asleep_in(kind);
         if awake == 0 && room.woken.rules.is_empty() && engine.unfiltered.is_empty() {
             return self.excess(at, budget);
         }

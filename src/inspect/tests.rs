@@ -58,6 +58,18 @@ fn what_counts_nowhere_in_a_field_takes_no_time_there() {
 }
 
 #[test]
+fn what_takes_too_long_hides_nothing_where_that_alone_is_not_refused() {
+    let strict = profile("", Settings { threshold: 40, ..Settings::default() });
+    let slow = "exec(exec(exec\n\n".repeat(64);
+    let met = |value: &str| -> Vec<_> {
+        ask(&strict, &[("q", value)]).findings.into_iter().map(|finding| finding.rule).collect()
+    };
+    assert!(met(&slow).iter().any(|rule| rule == "structure.too-costly"), "{:?}", met(&slow));
+    let (alone, behind) = (met(JNDI), met(&format!("{slow}{JNDI}")));
+    assert!(!alone.is_empty() && alone.iter().all(|rule| behind.contains(rule)), "{alone:?} {behind:?}");
+}
+
+#[test]
 fn no_number_of_texts_hides_a_rule() {
     let own: String = (0..200)
         .map(|n| {

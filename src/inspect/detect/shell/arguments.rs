@@ -183,9 +183,11 @@ impl Arguments {
             self.path = true;
         } else if signs.has(b'.') && is_file(word) || signs.has(b':') && is_joined(word) {
             self.file = true;
-        } else if first.is_ascii_alphabetic() && signs.has(b'=') {
+        } else if first.is_ascii_alphabetic()
+            && signs.has(b'=')
+            && let Some(equals) = word.iter().position(|byte| *byte == b'=')
+        {
             self.assigned = true;
-            let equals = word.iter().position(|byte| *byte == b'=').unwrap_or(word.len());
             if byte(word, equals + 1) == b'/' {
                 self.slashed(word.get(equals + 1..).unwrap_or_default());
             }
@@ -258,6 +260,7 @@ pub(super) fn separator_variable(rest: &[u8]) -> Option<usize> {
     Some(if digit { 6 } else { 4 })
 }
 
+/// Whether these bytes stand in it; so many that comparing them is one step.
 fn holds<const N: usize>(word: &[u8], wanted: [u8; N]) -> bool {
     word.windows(N).any(|part| part == wanted)
 }
