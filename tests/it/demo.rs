@@ -1,11 +1,10 @@
 //! The demo is a test of its own: every step of its story is checked, and its exit status tells.
 
-use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::gateway::program;
+use crate::support::{gateway::program, lines::Lines};
 
 #[test]
 fn the_demo_ends_by_itself_with_its_story_told() {
@@ -19,9 +18,9 @@ fn the_demo_ends_by_itself_with_its_story_told() {
 fn what_the_demo_gives_to_paste_works() {
     let mut demo = program();
     let mut demo = demo.arg("demo").stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program runs");
-    let told = BufReader::new(demo.stdout.take().expect("its output")).lines().map(|line| line.expect("a line"));
-    // To the last line, so that nothing is written behind the end of the reader.
-    let paste: Vec<String> = told.skip_while(|line| !line.starts_with("TOKEN=")).take(8).collect();
+    let told = Lines::of(demo.stdout.take().expect("its output"));
+    let token = told.find("the token", |line| line.starts_with("TOKEN=").then(|| line.to_owned()));
+    let paste: Vec<String> = std::iter::once(token).chain((1..8).map(|_| told.next("the commands"))).collect();
     let answers = ["200", "403", "400"].into_iter().zip(paste.get(1..).unwrap_or_default()).map(|(want, line)| {
         let script = format!("{}\n{line}", paste[0]);
         let output = Command::new("bash").args(["-c", &script]).output().expect("bash runs");

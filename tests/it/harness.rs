@@ -126,7 +126,7 @@ fn an_upstream_can_wait_for_the_other_side_to_go_away() {
 #[test]
 fn an_upstream_speaks_websocket() {
     let upstream = Upstream::start(|request, wire| wire.websocket_echo(request));
-    let stream = std::net::TcpStream::connect(upstream.address()).expect("a connection");
+    let stream = raw::open(upstream.address()).expect("a connection");
     let (mut socket, response) =
         tungstenite::client(format!("ws://{}/chat", upstream.address()), stream).expect("a handshake");
     assert_eq!(response.status(), 101);

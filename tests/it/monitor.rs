@@ -2,7 +2,6 @@
 //! is frozen.
 
 use std::{
-    io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -17,6 +16,7 @@ use crate::support::{
     gateway::{Gateway, Site, free_address, program},
     http1::Message,
     issuer::Issuer,
+    lines::Lines,
     python,
     raw::{self, request},
     scene::{self, Extra, SECRET, Scene},
@@ -211,7 +211,7 @@ freeze = "1h"
 /// A mail server of Python's, and what it took.
 struct Smtp {
     process: Child,
-    said: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    said: Lines,
     port: u64,
 }
 
@@ -226,13 +226,13 @@ impl Smtp {
         command.args(["-c", program, &certificate, &key, "claviger", SECRET]);
         let mut process =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started");
-        let mut said = BufReader::new(process.stdout.take().expect("piped")).lines();
-        let told: Value = serde_json::from_str(&said.next().expect("it listens").expect("text")).expect("JSON");
+        let said = Lines::of(process.stdout.take().expect("piped"));
+        let told: Value = serde_json::from_str(&said.next("the receiver of mail")).expect("JSON");
         Some(Self { process, said, port: told["port"].as_u64().expect("a port") })
     }
 
-    fn mail(&mut self) -> Value {
-        serde_json::from_str(&self.said.next().expect("it goes on").expect("text")).expect("JSON")
+    fn mail(&self) -> Value {
+        serde_json::from_str(&self.said.next("a mail")).expect("JSON")
     }
 }
 
@@ -267,7 +267,7 @@ fn mail_goes_by_starttls_with_a_login_and_chats_are_told_in_words() {
     let want = "CRITICAL raised: credential_stuffing (address:127.0.0.1): identities 10, at 10, window 600";
     assert_eq!(message.json()["text"], want);
     assert!(!gateway.log().contains("services/T0"), "the URL is a secret");
-    let Some(mut smtp) = smtp else { return };
+    let Some(smtp) = smtp else { return };
     let mail = smtp.mail();
     assert_eq!((&mail["subject"], &mail["tls"]), (&format!("[claviger] {want}").into(), &true.into()));
     assert_eq!((&mail["from"], &mail["to"][0]), (&"claviger@example.com".into(), &"soc@example.com".into()));

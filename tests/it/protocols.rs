@@ -19,6 +19,7 @@ use crate::support::{
     streams::Streams,
     tls::Authority,
     upstream::Upstream,
+    websocket,
 };
 
 const MEGABYTES: usize = 10 * 1024 * 1024;
@@ -87,20 +88,8 @@ websocket = true
 allow = [{ role = "reader" }]
 "#;
     let scene = Scene::with(upstream, &Extra { tables, ..Extra::default() });
-    let handshake = |path: &str, bearer: &str| {
-        let stream = TcpStream::connect(scene.gateway.public()).expect("a connection");
-        let request = Request::builder()
-            .uri(format!("ws://api.test{path}"))
-            .header("Host", "api.test")
-            .header("Authorization", bearer)
-            .header("Connection", "Upgrade")
-            .header("Upgrade", "websocket")
-            .header("Sec-WebSocket-Version", "13")
-            .header("Sec-WebSocket-Key", tungstenite::handshake::client::generate_key())
-            .body(())
-            .expect("a request");
-        tungstenite::client(request, stream).map_err(Box::new)
-    };
+    let handshake =
+        |path: &str, bearer: &str| websocket::offer(scene.gateway.public(), &format!("ws://api.test{path}"), bearer);
     for (path, bearer, want) in [("/api/x", scene.bearer(), 400), ("/chat/x", "Bearer x".to_owned(), 401)] {
         let failure = handshake(path, &bearer).expect_err("a handshake that should fail");
         let tungstenite::HandshakeError::Failure(tungstenite::Error::Http(response)) = *failure else {

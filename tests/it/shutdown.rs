@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::process::Signal;
-use tokio_tungstenite::tungstenite::{self, WebSocket, client::IntoClientRequest};
+use tokio_tungstenite::tungstenite;
 
 use crate::support::{
     PATIENCE, eventually,
@@ -19,6 +19,7 @@ use crate::support::{
     raw::{Client, request},
     setup::{Parts, alice, config},
     upstream::Upstream,
+    websocket,
 };
 
 /// Holds answers back until it is opened.
@@ -101,7 +102,7 @@ fn requests_under_way_end_and_a_websocket_is_cut_at_the_deadline() {
         client.send(&request("POST", "/api/slow", &[("Authorization", &bearer)], b"body"));
     }
     eventually("all are under way", || (upstream.requests().len() == SLOW).then_some(()));
-    let mut socket = websocket(&gateway, &bearer);
+    let mut socket = websocket::open(gateway.public(), "ws://api.test/api/socket", &bearer);
     socket.send(tungstenite::Message::text("hello")).expect("sent");
     assert_eq!(socket.read().expect("an echo").into_text().expect("text"), "hello");
 
@@ -134,14 +135,6 @@ fn requests_under_way_end_and_a_websocket_is_cut_at_the_deadline() {
         SLOW
     );
     assert_eq!(records.iter().filter(|record| record["path"] == "/api/socket").count(), 1);
-}
-
-fn websocket(gateway: &Gateway, bearer: &str) -> WebSocket<TcpStream> {
-    let mut head = format!("ws://{}/api/socket", gateway.public()).into_client_request().expect("a request");
-    head.headers_mut().insert("authorization", bearer.parse().expect("a value"));
-    let stream = TcpStream::connect(gateway.public()).expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-    tungstenite::client(head, stream).expect("a handshake").0
 }
 
 #[test]

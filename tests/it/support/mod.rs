@@ -10,6 +10,7 @@ pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod http1;
 pub(crate) mod issuer;
+pub(crate) mod lines;
 pub(crate) mod load;
 pub(crate) mod moto;
 pub(crate) mod mutual;

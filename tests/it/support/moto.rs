@@ -1,8 +1,8 @@
 //! AWS as moto stands in for it, in a process of its own, with whoever owns the account to change what is there.
 
 use std::{
-    io::{BufRead, BufReader, Lines, Write},
-    process::{Child, ChildStdout, Command, Stdio},
+    io::Write,
+    process::{Child, Command, Stdio},
     sync::{Mutex, PoisonError},
 };
 
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     gateway::{Site, free_address},
+    lines::Lines,
     python,
 };
 
@@ -18,7 +19,7 @@ const PROGRAM: &str = include_str!("../secrets_manager/moto.py");
 /// The account; it ends with the test.
 pub(crate) struct Moto {
     process: Child,
-    said: Mutex<Lines<BufReader<ChildStdout>>>,
+    said: Mutex<Lines>,
     port: u16,
     /// An access key that may read secrets.
     pub(crate) id: String,
@@ -39,9 +40,8 @@ impl Moto {
         command.args(["-c", PROGRAM, &port.to_string()]);
         let mut process =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started");
-        let mut said = BufReader::new(process.stdout.take().expect("piped")).lines();
-        let told: Value =
-            said.by_ref().map_while(Result::ok).find_map(|line| serde_json::from_str(&line).ok()).expect("it listens");
+        let said = Lines::of(process.stdout.take().expect("piped"));
+        let told: Value = said.find("moto", |line| serde_json::from_str(line).ok());
         let text = |name: &str| told[name].as_str().expect("text").to_owned();
         let port = told["port"].as_u64().and_then(|port| u16::try_from(port).ok()).expect("a port");
         Some(Self { process, said: Mutex::new(said), port, id: text("id"), secret: text("secret") })
@@ -60,10 +60,10 @@ impl Moto {
 
     /// What comes of a call that the owner makes.
     pub(crate) fn call(&self, service: &str, call: &str, arguments: &Value) -> Value {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let line = json!([service, call, arguments]);
         writeln!(self.process.stdin.as_ref().expect("piped"), "{line}").expect("it reads");
-        serde_json::from_str(&said.next().expect("it goes on").expect("text")).expect("JSON")
+        serde_json::from_str(&said.next("moto")).expect("JSON")
     }
 
     /// The same of the Secrets Manager.

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
@@ -11,7 +10,7 @@ use std::{
 
 use rustls::ClientConfig;
 
-use super::{http1::Message, issuer::AUDIENCE, raw};
+use super::{http1::Message, issuer::AUDIENCE, lines::Lines, raw};
 
 /// The provider; it ends with the test.
 pub(crate) struct Provider {
@@ -40,11 +39,10 @@ impl Provider {
         let mut node = Command::new("node");
         // From standard input it would find no packages; as text it finds those of its working directory.
         node.args(["--input-type=module", "--eval", &program]).current_dir(folder).envs(environment.iter().copied());
-        let mut process =
-            node.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("node runs");
-        let lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();
-        let said = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("issuer ").map(str::to_owned));
-        let said = said.expect("the provider listens");
+        let process = node.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut process = process.expect("node runs");
+        let lines = Lines::of(process.stdout.take().expect("a pipe"));
+        let said = lines.find("the provider", |line| line.strip_prefix("issuer ").map(str::to_owned));
         let (issuer, port) = said.split_once(' ').expect("a URL and a port");
         let secure = SocketAddr::from(([127, 0, 0, 1], port.parse().expect("a port")));
         Some(Self { process, issuer: issuer.to_owned(), secure })

@@ -167,7 +167,8 @@ pub(crate) fn lossy(bytes: &[u8]) -> String {
     format!("{:?}", String::from_utf8_lossy(bytes))
 }
 
-fn open(address: SocketAddr) -> io::Result<TcpStream> {
+/// A connection on which nothing is awaited for longer than [`PATIENCE`].
+pub(crate) fn open(address: SocketAddr) -> io::Result<TcpStream> {
     let socket = TcpStream::connect_timeout(&address, PATIENCE)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.set_write_timeout(Some(PATIENCE))?;
