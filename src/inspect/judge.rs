@@ -196,7 +196,7 @@ impl<'a> Judge<'a> {
     fn met(&mut self, n: u32, at: Location<'_>, bytes: &[u8], range: Range<usize>) -> u32 {
         let Some(worth) = self.profile.worth[n as usize] else { return 0 };
         let rule = &self.profile.engine.rules[n as usize].rule;
-        if !self.profile.kind_of(&at).heeds(rule.class) {
+        if !self.profile.heeds(&at, rule.class) {
             return 0;
         }
         if self.here.contains(&n) {

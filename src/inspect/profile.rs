@@ -231,6 +231,11 @@ impl fmt::Debug for Profile {
 }
 
 impl Profile {
+    /// Whether evidence of this class counts in the field at this place.
+    pub(super) fn heeds(&self, at: &Location<'_>, class: Class) -> bool {
+        FieldKind::ALL.iter().all(|kind| kind.heeds(class)) || self.kind_of(at).heeds(class)
+    }
+
     /// What the field at this place is known to hold.
     pub(super) fn kind_of(&self, at: &Location<'_>) -> FieldKind {
         let declared = self.settings.fields.iter();

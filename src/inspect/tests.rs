@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method, header::CONTENT_TYPE};
 
 use super::{Engine, FieldKind, FieldRule, Head, Part, Profile, Report, Rule, RuleFile, Settings, Tuning, steps};
 
@@ -41,6 +41,28 @@ fn what_does_not_count_silences_nothing_that_does() {
     let many: Vec<_> = (0..40).map(|_| ("a", NOISE)).chain([("q", JNDI)]).collect();
     let report = ask(&shadow, &many);
     assert!(report.is_attack && report.findings.iter().any(|finding| finding.score > 0), "{report:?}");
+}
+
+#[test]
+fn the_way_to_a_value_is_no_way_around_the_bound() {
+    let field = |trail: &str| FieldRule { part: Part::Body, trail: trail.to_owned(), kind: FieldKind::Code };
+    let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+    let head = Head { method: &Method::POST, path: "/x", query: None, headers: &headers };
+    let values = vec!["\"<script>\""; 1_000].join(",");
+    let body = |key: &str| format!("{}[{values}]{}", format!("{{\"{key}\":").repeat(20), "}".repeat(20));
+    for (trail, key, want) in [
+        ("messages[*].content", "a".repeat(100), vec!["xss.script-tag"]),
+        ("**.content", "a".repeat(100), vec!["xss.script-tag"]),
+        ("a**b*c**d", "ab".to_owned(), vec!["xss.script-tag"]),
+        ("a**b*c**", "ab".repeat(50), vec!["xss.script-tag", "structure.too-costly"]),
+    ] {
+        let profile = profile("", Settings { fields: vec![field(trail)], ..Settings::default() });
+        let report = profile.judge(&head, Some(body(&key).as_bytes()));
+        let mut found: Vec<_> = report.findings.iter().map(|finding| &*finding.rule).collect();
+        found.dedup();
+        found.truncate(2);
+        assert_eq!(found, want, "{trail}");
+    }
 }
 
 #[test]

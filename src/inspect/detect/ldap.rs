@@ -25,7 +25,7 @@ fn run(input: &Input<'_>, found: &mut Found) {
     }
     if let Some(at) = filter(text) {
         // Where the field is one for filters, a whole one is what is asked for.
-        let asks = input.trail.to_ascii_lowercase().ends_with(b"filter");
+        let asks = input.trail.last_chunk::<6>().is_some_and(|end| end.eq_ignore_ascii_case(b"filter"));
         let is_whole = text.trim_ascii_start().first() == Some(&b'(');
         found.add(if asks && is_whole { "ldap.filter-asked-for" } else { "ldap.filter" }, at..text.len());
     }

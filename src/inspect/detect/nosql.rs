@@ -103,6 +103,7 @@ fn name(input: &Input<'_>, found: &mut Found) {
     let way = if input.trail.is_empty() { input.bytes } else { input.trail };
     let is_key = input.lower.first() == Some(&b'$');
     let mut is_query = false;
+    crate::inspect::steps::count(way.len() / 2);
     for step in way.split(|byte| matches!(byte, b'.' | b'[' | b']')).filter(|step| !step.is_empty()) {
         let mut room = [0; 16];
         let Some(lower) = room.get_mut(..step.len()) else { continue };

@@ -257,8 +257,11 @@ fn serialized(input: &Input<'_>, found: &mut Found) {
 
 /// Keys that lead from an object to the class loader, one in the other: `{"class": {"module": {"classLoader": ...}}}` (CVE-2022-22965).
 fn class_loader(input: &Input<'_>, found: &mut Found) {
-    let is_loader = input.is_name && input.lower == b"classloader";
-    if is_loader && input.trail.split(|byte| *byte == b'.').any(|step| step.eq_ignore_ascii_case(b"class")) {
+    if !input.is_name || input.lower != b"classloader" {
+        return;
+    }
+    crate::inspect::steps::count(input.trail.len());
+    if input.trail.split(|byte| *byte == b'.').any(|step| step.eq_ignore_ascii_case(b"class")) {
         found.add("java.class-loader", 0..input.bytes.len());
     }
 }

@@ -93,6 +93,7 @@ fn run(input: &Input<'_>, found: &mut Found) {
         span: 0,
         lines: OnceCell::new(),
         has_cells: OnceCell::new(),
+        is_listed: OnceCell::new(),
         found,
     };
     if input.part != Part::Path && !is_address(input, lower) && scan.weigh(0, Way::Start) {
@@ -118,9 +119,10 @@ struct Scan<'a, 'b> {
     weighed: usize,
     /// Where a span of code in markdown ends.
     span: usize,
-    /// How many lines the value has, and whether it has as many `|` as a table, once somebody asked.
+    /// How many lines the value has, whether it has as many `|` as a table, and whether commands are wanted here, once somebody asked.
     lines: OnceCell<usize>,
     has_cells: OnceCell<bool>,
+    is_listed: OnceCell<bool>,
     found: &'b mut Found,
 }
 
@@ -328,6 +330,10 @@ impl Scan<'_, '_> {
         *self.has_cells.get_or_init(|| memchr::memchr_iter(b'|', self.lower).nth(3).is_some())
     }
 
+    fn is_listed(&self) -> bool {
+        *self.is_listed.get_or_init(|| self.input.part == Part::Body && is_command_list(self.input.trail))
+    }
+
     fn lines(&self) -> usize {
         *self.lines.get_or_init(|| lines(self.lower))
     }
@@ -336,8 +342,7 @@ impl Scan<'_, '_> {
     fn is_text(&self, command: &Command, way: Way, at: usize) -> Option<Text> {
         // `Run cargo test`: what CI calls its steps by default.
         let is_step = self.input.part == Part::Body && self.input.bytes.starts_with(b"Run ");
-        let is_listed = self.input.part == Part::Body && is_command_list(self.input.trail);
-        if self.span > 0 && at <= self.span || is_step || is_listed {
+        if self.span > 0 && at <= self.span || is_step || self.is_listed() {
             return Some(Text::Quoted);
         }
         let before = self.lower.get(at.saturating_sub(240)..at).unwrap_or_default();

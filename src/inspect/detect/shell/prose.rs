@@ -95,6 +95,7 @@ fn is_argument(word: &[u8]) -> bool {
 
 /// Whether commands are what is wanted here: the command of a container, the call of a tool.
 pub(super) fn is_command_list(trail: &[u8]) -> bool {
+    crate::inspect::steps::count(trail.len() * 3);
     [&b"command["[..], b"args[", b"entrypoint[", b"tool_calls[", b".arguments"]
         .iter()
         .any(|known| trail.windows(known.len()).any(|part| part.eq_ignore_ascii_case(known)))
