@@ -2,9 +2,10 @@
 
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use claviger::inspect::Profile;
+use claviger::inspect::{Engine, FieldKind, FieldRule, Part, Profile, RuleFile, Settings};
 
 use crate::numbers::Numbers;
 use crate::request::{Request, json, percent, query};
@@ -171,6 +172,25 @@ fn bodies() -> Vec<Request> {
     ]
 }
 
+/// What routes may declare besides: what fields hold, and rules of one's own for single values.
+fn declaring() -> Profile {
+    let own = r#"
+        rule = [
+            { id = "own.word", class = "custom", score = 1, about = "", where = ["body:**a*.b**.c"], any = ["select", "script"] },
+            { id = "own.form", class = "custom", score = 1, about = "", where = ["body:**a*.[*]"], regex = "^[a-z]+$", unfiltered = true },
+        ]
+    "#;
+    let rules = [RuleFile::ready_made().expect("rules"), RuleFile::parse(own).expect("rules").rule].concat();
+    let field = |trail: &str, kind| FieldRule { part: Part::Body, trail: trail.to_owned(), kind };
+    let fields = vec![
+        field("messages[*].content", FieldKind::Code),
+        field("**.query", FieldKind::Query),
+        field("**a*.[*].b**", FieldKind::Opaque),
+    ];
+    let engine = Arc::new(Engine::new(rules).expect("compiled"));
+    Profile::new(engine, Settings { fields, ..Settings::default() }).expect("a profile")
+}
+
 /// Bytes are changed, put in, taken out, repeated.
 fn mangle(bytes: &mut Vec<u8>, other: &[u8], numbers: &mut Numbers) {
     for _ in 0..=numbers.below(6) {
@@ -208,12 +228,28 @@ fn repeated(numbers: &mut Numbers) -> Vec<u8> {
     bytes
 }
 
+/// The same short value many times, as texts or as names, and a long way to it: what is asked of the way for each shows here.
+fn nested(numbers: &mut Numbers) -> Vec<u8> {
+    let quoted = |text: String| serde_json::Value::from(text).to_string();
+    let key: String = (0..=numbers.below(3)).map(|_| *numbers.pick(PIECES)).collect();
+    let key = quoted(key.repeat(1 + numbers.below(40)));
+    let value = quoted((0..=numbers.below(2)).map(|_| *numbers.pick(PIECES)).collect());
+    let value = if numbers.is_one_in(3) { format!("{{{value}:1}},") } else { format!("{value},") };
+    let depth = 1 + numbers.below(30);
+    let front = format!("{{{key}:").repeat(depth);
+    let values = value.repeat(LONGEST.saturating_sub(front.len()) / value.len());
+    format!("{front}[{}]{}", values.trim_end_matches(','), "}".repeat(depth)).into_bytes()
+}
+
 fn text_of(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// A request that is like one of these, or is like nothing.
 fn next(seeds: &[Request], numbers: &mut Numbers) -> Request {
+    if numbers.is_one_in(8) {
+        return Request::with_body("application/json", nested(numbers));
+    }
     if numbers.is_one_in(4) {
         let bytes = repeated(numbers);
         return match numbers.below(5) {
@@ -295,7 +331,7 @@ fn show(request: &Request) -> String {
 
 #[test]
 fn nothing_panics_and_nothing_takes_long() {
-    let profile = profile();
+    let profiles = [profile(), declaring()];
     let attacks = built_in();
     let mut seeds: Vec<Request> =
         attacks.iter().flat_map(|seed| seed.form.places().iter().map(|place| place(&seed.text))).collect();
@@ -312,7 +348,7 @@ fn nothing_panics_and_nothing_takes_long() {
     let (mut judged, mut worst, mut slow) = (0u64, (Duration::ZERO, String::new()), Vec::new());
     while Instant::now() < deadline {
         let request = next(&seeds, &mut numbers);
-        let took = fastest(&profile, &request, MOST.max(worst.0));
+        let took = fastest(numbers.pick(&profiles), &request, MOST.max(worst.0));
         judged += 1;
         if took > worst.0 {
             worst = (took, show(&request));
