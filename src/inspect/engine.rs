@@ -67,6 +67,9 @@ impl Engine {
     }
 }
 
+/// The most steps that a usual way to a value takes to be compared with what a rule names.
+const USUAL_WAY: u64 = 256;
+
 impl Compiled {
     fn new(rule: Rule) -> Result<Self, RuleError> {
         let wrong = |why: &str| RuleError::new(&rule.id, why);
@@ -89,9 +92,12 @@ impl Compiled {
         Ok(Self { rule, places, pattern })
     }
 
-    /// Whether it is the operator's own, or looks at all values: what it costs was decided when it was written.
-    pub(super) fn is_own(&self) -> bool {
-        self.rule.class == Class::Custom || self.rule.any.is_empty()
+    /// The steps that are not counted against a value of so many bytes because this looks at it. Where it is the operator's own, or looks at all
+    /// values, what it costs was decided when it was written; but not how long the way to a value is.
+    pub(super) fn allowance(&self, length: usize) -> u64 {
+        let is_own = self.rule.class == Class::Custom || self.rule.any.is_empty();
+        let way = if self.places.iter().any(Where::is_one_value) { USUAL_WAY } else { 0 };
+        if is_own { 2 * length as u64 + way } else { 0 }
     }
 
     /// Where in a value what the rule looks for ends, one of whose texts ends at `end`; nothing where it is not met.

@@ -147,9 +147,7 @@ impl<'a> Judge<'a> {
                 break;
             }
             let compiled = &engine.rules[n as usize];
-            if compiled.is_own() {
-                budget.most += 2 * bytes.len() as u64;
-            }
+            budget.most += compiled.allowance(bytes.len());
             if let Some(end) = compiled.end_in(&at, bytes, end) {
                 score += self.met(n, at, bytes, end.saturating_sub(MAX_EXCERPT / 2)..end);
             }
@@ -175,7 +173,7 @@ impl<'a> Judge<'a> {
             bytes,
             lower: &room.lower,
             part: at.part,
-            trail: at.trail,
+            trail: Input::near(at.trail),
             is_name: at.is_name,
             occurs: &room.woken.occurs,
         };

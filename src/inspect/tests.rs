@@ -48,21 +48,41 @@ fn the_way_to_a_value_is_no_way_around_the_bound() {
     let field = |trail: &str| FieldRule { part: Part::Body, trail: trail.to_owned(), kind: FieldKind::Code };
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
     let head = Head { method: &Method::POST, path: "/x", query: None, headers: &headers };
-    let values = vec!["\"<script>\""; 1_000].join(",");
-    let body = |key: &str| format!("{}[{values}]{}", format!("{{\"{key}\":").repeat(20), "}".repeat(20));
-    for (trail, key, want) in [
-        ("messages[*].content", "a".repeat(100), vec!["xss.script-tag"]),
-        ("**.content", "a".repeat(100), vec!["xss.script-tag"]),
-        ("a**b*c**d", "ab".to_owned(), vec!["xss.script-tag"]),
-        ("a**b*c**", "ab".repeat(50), vec!["xss.script-tag", "structure.too-costly"]),
-    ] {
+    let body = |depth: usize, key: &str, value: &str| {
+        let values = vec![format!("\"{value}\""); 1_000].join(",");
+        format!("{}[{values}]{}", format!("{{\"{key}\":").repeat(depth), "}".repeat(depth))
+    };
+    let is_refused = |trail: &str, depth: usize, key: &str, value: &str| {
         let profile = profile("", Settings { fields: vec![field(trail)], ..Settings::default() });
-        let report = profile.judge(&head, Some(body(&key).as_bytes()));
-        let mut found: Vec<_> = report.findings.iter().map(|finding| &*finding.rule).collect();
-        found.dedup();
-        found.truncate(2);
-        assert_eq!(found, want, "{trail}");
+        profile.judge(&head, Some(body(depth, key, value).as_bytes())).is_attack
+    };
+    for (trail, depth, key, value, want) in [
+        ("messages[*].content", 20, "a".repeat(100), "<script>", false),
+        ("**.content", 20, "a".repeat(100), "<script>", false),
+        ("a**b*c**d", 20, "ab".to_owned(), "<script>", false),
+        ("a**b*c**", 20, "ab".repeat(50), "<script>", true),
+        ("content", 4, "address".to_owned(), "http://10.0.0.1", false),
+        ("content", 20, "a".repeat(100), "http://10.0.0.1", true),
+        ("content", 4, "op".to_owned(), "like null", false),
+        ("content", 20, "a".repeat(100), "like null", true),
+    ] {
+        assert_eq!(is_refused(trail, depth, &key, value), want, "{trail} {depth} {value}");
     }
+}
+
+#[test]
+fn rules_of_ones_own_for_single_values_make_none_too_costly() {
+    let own = |n| {
+        format!(
+            "[[rule]]\nid = \"own.{n}\"\nclass = \"custom\"\nscore = 1\nabout = \"\"\nwhere = [\"body:orders[*].**\"]\nregex = \"^{n}$\"\n"
+        )
+    };
+    let profile = profile(&(0..40).map(own).collect::<String>(), Settings::default());
+    let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+    let head = Head { method: &Method::POST, path: "/x", query: None, headers: &headers };
+    let order = r#"{"customer":{"address":{"country":{"code":"DE"},"street":{"number":"7 b"}}}}"#;
+    let report = profile.judge(&head, Some(format!("{{\"orders\":[{}]}}", vec![order; 500].join(",")).as_bytes()));
+    assert!(report.findings.is_empty(), "{report:?}");
 }
 
 #[test]

@@ -133,6 +133,12 @@ const PIECES: &[&str] = &[
     "T(",
     ".exec(",
     "eval(",
+    "like null",
+    "http://10.0.0.1",
+    "localhost",
+    "classLoader",
+    "curl ",
+    "$in",
 ];
 
 const KINDS: &[&str] = &[

@@ -70,6 +70,24 @@ pub(super) struct Input<'a> {
     pub(super) occurs: &'a Bytes,
 }
 
+/// The most bytes of the way to a value that detectors look at, the last ones: senders choose how long it is, and look-ups in it are for every value.
+const MAX_WAY: usize = 192;
+
+impl<'a> Input<'a> {
+    /// As much of the way as is looked at.
+    pub(super) fn near(trail: &'a [u8]) -> &'a [u8] {
+        trail.get(trail.len().saturating_sub(MAX_WAY)..).unwrap_or_default()
+    }
+}
+
+/// Whether one of these words stands in the way to a value, in whatever case.
+fn stands_in(way: &[u8], words: &[&[u8]]) -> bool {
+    words.iter().any(|word| {
+        crate::inspect::steps::count(way.len());
+        way.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
+    })
+}
+
 /// Evidence that detectors gave of one value: ids of rules, and where in the value.
 #[derive(Debug, Default)]
 pub(super) struct Found {

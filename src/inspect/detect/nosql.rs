@@ -66,36 +66,34 @@ fn is_operator(name: &[u8]) -> bool {
     )
 }
 
-/// Steps below which a document of a query is expected.
+/// Steps, in lower case, below which a document of a query is expected.
 fn asks_for_query(step: &[u8]) -> bool {
-    const STEPS: &[&str] = &[
-        "$match",
-        "aggregate",
-        "aggregation",
-        "arrayfilters",
-        "cond",
-        "condition",
-        "conditions",
-        "criteria",
-        "filter",
-        "filters",
-        "find",
-        "having",
-        "match",
-        "pipeline",
-        "predicate",
-        "projection",
-        "queries",
-        "query",
-        "selector",
-        "selectors",
-        "update",
-        "updates",
-        "where",
+    const STEPS: &[&[u8]] = &[
+        b"$match",
+        b"aggregate",
+        b"aggregation",
+        b"arrayfilters",
+        b"cond",
+        b"condition",
+        b"conditions",
+        b"criteria",
+        b"filter",
+        b"filters",
+        b"find",
+        b"having",
+        b"match",
+        b"pipeline",
+        b"predicate",
+        b"projection",
+        b"queries",
+        b"query",
+        b"selector",
+        b"selectors",
+        b"update",
+        b"updates",
+        b"where",
     ];
-    std::str::from_utf8(step).is_ok_and(|step| {
-        STEPS.binary_search_by(|known| known.bytes().cmp(step.bytes().map(|b| b.to_ascii_lowercase()))).is_ok()
-    })
+    STEPS.binary_search(&step).is_ok()
 }
 
 /// An operator as the name of a parameter (`user[$ne]`) or of a key (`{"user": {"$ne": 1}}`).
@@ -103,13 +101,13 @@ fn name(input: &Input<'_>, found: &mut Found) {
     let way = if input.trail.is_empty() { input.bytes } else { input.trail };
     let is_key = input.lower.first() == Some(&b'$');
     let mut is_query = false;
-    crate::inspect::steps::count(way.len() / 2);
+    crate::inspect::steps::count(way.len() * 2);
     for step in way.split(|byte| matches!(byte, b'.' | b'[' | b']')).filter(|step| !step.is_empty()) {
         let mut room = [0; 16];
         let Some(lower) = room.get_mut(..step.len()) else { continue };
         lower.copy_from_slice(step);
         lower.make_ascii_lowercase();
-        is_query |= asks_for_query(lower);
+        is_query = is_query || asks_for_query(lower);
         if is_operator(lower) && !is_query {
             // A key is given once for itself; what lies below it is not given for it again.
             if is_key && lower != input.lower {

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_clients_choose_is_not_costly_or_counts() {
+    fn usual_patterns_take_no_steps_and_others_count() {
         let deep = b".a".repeat(2_000);
         let steps_of = |pattern: &[u8]| {
             let before = steps::taken();
@@ -71,10 +71,8 @@ mod tests {
             assert_eq!(steps_of(pattern), 0, "{}", pattern.escape_ascii());
         }
         let wild = b"**.a.".repeat(40);
-        let began = std::time::Instant::now();
         assert_eq!(steps_of(&[&wild[..], b"**b"].concat()), 0, "it ends otherwise");
         assert!(steps_of(&[&wild[..], b"b**"].concat()) > 200_000);
-        assert!(began.elapsed().as_secs() < 5);
     }
 
     proptest! {

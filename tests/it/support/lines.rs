@@ -4,11 +4,11 @@ use std::{
     io::{BufRead, BufReader, Read},
     sync::mpsc::{Receiver, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-/// How long a process may be silent. An interpreter that starts on a busy machine takes longer than what runs already.
-const SILENCE: Duration = Duration::from_secs(60);
+/// How long a line is awaited. An interpreter that starts on a busy machine takes longer than what runs already.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The lines of a stream, read on a thread that ends with it.
 pub(crate) struct Lines(Receiver<String>);
@@ -25,15 +25,18 @@ impl Lines {
         Self(said)
     }
 
-    /// The next one. Silence for [`SILENCE`], or the end of the stream, fails the test, which says what was awaited.
+    /// The next one. None within [`PATIENCE`], or the end of the stream, fails the test, which says what was awaited.
     pub(crate) fn next(&self, awaited: &str) -> String {
-        self.0.recv_timeout(SILENCE).unwrap_or_else(|error| panic!("no line of {awaited}: {error}"))
+        self.find(awaited, |line| Some(line.to_owned()))
     }
 
     /// What is made of the first that is of use, in the same way.
     pub(crate) fn find<T>(&self, awaited: &str, of_use: impl Fn(&str) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(found) = of_use(&self.next(awaited)) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = self.0.recv_timeout(left).unwrap_or_else(|error| panic!("no line of {awaited}: {error}"));
+            if let Some(found) = of_use(&line) {
                 return found;
             }
         }

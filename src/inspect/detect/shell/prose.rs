@@ -1,5 +1,6 @@
 //! What tells prose and markdown from command lines.
 
+use super::super::stands_in;
 use super::commands::kind_of;
 use super::{Way, is_space};
 
@@ -95,8 +96,5 @@ fn is_argument(word: &[u8]) -> bool {
 
 /// Whether commands are what is wanted here: the command of a container, the call of a tool.
 pub(super) fn is_command_list(trail: &[u8]) -> bool {
-    crate::inspect::steps::count(trail.len() * 3);
-    [&b"command["[..], b"args[", b"entrypoint[", b"tool_calls[", b".arguments"]
-        .iter()
-        .any(|known| trail.windows(known.len()).any(|part| part.eq_ignore_ascii_case(known)))
+    stands_in(trail, &[b"command[", b"args[", b"entrypoint[", b"tool_calls[", b".arguments"])
 }

@@ -1,6 +1,7 @@
 //! Short values that are a piece of SQL and no more. Attacks are tried out with them, and put together from them where several parameters become
 //! one query: an honest value is no name of a server's own procedures, and leaves nothing open.
 
+use super::super::stands_in;
 use super::functions::{self, Function};
 use super::lex::{Kind, Token};
 use super::statement;
@@ -213,7 +214,5 @@ fn is_server_name(name: &[u8]) -> bool {
 
 /// Whether a field is one that says how something is compared.
 fn is_for_operator(trail: &[u8]) -> bool {
-    [&b"op"[..], b"cmp", b"comp", b"cond", b"match", b"filter", b"rule", b"expr", b"predicate"]
-        .iter()
-        .any(|known| trail.windows(known.len()).any(|part| part.eq_ignore_ascii_case(known)))
+    stands_in(trail, &[b"op", b"cmp", b"comp", b"cond", b"match", b"filter", b"rule", b"expr", b"predicate"])
 }

@@ -1,6 +1,6 @@
 //! Addresses that the upstream should not be made to ask (CWE-918), and files from elsewhere that it should not run (CWE-98).
 
-use super::{Detector, Found, Input};
+use super::{Detector, Found, Input, stands_in};
 use crate::inspect::gate::Bytes;
 use crate::inspect::{Class, Part};
 
@@ -185,17 +185,14 @@ fn is_foreign(name: &[u8]) -> bool {
 
 /// Whether a parameter names where a browser is sent back to: on the user's own machine for native applications (RFC 8252 section 7.3).
 fn is_redirect(trail: &[u8]) -> bool {
-    contains(trail, b"redirect")
-        || contains(trail, b"return")
-        || contains(trail, b"logout_uri")
-        || contains(trail, b"origin")
+    stands_in(trail, &[b"redirect", b"return", b"logout_uri", b"origin"])
 }
 
 /// Whether a parameter's name says that it is a URL or host.
 fn is_for_url(trail: &[u8]) -> bool {
     let last = trail.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-    [
-        &b"url"[..],
+    const NAMES: [&[u8]; 15] = [
+        b"url",
         b"uri",
         b"host",
         b"callback",
@@ -210,9 +207,8 @@ fn is_for_url(trail: &[u8]) -> bool {
         b"site",
         b"domain",
         b"endpoint",
-    ]
-    .iter()
-    .any(|known| contains(last, known))
+    ];
+    stands_in(last, &NAMES)
 }
 
 /// Whether a parameter's name says that it is a file, or a part of a page, which the server puts in: whole words, as `profile` is no file.
@@ -241,10 +237,6 @@ fn is_for_file(trail: &[u8]) -> bool {
     ];
     let last = trail.rsplit(|byte| !byte.is_ascii_alphanumeric()).next().unwrap_or_default();
     NAMES.iter().any(|name| last.eq_ignore_ascii_case(name))
-}
-
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part))
 }
 
 fn trim(value: &[u8]) -> &[u8] {
