@@ -95,9 +95,11 @@ impl Compiled {
     /// The steps that are not counted against a value of so many bytes because this looks at it. Where it is the operator's own, or looks at all
     /// values, what it costs was decided when it was written; but not how long the way to a value is.
     pub(super) fn allowance(&self, length: usize) -> u64 {
-        let is_own = self.rule.class == Class::Custom || self.rule.any.is_empty();
+        if self.rule.class != Class::Custom && !self.rule.any.is_empty() {
+            return 0;
+        }
         let way = if self.places.iter().any(Where::is_one_value) { USUAL_WAY } else { 0 };
-        if is_own { 2 * length as u64 + way } else { 0 }
+        2 * length as u64 + way
     }
 
     /// Where in a value what the rule looks for ends, one of whose texts ends at `end`; nothing where it is not met.

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// How long a line is awaited. An interpreter that starts on a busy machine takes longer than what runs already.
-const PATIENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// The lines of a stream, read on a thread that ends with it.
 pub(crate) struct Lines(Receiver<String>);
@@ -25,14 +25,14 @@ impl Lines {
         Self(said)
     }
 
-    /// The next one. None within [`PATIENCE`], or the end of the stream, fails the test, which says what was awaited.
+    /// The next one. None within [`SILENCE`], or the end of the stream, fails the test, which says what was awaited.
     pub(crate) fn next(&self, awaited: &str) -> String {
         self.find(awaited, |line| Some(line.to_owned()))
     }
 
     /// What is made of the first that is of use, in the same way.
     pub(crate) fn find<T>(&self, awaited: &str, of_use: impl Fn(&str) -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + SILENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let line = self.0.recv_timeout(left).unwrap_or_else(|error| panic!("no line of {awaited}: {error}"));
