@@ -1,8 +1,10 @@
 //! How many different things there were, without keeping them.
 
+use serde::{Deserialize, Serialize};
+
 /// Counts different hashes: to the number for the first few, then by HyperLogLog (Flajolet et al. 2007) with 256 registers, whose standard
 /// error is 6.5%. Costs nothing while empty, and 264 bytes at most. Of a hash, 32 bits are plenty for both.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) enum Distinct {
     #[default]
     None,
@@ -10,7 +12,8 @@ pub(super) enum Distinct {
     Many(Box<Registers>),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "Vec<u8>", into = "Vec<u8>")]
 pub(super) struct Registers {
     all: [u8; REGISTERS],
     /// The sum of 2 to the power of minus each.
@@ -33,7 +36,7 @@ impl Distinct {
             Self::Few(few) if few.contains(&hash) => {}
             Self::Few(few) if few.len() < FEW => few.push(hash),
             Self::Few(few) => {
-                let mut many = Registers { all: [0; REGISTERS], sum: 256.0, zeros: 256 };
+                let mut many = Registers::new();
                 few.iter().for_each(|one| many.add(*one));
                 many.add(hash);
                 *self = Self::Many(Box::new(many));
@@ -57,11 +60,33 @@ impl Distinct {
     }
 }
 
+impl From<Registers> for Vec<u8> {
+    fn from(registers: Registers) -> Self {
+        registers.all.to_vec()
+    }
+}
+
+impl From<Vec<u8>> for Registers {
+    fn from(ranks: Vec<u8>) -> Self {
+        let mut registers = Self::new();
+        ranks.into_iter().take(REGISTERS).enumerate().for_each(|(nth, rank)| registers.raise(nth, rank));
+        registers
+    }
+}
+
 impl Registers {
+    fn new() -> Self {
+        Self { all: [0; REGISTERS], sum: 256.0, zeros: 256 }
+    }
+
     fn add(&mut self, hash: u32) {
-        let register = &mut self.all[(hash & 0xff) as usize];
         // The position of the first bit that is set in the other 24, counted from one.
         let rank = u8::try_from(((hash >> 8) | (1 << 24)).trailing_zeros() + 1).unwrap_or(u8::MAX);
+        self.raise((hash & 0xff) as usize, rank);
+    }
+
+    fn raise(&mut self, nth: usize, rank: u8) {
+        let register = &mut self.all[nth];
         if rank > *register {
             if *register == 0 {
                 self.zeros -= 1;

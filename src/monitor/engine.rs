@@ -353,8 +353,10 @@ impl Engine {
     }
 }
 
+mod kept;
 mod own;
 
+pub use kept::{Progress, Unread};
 pub use own::{Behind, Health};
 
 #[cfg(test)]

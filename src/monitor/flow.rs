@@ -1,22 +1,29 @@
 //! What a route usually gets and answers.
 
+use serde::{Deserialize, Serialize};
+
 use super::alert::Evidence;
 use super::detection::Rule;
 use super::door::{Beside, span};
 use super::window::{Baseline, Spans};
 
 /// What goes wrong on a route within a minute, of all that comes, and for how many of its callers within a few.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Flow {
+    #[serde(skip)]
     minute: u32,
+    #[serde(skip)]
     requests: u64,
     denied: Faults,
     failed: Faults,
     /// The callers that look for something in vain, beside all.
+    #[serde(skip)]
     missing: Beside,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Faults {
     spans: Spans,
     baseline: Baseline,

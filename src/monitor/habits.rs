@@ -1,5 +1,7 @@
 //! What a principal usually does: how much, of what, from where and when.
 
+use serde::{Deserialize, Serialize};
+
 use super::alert::Evidence;
 use super::detection::Rule;
 use super::distinct::Distinct;
@@ -23,13 +25,16 @@ const FEW_REQUESTS: u32 = 50;
 /// What more of a role than these use is no news of any of them.
 const FEW_USERS: u64 = 5;
 
-/// What a principal usually does.
-#[derive(Debug, Default)]
+/// What a principal usually does. What is of this hour alone is not kept over an end of the process.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Habits {
     first: u32,
     requests: u32,
     bytes: Usual,
+    #[serde(skip)]
     paths: Distinct,
+    #[serde(skip)]
     read_in: u32,
     reads: Baseline,
     quarters: Usual,
@@ -37,11 +42,13 @@ pub(super) struct Habits {
     networks: Vec<(u64, u32)>,
     ways: Vec<u64>,
     hours: Hours,
+    #[serde(skip)]
     refused: Sliding,
 }
 
 /// A sum by the span of time, and what is usual.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Usual {
     spans: Spans,
     baseline: Baseline,
@@ -88,10 +95,12 @@ fn usual(name: &'static str, much: u64, baseline: &Baseline, rule: &Rule) -> Evi
 }
 
 /// What a principal usually does on one route.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Use {
     requests: Usual,
     bytes: Usual,
+    #[serde(skip)]
     tried: Tried,
 }
 
@@ -219,7 +228,8 @@ impl Habits {
 }
 
 /// At which hours of the day somebody was at work, on how many weekdays and days of weekends.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Hours {
     day: u32,
     /// The hours of this day, as bits.

@@ -123,6 +123,20 @@ impl<V: Default> Hitters<V> {
         self.find(key).map(|nth| &mut self.slots[nth].value)
     }
 
+    /// Each, with its key and weight, from the nth on. Which place somebody has, changes only when another takes it.
+    pub(super) fn from(&self, nth: usize) -> impl Iterator<Item = (u64, f64, &V)> {
+        let from = u32::try_from(nth).unwrap_or(u32::MAX)..u32::try_from(self.slots.len).unwrap_or(u32::MAX);
+        from.map(|nth| &self.slots[nth]).map(|slot| (slot.key, slot.weight, &slot.value))
+    }
+
+    /// Gives somebody the place that it had.
+    pub(super) fn put_back(&mut self, key: u64, weight: f64, value: V) {
+        let nth = self.find(key).unwrap_or_else(|| self.place(key, 0.0));
+        self.leave(nth, self.slots[nth].rank());
+        (self.slots[nth].weight, self.slots[nth].value) = (weight, value);
+        self.enter(nth);
+    }
+
     fn find(&self, key: u64) -> Option<u32> {
         self.places.find(self.hasher.hash_one(key), |nth| self.slots[*nth].key == key).copied()
     }

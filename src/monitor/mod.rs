@@ -19,7 +19,7 @@ mod window;
 
 pub use alert::{Actor, Alert, Change, Evidence, Notice, Shown, Subject};
 pub use detection::{Action, Detection, Parameter, Rule, SPECS, Severity, Spec};
-pub use engine::{Behind, Engine, Health, Size};
+pub use engine::{Behind, Engine, Health, Progress, Size, Unread};
 pub use notify::{Alertmanager, Channel, MailTo, Notifier, SignedWebhook, Slack};
 pub use settings::Settings;
 

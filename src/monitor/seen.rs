@@ -1,5 +1,6 @@
 //! One record as detections look at it: keys of fixed size, made once.
 
+use std::fmt;
 use std::hash::Hasher as _;
 use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -47,17 +48,31 @@ pub(super) struct Seen {
 }
 
 /// Makes keys of texts and addresses. Keyed, so that no client can choose two that are equal.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Keys(SipHasher13);
+#[derive(Clone, Copy)]
+pub(super) struct Keys {
+    hasher: SipHasher13,
+    secret: [u8; 16],
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys([redacted])")
+    }
+}
 
 impl Keys {
     pub(super) fn new(secret: &[u8; 16]) -> Self {
-        Self(SipHasher13::new_with_key(secret))
+        Self { hasher: SipHasher13::new_with_key(secret), secret: *secret }
+    }
+
+    /// What makes them keys of this monitor, for whoever is to know the same principals by the same numbers.
+    pub(super) fn secret(&self) -> &[u8; 16] {
+        &self.secret
     }
 
     /// The key of these texts; never zero, which means none.
     pub(super) fn of(&self, parts: &[&[u8]]) -> u64 {
-        let mut hasher = self.0;
+        let mut hasher = self.hasher;
         for part in parts {
             hasher.write_usize(part.len());
             hasher.write(part);

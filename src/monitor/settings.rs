@@ -1,5 +1,7 @@
 //! How the monitor works, as it was configured.
 
+use std::path::PathBuf;
+
 use super::detection::{Detection, Rule, SPECS};
 
 /// How the monitor works.
@@ -10,12 +12,15 @@ pub struct Settings {
     /// How many principals it knows at most; of those with routes they use, four times as many, and of addresses, identities and sessions as
     /// many.
     pub max_principals: usize,
+    /// The file in which what is usual outlives the process.
+    pub state: Option<PathBuf>,
     rules: Vec<Rule>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { is_enabled: true, max_principals: 100_000, rules: SPECS.iter().map(|spec| spec.rule.clone()).collect() }
+        let rules = SPECS.iter().map(|spec| spec.rule.clone()).collect();
+        Self { is_enabled: true, max_principals: 100_000, state: None, rules }
     }
 }
 

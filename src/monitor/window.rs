@@ -1,5 +1,7 @@
 //! Counts of a span of time, and what is usual in one.
 
+use serde::{Deserialize, Serialize};
+
 /// How often something happened within the last span of time: two counts, of this span and of the one before, of which as much counts as still
 /// overlaps. Where things come evenly that is exact.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,7 +41,8 @@ impl Sliding {
 }
 
 /// What came within one span of time after another.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Spans {
     nth: u32,
     sum: u64,
@@ -67,7 +70,8 @@ impl Spans {
 /// What is usual: mean and variance of the logarithms of what spans of time had, the later ones counting for more (EWMA). Logarithms, since
 /// what callers do has a long tail, of which a mean says little. Spans without anything are left out: what counts is how somebody works who
 /// is at work. Beside it, the highest that a span had, of which half is forgotten with the memory: what comes each night is usual too.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Baseline {
     mean: f32,
     variance: f32,
@@ -130,7 +134,7 @@ fn ln(value: u64) -> f64 {
 }
 
 /// A cumulated sum of deviations (CUSUM, Page 1954): finds what is a little too much for long.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Drift(f32);
 
 /// What each deviation has to be above to count.

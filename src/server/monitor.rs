@@ -9,10 +9,10 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::MissedTickBehavior;
 
 use super::freezer::{self, Ending, Freezer};
+use super::habits::Habits;
 use super::health::Told;
 use super::notify::Notify;
 use crate::audit::{AlertRecord, Entry};
-use crate::crypto;
 use crate::domain::steady;
 use crate::monitor::{Action, Alert, Change, Engine, Notice, SPECS, Settings, Severity, Shown};
 use crate::net::give_way;
@@ -45,7 +45,7 @@ impl Monitor {
 ///
 /// # Errors
 /// When the system gives no thread.
-pub(super) fn watch(services: &Arc<Services>) -> std::io::Result<Arc<Monitor>> {
+pub(super) fn watch(services: &Arc<Services>, engine: Engine) -> std::io::Result<Arc<Monitor>> {
     let (stop, stopped) = channel(1);
     let monitor = Arc::new(Monitor { stop });
     let Some(batches) = services.audit.watch(BATCHES) else { return Ok(monitor) };
@@ -55,7 +55,7 @@ pub(super) fn watch(services: &Arc<Services>) -> std::io::Result<Arc<Monitor>> {
     let watch = move || {
         // No request waits for it, and it says so where it cannot keep up.
         give_way();
-        runtime.block_on(Watcher::new(&services, notify, freezer).run(batches, stopped));
+        runtime.block_on(Watcher::new(&services, engine, (notify, freezer)).run(batches, stopped));
     };
     thread::Builder::new().name("monitor".to_owned()).spawn(watch)?;
     Ok(monitor)
@@ -67,16 +67,17 @@ struct Watcher<'a> {
     freezer: Freezer,
     settings: Arc<Settings>,
     engine: Engine,
+    habits: Habits,
     told: Told,
 }
 
 impl<'a> Watcher<'a> {
-    fn new(services: &'a Services, notify: Notify, freezer: Freezer) -> Self {
+    fn new(services: &'a Services, engine: Engine, (notify, freezer): (Notify, Freezer)) -> Self {
         let settings = Arc::clone(&services.snapshot().monitor);
-        let engine = Engine::new(Arc::clone(&settings), &crypto::random());
         let rules = SPECS.iter().map(|spec| (spec.name, settings.rule(spec.detection).severity.text()));
         services.engines.metrics.monitor.detections(rules);
-        Self { services, notify, freezer, settings, engine, told: Told::default() }
+        let habits = Habits::new(services.engines.metrics.monitor.state_age.clone());
+        Self { services, notify, freezer, settings, engine, habits, told: Told::default() }
     }
 
     async fn run(mut self, mut batches: Receiver<Vec<Entry>>, mut stopped: Receiver<SyncSender<()>>) {
@@ -105,6 +106,9 @@ impl<'a> Watcher<'a> {
     fn stop(&mut self) {
         let notices = self.engine.stop(SystemTime::now());
         self.tell(notices);
+        if self.settings.is_enabled {
+            self.habits.finish(&self.engine, self.settings.state.as_deref(), STOP);
+        }
         self.freezer.finish(STOP);
         self.notify.finish(STOP);
     }
@@ -134,6 +138,9 @@ impl<'a> Watcher<'a> {
         }
         let notices = self.engine.settle(SystemTime::now());
         self.tell(notices);
+        if self.settings.is_enabled {
+            self.habits.keep(&self.engine, self.settings.state.as_deref());
+        }
         self.show();
     }
 

@@ -156,7 +156,7 @@ mod tests {
         let settings = Settings { path: Some(path.clone()), ..Settings::default() };
         let log = Log::open(settings, engines.metrics.audit.clone()).expect("a log");
         let services = Arc::new(Services::new(engines, log, Snapshot::default()));
-        let monitor = monitor::watch(&services).expect("a thread");
+        let monitor = monitor::watch(&services, crate::server::habits::read(&services)).expect("a thread");
         let last = Last::new(Arc::clone(&services), None, monitor);
         let (time, sink) = (SystemTime::now(), Name::parse("siem").expect("a name"));
         services.audit.submit(Skipped { time, sink, count: 7, reason: SkippedFor::Age });

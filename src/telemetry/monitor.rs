@@ -19,6 +19,8 @@ pub struct MonitorMetrics {
     pub refused: IntGauge,
     /// `claviger_monitor_endings_given_up_total`: those that are not tried any more.
     pub given_up: IntCounter,
+    /// `claviger_monitor_state_age_seconds`: how long ago what is usual was written to its file; zero where it is not kept.
+    pub state_age: IntGauge,
     alerts_total: IntCounterVec,
     alerts: IntGaugeVec,
     notifications: IntCounterVec,
@@ -48,6 +50,10 @@ impl MonitorMetrics {
             given_up: declare.counter(
                 "monitor_endings_given_up_total",
                 "Ends of access that an alert asked for and that are not tried any more",
+            )?,
+            state_age: declare.gauge(
+                "monitor_state_age_seconds",
+                "How long ago what is usual was written to its file, which is done every ten minutes; 0 where it is not kept",
             )?,
             alerts_total: declare.counters("alerts_total", "Alerts raised", &["detection", "severity"])?,
             alerts: declare.gauges("alerts", "Alerts that go on", &["severity"])?,

@@ -2,6 +2,8 @@
 //! is frozen.
 
 use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -128,6 +130,45 @@ fn what_goes_on_when_the_process_ends_is_told_to_be_over() {
     let told = told(&webhook);
     let told: Vec<_> = told.iter().map(|alert| (&alert["alert"], &alert["gateway_stopped"])).collect();
     assert_eq!(told, [(&"raised".into(), &false.into()), (&"cleared".into(), &true.into())]);
+}
+
+#[test]
+fn what_is_usual_outlives_the_process_and_a_damaged_file_does_not_keep_it_from_serving() {
+    let tables = "[monitor]\nstate = \"monitor.state\"\n";
+    let mut scene = Scene::new(&Extra { tables, ..Extra::default() });
+    let knows = |scene: &Scene, many: f64| {
+        let is_it = || scene.gateway.metric("claviger_monitor_principals", &[]).filter(|known| *known == many);
+        eventually(&format!("{many} are known"), is_it);
+    };
+    let state = scene.gateway.site().path("monitor.state");
+    let get_as = |scene: &Scene, subject: &str| {
+        let bearer = format!("Bearer {}", scene.token_of(subject, &["reader"]));
+        assert_eq!(scene.gateway.get("/api/x", &[("Host", "api.test"), ("Authorization", &bearer)]).status(), 200);
+    };
+    get_as(&scene, "ada");
+    get_as(&scene, "bob");
+    knows(&scene, 2.0);
+    assert!(scene.gateway.terminate().success());
+    let kept = zstd::decode_all(&*fs::read(&state).expect("a file")).expect("whole");
+    let kept = String::from_utf8(kept).expect("text");
+    assert!(kept.contains("principals") && !kept.contains("ada") && !kept.contains("corp"), "{kept}");
+    assert_eq!(fs::metadata(&state).expect("a file").permissions().mode() & 0o777, 0o600);
+
+    scene.gateway.kill_and_restart();
+    scene.gateway.wait_until_ready();
+    knows(&scene, 2.0);
+    assert!(scene.gateway.upgrade().success());
+    scene.gateway.wait_until_ready();
+    knows(&scene, 2.0);
+    assert!(scene.gateway.terminate().success());
+
+    let whole = fs::read(&state).expect("a file");
+    fs::write(&state, &whole[..whole.len() / 2]).expect("damaged");
+    scene.gateway.kill_and_restart();
+    scene.gateway.wait_until_ready();
+    assert!(scene.gateway.log().contains("monitor.state cannot be read"), "{}", scene.gateway.log());
+    get_as(&scene, "ada");
+    knows(&scene, 1.0);
 }
 
 #[test]

@@ -48,6 +48,7 @@ impl Compiler<'_, '_> {
         settings.is_enabled = table.enabled.unwrap_or(true);
         let most = self.number(table.max_principals.as_ref(), 100, 1_000_000);
         settings.max_principals = most.map_or(settings.max_principals, |most| most as usize);
+        settings.state = table.state.as_ref().map(|path| self.path(path.get_ref()));
         for (name, table) in table.detect {
             let Some(detection) = Detection::named(name.get_ref()) else {
                 let cure = match nearest(name.get_ref(), SPECS.iter().map(|spec| spec.name)) {

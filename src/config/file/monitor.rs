@@ -17,6 +17,9 @@ pub(in crate::config) struct MonitorTable {
     /// The most principals that are known, 100 to 1000000; a thousand take about 1.5 MB with the routes they use. Who is least active goes first.
     /// Takes effect at a start. Default `100000`.
     pub(in crate::config) max_principals: Option<Spanned<u32>>,
+    /// A file in which what is usual outlives the process, written every ten minutes and when it ends; one for each node. Who can read it can tell
+    /// whether and when somebody whose name they know was at work. Read at a start. Default: none, and a process begins with knowing nothing.
+    pub(in crate::config) state: Option<Text>,
     /// What is told in another way than by default, by its name. Default: none.
     pub(in crate::config) detect: BTreeMap<Spanned<String>, DetectTable>,
 }
