@@ -54,7 +54,18 @@ fn readable<'b>(headers: &HeaderMap, body: &'b [u8], limits: &Limits) -> Result<
     decode::readable(headers, body, limits).map_err(|_| fault(Part::Body, "", "text"))
 }
 
+/// The most memory that the values of a body may take, in bytes, and what an object, a list and what stands in them take: 90,000 small objects, or a
+/// million numbers.
+const MAX_TREE: usize = 64 << 20;
+const OBJECT: usize = 656;
+const LIST: usize = 128;
+const ITEM: usize = 64;
+
 fn json(text: &[u8]) -> Result<Value, Fault> {
+    let many = |of: u8| memchr::memchr_iter(of, text).count();
+    if text.len() + many(b'{') * OBJECT + many(b'[') * LIST + many(b',') * ITEM > MAX_TREE {
+        return Err(fault(Part::Body, "", "size"));
+    }
     serde_json::from_slice(text).map_err(|_| fault(Part::Body, "", "json"))
 }
 

@@ -27,6 +27,7 @@ mod templates;
 mod tests;
 mod told;
 mod translate;
+mod unique;
 
 use document::Operation;
 use templates::Templates;
@@ -160,6 +161,7 @@ fn options<'o>() -> ValidationOptions<'o> {
         .offline()
         .should_validate_formats(true)
         .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN).dfa_size_limit(MAX_PATTERN))
+        .with_keyword("uniqueItems", unique::unique_items)
         // Would compile what a client sends.
         .with_format("regex", |_: &str| true)
 }

@@ -33,8 +33,11 @@ fn at(part: Part, trail: &Trail, keyword: &str) -> Fault {
     Fault { kind: FaultKind::Contract, at: place, keyword: Some(cut(keyword.to_owned(), MAX_KEYWORD)) }
 }
 
-/// Up to which depth of a value it is told what failed.
-const MAX_DEPTH: usize = 10;
+/// Up to which weight of a value it is told what failed: about as many steps, where [`WAYS`] parts of a schema speak of each member.
+const MAX_WEIGHT: usize = 1 << 23;
+const WAYS: usize = 4;
+/// What a value weighs besides its text.
+const OWN_WEIGHT: usize = 16;
 
 /// Whether a schema takes a value; the verdict remembers what it has seen. Only then what failed is looked for, which does not: where two
 /// parts of a schema speak of one member, and so on within it, that takes twice as long with each level (CWE-407).
@@ -47,16 +50,25 @@ pub(super) fn verdict(
     if validator.is_valid(value) {
         return Ok(());
     }
-    let failed = if is_told && !is_deeper(value, MAX_DEPTH) { validator.validate(value).err() } else { None };
+    let failed =
+        if is_told && is_light(value, 1, &mut MAX_WEIGHT.clone()) { validator.validate(value).err() } else { None };
     Err(failed.map_or_else(|| fault(Part::Body, "", "schema"), |error| told(&error)))
 }
 
-fn is_deeper(value: &Value, depth: usize) -> bool {
+/// Whether it weighs no more than what is left, counted so many times, and what is in it for each of them as often again.
+fn is_light(value: &Value, times: usize, left: &mut usize) -> bool {
+    let own = match value {
+        Value::String(text) => text.len(),
+        Value::Object(members) => members.keys().map(String::len).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => 0,
+    };
+    let Some(rest) = left.checked_sub((OWN_WEIGHT + own).saturating_mul(times)) else { return false };
+    *left = rest;
+    let times = times.saturating_mul(WAYS);
     match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-        Value::Array(_) | Value::Object(_) if depth == 0 => true,
-        Value::Array(items) => items.iter().any(|item| is_deeper(item, depth - 1)),
-        Value::Object(members) => members.values().any(|member| is_deeper(member, depth - 1)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+        Value::Array(items) => items.iter().all(|item| is_light(item, times, left)),
+        Value::Object(members) => members.values().all(|member| is_light(member, times, left)),
     }
 }
 

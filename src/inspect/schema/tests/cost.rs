@@ -75,6 +75,56 @@ fn long_lists_of_different_things_are_checked_fast() {
 }
 
 #[test]
+fn long_lists_of_what_a_client_chose_to_be_alike_are_checked_fast() {
+    let items = json!({"type": "array", "uniqueItems": true, "maxItems": 1_000_000});
+    let contract = contract(&of_body("3.1.0", &items), Unknown::Reject).expect("a contract");
+    let mut plain = Contract::default();
+    plain.schema("POST /", br#"{"uniqueItems":true}"#).expect("a schema");
+    // Trees of empty lists, by the bits of a number, and numbers that differ in digits that a float has not.
+    let tree = |n: u32| {
+        (0..17).rev().fold("[".to_owned(), |text, bit| text + if n >> bit & 1 == 1 { "[[]]," } else { "[]," }) + "0]"
+    };
+    let large = |n: u32| (u64::MAX - u64::from(n)).to_string();
+    let id = |n: u32| format!("{{\"a\":{},\"b\":{}}}", i64::MAX - i64::from(n), i64::MAX - i64::from(n % 7));
+    for (name, item) in [("trees", &tree as &dyn Fn(u32) -> String), ("numbers", &large), ("ids", &id)] {
+        let body = format!("[{}]", (0..15_000).map(item).collect::<Vec<_>>().join(","));
+        for contract in [&contract, &plain] {
+            let start = Instant::now();
+            assert_eq!(check(contract, "POST /", &[JSON], &body), "", "{name}");
+            assert!(start.elapsed().as_secs() < 2, "{name}: {:?} for {} bytes", start.elapsed(), body.len());
+        }
+    }
+}
+
+#[test]
+fn what_failed_is_told_in_no_more_time_than_a_body_takes() {
+    let node = json!({"$ref": "#/components/schemas/N"});
+    let part = |n: usize| json!({"allOf": [{"$ref": "#/components/schemas/Base"}, {"properties": {format!("p{n}"): {"type": "string"}}}]});
+    let base = json!({"type": "object", "properties": {"parent": node, "note": {"type": "string", "pattern": "^[A-Za-z0-9 ,.!?-]*$"}}});
+    let mut document = of_body("3.1.0", &node);
+    document["components"] = json!({"schemas": {"Base": base, "N": {"allOf": [part(0), part(1), part(2), part(3)]}}});
+    let contract = contract(&document, Unknown::Allow).expect("a contract");
+    for (depth, note, told) in [(2, 20, "body.p3: type"), (8, 200_000, "body: schema"), (6, 9_000, "body: schema")] {
+        let deep = (0..depth)
+            .fold(format!("{{\"note\":\"{}\"}}", "x".repeat(note)), |body, _| format!("{{\"parent\":{body}}}"));
+        let body = format!("{},\"p3\":1}}", &deep[..deep.len() - 1]);
+        let start = Instant::now();
+        assert_eq!(check(&contract, "POST /", &[JSON], &body), told);
+        assert!(start.elapsed().as_secs() < 2, "{depth} deep, {note} long: {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn what_a_choice_makes_of_a_body_is_not_gathered() {
+    let mut plain = Contract::default();
+    let of = |kind: &str| json!({"type": "array", "items": {"type": "array", "items": {"type": kind}}});
+    plain.schema("POST /", json!({"anyOf": [of("string"), of("object")]}).to_string().as_bytes()).expect("a schema");
+    assert_eq!(check(&plain, "POST /", &[JSON], "[[0]]"), "body: schema");
+    let small = format!("[{}{{}}]", "{\"\":0},".repeat(100_000));
+    assert_eq!(check(&plain, "POST /", &[JSON], &small), "body: size", "its values would take 70 MB");
+}
+
+#[test]
 fn a_choice_within_a_choice_costs_no_more_than_the_body() {
     let node = json!({"$ref": "#/components/schemas/N"});
     let branch = |key: &str| json!({"type": "object", "required": [key], "properties": {"a": node.clone(), "b": node.clone(), "x": {"type": "integer"}, "y": {}}});
