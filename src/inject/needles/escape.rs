@@ -1,7 +1,7 @@
 //! How one byte may be written: what an escape says.
 
-/// The longest escape, in bytes: `&#x00000041;`.
-pub(super) const LONGEST: usize = 12;
+/// The longest escape, in bytes: `\u0026#x00000041;`.
+pub(super) const LONGEST: usize = 17;
 
 /// Digits that a numeric character reference may have, leading zeros included.
 const MOST_DIGITS: usize = 8;
@@ -28,23 +28,46 @@ pub(super) fn is_introducer(byte: u8) -> bool {
     matches!(byte, b'%' | b'\\' | b'&' | b'+')
 }
 
-/// What the escape in front of the text says, and how long it is; `%25hh` says two things.
+/// What the escape in front of the text says, and how long it is. Two things, where what it says begins another: `%25hh`, `\\/`, `&amp;lt;` and `\u0026lt;`,
+/// as text within text is escaped.
 #[inline]
 pub(super) fn read(text: &[u8]) -> impl Iterator<Item = (u8, usize)> {
     let (one, two) = match text {
         [b'%', b'2', b'5', high, low, ..] => (Some((b'%', 3)), with_len(hex(*high, *low), 5)),
         [b'%', high, low, ..] => (with_len(hex(*high, *low), 3), None),
+        [b'\\', b'u', b'0', b'0', b'2', b'6', tail @ ..] => (Some((b'&', 6)), entity(tail, 6)),
         [b'\\', b'u', b'0', b'0', high, low, ..] => (with_len(hex(*high, *low), 6), None),
         [b'\\', b'x', high, low, ..] => (with_len(hex(*high, *low), 4), None),
+        [b'\\', b'\\', tail @ ..] => (Some((b'\\', 2)), backslashed_twice(tail)),
         [b'\\', letter, ..] => (BACKSLASHED.iter().find(|(_, own)| own == letter).map(|(byte, _)| (*byte, 2)), None),
-        [b'&', b'#', number @ ..] => (numeric(number), None),
-        [b'&', ..] => {
-            (NAMED.iter().find(|(_, name)| text.starts_with(name)).map(|(byte, name)| (*byte, name.len())), None)
-        }
+        [b'&', b'a', b'm', b'p', b';', tail @ ..] => (Some((b'&', 5)), entity(tail, 5)),
+        [b'&', tail @ ..] => (entity(tail, 1), None),
         [b'+', ..] => (Some((b' ', 1)), None),
         _ => (None, None),
     };
     one.into_iter().chain(two)
+}
+
+/// What stands behind an `&` that was written in so many bytes.
+#[inline]
+fn entity(tail: &[u8], head: usize) -> Option<(u8, usize)> {
+    let (byte, len) = match tail {
+        [b'#', number @ ..] => numeric(number)?,
+        _ => NAMED.iter().find(|(_, name)| tail.starts_with(&name[1..])).map(|(byte, name)| (*byte, name.len()))?,
+    };
+    Some((byte, head + len - 1))
+}
+
+/// What stands behind two backslashes, which are one within a text that is escaped once more.
+fn backslashed_twice(tail: &[u8]) -> Option<(u8, usize)> {
+    match tail {
+        [b'u', b'0', b'0', high, low, ..] => with_len(hex(*high, *low), 7),
+        [b'x', high, low, ..] => with_len(hex(*high, *low), 5),
+        [b'\\', letter @ (b'\\' | b'/' | b'"' | b'\''), ..] => Some((*letter, 4)),
+        [b'\\', ..] => None,
+        [letter, ..] => BACKSLASHED.iter().find(|(_, own)| own == letter).map(|(byte, _)| (*byte, 3)),
+        [] => None,
+    }
 }
 
 /// What `D;` or `xH;` says behind `&#`.
@@ -98,7 +121,7 @@ mod tests {
 
     #[test]
     fn each_escape_says_its_byte() {
-        let cases: [(&str, &[(u8, usize)]); 22] = [
+        let cases: [(&str, &[(u8, usize)]); 31] = [
             ("%73x", &[(b's', 3)]),
             ("%2573", &[(b'%', 3), (b's', 5)]),
             ("%257", &[(b'%', 3)]),
@@ -121,6 +144,15 @@ mod tests {
             ("&#;", &[]),
             ("&quot;", &[(b'"', 6)]),
             ("+", &[(b' ', 1)]),
+            ("\\\\/", &[(b'\\', 2), (b'/', 3)]),
+            ("\\\\\\/", &[(b'\\', 2), (b'/', 4)]),
+            ("\\\\\\\\", &[(b'\\', 2), (b'\\', 4)]),
+            ("\\\\q", &[(b'\\', 2)]),
+            ("\\\\u0073", &[(b'\\', 2), (b's', 7)]),
+            ("\\u0026#43;", &[(b'&', 6), (b'+', 10)]),
+            ("&amp;lt;", &[(b'&', 5), (b'<', 8)]),
+            ("&amp;", &[(b'&', 5)]),
+            ("&amp;#x2F;", &[(b'&', 5), (b'/', 10)]),
         ];
         for (text, want) in cases {
             assert_eq!(read(text.as_bytes()).collect::<Vec<_>>(), want, "{text}");

@@ -12,12 +12,18 @@ use super::needle::is_base64;
 use super::scan::Match;
 
 const MASK: u8 = b'*';
+/// What is held is looked through again once this share of it is new, where it is longer than so many bytes: one byte after another would take the square
+/// of how much may be held.
+const SHARE: usize = 4;
+const SHORT: usize = 512;
 
 /// One stream under way. Each byte of an occurrence becomes `*`, so that lengths told elsewhere stay true.
 pub struct Scrubber {
     needles: Arc<Needles>,
     /// The end of what came, as it came: it may be the beginning of a needle.
     held: Zeroizing<Vec<u8>>,
+    /// How many of the held bytes were looked through.
+    seen: usize,
     /// How many of the held bytes belong to an occurrence whose beginning went on before.
     owed: usize,
     /// Whether the next byte to come holds bits of a secret, should it be base64.
@@ -28,7 +34,7 @@ pub struct Scrubber {
 impl Scrubber {
     /// A stream of which nothing has come.
     pub fn new(needles: Arc<Needles>) -> Self {
-        Self { needles, held: Zeroizing::default(), owed: 0, has_edge: false, found: 0 }
+        Self { needles, held: Zeroizing::default(), seen: 0, owed: 0, has_edge: false, found: 0 }
     }
 
     /// Takes what has come and returns what may go on. What may be the beginning of a needle is kept until more comes, or the end.
@@ -36,7 +42,12 @@ impl Scrubber {
         if self.needles.is_empty() || (chunk.is_empty() && !end) {
             return chunk;
         }
-        let (came_from, is_dry) = (self.held.len(), chunk.is_empty());
+        let new = self.held.len() - self.seen + chunk.len();
+        if !end && self.seen > SHORT && new < self.seen / SHARE {
+            self.keep(&chunk);
+            return Bytes::new();
+        }
+        let (came_from, is_dry) = (self.seen, new == 0);
         let mut text = self.join(chunk);
         let keep_from = if end { text.len() } else { self.needles.held_from(&text) };
         let mut matches = Vec::new();
@@ -47,6 +58,7 @@ impl Scrubber {
         }
         self.held.zeroize();
         self.held.extend_from_slice(text.get(keep_from..).unwrap_or_default());
+        self.seen = self.held.len();
         text.truncate(keep_from);
         if masked_to > 0 || !matches.is_empty() {
             let owed = 0..masked_to;
@@ -72,6 +84,16 @@ impl Scrubber {
         matches.sort_unstable_by_key(|one| one.start);
         matches.dedup_by_key(|one| one.start);
         self.found += matches.len() as u64;
+    }
+
+    /// Holds more; what was held leaves no copy where it grows.
+    fn keep(&mut self, chunk: &[u8]) {
+        if self.held.capacity() - self.held.len() < chunk.len() {
+            let mut larger = Zeroizing::new(Vec::with_capacity(2 * (self.held.len() + chunk.len())));
+            larger.extend_from_slice(&self.held);
+            self.held = larger;
+        }
+        self.held.extend_from_slice(chunk);
     }
 
     fn join(&self, chunk: Bytes) -> Bytes {

@@ -3,6 +3,7 @@
 mod reference;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -215,6 +216,35 @@ fn short_secrets_are_not_looked_for() {
     assert!(Needles::new(&[b"abc", b""]).is_empty());
     assert!(!Needles::new(&[b"abc", b"abcd"]).is_empty());
     assert!(!Needles::new(&[b"abc", b"abcd"]).is_in(b"abc"));
+}
+
+#[test]
+fn long_runs_come_out_as_the_whole_would_however_small_the_pieces() {
+    let secret: Vec<u8> = (0..600_u32).map(|n| b'a' + u8::try_from(n * n % 26).expect("a letter")).collect();
+    let needles = Arc::new(Needles::new(&[&secret]));
+    let escaped: String = secret.iter().map(|byte| format!("%{byte:02X}")).collect();
+    let (run, coded) = ("x".repeat(5000), STANDARD.encode(&secret));
+    let text = [run.as_bytes(), &secret, b"/", escaped.as_bytes(), run.as_bytes(), coded.as_bytes(), b"y"];
+    let text = [&text.concat()[..], b" ", &text.concat()].concat();
+    let whole = scrubbed(&needles, &text, &[]);
+    assert_eq!(whole.1, 6);
+    for size in [1, 3, 64, 1000, 7000] {
+        let cuts: Vec<_> = (1..=text.len() / size).map(|nth| nth * size).collect();
+        let (out, found) = scrubbed(&needles, &text, &cuts);
+        assert_eq!((out.concat(), found), (whole.0.concat(), whole.1), "{size} at once");
+    }
+}
+
+#[test]
+fn single_bytes_take_no_more_than_a_few_times_as_long_as_a_whole() {
+    let secret: Vec<u8> = (0..500_u32).map(|n| b'a' + u8::try_from((n * n + 18) % 26).expect("a letter")).collect();
+    let needles = Arc::new(Needles::new(&[&secret]));
+    let text = b"%73".repeat(40_000);
+    let cuts: Vec<_> = (1..text.len()).collect();
+    let began = Instant::now();
+    let (out, found) = scrubbed(&needles, &text, &cuts);
+    assert_eq!((found, out.concat().len()), (0, text.len()));
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 #[test]

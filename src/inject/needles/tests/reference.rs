@@ -44,7 +44,7 @@ fn writings(byte: u8) -> Vec<Vec<u8>> {
     let mut all = vec![vec![byte]];
     let [high, low] = [byte >> 4, byte & 15].map(|digit| [format!("{digit:x}"), format!("{digit:X}")]);
     for (high, low) in high.iter().flat_map(|high| low.iter().map(move |low| (high, low))) {
-        for head in ["%", "%25", "\\u00", "\\x"] {
+        for head in ["%", "%25", "\\u00", "\\x", "\\\\u00", "\\\\x"] {
             all.push(format!("{head}{high}{low}").into_bytes());
         }
         let short = if byte < 16 { low.clone() } else { format!("{high}{low}") };
@@ -73,6 +73,20 @@ fn writings(byte: u8) -> Vec<Vec<u8>> {
         _ => &[],
     };
     all.extend(more.iter().map(|text| text.as_bytes().to_vec()));
+    // As text within text is escaped.
+    for text in all.clone() {
+        match text.as_slice() {
+            [b'&', tail @ ..] if !tail.is_empty() => {
+                all.extend([&b"\\u0026"[..], b"&amp;"].map(|head| [head, tail].concat()));
+            }
+            [b'\\', letter] => {
+                let is_escaped = b"\\/\"'".contains(letter);
+                all.extend(is_escaped.then(|| [&b"\\\\\\"[..], &[*letter]].concat()));
+                all.extend((*letter != b'\\').then(|| [&b"\\\\"[..], &[*letter]].concat()));
+            }
+            _ => {}
+        }
+    }
     // The byte itself stays first.
     all[1..].sort();
     all.dedup();
@@ -124,7 +138,7 @@ pub(super) fn expected(all: &[Sought], text: &[u8]) -> (Vec<Option<u8>>, u64) {
                 must[end] = true;
             }
             if one.before {
-                may[start.saturating_sub(12)..start].fill(true);
+                may[start.saturating_sub(17)..start].fill(true);
             }
         }
     }
