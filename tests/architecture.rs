@@ -52,6 +52,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "proxy",
         &[
             "domain",
+            "crypto",
             "telemetry",
             "net",
             "session",

@@ -237,6 +237,21 @@ impl Policy {
         Err(Unauthorized { approval: wanting.and_then(|rule| Some(rule.approval.as_ref()?.name.clone())) })
     }
 
+    /// Whether a rule that waits for an approval of this name is for somebody, whatever they would ask for.
+    pub fn may_wait(&self, principal: &Principal, approval: &Name) -> bool {
+        let waits = |rule: &&Rule| rule.approval.as_ref().is_some_and(|needed| needed.name == *approval);
+        let mut rules = self.rules.iter().filter(waits).peekable();
+        if rules.peek().is_none() {
+            return false;
+        }
+        let (roles, name) = (self.roles.of(principal), principal.name());
+        rules.any(|rule| match &rule.grantee {
+            Grantee::Role(role) => roles.contains(role),
+            Grantee::Scope(scope) => principal.scopes.contains(scope),
+            Grantee::Principal(named) => **named == *name && !is_confined(principal),
+        })
+    }
+
     fn rule_for(
         &self,
         principal: &Principal,

@@ -33,6 +33,14 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
+/// What a server proves with that it has read the key of a WebSocket's handshake (RFC 6455 §4.2.2): SHA-1, which protects nothing here.
+pub fn websocket_accept(key: &[u8]) -> [u8; 20] {
+    const OF_EVERY_SERVER: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    let mut out = [0; 20];
+    out.copy_from_slice(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &[key, OF_EVERY_SERVER].concat()).as_ref());
+    out
+}
+
 /// A SHA-256 or SHA-512 digest of bytes that come one after the other (FIPS 180-4).
 #[derive(Clone)]
 pub struct Hasher(digest::Context);

@@ -3,8 +3,8 @@
 /// What is wrong with an access request, or with what is done to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessFault {
-    /// It says nothing that can be asked for.
-    Invalid,
+    /// It says nothing that can be asked for, on account of this.
+    Invalid(InvalidAccess),
     /// There is none of this id that the caller may see.
     Unknown,
     /// Who asks must not decide.
@@ -17,15 +17,62 @@ pub enum AccessFault {
     TooMany,
 }
 
+/// What of an access request cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvalidAccess {
+    /// What was sent is no access request: not JSON, or with members that there are not.
+    Form,
+    /// The approval.
+    Approval,
+    /// The reason.
+    Reason,
+    /// The ticket.
+    Ticket,
+    /// A route.
+    Routes,
+    /// A method.
+    Methods,
+    /// How many requests it is for.
+    Uses,
+    /// How long it is to last.
+    Lasts,
+    /// The single request that it is for.
+    Request,
+}
+
+impl InvalidAccess {
+    fn public_text(self) -> &'static str {
+        match self {
+            Self::Form => "This is no access request: see its documentation.",
+            Self::Approval => "There is no such approval.",
+            Self::Reason => "It needs a `reason`: one line of at most 1024 bytes.",
+            Self::Ticket => "It needs a `ticket`: one line of at most 128 bytes.",
+            Self::Routes => "There is no such route, or too many are named.",
+            Self::Methods => "There is no such method, or none is named.",
+            Self::Uses => "It cannot be for so many requests.",
+            Self::Lasts => "It cannot last so long, or `for` is no time such as `15m`.",
+            Self::Request => {
+                "This approval is for one `request`, which has to be whole, or it is for none and has one."
+            }
+        }
+    }
+}
+
 impl AccessFault {
     /// Every one.
-    pub const ALL: [Self; 6] =
-        [Self::Invalid, Self::Unknown, Self::SelfApproval, Self::Decided, Self::Voted, Self::TooMany];
+    pub const ALL: [Self; 6] = [
+        Self::Invalid(InvalidAccess::Form),
+        Self::Unknown,
+        Self::SelfApproval,
+        Self::Decided,
+        Self::Voted,
+        Self::TooMany,
+    ];
 
     /// The HTTP status that answers it.
     pub fn status(self) -> u16 {
         match self {
-            Self::Invalid => 400,
+            Self::Invalid(_) => 400,
             Self::SelfApproval => 403,
             Self::Unknown => 404,
             Self::Decided | Self::Voted => 409,
@@ -36,7 +83,7 @@ impl AccessFault {
     /// The stable code that clients may act on.
     pub fn text(self) -> &'static str {
         match self {
-            Self::Invalid => "access_request_invalid",
+            Self::Invalid(_) => "access_request_invalid",
             Self::Unknown => "access_request_unknown",
             Self::SelfApproval => "self_approval",
             Self::Decided => "access_request_decided",
@@ -48,7 +95,7 @@ impl AccessFault {
     /// One sentence for the client.
     pub fn public_text(self) -> &'static str {
         match self {
-            Self::Invalid => "This cannot be asked for: see the documentation of access requests.",
+            Self::Invalid(what) => what.public_text(),
             Self::Unknown => "There is no such access request.",
             Self::SelfApproval => "Somebody else has to decide on your own access request.",
             Self::Decided => "The access request does not wait for a decision.",

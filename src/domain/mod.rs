@@ -30,7 +30,7 @@ mod wiped;
 mod withheld;
 
 pub use access_deed::AccessDeed;
-pub use access_fault::AccessFault;
+pub use access_fault::{AccessFault, InvalidAccess};
 pub use address::{NetworkSet, canonical_ip};
 pub use authn_fault::AuthnFault;
 pub use client_identity::ClientIdentity;

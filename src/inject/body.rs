@@ -123,6 +123,10 @@ impl Filling {
             return Ok(None);
         }
         let form = Form::of(content.headers).ok_or(Denial::BodyForm)?;
+        // In another charset, the placeholder would not be seen.
+        if std::str::from_utf8(body).is_err() {
+            return Err(Denial::BodyForm);
+        }
         let Blank { placeholder, field } = &self.blank;
         let Some(at) = memmem::find(body, placeholder.0.as_bytes()) else { return Ok(None) };
         let (secret, is_whole) = match form {

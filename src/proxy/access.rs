@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::caller::{Caller, Proof};
-use crate::domain::{AccessFault, Denial, Id, Principal, Unavailable, steady};
+use super::pipeline::spend_session;
+use crate::domain::{AccessFault, Denial, Id, InvalidAccess, Principal, Unavailable, steady};
 use crate::session::{Access, AccessError, AccessRequest, AccessState, Revocation};
 use crate::state::{AccessCall, AccessService, AccessVerb, Approval};
 use asked::AskBody;
@@ -32,7 +33,7 @@ struct VerbBody {
 
 /// How long what was written may take to hold here.
 const HOLDS_WITHIN: Duration = Duration::from_secs(1);
-const INVALID: Denial = Denial::Access(AccessFault::Invalid);
+const INVALID: Denial = Denial::Access(AccessFault::Invalid(InvalidAccess::Form));
 
 impl Call<'_> {
     /// Answers with one JSON object.
@@ -53,6 +54,7 @@ impl Call<'_> {
         let now = self.caller.draft.time();
         let proved = self.caller.prove(Proof::Presented(headers), &body, now).await?;
         let principal = Arc::clone(&proved.principal);
+        spend_session(self.caller.services, &principal, now).await?;
         // From here on by the clock that nobody puts back.
         let now = steady(now);
         let (status, json) = match what {
@@ -66,14 +68,18 @@ impl Call<'_> {
 
     async fn ask(&self, principal: &Arc<Principal>, body: &[u8], now: SystemTime) -> Result<Value, Denial> {
         let body: AskBody = serde_json::from_slice(body).map_err(|_| INVALID)?;
-        let approval = self.service.approvals.get(&body.approval).ok_or(INVALID)?;
-        let may_ask = approval.requesters.is_empty() || self.has_any(principal, &approval.requesters);
+        let invalid = |what| Denial::Access(AccessFault::Invalid(what));
+        let approval = self.service.approvals.get(&body.approval).ok_or(invalid(InvalidAccess::Approval))?;
+        let may_ask = match approval.requesters.as_slice() {
+            [] => self.caller.snapshot.router.routes().any(|route| route.policy.may_wait(principal, &body.approval)),
+            roles => self.has_any(principal, roles),
+        };
         let breaks_glass = body.break_glass;
         let may_break = principal.actor.is_none() && self.has_any(principal, &approval.break_glass);
         if !may_ask || (breaks_glass && !may_break) {
             return Err(Denial::NotAllowed);
         }
-        let asked = body.asked(approval, &self.caller.snapshot.router, now).ok_or(INVALID)?;
+        let asked = body.asked(approval, &self.caller.snapshot.router, now).map_err(invalid)?;
         let mut request = AccessRequest::new(asked, principal, now);
         if breaks_glass {
             request.break_glass(now).map_err(Denial::Access)?;

@@ -9,16 +9,39 @@ use crate::domain::{NetworkSet, canonical_ip};
 /// Whether a field tells where a request came from, who sent it, or what it was before a rewrite. Believed only from trusted proxies, and
 /// only for the address; never passed on, since an upstream might act on it.
 pub(super) fn tells_of_another(name: &str) -> bool {
-    const BEGINNINGS: [&str; 4] = ["x-forwarded-", "x-original-", "x-envoy-", "x-ssl-"];
-    const NAMES: [&str; 13] = [
+    const BEGINNINGS: [&str; 8] = [
+        "x-forwarded-",
+        "x-original-",
+        "x-envoy-",
+        "x-ssl-",
+        "ssl-client-",
+        "x-client-cert",
+        "x-client-verify",
+        "x-amzn-mtls-",
+    ];
+    const NAMES: [&str; 27] = [
         "forwarded",
-        "x-real-ip",
+        "forwarded-for",
+        "x-forwarded",
+        "x-originating-ip",
+        "x-remote-addr",
+        "x-remote-ip",
+        "x-remote-user",
+        "remote-user",
+        "x-proxyuser-ip",
+        "x-azure-clientip",
+        "x-arr-clientcert",
         "x-client-ip",
+        "ali-cdn-real-ip",
+        "cf-connecting-ipv6",
+        "x-host",
+        "x-real-ip",
         "x-cluster-client-ip",
         "true-client-ip",
         "cf-connecting-ip",
         "fastly-client-ip",
         "x-rewrite-url",
+        "x-method",
         "x-http-method",
         "x-http-method-override",
         "x-method-override",
@@ -26,7 +49,7 @@ pub(super) fn tells_of_another(name: &str) -> bool {
         "client-cert-chain",
     ];
     // Most names begin otherwise, and every request's are asked.
-    matches!(name.as_bytes().first(), Some(b'x' | b'f' | b't' | b'c'))
+    matches!(name.as_bytes().first(), Some(b'x' | b'f' | b't' | b'c' | b's' | b'r' | b'a'))
         && (BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) || NAMES.contains(&name))
 }
 
@@ -85,7 +108,7 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
 fn node_address(text: &str) -> Option<IpAddr> {
     let text = text.trim().trim_matches('"');
     if let Some(rest) = text.strip_prefix('[') {
-        return rest.split_once(']')?.0.parse().ok();
+        return rest.split_once(']')?.0.parse().ok().map(canonical_ip);
     }
     let host = match text.split_once(':') {
         Some((host, port)) if !port.contains(':') => host,

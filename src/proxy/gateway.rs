@@ -23,7 +23,7 @@ use super::ingress;
 use super::record::Ended;
 use super::serve::serve;
 use super::withhold::Withholding;
-use super::{respond, scrub, sieve, upstream};
+use super::{reframe, respond, scrub, sieve, upstream};
 use crate::audit::Outcome;
 use crate::domain::{Denial, TimedOut, Unavailable};
 use crate::inspect::Sniff;
@@ -201,7 +201,8 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let (_, admission) = exchange.admitted().ok_or_else(out_of_order)?;
         // An upstream that switches protocols unasked would turn the connection into a tunnel past every check.
-        if head.status == StatusCode::SWITCHING_PROTOCOLS && !admission.websocket {
+        let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
+        if switches && !(admission.websocket && reframe::is_websocket(session.req_header(), head)) {
             return Err(failure::carry(Denial::Unavailable(Unavailable::UpstreamProtocol)));
         }
         if let (Some(credential), Some(injection)) = (&admission.route.credential, &admission.injection)
@@ -224,6 +225,7 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<()> {
         let (draft, admission) = exchange.admitted().ok_or_else(out_of_order)?;
+        reframe::reframe(session.req_header(), head)?;
         admission.reflected += upstream::strip_response(head, admission.injection.as_ref())?;
         sieve::mask_fields(admission, head)?;
         admission.scrubbing = scrub::begin(admission, session.req_header(), head).map_err(failure::carry)?;

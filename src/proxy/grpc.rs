@@ -19,7 +19,7 @@ pub(super) struct Messages {
 const PREFIX: usize = 5;
 
 impl Messages {
-    /// Those of a response with these fields, if it is one.
+    /// Those of a message with these fields, if it has some.
     pub(super) fn of(headers: &HeaderMap, is_strict: bool) -> Option<Self> {
         let kind = headers.get(header::CONTENT_TYPE)?.as_bytes();
         let behind = |name: &[u8]| {
@@ -63,6 +63,18 @@ impl Messages {
             pieces.push((chunk, false));
         }
         Ok(pieces)
+    }
+
+    /// Takes what has come, and tells how much of it is of messages that ended.
+    pub(super) fn ended(&mut self, chunk: Bytes) -> usize {
+        let pieces = self.split(chunk).unwrap_or_default();
+        let whole = pieces.iter().rposition(|(_, is_whole)| *is_whole).map_or(0, |last| last + 1);
+        pieces.iter().take(whole).map(|(piece, _)| piece.len()).sum()
+    }
+
+    /// Begins anew.
+    pub(super) fn restart(&mut self) {
+        (self.came, self.left) = (0, 0);
     }
 
     fn begin(&mut self) -> Result<(), ()> {

@@ -222,10 +222,30 @@ fn websocket(arrival: &Arrival<'_>) -> Result<bool, Denial> {
         && *arrival.method == Method::GET
         && upgrade.as_bytes().eq_ignore_ascii_case(b"websocket")
         && upgrades.next().is_none()
-        && arrival.headers.contains_key(header::SEC_WEBSOCKET_KEY)
+        && names(arrival.headers, &header::CONNECTION, "upgrade")
+        && is_once(arrival.headers, &header::SEC_WEBSOCKET_VERSION, |version| version == b"13")
+        && is_once(arrival.headers, &header::SEC_WEBSOCKET_KEY, is_websocket_key)
         && !arrival.headers.contains_key(header::CONTENT_LENGTH)
         && !arrival.headers.contains_key(header::TRANSFER_ENCODING);
     if is_handshake { Ok(true) } else { Err(Denial::Malformed(HttpFault::Upgrade)) }
+}
+
+/// Whether a list of tokens has this one.
+fn names(headers: &HeaderMap, field: &HeaderName, token: &str) -> bool {
+    let mut tokens =
+        headers.get_all(field).iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
+    tokens.any(|own| own.trim().eq_ignore_ascii_case(token))
+}
+
+fn is_once(headers: &HeaderMap, field: &HeaderName, is_sound: fn(&[u8]) -> bool) -> bool {
+    let mut lines = headers.get_all(field).iter();
+    lines.next().is_some_and(|value| is_sound(value.as_bytes())) && lines.next().is_none()
+}
+
+/// Sixteen bytes in base64.
+fn is_websocket_key(text: &[u8]) -> bool {
+    let is_base64 = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+    text.len() == 24 && text.strip_suffix(b"==").is_some_and(|digits| digits.iter().all(is_base64))
 }
 
 fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Denial> {
@@ -324,7 +344,13 @@ mod tests {
         let fields = [("host", "API.test:80"), ("connection", "keep-alive, Upgrade"), ("content-length", "12")];
         let got = judge("POST", "/%61?q=/../", Version::HTTP_11, &fields).expect("identified");
         assert_eq!((got.host.as_str(), got.path.as_str(), got.content_length), ("api.test", "/a", Some(12)));
-        let handshake = [("host", "a.test"), ("upgrade", "WebSocket"), ("sec-websocket-key", "x")];
+        let handshake = [
+            ("host", "a.test"),
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "WebSocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
         assert!(judge("GET", "/", Version::HTTP_11, &handshake).expect("identified").websocket);
     }
 }

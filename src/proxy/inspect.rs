@@ -10,6 +10,7 @@ use crate::inject::ReadBody;
 use crate::inspect::{FaultKind, Head, Report};
 use crate::state::{Beyond, Inspecting, Route, Services};
 
+use super::grpc::Messages;
 use super::record::Draft;
 use super::windows::Windows;
 
@@ -81,17 +82,28 @@ pub(super) async fn inspect(
             let _turn = services.engines.bodies.turn().await;
             elsewhere(inspecting, asked(route, view).into_owned(), view, body.clone()).await?
         }
-        None => {
-            let path = asked(route, view);
-            let head = Head { method: view.method, path: &path, query: view.query, headers: view.headers };
-            match body {
-                None if view.has_body => inspecting.profile.judge_head(&head),
-                body => inspecting.profile.judge(&head, body.map(|body| &**body.bytes())),
-            }
-        }
+        None => judge(route, inspecting, view, body.map(|body| &**body.bytes())),
     };
     draft.inspected(inspecting, &report);
-    if report.is_attack && inspecting.enforces() { Err(Denial::Inspection(kind(&report))) } else { Ok(()) }
+    verdict(inspecting, &report)
+}
+
+/// What is found in a request, by its head alone where it has a body that is not given.
+pub fn judge(route: &Route, inspecting: &Inspecting, view: &RequestView<'_>, body: Option<&[u8]>) -> Report {
+    let path = asked(route, view);
+    let head = Head { method: view.method, path: &path, query: view.query, headers: view.headers };
+    match body {
+        None if view.has_body => inspecting.profile.judge_head(&head),
+        body => inspecting.profile.judge(&head, body),
+    }
+}
+
+/// What becomes of a request in which that was found.
+///
+/// # Errors
+/// [`Denial::Inspection`], where it stops it.
+pub fn verdict(inspecting: &Inspecting, report: &Report) -> Result<(), Denial> {
+    if report.is_attack && inspecting.enforces() { Err(Denial::Inspection(kind(report))) } else { Ok(()) }
 }
 
 /// The path that the upstream is asked for: where an API is described, its paths begin at its origin.
@@ -153,5 +165,5 @@ fn is_coded(headers: &HeaderMap) -> bool {
 /// By what a body is looked through that passes.
 pub(super) fn windows(route: &Route, look: Look, headers: &HeaderMap) -> Option<Box<Windows>> {
     let inspecting = route.inspecting.as_ref().filter(|_| look == Look::Passing)?;
-    Some(Box::new(Windows::new(Arc::clone(inspecting), is_coded(headers), is_grpc(headers))))
+    Some(Box::new(Windows::new(Arc::clone(inspecting), is_coded(headers), Messages::of(headers, false))))
 }

@@ -25,6 +25,7 @@ mod lockout;
 mod own;
 mod pipeline;
 mod record;
+mod reframe;
 mod replay;
 mod respond;
 mod scrub;
@@ -39,3 +40,4 @@ mod withhold;
 
 pub use gateway::Gateway;
 pub use identify::{Arrival, Identified, identify};
+pub use inspect::{judge, verdict};

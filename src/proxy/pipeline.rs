@@ -239,13 +239,22 @@ fn exact(view: &RequestView<'_>, body: Option<[u8; 32]>) -> ExactRequest {
     }
 }
 
+/// Counts a request of a session that is good for so many.
+///
+/// # Errors
+/// Why it is not good for this one.
+pub(super) async fn spend_session(services: &Services, principal: &Principal, now: SystemTime) -> Result<(), Denial> {
+    let Some(session) = principal.session.as_ref().filter(|session| session.bounds.uses.is_some()) else {
+        return Ok(());
+    };
+    let (sessions, id) = (Arc::clone(services.engines.authenticators.sessions()), session.id);
+    let spent = tokio::task::spawn_blocking(move || sessions.spend(id, steady(now))).await;
+    spent.map_err(|_| Denial::Internal)?.map_err(|fault| tokens::denial(&fault))
+}
+
 /// Uses up one of the requests that a session and a grant are for: the one thing that a decision waits for the store with.
 async fn spend(services: &Services, permit: &Permit, now: SystemTime) -> Result<(), Denial> {
-    if let Some(session) = permit.principal().session.as_ref().filter(|session| session.bounds.uses.is_some()) {
-        let (sessions, id) = (Arc::clone(services.engines.authenticators.sessions()), session.id);
-        let spent = tokio::task::spawn_blocking(move || sessions.spend(id, steady(now))).await;
-        spent.map_err(|_| Denial::Internal)?.map_err(|fault| tokens::denial(&fault))?;
-    }
+    spend_session(services, permit.principal(), now).await?;
     let Some(grant) = permit.grant().filter(|grant| grant.is_counted) else { return Ok(()) };
     let Some(access) = services.access.clone() else { return Err(Denial::ApprovalNeeded) };
     let (id, now) = (grant.id, steady(now));

@@ -63,6 +63,8 @@ fn proxy(server: &Server, listener: &Listener, services: &Arc<Services>) -> Http
         pingora_proxy::http_proxy(&server.configuration, Gateway::new(Arc::clone(services), listener.write_timeout));
     let mut options = HttpServerOptions::default();
     options.h2c = listener.http2 && !listener.tls;
+    // Pingora would answer it without a record.
+    options.allow_connect_method_proxying = true;
     options.h2_idle_timeout = Some(listener.idle_timeout);
     proxy.server_options = Some(options);
     proxy

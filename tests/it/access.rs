@@ -185,6 +185,7 @@ fn nobody_comes_to_a_grant_past_those_who_have_to_approve() {
         (&ada, "finance", json!({"reason": ""}), 400, "access_request_invalid"),
         (&ada, "finance", json!({"break_glass": true}), 403, "not_allowed"),
         (&bob, "finance", json!({}), 403, "not_allowed"),
+        (&bob, "payroll", json!({"ticket": "T-4"}), 403, "not_allowed"),
     ] {
         refused(who.ask(approval, more), status, want);
     }
@@ -503,4 +504,21 @@ fn a_webhook_is_told_each_step_in_order_and_again_where_it_failed() {
     }
     assert_eq!(acts, ["asked", "approved", "granted", "ended"]);
     assert_eq!(scene.gateway.metric("claviger_webhook_failures_total", &[]), Some(0.0));
+}
+
+#[test]
+fn who_asks_for_what_cannot_be_is_told_what_is_wrong_with_it() {
+    let scene = scene();
+    let ada = Person::new(&scene, "ada", &["reader"]);
+    for (approval, more, says) in [
+        ("payroll", json!({}), "`ticket`"),
+        ("nothing", json!({}), "no such approval"),
+        ("finance", json!({"for": "11m"}), "last so long"),
+        ("finance", json!({"routes": ["nowhere"]}), "no such route"),
+        ("finance", json!({"uses": 0}), "so many requests"),
+        ("single", json!({}), "one `request`"),
+    ] {
+        let told = ada.ask(approval, more).text();
+        assert!(told.contains(says), "{approval}: {told}");
+    }
 }

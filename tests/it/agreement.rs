@@ -16,6 +16,7 @@ use crate::support::{
 
 const TABLES: &str = r#"
 [approval.brief]
+requesters = ["reader"]
 approvers = ["lead"]
 expires = "1s"
 [authn.partners.http_signature.key.acme]

@@ -24,6 +24,7 @@ const DAY: i64 = 24 * HOUR;
 
 const TABLES: &str = r#"
 [approval.brief]
+requesters = ["reader"]
 approvers = ["lead"]
 expires = "1s"
 [authn.partners.http_signature.key.acme]

@@ -17,7 +17,7 @@ const fn malformed(detail: &'static str) -> Want {
 }
 
 /// Lines that make a head ambiguous. `{token}` is a reader's token; a good `Authorization` comes first unless a row has its own.
-const LINES: [(&str, Want); 53] = [
+const LINES: [(&str, Want); 57] = [
     // Names that some servers fold into another.
     ("X_User: admin", malformed("field_name")),
     ("x.user: admin", malformed("field_name")),
@@ -76,6 +76,22 @@ const LINES: [(&str, Want); 53] = [
     ("Upgrade: h2c\r\nConnection: upgrade", malformed("upgrade")),
     ("Upgrade: TLS/1.3\r\nConnection: upgrade", malformed("upgrade")),
     ("Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", malformed("upgrade")),
+    (
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        malformed("upgrade"),
+    ),
+    (
+        "Upgrade: websocket\r\nConnection: close\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        malformed("upgrade"),
+    ),
+    (
+        "Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x",
+        malformed("upgrade"),
+    ),
+    (
+        "Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 99\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        malformed("upgrade"),
+    ),
 ];
 
 /// Ways to present something that is not one bearer token. `{token}` is a reader's good one.
@@ -184,6 +200,11 @@ fn ambiguous_header_fields_are_refused_over_http2() {
             other @ (Ending::Response { .. } | Ending::Closed) => panic!("{name}: {value:?}: {other:?}"),
         }
     }
+    let connect: [(&str, &[u8]); 3] =
+        [(":method", b"CONNECT"), (":authority", b"api.test:443"), ("authorization", bearer.as_bytes())];
+    let ending = frames::ask(&mut Client::connect(scene.gateway.public()), &connect, b"");
+    assert!(matches!(ending, Ending::Response { status: 405, .. }), "{ending:?}");
+    scene.gateway.audited("who asks for a tunnel is told of", |line| line["code"] == "method_not_supported");
     let two: [(&str, &[u8]); 6] = [
         (":method", b"GET"),
         (":scheme", b"http"),
@@ -199,7 +220,24 @@ fn ambiguous_header_fields_are_refused_over_http2() {
 
 #[test]
 fn fields_that_tell_of_another_request_never_go_upstream() {
-    const FIELDS: [&str; 32] = [
+    const FIELDS: [&str; 49] = [
+        "CF-Connecting-IPv6",
+        "X-Azure-ClientIP",
+        "Forwarded-For",
+        "X-Forwarded",
+        "X-Originating-IP",
+        "X-Remote-Addr",
+        "X-ProxyUser-Ip",
+        "Ali-CDN-Real-IP",
+        "X-Client-Cert",
+        "X-Client-Verify",
+        "SSL-Client-Cert",
+        "X-ARR-ClientCert",
+        "X-Amzn-Mtls-Clientcert-Leaf",
+        "X-Method",
+        "X-Host",
+        "Remote-User",
+        "X-Remote-User",
         "Forwarded",
         "X-Forwarded-For",
         "X-Forwarded-Host",

@@ -118,7 +118,9 @@ fn a_websocket_outlives_an_upstream_that_answers_before_it_is_asked() {
     let hasty = listener.local_addr().expect("an address");
     std::thread::spawn(move || {
         for mut socket in listener.incoming().map_while(Result::ok) {
-            let answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+            // To the key of RFC 6455 §1.3.
+            let answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
             socket.write_all(answer).expect("an open connection");
             std::thread::spawn(move || {
                 let mut asked = Vec::new();

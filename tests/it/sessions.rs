@@ -606,6 +606,7 @@ url = "https://auth.test"
 authn = ["corp", "sessions"]
 [approval.finance]
 approvers = ["lead"]
+requesters = ["reader"]
 [role.lead]
 members = ["corp:bob"]
 "#;
@@ -627,6 +628,11 @@ members = ["corp:bob"]
         let session = token(&ask_with(&scene.gateway, "/oauth/token", &[], &exchange(&bob, more)));
         assert_eq!(ask(&format!("Bearer {session}"), &path, "{}").status(), want, "{more}");
     }
+    // One that is for a single request has had it once it was used, also to look.
+    let once = token(&ask_with(&scene.gateway, "/oauth/token", &[], &exchange(&bob, "&uses=1")));
+    let once = format!("Bearer {once}");
+    let list = scene.gateway.get("/access/requests", &[("Host", "auth.test"), ("Authorization", &once)]);
+    assert_eq!((list.status(), ask(&once, &path, "{}").status()), (200, 401));
     // Of a role that is revoked nobody decides, whoever gave it.
     let revoke = ["revocation", "add", "role:lead", "--reason", "incident"];
     let output = program().current_dir(scene.gateway.site().folder()).args(revoke).output().expect("the program");

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::domain::{Bounds, ExactRequest, Host, Methods, Name, NormalPath, hex};
+use crate::domain::{Bounds, ExactRequest, Host, InvalidAccess, Methods, Name, NormalPath, hex};
 use crate::proxy::identify::split_target;
 use crate::session::{AccessRequest, AccessState, NewAccess, Revocation, digest};
 use crate::state::{Approval, Router};
@@ -73,35 +73,36 @@ impl RequestBody {
 const MAX_TICKET: usize = 128;
 
 impl AskBody {
-    /// What is asked for, if it can be.
-    pub(super) fn asked(self, approval: &Approval, router: &Router, now: SystemTime) -> Option<NewAccess> {
+    /// What is asked for.
+    ///
+    /// # Errors
+    /// What of it cannot be.
+    pub(super) fn asked(
+        self,
+        approval: &Approval,
+        router: &Router,
+        now: SystemTime,
+    ) -> Result<NewAccess, InvalidAccess> {
         let is_ticket = |text: &String| Revocation::is_reason(text) && text.len() <= MAX_TICKET;
         let has_ticket = self.ticket.as_ref().map_or(!approval.is_ticket_needed, is_ticket);
         let has_routes = self.routes.as_ref().is_none_or(|routes| routes.len() <= Bounds::MAX_NAMES)
             && self.routes.iter().flatten().all(|route| router.has(route));
         let is_used = self.uses.is_none_or(|uses| (1..=Bounds::MAX_USES).contains(&uses));
-        if !Revocation::is_reason(&self.reason) || !has_ticket || !has_routes || !is_used {
-            return None;
+        let checks = [
+            (Revocation::is_reason(&self.reason), InvalidAccess::Reason),
+            (has_ticket, InvalidAccess::Ticket),
+            (has_routes, InvalidAccess::Routes),
+            (is_used, InvalidAccess::Uses),
+            (self.request.is_some() == approval.is_exact, InvalidAccess::Request),
+        ];
+        if let Some((_, fault)) = checks.into_iter().find(|(holds, _)| !holds) {
+            return Err(fault);
         }
-        let lasts = match self.lasts {
-            Some(text) => humantime::parse_duration(&text).ok().filter(|lasts| !lasts.is_zero())?,
-            None => approval.max,
-        };
-        let methods = match self.methods {
-            Some(names) => Some(names.iter().try_fold(Methods::NONE, |set, name| match Methods::of(name) {
-                Methods::NONE => None,
-                one => Some(set.union(one)),
-            })?),
-            None => None,
-        };
-        let exact = match self.request {
-            Some(request) => Some(request.exact()?),
-            None => None,
-        };
-        if lasts > approval.max || methods == Some(Methods::NONE) || exact.is_some() != approval.is_exact {
-            return None;
-        }
-        Some(NewAccess {
+        let lasts = self.lasts.map_or(Some(approval.max), |text| humantime::parse_duration(&text).ok());
+        let lasts = lasts.filter(|lasts| !lasts.is_zero() && *lasts <= approval.max).ok_or(InvalidAccess::Lasts)?;
+        let methods = self.methods.as_deref().map(|names| all(names).ok_or(InvalidAccess::Methods)).transpose()?;
+        let exact = self.request.map(|request| request.exact().ok_or(InvalidAccess::Request)).transpose()?;
+        Ok(NewAccess {
             approval: self.approval,
             bounds: Bounds { routes: self.routes, methods, ..Bounds::default() },
             uses: self.uses,
@@ -112,6 +113,13 @@ impl AskBody {
             expires: now + approval.expires,
         })
     }
+}
+
+/// The methods of these names, if there is one and each is known.
+fn all(names: &[String]) -> Option<Methods> {
+    let known =
+        |set: Methods, name: &String| Some(set.union(Some(Methods::of(name)).filter(|one| *one != Methods::NONE)?));
+    names.iter().try_fold(Methods::NONE, known).filter(|set| *set != Methods::NONE)
 }
 
 /// The state that a list is asked for, if it says one; none where it says something else.
@@ -209,7 +217,7 @@ mod tests {
         ] {
             let text = format!(r#"{{"approval":"finance","reason":"case 7"{more}}}"#);
             let body: AskBody = serde_json::from_str(&text).expect(&text);
-            assert_eq!(body.asked(&approval, &Router::default(), SystemTime::now()).is_some(), want, "{text}");
+            assert_eq!(body.asked(&approval, &Router::default(), SystemTime::now()).is_ok(), want, "{text}");
         }
         for text in [
             r#"{"approval":"finance"}"#,
@@ -221,7 +229,7 @@ mod tests {
             assert!(serde_json::from_str::<AskBody>(text).is_err(), "{text}");
         }
         let empty: AskBody = serde_json::from_str(r#"{"approval":"finance","reason":" "}"#).expect("JSON");
-        assert!(empty.asked(&approval(), &Router::default(), SystemTime::now()).is_none());
+        assert!(empty.asked(&approval(), &Router::default(), SystemTime::now()).is_err());
     }
 
     #[test]
@@ -252,7 +260,7 @@ mod tests {
         ] {
             for (approval, want) in [(&single, of_single), (&approval(), of_any)] {
                 let body: AskBody = serde_json::from_str(text).expect(text);
-                assert_eq!(body.asked(approval, &Router::default(), SystemTime::now()).is_some(), want, "{text}");
+                assert_eq!(body.asked(approval, &Router::default(), SystemTime::now()).is_ok(), want, "{text}");
             }
         }
     }

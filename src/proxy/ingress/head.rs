@@ -67,6 +67,10 @@ fn check_request_line(line: &[u8]) -> Result<Version, HttpFault> {
     let (method, rest) = (&line[..method_end], &line[method_end + 1..]);
     let target_end = memchr(b' ', rest).ok_or_else(fault)?;
     let (target, version) = (&rest[..target_end], &rest[target_end + 1..]);
+    if method == b"CONNECT" {
+        // Its answer would be followed by a tunnel.
+        return Err(HttpFault::Method);
+    }
     let sound = is_token(method) && !target.is_empty() && target.iter().all(|&b| is_target(b));
     match version {
         b"HTTP/1.1" if sound => Ok(Version::Http11),
