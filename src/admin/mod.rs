@@ -34,9 +34,22 @@ struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     refused_reload: Option<String>,
     audit: bool,
+    issuers: Vec<IssuerStatus>,
     secrets: Vec<SecretStatus>,
     rotations: Vec<RotationStatus>,
     targets: Vec<TargetStatus>,
+}
+
+/// One authenticator that takes tokens.
+#[derive(Serialize)]
+struct IssuerStatus {
+    name: String,
+    issuer: String,
+    /// Whether it has keys to prove tokens with.
+    usable: bool,
+    /// Why newer ones could not be had, the last time that it was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
 }
 
 /// One secret in use, by name; never its value.
@@ -126,8 +139,8 @@ fn readiness(services: &Services) -> Response<Vec<u8>> {
         text(StatusCode::SERVICE_UNAVAILABLE, "the keys that sign sessions are not available\n")
     } else if services.engines.vaults.status().iter().any(|slot| !slot.usable) {
         text(StatusCode::SERVICE_UNAVAILABLE, "a secret is not available\n")
-    } else if !services.engines.authenticators.are_ready() {
-        text(StatusCode::SERVICE_UNAVAILABLE, "the keys of an issuer are not available\n")
+    } else if let Some(name) = services.engines.authenticators.waits_for_keys() {
+        text(StatusCode::SERVICE_UNAVAILABLE, &format!("the keys of the issuer of `{name}` are not available\n"))
     } else {
         text(StatusCode::OK, "ready\n")
     }
@@ -142,6 +155,12 @@ fn status(services: &Services) -> Response<Vec<u8>> {
         age: slot.age.map(|age| age.as_secs()),
         lease: slot.lease.map(|lease| lease.as_secs()),
         fault: slot.fault.map(|fault| fault.to_string()),
+    });
+    let issuers = services.engines.authenticators.issuers().into_iter().map(|jwt| IssuerStatus {
+        name: jwt.name().to_string(),
+        issuer: jwt.issuer().to_owned(),
+        usable: jwt.is_ready(),
+        fault: jwt.trouble().map(|fault| fault.to_string()),
     });
     let now = SystemTime::now();
     let rotations = snapshot.rotations.iter().map(|one| {
@@ -166,6 +185,7 @@ fn status(services: &Services) -> Response<Vec<u8>> {
             ReloadOutcome::Refused(reason) => Some(reason.clone()),
         },
         audit: services.audit.accepts(),
+        issuers: issuers.collect(),
         secrets: secrets.collect(),
         rotations: rotations.collect(),
         targets: snapshot.targets.iter().map(|target| target.status()).collect(),

@@ -24,6 +24,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every one.
+    pub const ALL: [Self; 5] = [Self::Completed, Self::Denied, Self::Failed, Self::Aborted, Self::Panicked];
+
     /// The word for it in records.
     pub fn text(self) -> &'static str {
         match self {

@@ -35,7 +35,8 @@ pub fn verify(
     progress: &mut dyn FnMut(u64),
 ) -> io::Result<Report> {
     let first = first_head(path)?;
-    let anchored = anchor.map(|anchor| Points::of_anchor(anchor, first)).transpose()?;
+    let anchored =
+        anchor.map(|anchor| Points::of_anchor(anchor, first).map_err(|error| of_anchor(anchor, &error))).transpose()?;
     let kept = Points::kept(&kept_path(path))?;
     let mut walk = Walk { keys, anchored, kept, ..Walk::default() };
     let mut reader = Reader::open(path, 0)?;
@@ -72,6 +73,11 @@ pub fn verify(
     walk.report.fault = fault.map(|fault| fault.at(place));
     progress(walk.report.bytes);
     Ok(walk.finish(keys))
+}
+
+/// An error that says which of the two files it is about.
+fn of_anchor(anchor: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("the anchor {}: {error}", anchor.display()))
 }
 
 /// How the log's first line of a chain is linked, if it can be read.
@@ -344,6 +350,13 @@ impl Walk<'_> {
             if expected > self.report.anchored {
                 return Some(Fault::new(FaultKind::Forged, last, "the anchor has checkpoints that the log has not"));
             }
+            let checkpoints = self.report.signed + self.report.unsigned;
+            if self.report.anchored == 0 && checkpoints > 0 {
+                let text = format!(
+                    "the anchor has none of its {checkpoints} checkpoints: it is that of another log, or was emptied"
+                );
+                return Some(Fault::new(FaultKind::Forged, 0, text));
+            }
         }
         let is_proved = self.report.proved.is_some();
         let unsigned = self.unsigned.filter(|_| is_proved);
@@ -358,6 +371,9 @@ impl Walk<'_> {
         self.report.not_closed = self.open.into_iter().map(|(process, since)| (since, process)).collect();
         self.report.not_closed.sort();
         self.report.is_signed = !keys.is_empty();
+        if self.report.fault.is_none() && keys.is_empty() && self.report.lines + self.report.unchained == 0 {
+            self.report.fault = Some(Fault::new(FaultKind::Truncated, 0, "it has no line"));
+        }
         if self.report.fault.is_none() && !keys.is_empty() && self.report.proved.is_none() {
             self.report.fault =
                 Some(Fault::new(FaultKind::Forged, 0, "there is no checkpoint that a given key signed"));

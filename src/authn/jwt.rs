@@ -5,6 +5,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwapOption;
+
 use crate::domain::{AuthnFault, Denial, Name, Principal, PrincipalKind, Unavailable};
 use crate::net::Client;
 
@@ -97,6 +99,8 @@ pub struct Jwt {
     settings: JwtSettings,
     allowed: Algs,
     keys: Keys,
+    /// Why the keys could not be fetched, the last time.
+    trouble: ArcSwapOption<KeyFault>,
     facts: Facts<16>,
 }
 
@@ -129,7 +133,7 @@ impl Jwt {
             return Err(JwtFault::Refresh);
         }
         let keys = Keys::new(&settings.keys, &settings.issuer, refresh, allowed, client).map_err(JwtFault::Keys)?;
-        Ok(Self { settings, allowed, keys, facts: Facts::new(MAX_FACTS) })
+        Ok(Self { settings, allowed, keys, trouble: ArcSwapOption::empty(), facts: Facts::new(MAX_FACTS) })
     }
 
     /// The NAME of its `[authn.NAME]`.
@@ -164,7 +168,26 @@ impl Jwt {
     pub(super) async fn refresh(&self) -> Result<(), KeyFault> {
         match &self.keys {
             Keys::Fixed(..) => Ok(()),
-            Keys::Fetched(keys) => keys.refresh().await,
+            Keys::Fetched(keys) => {
+                let fetched = keys.refresh().await;
+                self.trouble.store(fetched.as_ref().err().cloned().map(Arc::new));
+                fetched
+            }
+        }
+    }
+
+    /// Why its keys could not be fetched, the last time that it was tried; those that it had before may serve on.
+    pub fn trouble(&self) -> Option<Arc<KeyFault>> {
+        self.trouble.load_full()
+    }
+
+    /// Where its keys are fetched from.
+    pub(super) fn source(&self) -> String {
+        match &self.settings.keys {
+            KeySource::JwksFile(path) => path.display().to_string(),
+            KeySource::JwksUrl(url) => url.clone(),
+            KeySource::Discovery => self.settings.issuer.clone(),
+            KeySource::Pem { .. } | KeySource::Secret { .. } => "the configuration".to_owned(),
         }
     }
 

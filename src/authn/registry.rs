@@ -168,9 +168,14 @@ impl Authenticators {
         &self.sessions
     }
 
-    /// Whether every authenticator in use has the keys that it needs.
-    pub fn are_ready(&self) -> bool {
-        self.jwts.in_use().iter().all(|jwt| jwt.is_ready())
+    /// An authenticator in use that has not the keys that it needs.
+    pub fn waits_for_keys(&self) -> Option<Name> {
+        self.jwts.in_use().iter().find(|jwt| !jwt.is_ready()).map(|jwt| jwt.name().clone())
+    }
+
+    /// The authenticators in use that take tokens.
+    pub fn issuers(&self) -> Vec<Arc<Jwt>> {
+        self.jwts.in_use()
     }
 
     /// Fetches all keys that are due and waits for them: for a start or reload that wants its first requests answered.
@@ -197,7 +202,11 @@ impl Authenticators {
                     Ok(()) if jwt.is_ready() => {}
                     Ok(()) => log::warn!("the key set of authenticator `{}` holds no usable key", jwt.name()),
                     Err(fault) => {
-                        log::warn!("the keys of authenticator `{}` could not be fetched: {fault}", jwt.name())
+                        log::warn!(
+                            "the keys of authenticator `{}` could not be had from {}: {fault}",
+                            jwt.name(),
+                            jwt.source()
+                        )
                     }
                 }
             });

@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::Failure;
 use crate::config;
-use crate::domain::{Name, Principal, PrincipalKind};
+use crate::domain::{Denial, Name, Principal, PrincipalKind, Unavailable};
 use crate::review::{Caller, Configuration, Question, Verdict};
 use crate::server;
 
@@ -25,12 +25,12 @@ pub struct ExplainArgs {
     #[arg(value_name = "METHOD")]
     method: String,
     /// The whole URL, as a client writes it.
-    #[arg(value_name = "URL")]
+    #[arg(value_name = "URL", value_parser = config::whole_url)]
     url: String,
     /// Who asks, as `AUTHENTICATOR:ID`, taken to be proved. Without this and `--token`: somebody who presents nothing.
     #[arg(long, value_name = "PRINCIPAL", conflicts_with = "token")]
     principal: Option<String>,
-    /// The roles that their proof names, with commas between. Those that the configuration gives come on top.
+    /// The roles that their proof names, with commas between, and no blanks. Those that the configuration gives come on top.
     #[arg(long, value_name = "ROLES", value_delimiter = ',', requires = "principal")]
     roles: Vec<String>,
     /// The scopes of their token, with commas between.
@@ -56,9 +56,12 @@ pub struct ExplainArgs {
     json: bool,
 }
 
+const UNPROVED: &str = "they cannot be proved here, so this is no answer: an issuer's keys or another service are away, or it is a session's token, which takes the \
+    gateway's store; `--principal AUTHENTICATOR:ID` takes somebody to be proved";
+
 const EXAMPLES: &str = "\
-The request is looked at by the code that serves, up to where it would be sent; nothing is sent, and no vault is asked. Not looked at are
-bodies, certificates, revocations and how much of a limit is used. Grants are those of `--granted`: the store is not asked.
+The request is looked at by the code that serves, up to where it would be sent; nothing is sent, and no vault is asked. Path, query and fields
+are inspected. Not looked at are bodies, certificates, revocations and how much of a limit is used. Grants are those of `--granted`: the store is not asked.
 
 Examples:
   claviger explain claviger.toml GET https://api.example.com/stripe/v1/charges --principal corp:ada --roles billing
@@ -71,8 +74,16 @@ impl ExplainArgs {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         server::install_crypto();
         let configuration = Configuration::load(&self.config)?;
+        let caller = self.caller()?;
+        let authenticator = match &caller {
+            Caller::Proved(principal) => Some(&principal.authenticator),
+            Caller::Nobody | Caller::Presents(_) => None,
+        };
+        if let Some(why) = configuration.unknown(authenticator, &self.granted) {
+            return Err(Failure::new(2, format!("claviger: {why}")));
+        }
         let question = Question {
-            caller: self.caller()?,
+            caller,
             method: self.method,
             url: self.url,
             client: self.client,
@@ -94,6 +105,9 @@ impl ExplainArgs {
         }
         match explained.verdict {
             Verdict::Allow | Verdict::Shadow | Verdict::Own => Ok(()),
+            Verdict::Deny if explained.code == Some(Denial::Unavailable(Unavailable::Authenticator).code()) => {
+                Err(Failure::new(2, format!("claviger: {UNPROVED}")))
+            }
             Verdict::Deny => Err(Failure::silent(1)),
         }
     }

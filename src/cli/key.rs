@@ -84,7 +84,8 @@ fn audit(public: &Path, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let pem = SigningKey::generate()?;
     let key = SigningKey::from_pem(&Secret::new(pem.as_bytes().to_vec()))?;
     let text = key.public_pem().ok_or("no Ed25519 key was made")?;
-    File::create_new(public)?.write_all(text.as_bytes())?;
+    let file = File::create_new(public).map_err(|error| format!("{}: {error}", public.display()));
+    file?.write_all(text.as_bytes())?;
     out.write_all(pem.as_bytes())?;
     Ok(())
 }

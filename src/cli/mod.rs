@@ -146,8 +146,9 @@ impl Cli {
             Command::Top(args) => args.run(out),
             Command::Demo(args) => args.run(out),
             Command::Completions { shell } => {
-                clap_complete::generate(shell, &mut Self::command(), "claviger", &mut io::BufWriter::new(out));
-                Ok(())
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Self::command(), "claviger", &mut script);
+                out.write_all(&script).map_err(Failure::from)
             }
         };
         match done {
@@ -182,12 +183,19 @@ impl Failure {
 
 impl From<Box<dyn Error>> for Failure {
     fn from(error: Box<dyn Error>) -> Self {
-        Self::new(1, format!("claviger: {error}"))
+        match error.downcast::<io::Error>() {
+            Ok(error) => (*error).into(),
+            Err(error) => Self::new(1, format!("claviger: {error}")),
+        }
     }
 }
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            // Whoever reads, as `head` does, has seen enough.
+            return Self::silent(0);
+        }
         Self::new(1, format!("claviger: {error}"))
     }
 }

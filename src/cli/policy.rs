@@ -57,7 +57,7 @@ Examples:
   claviger policy advise claviger.toml --log audit.jsonl --keys audit-keys
   claviger policy advise claviger.toml --log /var/log/claviger/audit.jsonl --days 365 --json
 
-Exit codes: 0 done, 1 the log cannot be read, 2 wrong arguments or a wrong configuration.";
+Exit codes: 0 done, 1 the log cannot be read or tells of no use, 2 wrong arguments or a wrong configuration.";
 
 /// Which cases to try on what.
 #[derive(Debug, Args)]
@@ -133,6 +133,13 @@ impl AdviseArgs {
             return Err(Failure::new(1, text));
         }
         let advice = usage.advise();
+        if advice.records == 0 {
+            let (log, days) = (self.log.display(), self.days);
+            let text = format!(
+                "claviger: {log} has no request of the last {days} days that a rule allowed: by it, every rule would seem to be needless"
+            );
+            return Err(Failure::new(1, text));
+        }
         if self.json {
             serde_json::to_writer(&mut *out, &advice).map_err(io::Error::from)?;
             return Ok(writeln!(out)?);
@@ -187,6 +194,14 @@ impl TestArgs {
             .map_err(|error| Failure::new(2, format!("cannot read {}: {error}", self.cases.display())))?;
         let cases = config::cases(&self.cases, &text).map_err(|wrong| Failure::new(2, wrong.to_string()))?;
         let configuration = Configuration::load(&self.config)?;
+        let unknown = cases.iter().filter_map(|case| {
+            let why = configuration.unknown(case.principal.as_ref().map(|(name, _)| name), &case.granted)?;
+            Some(format!("{}:{}: {why}", self.cases.display(), case.line))
+        });
+        let unknown: Vec<_> = unknown.collect();
+        if !unknown.is_empty() {
+            return Err(Failure::new(2, unknown.join("\n")));
+        }
         let runtime = runtime()?;
         let tested: Vec<_> = cases.iter().map(|case| runtime.block_on(configuration.test(case))).collect();
         let failed = tested.iter().filter(|one| !one.passed).count();

@@ -32,13 +32,18 @@ pub struct AddArgs {
     #[arg(long)]
     reason: String,
     /// For how long (`8h`, `2d`); without it, until it is lifted.
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = lasts)]
     lasts: Option<Duration>,
     #[command(flatten)]
     store: StoreArgs,
     /// Print one JSON object a line instead.
     #[arg(long)]
     json: bool,
+}
+
+fn lasts(text: &str) -> Result<Duration, String> {
+    let lasts = humantime::parse_duration(text).ok().filter(|lasts| !lasts.is_zero());
+    lasts.ok_or_else(|| "write how long, such as `8h` or `2d`".to_owned())
 }
 
 /// How to show them.

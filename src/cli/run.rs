@@ -108,6 +108,12 @@ impl CheckArgs {
                 writeln!(out, "{text}")?;
                 Err(Failure::new(2, format!("{file}: {} errors", diagnostics.list.len())))
             }
+            other if self.json => {
+                // Of the whole file, so that whoever reads JSON finds some.
+                let errors = [serde_json::json!({ "file": file, "message": other.to_string() })];
+                writeln!(out, "{}", serde_json::json!({ "ok": false, "errors": errors }))?;
+                Err(Failure::new(exit_code(other), other.to_string()))
+            }
             StartError::Load(_)
             | StartError::Audit(_)
             | StartError::Store(_)

@@ -18,7 +18,7 @@ pub enum SessionCommand {
     List(ListArgs),
     /// Show one session.
     Show(ShowArgs),
-    /// End a session at once, also in the middle of what is under way. It does not come back.
+    /// End a session at once, also in the middle of what is under way. `claviger revocation lift` takes that back.
     Revoke(RevokeArgs),
 }
 

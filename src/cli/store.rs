@@ -31,7 +31,7 @@ impl StoreArgs {
     /// The store, and the names of the authenticators where a configuration tells them.
     pub(super) fn open(&self) -> Result<(Store, Option<Vec<Name>>), Failure> {
         if let Some(path) = &self.store {
-            return Ok((Store::open(path)?, None));
+            return Ok((Store::existing(path)?, None));
         }
         let site = server::site(&self.config)
             .map_err(|error| Failure::new(2, format!("{error}\nWith `--store FILE`, no configuration is needed.")))?;
@@ -39,7 +39,7 @@ impl StoreArgs {
             let text = format!("claviger: {} has no `[store] path`: add one and restart", self.config.display());
             return Err(Failure::new(2, text));
         };
-        Ok((Store::open(&path)?, Some(site.authenticators)))
+        Ok((Store::existing(&path)?, Some(site.authenticators)))
     }
 }
 

@@ -166,12 +166,21 @@ pub(super) fn ask(name: &str) -> io::Result<Secret> {
     if !input.is_terminal() {
         return read_all(&mut input.lock());
     }
-    write!(io::stderr(), "Value of {name} (not shown): ")?;
-    let hidden = HiddenInput::begin()?;
-    let secret = read_line(&mut input.lock());
-    drop(hidden);
-    writeln!(io::stderr())?;
-    secret
+    let hidden = |prompt: &str| {
+        write!(io::stderr(), "{prompt}: ")?;
+        let hidden = HiddenInput::begin()?;
+        let secret = read_line(&mut input.lock());
+        drop(hidden);
+        writeln!(io::stderr())?;
+        secret
+    };
+    let secret = hidden(&format!("Value of {name} (not shown)"))?;
+    let again = hidden("The same again")?;
+    // Nobody sees a slip of the finger.
+    if secret.expose() != again.expose() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the two are not the same: nothing was written"));
+    }
+    Ok(secret)
 }
 
 // One byte and a line end more than a secret may have: what is too long is then refused, not cut. The buffers never grow, which would leave

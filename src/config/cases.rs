@@ -109,6 +109,7 @@ const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 fn case(line: usize, table: CaseTable, report: &mut Report<'_>) -> Option<Case> {
     let request = table.request.get_ref();
     let asked = request.split_once(' ').map(|(method, url)| (method.to_owned(), url.trim().to_owned()));
+    let asked = asked.filter(|(_, url)| whole_url(url).is_ok());
     let asked = report.take(
         table.request.span(),
         asked.ok_or("this is no request"),
@@ -156,6 +157,16 @@ fn case(line: usize, table: CaseTable, report: &mut Report<'_>) -> Option<Case> 
         url,
         expect: expect?,
     })
+}
+
+/// A whole URL, as a client writes it.
+///
+/// # Errors
+/// How it is to be written.
+pub fn whole_url(text: &str) -> Result<String, &'static str> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_whole = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
+    is_whole.then(|| text.to_owned()).ok_or("write the whole URL, such as `https://api.example.com/v1/charges`")
 }
 
 /// A moment in RFC 3339, from 1970 on.

@@ -12,7 +12,7 @@ mod values;
 mod watched;
 mod written;
 
-pub use cases::{Case, Expected, cases, moment};
+pub use cases::{Case, Expected, cases, moment, whole_url};
 pub use compile::{ClientCertificate, ClusterPlace, ClusterSecrets, Listener, Plan, Process, compile};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use reference::reference;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Caller, Configuration, Explained, Question, Verdict};
 use crate::config::{Case, Expected};
-use crate::domain::Denial;
+use crate::domain::{Denial, HostFault, HttpFault};
 
 /// A case, and what came of it.
 #[derive(Debug, Clone, Serialize)]
@@ -66,12 +66,18 @@ impl Configuration {
 
 /// A misspelt host or path is denied as well.
 const NO_ROUTE: &str = "denied because no route takes it; write `code = \"no_route\"` where that is meant";
+/// So is a misspelt method.
+const MALFORMED: &str = "denied because it is malformed; write its `code` where that is meant";
 
 impl Outcome {
     /// What a case that passed leaves open: it says no code, and no rule was even asked.
     fn note(&self, expected: &Self) -> Option<&'static str> {
-        let is_by_no_route = self.code.as_deref() == Some(Denial::NoRoute.code());
-        (is_by_no_route && expected.code.is_none()).then_some(NO_ROUTE)
+        let code = self.code.as_deref().filter(|_| expected.code.is_none())?;
+        let malformed = [Denial::Malformed(HttpFault::Method), Denial::Malformed(HttpFault::Host(HostFault::Missing))];
+        if code == Denial::NoRoute.code() {
+            return Some(NO_ROUTE);
+        }
+        malformed.iter().any(|denial| denial.code() == code).then_some(MALFORMED)
     }
 
     fn expected(expected: &Expected) -> Self {

@@ -10,7 +10,7 @@ use super::explained::{Explained, Passed, RuleTold, Verdict};
 use super::question::{Caller, Question};
 use crate::authz::{Permit, RuleApproval, Unauthorized};
 use crate::domain::{AuthnFault, Denial, HttpFault, Id, Methods, Name, Principal, RequestView};
-use crate::proxy::{Arrival, Identified, identify};
+use crate::proxy::{Arrival, Identified, identify, judge, verdict};
 use crate::session::Grant;
 use crate::state::{LimitBy, Route, Snapshot};
 use crate::target::Target;
@@ -93,10 +93,22 @@ async fn decide(snapshot: &Snapshot, question: &Question, told: &mut Explained) 
     if credential.is_some_and(|credential| credential.is_canary()) {
         return Err(Denial::Canary);
     }
+    if let Some(inspecting) = &route.inspecting {
+        // What comes in a body is not known here; of those that have none, all is.
+        let report = judge(route, inspecting, &RequestView { has_body: has_body(&method), ..view }, None);
+        told.notes.extend(report.fault.iter().map(|fault| format!("inspection: {fault}")));
+        told.notes.extend(report.findings.iter().map(|one| format!("inspection: {} at {}", one.rule, one.at)));
+        verdict(inspecting, &report)?;
+    }
     told.credential = credential.map(|credential| credential.name().to_string());
     told.target = Some(route.target.settings().name.to_string());
     told.upstream = Some(upstream(&route.target, path.as_str()));
     Ok(Decided::Permit(permit))
+}
+
+/// Whether such a request comes with a body, as a rule.
+fn has_body(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH].contains(method)
 }
 
 /// What the gateway would answer itself.

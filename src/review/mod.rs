@@ -18,6 +18,7 @@ mod terms;
 use std::path::Path;
 
 use crate::config::{self, LoadError, Plan};
+use crate::domain::Name;
 use crate::state::{Engines, Snapshot};
 
 pub use advise::{Advice, RuleAdvice, UnusedMember, Usage, UsedRecord};
@@ -33,6 +34,7 @@ pub struct Configuration {
     snapshot: Snapshot,
     /// What it was compiled against, which it goes on needing.
     engines: Engines,
+    authenticators: Vec<Name>,
 }
 
 /// Why a configuration cannot be looked at.
@@ -63,10 +65,25 @@ impl Configuration {
     pub fn load(file: &Path) -> Result<Self, ReviewError> {
         let engines = Engines::new().map_err(|error| ReviewError::Internal(error.to_string()))?;
         let (_, plan) = config::load(file, 1, &engines);
-        let Plan { snapshot, .. } = plan.map_err(ReviewError::Load)?;
+        let Plan { snapshot, authenticators, .. } = plan.map_err(ReviewError::Load)?;
         let text = std::fs::read_to_string(file)
             .map_err(|error| ReviewError::Load(LoadError::Unreadable(file.to_owned(), error)))?;
-        Ok(Self { text, snapshot, engines })
+        Ok(Self { text, snapshot, engines, authenticators })
+    }
+
+    /// What a question names that this configuration has not: the answer would be right for the wrong reason.
+    pub fn unknown(&self, authenticator: Option<&Name>, granted: &[Name]) -> Option<String> {
+        let text = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let is_known = |name: &Name| self.authenticators.contains(name) || name.as_str() == "anonymous";
+        if let Some(name) = authenticator.filter(|name| !is_known(name)) {
+            let known = text(self.authenticators.iter().map(Name::as_str).collect());
+            return Some(format!("there is no `[authn.{name}]`, only: {known}"));
+        }
+        let approvals = || self.snapshot.access.iter().flat_map(|access| access.approvals.keys());
+        let name = granted.iter().find(|name| !approvals().any(|known| known == *name))?;
+        let mut known: Vec<_> = approvals().map(Name::as_str).collect();
+        known.sort_unstable();
+        Some(format!("there is no `[approval.{name}]`, only: {}", text(known)))
     }
 
     /// What changes with the step from this configuration to another: first what is gained, then what is lost, then all else.

@@ -105,7 +105,12 @@ impl Service for Sockets {
         if self.handover.take_over(sockets).await {
             self.services.serve();
         } else {
-            log::error!("an address could not be listened on within {LISTENING:?}; the process ends");
+            let all: Vec<_> = self.handover.addresses.iter().map(SocketAddr::to_string).collect();
+            log::error!(
+                "within {LISTENING:?} not all of these could be listened on: {}; the process ends. Does another process have one (`ss -ltnp`), or is it no \
+                 address of this machine?",
+                all.join(", ")
+            );
             std::process::exit(1);
         }
     }

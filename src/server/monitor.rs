@@ -192,10 +192,15 @@ impl<'a> Watcher<'a> {
         match change {
             Change::Raised => {
                 self.services.engines.metrics.monitor.raised(name, severity);
-                log::warn!(detection = name, severity, subject:% = alert.subject; "an alert is raised: {}", alert.evidence.text());
+                let text = alert.evidence.text();
+                let colon = if text.is_empty() { "" } else { ": " };
+                log::warn!(detection = name, severity, subject:% = alert.subject; "an alert is raised{colon}{text}");
             }
             Change::Held => {
                 log::warn!(detection = name, severity, subject:% = alert.subject; "it goes on: access is ended again")
+            }
+            Change::Cleared if alert.is_cut_short => {
+                log::info!(detection = name, subject:% = alert.subject; "an alert is left: nobody watches it any more");
             }
             Change::Cleared => log::info!(detection = name, subject:% = alert.subject; "an alert is over"),
         }

@@ -55,6 +55,7 @@ impl ShutdownSignalWatch for Signals {
         };
         // From here on every answer says `Connection: close`, so that clients come back to another process by themselves.
         self.services.drain();
+        log::info!("told to end: what is under way is finished first");
         received
     }
 }
@@ -113,6 +114,7 @@ impl Last {
     fn end(&self) {
         let services = &self.services;
         wait_until(|| services.engines.metrics.in_flight.get() == 0);
+        log::info!("nothing is served any more; the last records are written");
         // The monitor is to know the last records too.
         wait_until(|| services.audit.is_shown());
         // While there is a log that takes it.

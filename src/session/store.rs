@@ -1,8 +1,8 @@
 //! The embedded store: one SQLite file in WAL mode, so that two processes may have it open while one takes over from the other.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{fmt, fs, io};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
@@ -46,6 +46,7 @@ pub(super) struct Kept {
 pub struct StoreError {
     path: PathBuf,
     reason: String,
+    cure: &'static str,
 }
 
 /// The form of the tables. A file of another number was written by another version of the program.
@@ -85,8 +86,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be opened, is damaged, or is of another version.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let at = |error: io::Error| StoreError::at(path, error.to_string());
         // Made first, so that it is never there with other permissions; SQLite gives those of its own files the same.
-        create_private(path).map_err(|error| StoreError::at(path, error.to_string()))?;
+        if !create_private(path).map_err(at)? && fs::metadata(path).map_err(at)?.len() == 0 {
+            return Err(StoreError { cure: EMPTY, ..StoreError::at(path, "it is empty".to_owned()) });
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(path, flags).map_err(|error| StoreError::at(path, error.to_string()))?;
@@ -94,6 +98,17 @@ impl Store {
         let store = Self { connection, path: path.to_owned(), inode, version: None, seen: 0 };
         store.begin()?;
         Ok(store)
+    }
+
+    /// The same of one that is there: nobody's access is ended in a store that no gateway looks at.
+    ///
+    /// # Errors
+    /// [`StoreError`] as for [`open`](Self::open), and when there is none.
+    pub fn existing(path: &Path) -> Result<Self, StoreError> {
+        match fs::metadata(path) {
+            Err(error) => Err(StoreError { cure: FIND, ..StoreError::at(path, error.to_string()) }),
+            Ok(_) => Self::open(path),
+        }
     }
 
     /// Opens the same file once more, without looking whether it is sound again.
@@ -287,11 +302,11 @@ impl Store {
     }
 
     fn fault(&self, error: &rusqlite::Error) -> StoreError {
-        StoreError { path: self.path.clone(), reason: error.to_string() }
+        StoreError::at(&self.path, error.to_string())
     }
 
     fn broken(&self, reason: String) -> StoreError {
-        StoreError { path: self.path.clone(), reason }
+        StoreError::at(&self.path, reason)
     }
 }
 
@@ -323,9 +338,16 @@ fn time(millis: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or_default())
 }
 
-fn create_private(path: &Path) -> std::io::Result<()> {
+/// Tells whether it was not there.
+fn create_private(path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+    match fs::OpenOptions::new().create_new(true).append(true).mode(0o600).open(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::OpenOptions::new().append(true).open(path).map(|_| false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn inode(path: &Path) -> std::io::Result<(u64, u64)> {
@@ -335,19 +357,18 @@ fn inode(path: &Path) -> std::io::Result<(u64, u64)> {
 
 impl StoreError {
     fn at(path: &Path, reason: String) -> Self {
-        Self { path: path.to_owned(), reason }
+        Self { path: path.to_owned(), reason, cure: MEND }
     }
 }
 
+const MEND: &str = "Make the file and its directory writable for this user, or put back a copy of it; moved away, it is made anew and every \
+    revocation in it is forgotten";
+const FIND: &str = "A gateway makes it when it starts: is this the path that its `[store]` names?";
+const EMPTY: &str = "Put back a copy of it; removed, it is made anew and every revocation that was in it is forgotten";
+
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the store {}: {}. Make the file and its directory writable for this user, or put back a copy of it; \
-             moved away, it is made anew and every revocation in it is forgotten",
-            self.path.display(),
-            self.reason
-        )
+        write!(f, "the store {}: {}. {}", self.path.display(), self.reason, self.cure)
     }
 }
 

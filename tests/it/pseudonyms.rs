@@ -76,7 +76,8 @@ fn who_is_named_nowhere_is_found_by_the_keys_and_by_nobody_once_they_are_destroy
     assert_eq!(periods(site), [&*period]);
 
     // By name, with the keys; by the pseudonym, without them.
-    assert!(query(site, &["--principal", "keys:alice"]).is_empty());
+    let unknown = run(site, &["audit", "query", "audit.jsonl", "--principal", "keys:alice"]);
+    assert!(unknown.status.code() == Some(1) && told(&unknown).contains("say `--keys`"), "{unknown:?}");
     assert_eq!(query(site, &["--principal", &pseudonym]).len(), 2);
     for who in [&["--principal", "keys:alice"][..], &["--principal", "alice"], &["--client", "127.0.0.1"]] {
         let found = query(site, &[who, &["--keys", "audit-keys"]].concat());

@@ -282,7 +282,7 @@ fn with_a_key_a_log_of_which_nothing_is_proved_is_not_intact() {
         site.put("log", &lines);
         assert_eq!(site.fault("log", None), Some((FaultKind::Forged, 0)));
         let without = verify(&site.path("log"), &[], None, &mut |_| {}).expect("read");
-        assert_eq!(without.fault, None);
+        assert_eq!(without.fault.map(|fault| fault.kind), lines.is_empty().then_some(FaultKind::Truncated));
     }
 }
 
@@ -324,6 +324,10 @@ fn what_is_added_to_an_anchor_replaces_nothing_in_it() {
     assert_eq!(site.fault("log", Some(&anchor)), None);
     let first = honest.split_inclusive(|&b| b == b'\n').next().expect("a line");
     let other = String::from_utf8(first.to_vec()).expect("text").replace("\"now\"", "\"then\"");
+    for emptied in [&b""[..], b"{\"keys\":[]}\n"] {
+        fs::write(&anchor, emptied).expect("written");
+        assert_eq!(site.fault("log", Some(&anchor)), Some((FaultKind::Forged, 0)), "it proves nothing");
+    }
     fs::write(&anchor, [&honest[..], other.as_bytes()].concat()).expect("written");
     assert_eq!(site.fault("log", Some(&anchor)), Some((FaultKind::Forged, 12)));
 }

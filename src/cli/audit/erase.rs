@@ -15,6 +15,7 @@ use crate::audit::Query;
 use crate::audit::pseudonyms::{Field, Keys, Period};
 use crate::cli::Failure;
 use crate::cli::store::user;
+use crate::domain::Principal;
 
 /// Which keys to destroy.
 #[derive(Debug, Args)]
@@ -168,7 +169,7 @@ impl Counted {
 /// Whose pseudonyms to tell.
 #[derive(Debug, Args)]
 pub struct PseudonymArgs {
-    /// A principal's id without its authenticator, an address, a session's id, or a reason.
+    /// A principal as `AUTHENTICATOR:ID` or its id alone (what could be either is told both ways), an address, a session's id, or a reason.
     value: String,
     /// What it is.
     #[arg(long, value_enum, default_value_t = Sort::Principal)]
@@ -194,8 +195,17 @@ impl PseudonymArgs {
             Sort::Session => Field::Session,
             Sort::Reason => Field::Reason,
         };
-        for (period, pseudonym) in Names::open(Some(&self.keys))?.pseudonyms(field, &self.value) {
-            writeln!(out, "{period}  {pseudonym}")?;
+        let names = Names::open(Some(&self.keys))?;
+        let named = Principal::parse_name(&self.value).filter(|_| matches!(self.of, Sort::Principal));
+        let Some((_, id)) = named else {
+            let mut all = names.pseudonyms(field, &self.value);
+            return all
+                .try_for_each(|(period, pseudonym)| writeln!(out, "{period}  {pseudonym}"))
+                .map_err(Failure::from);
+        };
+        // An id may have a colon itself.
+        for value in [&id, &self.value] {
+            names.pseudonyms(field, value).try_for_each(|(period, one)| writeln!(out, "{period}  {one}  {value}"))?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! `claviger audit query`: who did what, by the records.
 
+use std::convert::Infallible;
 use std::io::{self, IsTerminal as _, Write};
 use std::net::IpAddr;
 use std::ops::ControlFlow;
@@ -12,7 +13,7 @@ use serde_json::{Map, Value};
 use super::names::Names;
 use super::shown::Shown;
 use crate::audit::pseudonyms::Field;
-use crate::audit::{Progress, Query};
+use crate::audit::{Kind, Outcome, Progress, Query, Reader};
 use crate::cli::Failure;
 use crate::config;
 use crate::domain::Principal;
@@ -24,7 +25,7 @@ pub struct QueryArgs {
     /// The audit file; files that were full before it, beside it with a number behind its name, are read too, also compressed ones (`.zst`).
     #[arg(value_name = "LOG")]
     log: PathBuf,
-    /// Of this principal: `AUTHENTICATOR:ID`, or the id alone.
+    /// Of this principal: `AUTHENTICATOR:ID`, or the id alone where it has no colon.
     #[arg(long)]
     principal: Option<String>,
     /// Of whoever acted for somebody.
@@ -48,8 +49,8 @@ pub struct QueryArgs {
     /// That no rule allows, let through by a route in shadow.
     #[arg(long)]
     shadowed: bool,
-    /// That ended so: `completed`, `denied`, `failed`, `aborted` or `panicked`.
-    #[arg(long)]
+    /// That ended so.
+    #[arg(long, value_parser = Outcome::ALL.map(Outcome::text))]
     outcome: Option<String>,
     /// Of this session.
     #[arg(long, value_name = "ID")]
@@ -58,7 +59,7 @@ pub struct QueryArgs {
     #[arg(long, value_name = "ID")]
     grant: Option<String>,
     /// With this method.
-    #[arg(long)]
+    #[arg(long, value_parser = |text: &str| Ok::<_, Infallible>(text.to_ascii_uppercase()))]
     method: Option<String>,
     /// From this client.
     #[arg(long, value_name = "ADDRESS")]
@@ -66,9 +67,8 @@ pub struct QueryArgs {
     /// With this id, as the client was told it in `X-Request-Id`.
     #[arg(long)]
     id: Option<String>,
-    /// Of this kind, such as `exchange`, `decision`, `revocation`, `access`, `rotation`, `erasure`, `lost` or `checkpoint`. Default: what somebody did, and
-    /// `lost`, each once.
-    #[arg(long)]
+    /// Of this kind. Default: what somebody did, and `lost`, each once.
+    #[arg(long, value_parser = Kind::ALL.map(Kind::text))]
     kind: Option<String>,
     /// Of this time or later: a moment such as `2026-11-23T09:30:00Z`, or how long ago, such as `2h` or `7d`.
     #[arg(long, value_name = "TIME", value_parser = since)]
@@ -83,8 +83,11 @@ pub struct QueryArgs {
     /// How to tell: a table for people, the records as they are, or CSV.
     #[arg(long, value_enum, default_value_t = Form::Table)]
     format: Form,
+    /// The same as `--format json`.
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
     /// No more than so many, the earliest ones.
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
 }
 
@@ -103,14 +106,15 @@ Examples:
   claviger audit query audit.jsonl --principal corp:ada --keys audit-keys
   claviger audit query audit.jsonl --session 7f21c0de... --format json | jq .path
 
-Exit codes: 0 done, 1 the log cannot be read, 2 wrong arguments.";
+Exit codes: 0 done, 1 the log cannot be read or does not say, 2 wrong arguments.";
 
 impl QueryArgs {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let mut names = Names::open(self.keys.as_deref())?;
         let query = self.query(&mut names);
-        let mut shown = Shown::new(out, self.format)?;
+        let mut shown = Shown::new(out, if self.json { Form::Json } else { self.format })?;
         let mut left = self.limit.unwrap_or(u64::MAX);
+        let mut found = 0_u64;
         let mut bar = Bar::new();
         let done = query.scan(&self.log, &mut |progress| bar.tell(progress), &mut |line| {
             if left == 0 {
@@ -120,6 +124,7 @@ impl QueryArgs {
             let Ok(record) = serde_json::from_slice(line) else { return Ok(ControlFlow::Continue(())) };
             if self.is_shown(&record) && query.fits(&record) {
                 left -= 1;
+                found += 1;
                 let revealed = names.reveal(line);
                 let record = if revealed == line { record } else { serde_json::from_slice(&revealed)? };
                 shown.record(&revealed, &record)?;
@@ -128,11 +133,42 @@ impl QueryArgs {
         });
         bar.end();
         match done {
+            Ok(_) if found == 0 => self.nothing(),
             Ok(_) => Ok(()),
-            // Whoever reads has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Nothing was found: an answer only where it is a log that was looked at, and who is asked for would have been found in it.
+    fn nothing(&self) -> Result<(), Failure> {
+        let log = self.log.display();
+        if Reader::open(&self.log, 1)?.next()?.and_then(|line| line.head).is_none() {
+            return Err(Failure::new(
+                1,
+                format!("claviger: {log} begins with no audit record: is it a log of this program?"),
+            ));
+        }
+        let is_named =
+            [&self.principal, &self.actor, &self.session].into_iter().any(Option::is_some) || self.client.is_some();
+        if self.keys.is_none() && is_named && self.has_pseudonyms()? {
+            let text = format!("claviger: {log} has pseudonyms: say `--keys`, or nobody is found by name");
+            return Err(Failure::new(1, text));
+        }
+        Ok(())
+    }
+
+    fn has_pseudonyms(&self) -> io::Result<bool> {
+        let mut found = false;
+        self.within(Query::default().having("period")).scan(&self.log, &mut |_| {}, &mut |_| {
+            found = true;
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(found)
+    }
+
+    fn within(&self, query: Query) -> Query {
+        let query = self.since.into_iter().fold(query, Query::since);
+        self.until.into_iter().fold(query, Query::until)
     }
 
     /// Unless a kind is asked for: what somebody did, once, and what the monitor found in it. Not that it was about to be, nor what a log says of itself.
@@ -182,13 +218,7 @@ impl QueryArgs {
         if self.shadowed {
             query = query.having("shadow_code");
         }
-        if let Some(time) = self.since {
-            query = query.since(time);
-        }
-        if let Some(time) = self.until {
-            query = query.until(time);
-        }
-        query
+        self.within(query)
     }
 }
 

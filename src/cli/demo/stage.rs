@@ -214,6 +214,7 @@ address = "{address}"
 
 [admin]
 address = "{admin}"
+events  = true                     # for `claviger top`
 
 [audit]
 path = "audit.jsonl"

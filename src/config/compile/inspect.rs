@@ -98,7 +98,8 @@ impl Compiler<'_, '_> {
                 continue;
             };
             let read = String::from_utf8(content).map_err(|_| "not UTF-8".to_owned());
-            let read = read.and_then(|text| RuleFile::parse(&text).map_err(|error| error.to_string()));
+            let read =
+                read.and_then(|text| RuleFile::parse(&text).map_err(|error| format!("in {}: {error}", file.get_ref())));
             match self.report.take(file.span(), read, "see docs/inspection.md for the form of rules") {
                 Some(mut read) => rules.append(&mut read.rule),
                 None => is_right = false,

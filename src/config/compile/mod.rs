@@ -178,7 +178,6 @@ impl Compiler<'_, '_> {
         let inspecting = self.each("inspect", file.inspect, Self::inspecting);
         let leaks = self.each("leak", file.leak, Self::leak);
         let listeners = self.listener_states(file.listen);
-        let sessions = None;
         let mut parts = route::Parts {
             targets,
             credentials,
@@ -189,7 +188,8 @@ impl Compiler<'_, '_> {
             roles,
             told: identity::all_names(&file.route),
             issuer,
-            sessions,
+            sessions: None,
+            has_sessions: file.sessions.is_some(),
             approvals,
             is_asked,
             has_store,
@@ -256,6 +256,7 @@ impl Compiler<'_, '_> {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("add `[{kind}.NAME]`, or name one that is there"),
         };
+        // Without the name: it may be a secret that was written there.
         self.report.add(name.span(), format!("there is no such `{kind}`"), cure);
         None
     }

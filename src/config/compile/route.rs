@@ -34,6 +34,8 @@ pub(super) struct Parts {
     pub(super) issuer: Option<Arc<Issuer>>,
     /// The sessions of `[sessions]`.
     pub(super) sessions: Option<TakenSessions>,
+    /// Whether they were written at all, right or wrong.
+    pub(super) has_sessions: bool,
     /// What rules may wait for.
     pub(super) approvals: Compiled<Arc<Approval>>,
     /// Whether there is an `[access]`.

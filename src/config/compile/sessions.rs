@@ -108,9 +108,9 @@ impl Compiler<'_, '_> {
 
     /// What `sessions` in a route's `authn` stands for.
     pub(super) fn taken_sessions(&mut self, text: &Text, parts: &Parts) -> Option<Authenticator> {
-        if parts.sessions.is_none() {
-            let cure = "add `[sessions]`, and mend it where it is there and wrong";
-            self.report.add(text.span(), "there are no sessions", cure);
+        // Where they are wrong, that was told.
+        if !parts.has_sessions {
+            self.report.add(text.span(), "there are no sessions", "add `[sessions]`");
         }
         parts.sessions.clone().map(Authenticator::Sessions)
     }

@@ -179,15 +179,23 @@ fn all_that_are_added_together_hold_or_none() {
 fn a_damaged_store_is_refused_with_its_name_and_the_cure() {
     let folder = tempfile::tempdir().expect("a folder");
     for content in [
-        &b"this is no database, but it is long enough to be looked at as one by whoever opens it ........"[..],
+        &b""[..],
+        b"this is no database, but it is long enough to be looked at as one by whoever opens it ........",
         b"SQLite format 3\0cut",
     ] {
         let path = folder.path().join("claviger.db");
         std::fs::write(&path, content).expect("written");
         let error = Store::open(&path).map(drop).expect_err("refused").to_string();
-        assert!(error.contains("claviger.db") && error.contains("put back a copy"), "{error}");
+        assert!(error.contains("claviger.db") && error.to_lowercase().contains("put back a copy"), "{error}");
         assert_eq!(std::fs::read(&path).expect("left as it was"), content);
     }
+}
+
+#[test]
+fn who_ends_access_in_a_store_that_is_not_there_is_told_so() {
+    let path = tempfile::tempdir().expect("a folder").path().join("typo.db");
+    let error = Store::existing(&path).map(drop).expect_err("refused").to_string();
+    assert!(error.contains("typo.db") && error.contains("`[store]`") && !path.exists(), "{error}");
 }
 
 #[test]

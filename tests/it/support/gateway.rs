@@ -213,14 +213,17 @@ impl Gateway {
         self.audit_lines().into_iter().filter(|line| !is_own(line)).collect()
     }
 
-    /// The whole lines of the audit log so far.
+    /// The whole lines of the audit log so far, but for what a process that was killed left of one: the line behind it tells of that.
     ///
     /// # Panics
-    /// When one of them is no JSON.
+    /// When another of them is no JSON.
     pub(crate) fn audit_lines(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.site.audit_path()).unwrap_or_default();
         let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
-        whole.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line:?}"))).collect()
+        let lines: Vec<_> = whole.lines().map(|line| (line, serde_json::from_str::<Value>(line))).collect();
+        let is_told_of = |nth: usize| matches!(lines.get(nth + 1), Some((_, Ok(next))) if next["kind"] == "torn");
+        let there = lines.iter().enumerate().filter(|(nth, (_, read))| read.is_ok() || !is_told_of(*nth));
+        there.map(|(_, (line, read))| read.as_ref().unwrap_or_else(|e| panic!("{e}: {line:?}")).clone()).collect()
     }
 
     /// The first audit entry like this, once it is there.
