@@ -6,6 +6,7 @@ use ahash::AHashMap;
 
 use super::gate::Gate;
 use super::rules::{Pattern, Rule, RuleError, Where};
+use super::unfiltered::Unfiltered;
 use super::{Class, Location};
 
 /// Compiled rules. Immutable; swapped with the configuration.
@@ -15,7 +16,7 @@ pub struct Engine {
     /// Rules by id.
     pub(super) by_id: AHashMap<String, u32>,
     /// Rules that look at each value, since no literal wakes them.
-    pub(super) unfiltered: Vec<u32>,
+    pub(super) unfiltered: Unfiltered,
 }
 
 /// A rule, ready to look.
@@ -51,8 +52,10 @@ impl Engine {
             .flat_map(|(n, compiled)| compiled.rule.any.iter().map(move |literal| (n, literal.as_str())));
         let gate = Gate::new(literals);
         let looks_at_all = |compiled: &Compiled| compiled.pattern.is_some() && compiled.rule.any.is_empty();
-        let unfiltered =
-            (0u32..).zip(&compiled).filter(|(_, compiled)| looks_at_all(compiled)).map(|(n, _)| n).collect();
+        let mut unfiltered = Unfiltered::default();
+        for (n, rule) in (0u32..).zip(&compiled).filter(|(_, compiled)| looks_at_all(compiled)) {
+            unfiltered.add(n, &rule.places);
+        }
         Ok(Self { gate, rules: compiled, by_id, unfiltered })
     }
 

@@ -122,11 +122,14 @@ impl<'a> Judge<'a> {
         let is_asked = room.woken.detectors != 0 && bytes.len() >= 4 * at.trail.len();
         let kind = if is_asked { self.profile.kind_of(&at) } else { FieldKind::Text };
         let awake = room.woken.detectors & !self.profile.asleep_in(kind);
-        if awake == 0 && room.woken.rules.is_empty() && engine.unfiltered.is_empty() {
+        let unfiltered = engine.unfiltered.at(at.trail);
+        if awake == 0 && room.woken.rules.is_empty() && unfiltered.iter().all(|rules| rules.is_empty()) {
             return self.excess(at, budget);
         }
         let mut score = 0;
-        let watchers = awake.count_ones() as usize + room.woken.rules.len() + engine.unfiltered.len();
+        let watchers = awake.count_ones() as usize
+            + room.woken.rules.len()
+            + unfiltered.iter().map(|rules| rules.len()).sum::<usize>();
         match (self.work.checked_sub(bytes.len() * watchers), budget.rule.filter(|_| budget.ends)) {
             (Some(left), _) => self.work = left,
             (None, Some(n)) => return self.met(n, at, b"", 0..0),
@@ -141,7 +144,7 @@ impl<'a> Judge<'a> {
                 }
             }
         }
-        let woken = room.woken.rules.iter().copied().chain(engine.unfiltered.iter().map(|n| (*n, 0)));
+        let woken = room.woken.rules.iter().copied().chain(unfiltered.into_iter().flatten().map(|n| (*n, 0)));
         for (n, end) in woken {
             if budget.is_spent() {
                 break;

@@ -28,6 +28,7 @@ mod room;
 mod rules;
 mod schema;
 mod steps;
+mod unfiltered;
 mod value;
 
 #[cfg(test)]

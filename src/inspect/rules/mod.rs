@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::unfiltered::last_step;
 use super::{Class, Location, Part};
 
 mod pattern;
@@ -137,6 +138,14 @@ impl Where {
     /// Whether it names single values.
     pub(super) fn is_one_value(&self) -> bool {
         self.trail.is_some()
+    }
+
+    /// The last step of the ways that it names, where that is the same for all.
+    pub(super) fn last_step(&self) -> Option<&[u8]> {
+        let trail = self.trail.as_deref()?.as_bytes();
+        let step = last_step(trail);
+        let is_certain = !step.contains(&b'*') && (step.len() < trail.len() || !trail.contains(&b'*'));
+        is_certain.then_some(step)
     }
 
     /// Whether a value at this place is looked at.
