@@ -353,9 +353,9 @@ impl Walk<'_> {
             let checkpoints = self.report.signed + self.report.unsigned;
             if self.report.anchored == 0 && checkpoints > 0 {
                 let text = format!(
-                    "the anchor has none of its {checkpoints} checkpoints: it is that of another log, or was emptied"
+                    "the anchor has none of its {checkpoints} checkpoints: it is that of another log, was emptied, or has had no time to get one"
                 );
-                return Some(Fault::new(FaultKind::Forged, 0, text));
+                return Some(Fault::new(FaultKind::Unanchored, 0, text));
             }
         }
         let is_proved = self.report.proved.is_some();

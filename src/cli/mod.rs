@@ -193,8 +193,8 @@ impl From<Box<dyn Error>> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            // Whoever reads, as `head` does, has seen enough.
-            return Self::silent(0);
+            // Whoever reads, as `head` does, has seen enough: as a shell tells of who was ended by that.
+            return Self::silent(141);
         }
         Self::new(1, format!("claviger: {error}"))
     }

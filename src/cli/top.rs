@@ -153,7 +153,7 @@ fn ask(address: SocketAddr, path: &str) -> Result<TcpStream, Failure> {
     let away = |error: std::io::Error| Failure::new(1, format!("claviger: nobody answers at {address}: {error}"));
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).map_err(away)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").map_err(away)?;
     Ok(stream)
 }
 

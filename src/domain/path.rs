@@ -213,10 +213,6 @@ fn check_segments(text: &str, encoded_slash: bool) -> Result<(), PathFault> {
         if is_dots(segment) || encoded_slash && segment.split("%2F").any(is_dots) {
             return Err(PathFault::DotSegment);
         }
-        // For a server that takes it for a slash, `/a/%2Fb` is another path than this.
-        if encoded_slash && segment.contains("%2F") && segment.split("%2F").any(str::is_empty) {
-            return Err(PathFault::EmptySegment);
-        }
     }
     if count > NormalPath::MAX_SEGMENTS {
         return Err(PathFault::TooDeep);

@@ -25,6 +25,7 @@ pub(super) struct Flow {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Faults {
+    #[serde(skip)]
     spans: Spans,
     baseline: Baseline,
 }

@@ -174,7 +174,7 @@ fn attacks_are_told_and_usual_days_are_quiet() {
     for hour in 0..(9 * 24) {
         simulation.hour(MONDAY + hour * HOUR, &[], |_, _| {});
     }
-    // What is told does not depend on whether it is one process that learns and tells.
+    // What was learnt outlives the process; windows of hours begin anew.
     simulation.restart();
     let (counts, records) = normal(&mut simulation);
     simulation.restart();

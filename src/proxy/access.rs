@@ -54,7 +54,6 @@ impl Call<'_> {
         let now = self.caller.draft.time();
         let proved = self.caller.prove(Proof::Presented(headers), &body, now).await?;
         let principal = Arc::clone(&proved.principal);
-        spend_session(self.caller.services, &principal, now).await?;
         // From here on by the clock that nobody puts back.
         let now = steady(now);
         let (status, json) = match what {
@@ -85,6 +84,7 @@ impl Call<'_> {
             request.break_glass(now).map_err(Denial::Access)?;
         }
         let access = self.access()?;
+        spend_session(self.caller.services, principal, now).await?;
         let kept = request.clone();
         blocking(move || access.ask(&kept, now)).await?;
         self.until_held(&request).await;
@@ -133,6 +133,8 @@ impl Call<'_> {
         }
         let (by, needed, reason) = (principal.name(), approval.needed, body.reason);
         let access = self.access()?;
+        // Last of what may refuse: who is refused has used nothing.
+        spend_session(self.caller.services, principal, now).await?;
         let change = move |request: &mut AccessRequest| match verb {
             AccessVerb::Approve => request.vote(&by, true, reason.clone(), needed, now),
             AccessVerb::Deny => request.vote(&by, false, reason.clone(), needed, now),

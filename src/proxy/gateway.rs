@@ -21,6 +21,7 @@ use super::failure;
 use super::identify::split_target;
 use super::ingress;
 use super::record::Ended;
+use super::reframe::Length;
 use super::serve::serve;
 use super::withhold::Withholding;
 use super::{reframe, respond, scrub, sieve, upstream};
@@ -225,10 +226,13 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<()> {
         let (draft, admission) = exchange.admitted().ok_or_else(out_of_order)?;
-        reframe::reframe(session.req_header(), head)?;
         admission.reflected += upstream::strip_response(head, admission.injection.as_ref())?;
         sieve::mask_fields(admission, head)?;
         admission.scrubbing = scrub::begin(admission, session.req_header(), head).map_err(failure::carry)?;
+        // Behind what decides by these fields.
+        if reframe::reframe(session.req_header(), head)? == Length::UntilTheEnd {
+            session.set_keepalive(None);
+        }
         if head.get_reason_phrase() != head.status.canonical_reason() {
             // It is a text like any other, and nobody needs it (RFC 9112 §4).
             head.set_reason_phrase(None)?;

@@ -12,14 +12,22 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// What `Connection` may name, and is framed here.
 const FRAMED: [HeaderName; 3] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION];
 
+/// How long a body is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    /// As long as its head or its chunks say.
+    Told,
+    /// As long as the connection: HTTP/1.0 has no chunks.
+    UntilTheEnd,
+}
+
 /// Takes off what is of the upstream's connection, and tells a length in one way.
 ///
 /// # Errors
 /// Pingora's, where a field cannot be set.
-pub(super) fn reframe(asked: &RequestHeader, head: &mut ResponseHeader) -> Result<()> {
+pub(super) fn reframe(asked: &RequestHeader, head: &mut ResponseHeader) -> Result<Length> {
     let has_no_body = head.status.is_informational() || head.status == StatusCode::NO_CONTENT;
     if has_no_body || asked.version == Version::HTTP_10 {
-        // To HTTP/1.0, the end of the connection is the end of what has no length.
         head.remove_header(&header::TRANSFER_ENCODING);
     }
     if has_no_body {
@@ -31,10 +39,12 @@ pub(super) fn reframe(asked: &RequestHeader, head: &mut ResponseHeader) -> Resul
         head.remove_header(&name);
     }
     head.remove_header(&KEEP_ALIVE);
-    if head.status != StatusCode::SWITCHING_PROTOCOLS {
+    // 426 says to what (RFC 9110 §15.5.22).
+    if !matches!(head.status, StatusCode::SWITCHING_PROTOCOLS | StatusCode::UPGRADE_REQUIRED) {
         head.remove_header(&header::UPGRADE);
     }
-    Ok(())
+    let is_told = asked.version != Version::HTTP_10 || has_no_body || head.headers.contains_key(header::CONTENT_LENGTH);
+    Ok(if is_told { Length::Told } else { Length::UntilTheEnd })
 }
 
 /// The length, where it is told in another way than by its digits: `5, 5` or `05`, as Pingora has read it.
@@ -110,6 +120,7 @@ mod tests {
             (Version::HTTP_11, 200, &[("Transfer-Encoding", "chunked")], "transfer-encoding"),
             (Version::HTTP_10, 200, &[("Transfer-Encoding", "chunked")], ""),
             (Version::HTTP_11, 204, &[("Content-Length", "40")], ""),
+            (Version::HTTP_11, 426, &[("Upgrade", "websocket"), ("Connection", "Upgrade")], "connection upgrade"),
             (Version::HTTP_11, 304, &[("Content-Length", "40")], "content-length=40"),
             (Version::HTTP_11, 103, &[("Transfer-Encoding", "chunked"), ("Link", "x")], "link"),
             (Version::HTTP_11, 101, &[("Upgrade", "websocket"), ("Connection", "Upgrade")], "connection upgrade"),

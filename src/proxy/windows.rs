@@ -32,12 +32,14 @@ pub(super) struct Windows {
     messages: Option<Messages>,
     /// How much of the end of what is held has not gone on: a part of a message.
     waiting: usize,
+    /// How much of the message under way has gone on.
+    gone: usize,
 }
 
 impl Windows {
     /// A body of which nothing has come.
     pub(super) fn new(inspecting: Arc<Inspecting>, is_coded: bool, messages: Option<Messages>) -> Self {
-        Self { inspecting, held: BytesMut::new(), found: None, is_coded, messages, waiting: 0 }
+        Self { inspecting, held: BytesMut::new(), found: None, is_coded, messages, waiting: 0, gone: 0 }
     }
 
     pub(super) fn inspecting(&self) -> &Arc<Inspecting> {
@@ -52,7 +54,7 @@ impl Windows {
     /// Begins anew.
     pub(super) fn restart(&mut self) {
         self.held.clear();
-        self.waiting = 0;
+        (self.waiting, self.gone) = (0, 0);
         self.messages.iter_mut().for_each(Messages::restart);
     }
 
@@ -86,6 +88,7 @@ impl Windows {
         let came = chunk.take().unwrap_or_default();
         let seen = self.held.len() - self.waiting;
         self.held.extend_from_slice(&came);
+        let new = came.len();
         let whole = self.messages.as_mut().map_or(0, |messages| messages.ended(came));
         let all = self.held.len() - seen;
         let ready = match whole {
@@ -95,8 +98,14 @@ impl Windows {
         };
         self.waiting = all - ready;
         if ready > 0 {
-            // What has gone on is looked at once more with what follows it.
-            self.judge(seen.saturating_sub(OVERLAP.min(OVERLAPS * ready))..seen + ready)?;
+            // What has gone on is looked at once more with what follows it, and most of all what is of the same message.
+            let again = OVERLAP.min(self.gone.max(OVERLAPS * ready));
+            self.judge(seen.saturating_sub(again)..seen + ready)?;
+            self.gone = match whole {
+                0 => self.gone + ready,
+                whole if ready == all => new - whole,
+                _ => 0,
+            };
         }
         let go_on = Bytes::copy_from_slice(self.held.get(seen..seen + ready).unwrap_or_default());
         *chunk = Some(go_on).filter(|bytes| !is_end || !bytes.is_empty());
@@ -177,6 +186,18 @@ mod tests {
             let mut windows = windows();
             let mut pieces = attack.chunks(size).map(|piece| take(&mut windows, piece, false));
             assert!(pieces.any(|taken| taken.is_err()), "{size}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_long_message_is_looked_at_with_what_went_before() {
+        let attack = b"<script>alert(document.cookie)</script>";
+        let long = message(&[&[b'x'; 1100][..], b" ", attack].concat());
+        for behind in 1..attack.len() {
+            let mut windows = windows();
+            let (most, rest) = long.split_at(long.len() - behind);
+            let taken = take(&mut windows, most, false).and_then(|_| take(&mut windows, rest, false));
+            assert!(taken.is_err(), "cut {behind} before its end");
         }
     }
 

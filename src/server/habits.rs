@@ -1,8 +1,9 @@
 //! The file in which what the monitor learnt outlives the process.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write as _};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,27 +21,37 @@ const EVERY: Duration = Duration::from_mins(10);
 const SOON: Duration = Duration::from_mins(1);
 /// How many lines are written each second: for so long records can wait.
 const AT_ONCE: usize = 10_000;
+/// How the name of a file begins that is being written.
+const PREFIX: &str = ".claviger-monitor-";
 /// zstd's fastest.
 const LEVEL: i32 = 1;
 
-/// A monitor that knows what an earlier one wrote; one that knows nothing where that is not kept or cannot be read, which is said.
-pub(super) fn read(services: &Services) -> Engine {
+/// A monitor that knows what an earlier one wrote, and what writes it down again; one that knows nothing where that is not kept or cannot be read,
+/// which is said.
+pub(super) fn read(services: &Services) -> (Engine, Habits) {
     let settings = Arc::clone(&services.snapshot().monitor);
+    let mut habits = Habits::new(services.engines.metrics.monitor.state_age.clone());
     let anew = || Engine::new(Arc::clone(&settings), &crypto::random());
-    let Some(path) = settings.state.as_deref().filter(|_| settings.is_enabled) else { return anew() };
+    let Some(path) = settings.state.as_deref().filter(|_| settings.is_enabled) else { return (anew(), habits) };
+    sweep(path);
     let file = path.display();
     match open(path).map_err(Unread::from).and_then(|mut text| Engine::read(Arc::clone(&settings), &mut text)) {
         Ok(engine) => {
             log::info!(principals = engine.size().principals; "what is usual is known from {file}");
-            engine
+            habits.own = Some((path.to_owned(), inode(path)));
+            (engine, habits)
         }
         Err(Unread::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
             log::info!("what is usual is learnt anew, and will be kept in {file}");
-            anew()
+            (anew(), habits)
         }
         Err(error) => {
             log::error!(error:%; "{file} cannot be read: what is usual is learnt anew, and until then detections that need it tell nothing");
-            anew()
+            // Another version, or somebody who gives it back its owner, may read it yet.
+            if let Err(error) = fs::rename(path, beside(path)) {
+                log::error!(error:%; "{file} cannot be moved out of the way, and is left as it is");
+            }
+            (anew(), habits)
         }
     }
 }
@@ -49,26 +60,58 @@ fn open(path: &Path) -> io::Result<BufReader<Decoder<'static, BufReader<File>>>>
     Ok(BufReader::new(Decoder::new(File::open(path)?)?))
 }
 
+/// Where a file is put that cannot be read.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".unread");
+    name.into()
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|one| !one.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Removes what processes left that were killed while they wrote. One that is being written is not that old.
+fn sweep(path: &Path) {
+    const OLD: Duration = Duration::from_hours(1);
+    for entry in fs::read_dir(directory(path)).into_iter().flatten().filter_map(Result::ok) {
+        let is_part = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        let changed = entry.metadata().and_then(|meta| meta.modified());
+        if is_part && changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > OLD)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn inode(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().map(|meta| meta.ino())
+}
+
 /// Writes it, a little at a time.
 pub(super) struct Habits {
     due: Instant,
     written: Instant,
     under_way: Option<Writing>,
+    /// The file that this process has read or written, as it was then.
+    own: Option<(PathBuf, Option<u64>)>,
     age: IntGauge,
 }
 
 impl Habits {
     /// One that says by this how long ago it last was written.
-    pub(super) fn new(age: IntGauge) -> Self {
+    fn new(age: IntGauge) -> Self {
         let now = Instant::now();
-        Self { due: now + SOON, written: now, under_way: None, age }
+        Self { due: now + SOON, written: now, under_way: None, own: None, age }
     }
 
-    /// Writes the next piece, where it is time to; to be called each second.
-    pub(super) fn keep(&mut self, engine: &Engine, path: Option<&Path>) {
-        let Some(path) = path else { return self.age.set(0) };
+    /// Writes the next piece, where it is time to; to be called each second. Not while the process is on its way out: another may have taken over.
+    pub(super) fn keep(&mut self, engine: &Engine, path: Option<&Path>, is_draining: bool) {
+        let Some(path) = path else {
+            self.under_way = None;
+            return self.age.set(0);
+        };
         let now = Instant::now();
-        if now >= self.due {
+        if now >= self.due && !is_draining {
             match self.piece(engine, path) {
                 Ok(true) => (self.due, self.written) = (now + EVERY, now),
                 Ok(false) => {}
@@ -83,6 +126,11 @@ impl Habits {
         let Some(path) = path else { return };
         let began = Instant::now();
         self.under_way = None;
+        let is_of_another = self.own.as_ref().is_some_and(|(own, was)| own == path && inode(path) != *was);
+        if is_of_another {
+            log::info!("another process keeps what is usual in {}", path.display());
+            return;
+        }
         loop {
             match self.piece(engine, path) {
                 Ok(true) => return,
@@ -101,12 +149,21 @@ impl Habits {
 
     /// Tells whether that was all. What fails begins anew.
     fn piece(&mut self, engine: &Engine, path: &Path) -> io::Result<bool> {
+        let is_known = self.own.as_ref().is_some_and(|(own, _)| own == path);
+        if !is_known && path.exists() {
+            // It may hold what somebody learnt in weeks.
+            return Err(io::Error::other(
+                "this process has not read it: start it anew with this configuration, or move the file away",
+            ));
+        }
         let mut writing = match self.under_way.take() {
             Some(writing) => writing,
             None => Writing::begin(path)?,
         };
         if engine.write(&mut writing.progress, AT_ONCE, &mut writing.to)? {
-            return writing.end(path).map(|()| true);
+            writing.end(path)?;
+            self.own = Some((path.to_owned(), inode(path)));
+            return Ok(true);
         }
         self.under_way = Some(writing);
         Ok(false)
@@ -121,9 +178,8 @@ struct Writing {
 
 impl Writing {
     fn begin(path: &Path) -> io::Result<Self> {
-        let directory = path.parent().filter(|one| !one.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // Readable to its owner alone.
-        let file = Builder::new().prefix(".claviger-monitor-").tempfile_in(directory)?;
+        let file = Builder::new().prefix(PREFIX).tempfile_in(directory(path))?;
         let mut encoder = Encoder::new(file, LEVEL)?;
         // Half a file is no file: there is no waiting for the disk here.
         encoder.include_checksum(true)?;

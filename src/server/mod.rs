@@ -185,7 +185,7 @@ pub fn run(options: Options) -> Result<(), StartError> {
     sessions::keep_keys(&services);
 
     let run_directory = process::RunDirectory::open(&process.run_directory);
-    let engine = habits::read(&services);
+    let learnt = habits::read(&services);
     let mut server = Server::new_with_opt_and_conf(options_for(&options), conf(&process, &run_directory));
     let mut handover = Handover::new(run_directory, addresses(&process));
     if options.upgrade {
@@ -198,7 +198,7 @@ pub fn run(options: Options) -> Result<(), StartError> {
     let reloader = Arc::new(reloader.with_password(password));
     let gates = listeners::add(&mut server, &process, &services);
     let sinks = process.audit.path.clone().map(|path| Arc::new(Sinks::new(path, services.audit.clone())));
-    let monitor = monitor::watch(&services, engine).map_err(|error| StartError::Internal(error.to_string()))?;
+    let monitor = monitor::watch(&services, learnt).map_err(|error| StartError::Internal(error.to_string()))?;
     let last = shutdown::Last::new(Arc::clone(&services), sinks.clone(), monitor);
     shutdown::exit_when_drained(&server, last.clone(), gates.clone());
     server.add_service(background::service(Arc::clone(&services), reloader, gates, cluster, sinks));

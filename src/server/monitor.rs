@@ -35,8 +35,8 @@ impl Monitor {
     /// Has every alert that goes on cleared and told, since nobody holds it any more; once.
     pub(super) fn stop(&self) {
         let (done, is_done) = sync_channel(1);
-        if self.stop.try_send(done).is_ok() && is_done.recv_timeout(3 * STOP).is_err() {
-            log::error!("the process ends before all alerts were told to be over");
+        if self.stop.try_send(done).is_ok() && is_done.recv_timeout(4 * STOP).is_err() {
+            log::error!("the process ends before all alerts were told to be over, or before what is usual was written");
         }
     }
 }
@@ -45,7 +45,7 @@ impl Monitor {
 ///
 /// # Errors
 /// When the system gives no thread.
-pub(super) fn watch(services: &Arc<Services>, engine: Engine) -> std::io::Result<Arc<Monitor>> {
+pub(super) fn watch(services: &Arc<Services>, learnt: (Engine, Habits)) -> std::io::Result<Arc<Monitor>> {
     let (stop, stopped) = channel(1);
     let monitor = Arc::new(Monitor { stop });
     let Some(batches) = services.audit.watch(BATCHES) else { return Ok(monitor) };
@@ -55,7 +55,7 @@ pub(super) fn watch(services: &Arc<Services>, engine: Engine) -> std::io::Result
     let watch = move || {
         // No request waits for it, and it says so where it cannot keep up.
         give_way();
-        runtime.block_on(Watcher::new(&services, engine, (notify, freezer)).run(batches, stopped));
+        runtime.block_on(Watcher::new(&services, learnt, (notify, freezer)).run(batches, stopped));
     };
     thread::Builder::new().name("monitor".to_owned()).spawn(watch)?;
     Ok(monitor)
@@ -72,11 +72,10 @@ struct Watcher<'a> {
 }
 
 impl<'a> Watcher<'a> {
-    fn new(services: &'a Services, engine: Engine, (notify, freezer): (Notify, Freezer)) -> Self {
+    fn new(services: &'a Services, (engine, habits): (Engine, Habits), (notify, freezer): (Notify, Freezer)) -> Self {
         let settings = Arc::clone(&services.snapshot().monitor);
         let rules = SPECS.iter().map(|spec| (spec.name, settings.rule(spec.detection).severity.text()));
         services.engines.metrics.monitor.detections(rules);
-        let habits = Habits::new(services.engines.metrics.monitor.state_age.clone());
         Self { services, notify, freezer, settings, engine, habits, told: Told::default() }
     }
 
@@ -106,11 +105,11 @@ impl<'a> Watcher<'a> {
     fn stop(&mut self) {
         let notices = self.engine.stop(SystemTime::now());
         self.tell(notices);
+        self.freezer.finish(STOP);
+        self.notify.finish(STOP);
         if self.settings.is_enabled {
             self.habits.finish(&self.engine, self.settings.state.as_deref(), STOP);
         }
-        self.freezer.finish(STOP);
-        self.notify.finish(STOP);
     }
 
     fn look(&mut self, batch: &[Entry]) {
@@ -139,7 +138,7 @@ impl<'a> Watcher<'a> {
         let notices = self.engine.settle(SystemTime::now());
         self.tell(notices);
         if self.settings.is_enabled {
-            self.habits.keep(&self.engine, self.settings.state.as_deref());
+            self.habits.keep(&self.engine, self.settings.state.as_deref(), self.services.is_draining());
         }
         self.show();
     }

@@ -88,9 +88,19 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let at = |error: io::Error| StoreError::at(path, error.to_string());
         // Made first, so that it is never there with other permissions; SQLite gives those of its own files the same.
-        if !create_private(path).map_err(at)? && fs::metadata(path).map_err(at)?.len() == 0 {
+        let is_made = create_private(path).map_err(at)?;
+        if !is_made && is_empty(path).map_err(at)? {
             return Err(StoreError { cure: EMPTY, ..StoreError::at(path, "it is empty".to_owned()) });
         }
+        let opened = Self::open_made(path);
+        if is_made && opened.is_err() {
+            // Nothing is lost with it, and the next start is not to find it empty.
+            let _ = fs::remove_file(path);
+        }
+        opened
+    }
+
+    fn open_made(path: &Path) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(path, flags).map_err(|error| StoreError::at(path, error.to_string()))?;
@@ -336,6 +346,17 @@ fn millis(time: SystemTime) -> i64 {
 
 fn time(millis: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or_default())
+}
+
+/// Whether there is nothing in it, also a moment later: whoever makes one writes to it at once.
+fn is_empty(path: &Path) -> io::Result<bool> {
+    for _ in 0..50 {
+        if fs::metadata(path)?.len() > 0 {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(true)
 }
 
 /// Tells whether it was not there.

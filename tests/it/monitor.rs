@@ -169,6 +169,9 @@ fn what_is_usual_outlives_the_process_and_a_damaged_file_does_not_keep_it_from_s
     assert!(scene.gateway.log().contains("monitor.state cannot be read"), "{}", scene.gateway.log());
     get_as(&scene, "ada");
     knows(&scene, 1.0);
+    assert_eq!(fs::read(format!("{state}.unread")).expect("kept beside"), &whole[..whole.len() / 2]);
+    assert!(scene.gateway.terminate().success());
+    assert!(zstd::decode_all(&*fs::read(&state).expect("a file")).is_ok(), "and a sound one in its place");
 }
 
 #[test]

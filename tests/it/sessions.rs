@@ -628,11 +628,18 @@ members = ["corp:bob"]
         let session = token(&ask_with(&scene.gateway, "/oauth/token", &[], &exchange(&bob, more)));
         assert_eq!(ask(&format!("Bearer {session}"), &path, "{}").status(), want, "{more}");
     }
-    // One that is for a single request has had it once it was used, also to look.
+    // One that is for a single request decides once; to look, and to be refused, uses none.
     let once = token(&ask_with(&scene.gateway, "/oauth/token", &[], &exchange(&bob, "&uses=1")));
     let once = format!("Bearer {once}");
     let list = scene.gateway.get("/access/requests", &[("Host", "auth.test"), ("Authorization", &once)]);
-    assert_eq!((list.status(), ask(&once, &path, "{}").status()), (200, 401));
+    assert_eq!((list.status(), ask(&once, "/access/requests", "{}").status()), (200, 400));
+    let others: Vec<_> = (0..2)
+        .map(|_| {
+            ask(&scene.bearer(), "/access/requests", r#"{"approval":"finance","reason":"y"}"#).json()["id"].clone()
+        })
+        .map(|id| format!("/access/requests/{}/approve", id.as_str().expect("an id")))
+        .collect();
+    assert_eq!([&others[0], &others[1]].map(|path| ask(&once, path, "{}").status()), [200, 401]);
     // Of a role that is revoked nobody decides, whoever gave it.
     let revoke = ["revocation", "add", "role:lead", "--reason", "incident"];
     let output = program().current_dir(scene.gateway.site().folder()).args(revoke).output().expect("the program");

@@ -85,6 +85,8 @@ pub enum FaultKind {
     Forged,
     /// Lines of another log.
     Spliced,
+    /// Nothing that is known of: the anchor has none of its checkpoints, and so shows no end that was cut off.
+    Unanchored,
 }
 
 impl FaultKind {
@@ -98,6 +100,7 @@ impl FaultKind {
             Self::Truncated => "truncated",
             Self::Forged => "forged",
             Self::Spliced => "spliced",
+            Self::Unanchored => "unanchored",
         }
     }
 }

@@ -63,8 +63,9 @@ impl EraseArgs {
         if !self.yes {
             self.ask(&chosen)?;
         }
+        // All of it before anything is told: who reads may go away.
+        chosen.iter().try_for_each(|period| keys.erase(*period, &user(), now).map(drop))?;
         for period in chosen {
-            keys.erase(period, &user(), now)?;
             match &counted {
                 Some(counted) => {
                     writeln!(out, "{period}: destroyed; {} records are about nobody any more", counted.under(period))?

@@ -135,6 +135,7 @@ impl QueryArgs {
         match done {
             Ok(_) if found == 0 => self.nothing(),
             Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

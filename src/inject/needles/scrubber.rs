@@ -16,6 +16,8 @@ const MASK: u8 = b'*';
 /// of how much may be held.
 const SHARE: usize = 4;
 const SHORT: usize = 512;
+/// By so much of the end of what is held, whether a line end is one of base64.
+const CONTEXT: usize = 64;
 
 /// One stream under way. Each byte of an occurrence becomes `*`, so that lengths told elsewhere stay true.
 pub struct Scrubber {
@@ -43,7 +45,7 @@ impl Scrubber {
             return chunk;
         }
         let new = self.held.len() - self.seen + chunk.len();
-        if !end && self.seen > SHORT && new < self.seen / SHARE {
+        if !end && self.seen > SHORT && new < self.seen / SHARE && self.goes_on(&chunk) {
             self.keep(&chunk);
             return Bytes::new();
         }
@@ -84,6 +86,13 @@ impl Scrubber {
         matches.sort_unstable_by_key(|one| one.start);
         matches.dedup_by_key(|one| one.start);
         self.found += matches.len() as u64;
+    }
+
+    /// Whether all of this is of the run that is held, so that nothing of it can go on yet.
+    fn goes_on(&self, chunk: &[u8]) -> bool {
+        let end = self.held.get(self.held.len().saturating_sub(CONTEXT)..).unwrap_or_default();
+        let text = Zeroizing::new([end, chunk].concat());
+        self.needles.held_from(&text) == 0
     }
 
     /// Holds more; what was held leaves no copy where it grows.

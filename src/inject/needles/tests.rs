@@ -236,6 +236,17 @@ fn long_runs_come_out_as_the_whole_would_however_small_the_pieces() {
 }
 
 #[test]
+fn what_ends_a_long_run_lets_all_of_it_go_on() {
+    let needles = Arc::new(Needles::new(&[b"sk_live_51Hxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"]));
+    let mut scrubber = Scrubber::new(Arc::clone(&needles));
+    let event = [b"data: {\"a\":\"".as_slice(), &[b'x'; 2000]].concat();
+    let first = scrubber.push(Bytes::from(event.clone()), false).len();
+    let more = scrubber.push(Bytes::from_static(b"yz"), false).len();
+    let rest = scrubber.push(Bytes::from_static(b"\"}\n\n"), false).len();
+    assert_eq!((more, first + rest), (0, event.len() + 6), "an event that has ended waits for nothing");
+}
+
+#[test]
 fn single_bytes_take_no_more_than_a_few_times_as_long_as_a_whole() {
     let secret: Vec<u8> = (0..500_u32).map(|n| b'a' + u8::try_from((n * n + 18) % 26).expect("a letter")).collect();
     let needles = Arc::new(Needles::new(&[&secret]));

@@ -61,9 +61,28 @@ const OBJECT: usize = 656;
 const LIST: usize = 128;
 const ITEM: usize = 64;
 
+/// How much memory the values of a text take, about, by the signs outside of its strings.
+fn tree(text: &[u8]) -> usize {
+    let many = |of: u8, text: &[u8]| memchr::memchr_iter(of, text).count();
+    let (mut rest, mut size) = (text, text.len());
+    loop {
+        let (outside, behind) = rest.split_at(memchr::memchr(b'"', rest).unwrap_or(rest.len()));
+        size += many(b'{', outside) * OBJECT + many(b'[', outside) * LIST + many(b',', outside) * ITEM;
+        let Some(mut string) = behind.get(1..) else { return size };
+        while let Some(at) = memchr::memchr2(b'"', b'\\', string) {
+            // Behind a backslash, one more belongs to it.
+            let is_end = string.get(at) == Some(&b'"');
+            string = string.get(at + if is_end { 1 } else { 2 }..).unwrap_or_default();
+            if is_end {
+                break;
+            }
+        }
+        rest = string;
+    }
+}
+
 fn json(text: &[u8]) -> Result<Value, Fault> {
-    let many = |of: u8| memchr::memchr_iter(of, text).count();
-    if text.len() + many(b'{') * OBJECT + many(b'[') * LIST + many(b',') * ITEM > MAX_TREE {
+    if tree(text) > MAX_TREE {
         return Err(fault(Part::Body, "", "size"));
     }
     serde_json::from_slice(text).map_err(|_| fault(Part::Body, "", "json"))

@@ -122,6 +122,8 @@ fn what_a_choice_makes_of_a_body_is_not_gathered() {
     assert_eq!(check(&plain, "POST /", &[JSON], "[[0]]"), "body: schema");
     let small = format!("[{}{{}}]", "{\"\":0},".repeat(100_000));
     assert_eq!(check(&plain, "POST /", &[JSON], &small), "body: size", "its values would take 70 MB");
+    let text = json!(["{[,\"\\".repeat(300_000), []]).to_string();
+    assert_eq!(check(&plain, "POST /", &[JSON], &text), "body: schema", "a text is one value");
 }
 
 #[test]
