@@ -203,7 +203,7 @@ impl Authenticators {
                     Ok(()) => log::warn!("the key set of authenticator `{}` holds no usable key", jwt.name()),
                     Err(fault) => {
                         log::warn!(
-                            "the keys of authenticator `{}` could not be had from {}: {fault}",
+                            "the keys of authenticator `{}` could not be fetched from {}: {fault}",
                             jwt.name(),
                             jwt.source()
                         )

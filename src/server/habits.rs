@@ -38,18 +38,21 @@ pub(super) fn read(services: &Services) -> (Engine, Habits) {
     match open(path).map_err(Unread::from).and_then(|mut text| Engine::read(Arc::clone(&settings), &mut text)) {
         Ok(engine) => {
             log::info!(principals = engine.size().principals; "what is usual is known from {file}");
-            habits.own = Some((path.to_owned(), inode(path)));
+            habits.own = Some((path.to_owned(), stamp(path)));
             (engine, habits)
         }
         Err(Unread::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
             log::info!("what is usual is learnt anew, and will be kept in {file}");
+            // Also where the process before this one makes it yet.
+            habits.own = Some((path.to_owned(), None));
             (anew(), habits)
         }
         Err(error) => {
             log::error!(error:%; "{file} cannot be read: what is usual is learnt anew, and until then detections that need it tell nothing");
             // Another version, or somebody who gives it back its owner, may read it yet.
-            if let Err(error) = fs::rename(path, beside(path)) {
-                log::error!(error:%; "{file} cannot be moved out of the way, and is left as it is");
+            match fs::rename(path, beside(path)) {
+                Ok(()) => habits.own = Some((path.to_owned(), None)),
+                Err(error) => log::error!(error:%; "{file} cannot be moved out of the way, and is left as it is"),
             }
             (anew(), habits)
         }
@@ -83,8 +86,11 @@ fn sweep(path: &Path) {
     }
 }
 
-fn inode(path: &Path) -> Option<u64> {
-    fs::metadata(path).ok().map(|meta| meta.ino())
+/// What tells a file from another that was put in its place.
+type Stamp = (u64, i64, i64);
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    fs::metadata(path).ok().map(|meta| (meta.ino(), meta.mtime(), meta.mtime_nsec()))
 }
 
 /// Writes it, a little at a time.
@@ -93,7 +99,7 @@ pub(super) struct Habits {
     written: Instant,
     under_way: Option<Writing>,
     /// The file that this process has read or written, as it was then.
-    own: Option<(PathBuf, Option<u64>)>,
+    own: Option<(PathBuf, Option<Stamp>)>,
     age: IntGauge,
 }
 
@@ -126,7 +132,7 @@ impl Habits {
         let Some(path) = path else { return };
         let began = Instant::now();
         self.under_way = None;
-        let is_of_another = self.own.as_ref().is_some_and(|(own, was)| own == path && inode(path) != *was);
+        let is_of_another = self.own.as_ref().is_some_and(|(own, was)| own == path && stamp(path) != *was);
         if is_of_another {
             log::info!("another process keeps what is usual in {}", path.display());
             return;
@@ -162,7 +168,7 @@ impl Habits {
         };
         if engine.write(&mut writing.progress, AT_ONCE, &mut writing.to)? {
             writing.end(path)?;
-            self.own = Some((path.to_owned(), inode(path)));
+            self.own = Some((path.to_owned(), stamp(path)));
             return Ok(true);
         }
         self.under_way = Some(writing);
