@@ -18,6 +18,13 @@ pub(super) struct Messages {
 
 const PREFIX: usize = 5;
 
+/// Whether it is messages that may be compressed each, written in base64, so that nothing can be seen in them (gRPC-Web, `grpc-web-text`).
+pub(super) fn is_text(headers: &HeaderMap) -> bool {
+    const KIND: &[u8] = b"application/grpc-web-text";
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.as_bytes().get(..KIND.len()));
+    kind.is_some_and(|own| own.eq_ignore_ascii_case(KIND))
+}
+
 impl Messages {
     /// Those of a message with these fields, if it has some.
     pub(super) fn of(headers: &HeaderMap, is_strict: bool) -> Option<Self> {

@@ -10,7 +10,7 @@ use crate::inject::ReadBody;
 use crate::inspect::{FaultKind, Head, Report};
 use crate::state::{Beyond, Inspecting, Route, Services};
 
-use super::grpc::Messages;
+use super::grpc::{self, Messages};
 use super::record::Draft;
 use super::windows::Windows;
 
@@ -157,9 +157,7 @@ pub(super) fn kind(report: &Report) -> Inspection {
 fn is_coded(headers: &HeaderMap) -> bool {
     let is_plain = |coding: &http::HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
     let is_coded = |name| headers.get_all(name).iter().any(|coding| !is_plain(coding));
-    let is_text =
-        |kind: &http::HeaderValue| kind.as_bytes().to_ascii_lowercase().starts_with(b"application/grpc-web-text");
-    is_coded("content-encoding") || is_coded("grpc-encoding") || headers.get("content-type").is_some_and(is_text)
+    is_coded("content-encoding") || is_coded("grpc-encoding") || grpc::is_text(headers)
 }
 
 /// By what a body is looked through that passes.

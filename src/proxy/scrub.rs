@@ -9,7 +9,7 @@ use super::admission::Admission;
 use super::coding::Decoder;
 use super::failure;
 use super::frames::Frames;
-use super::grpc::Messages;
+use super::grpc::{self, Messages};
 use super::sieve::{Findings, LEAK, Sieve, Sought};
 use crate::domain::{Denial, Unavailable};
 use crate::state::Scrub;
@@ -97,7 +97,7 @@ pub(super) fn begin(
     }
     let is_strict = admission.route.scrub == Scrub::Strict;
     let is_part = head.status == StatusCode::PARTIAL_CONTENT;
-    if is_strict && (is_part || is_text_of_messages(&head.headers)) {
+    if is_strict && (is_part || grpc::is_text(&head.headers)) {
         return Err(UNSCRUBBABLE);
     }
     let decoder = match (coding(&head.headers), is_part) {
@@ -115,13 +115,6 @@ pub(super) fn begin(
         None => Text::Whole(sought.sieve()),
     };
     Ok(Some(Scrubbing { decoder, text }))
-}
-
-/// Whether it is messages that may be compressed each, written in base64 (gRPC-Web).
-fn is_text_of_messages(headers: &HeaderMap) -> bool {
-    const KIND: &[u8] = b"application/grpc-web-text";
-    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    kind.get(..KIND.len()).is_some_and(|own| own.eq_ignore_ascii_case(KIND))
 }
 
 /// Which coding a body is in.

@@ -50,8 +50,8 @@ pub(super) fn verdict(
     if validator.is_valid(value) {
         return Ok(());
     }
-    let failed =
-        if is_told && is_light(value, 1, &mut MAX_WEIGHT.clone()) { validator.validate(value).err() } else { None };
+    let mut left = MAX_WEIGHT;
+    let failed = if is_told && is_light(value, 1, &mut left) { validator.validate(value).err() } else { None };
     Err(failed.map_or_else(|| fault(Part::Body, "", "schema"), |error| told(&error)))
 }
 
