@@ -37,6 +37,9 @@ pub enum AuditCommand {
 
 /// Which log, and what proves it.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 all of it is what was written, 1 some of it is not, 2 wrong arguments, or it cannot be read."
+)]
 pub struct VerifyArgs {
     /// The log, as `[audit] path` names it; its older files are found beside it.
     pub path: PathBuf,

@@ -27,8 +27,8 @@ pub struct ExplainArgs {
     /// The whole URL, as a client writes it.
     #[arg(value_name = "URL", value_parser = config::whole_url)]
     url: String,
-    /// Who asks, as `AUTHENTICATOR:ID`, taken to be proved. Without this and `--token`: somebody who presents nothing.
-    #[arg(long, value_name = "PRINCIPAL", conflicts_with = "token")]
+    /// Who asks, as `AUTHENTICATOR:ID`, taken to be proved. Without this and `--token-file`: somebody who presents nothing.
+    #[arg(long, value_name = "PRINCIPAL", conflicts_with = "token_file")]
     principal: Option<String>,
     /// The roles that their proof names, with commas between, and no blanks. Those that the configuration gives come on top.
     #[arg(long, value_name = "ROLES", value_delimiter = ',', requires = "principal")]
@@ -41,7 +41,7 @@ pub struct ExplainArgs {
     kind: PrincipalKind,
     /// A file with the token or API key that they present, `-` for standard input. It is proved as the gateway would, and shown nowhere.
     #[arg(long, value_name = "FILE")]
-    token: Option<PathBuf>,
+    token_file: Option<PathBuf>,
     /// Approvals of which they hold a grant that fits, with commas between.
     #[arg(long, value_name = "APPROVALS", value_delimiter = ',', value_parser = name)]
     granted: Vec<Name>,
@@ -66,7 +66,7 @@ are inspected. Not looked at are bodies, certificates, revocations and how much 
 Examples:
   claviger explain claviger.toml GET https://api.example.com/stripe/v1/charges --principal corp:ada --roles billing
   claviger explain claviger.toml POST https://api.example.com/stripe/v1/refunds --principal corp:ada --roles billing --granted finance
-  claviger explain claviger.toml GET https://api.example.com/orders/7 --token key.txt --client 10.1.2.3 --json
+  claviger explain claviger.toml GET https://api.example.com/orders/7 --token-file key.txt --client 10.1.2.3 --json
 
 Exit codes: 0 it would be sent, 1 it would be denied, 2 wrong arguments or a wrong configuration.";
 
@@ -118,7 +118,7 @@ impl ExplainArgs {
             let name = name.ok_or_else(|| Failure::new(2, "claviger: write `--principal AUTHENTICATOR:ID`"))?;
             return Ok(Caller::proved(name, self.kind, &self.roles, &self.scopes));
         }
-        let Some(file) = &self.token else { return Ok(Caller::Nobody) };
+        let Some(file) = &self.token_file else { return Ok(Caller::Nobody) };
         let text = if file.as_os_str() == "-" { io::read_to_string(io::stdin()) } else { fs::read_to_string(file) };
         let text = text.map_err(|error| Failure::new(2, format!("claviger: {}: {error}", file.display())))?;
         Caller::presents(&text)

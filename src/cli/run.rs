@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{ConfigFile, Failure};
 use crate::config::LoadError;
-use crate::server::{self, Checked, Options, StartError};
+use crate::server::{self, Checked, Missing, Options, StartError};
 use crate::telemetry::logs::{self, Format};
 
 /// What to serve, and how to log about it.
@@ -57,9 +57,19 @@ fn exit_code(error: &StartError) -> u8 {
 
 /// What to check.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing is wrong, 1 with `--live`: something that it names cannot be had, 2 it is wrong or cannot be read."
+)]
 pub struct CheckArgs {
     #[command(flatten)]
     config: ConfigFile,
+    /// Also ask for what it names, as a start would: read every secret, fetch the keys of issuers, look up the names of targets. Nothing is
+    /// served, and nothing sent to a target. Exit code 1 where something cannot be had.
+    ///
+    /// Run it as the user and with the environment of the gateway. Authorization servers are not asked for tokens, nor are the secrets
+    /// of single callers read.
+    #[arg(long)]
+    live: bool,
     /// Print one JSON object with a list of `{file, line, column, message, cure}`.
     #[arg(long)]
     json: bool,
@@ -75,23 +85,43 @@ struct Found<'a> {
 }
 
 impl CheckArgs {
-    fn passed(&self, file: &str, checked: &Checked, out: &mut dyn Write) -> io::Result<()> {
-        let Checked { routes, advice } = checked;
+    fn passed(&self, file: &str, checked: &Checked, out: &mut dyn Write) -> Result<(), Failure> {
+        let missing = checked.live.as_ref().map_or(&[][..], |live| &live.missing);
         if self.json {
-            let mut text = serde_json::json!({ "ok": true, "routes": routes });
-            if !advice.is_empty() {
-                text["advice"] = advice.as_slice().into();
+            let mut text = serde_json::json!({ "ok": missing.is_empty(), "routes": checked.routes });
+            if !checked.advice.is_empty() {
+                text["advice"] = checked.advice.as_slice().into();
             }
-            return writeln!(out, "{text}");
+            if self.live {
+                text["missing"] = serde_json::json!(missing);
+            }
+            writeln!(out, "{text}")?;
+        } else {
+            Self::tell(file, checked, missing, out)?;
         }
-        writeln!(out, "{file}: ok, {routes} route{}", if *routes == 1 { "" } else { "s" })?;
-        advice.iter().try_for_each(|one| writeln!(out, "    advice: {one}"))
+        if missing.is_empty() { Ok(()) } else { Err(Failure::silent(1)) }
+    }
+
+    fn tell(file: &str, checked: &Checked, missing: &[Missing], out: &mut dyn Write) -> io::Result<()> {
+        let routes = format!("{} route{}", checked.routes, if checked.routes == 1 { "" } else { "s" });
+        match &checked.live {
+            None => writeln!(out, "{file}: ok, {routes}")?,
+            Some(live) if missing.is_empty() => {
+                writeln!(out, "{file}: ok, {routes}; all that it names is there, {} asked for", live.asked)?;
+            }
+            Some(live) => {
+                let of = format!("{} of {} that it names", missing.len(), live.asked);
+                writeln!(out, "{file}: nothing is wrong in it, {routes}; but {of} cannot be had:")?;
+            }
+        }
+        missing.iter().try_for_each(|one| writeln!(out, "    {} {}: {}", one.what, one.name, one.fault))?;
+        checked.advice.iter().try_for_each(|one| writeln!(out, "    advice: {one}"))
     }
 
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let file = self.config.file.display().to_string();
-        let error = match server::check(&self.config.file) {
-            Ok(checked) => return Ok(self.passed(&file, &checked, out)?),
+        let error = match server::check(&self.config.file, self.live) {
+            Ok(checked) => return self.passed(&file, &checked, out),
             Err(error) => error,
         };
         match &error {

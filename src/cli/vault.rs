@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::{Failure, RotateArgs, StatusArgs};
 use crate::crypto::MasterKey;
 use crate::domain::{Secret, SecretRef};
-use crate::vault::{KeySource, MAX_SECRET, SealedFile, create_key, load_key};
+use crate::vault::{KeySource, MAX_SECRET, RekeyFault, SealedFile, create_key, load_key, rekey, reseal};
 
 /// Make and change sealed files of secrets, replace a secret, and show how all stand.
 #[derive(Debug, Subcommand)]
@@ -68,6 +68,22 @@ pub enum FileCommand {
         #[command(flatten)]
         key: MasterKeyArgs,
     },
+    /// Seal files with a new master key, which takes the old one's place. Ended in the middle, the same command finishes it.
+    ///
+    /// Name every file that the key opens: the old key is gone then. A gateway that runs takes the files and the key as they change, and
+    /// needs no reload; but where its key is in an environment variable, it has to be started anew with the new one, within `max_stale`.
+    /// Copies that were made before open with the old key alone.
+    Rekey {
+        /// The sealed files: all that the key opens.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Where the master key is.
+        #[command(flatten)]
+        key: MasterKeyArgs,
+        /// Leave the old key where it is, and put the new one here; a key that is here already is taken.
+        #[arg(long, value_name = "FILE")]
+        new_key_file: Option<PathBuf>,
+    },
     /// Remove a secret.
     Rm {
         /// The sealed file.
@@ -110,6 +126,7 @@ impl FileCommand {
                 let entries = SealedFile::new(file.clone()).read(&key.load()?).map_err(|e| about(file, e))?;
                 entries.names().try_for_each(|name| writeln!(out, "{name}"))?;
             }
+            Self::Rekey { files, key, new_key_file } => replace_key(files, key, new_key_file.as_deref(), out)?,
             Self::Rm { file, name, key } => {
                 let key = key.load()?;
                 SealedFile::new(file.clone()).update(&key, |all| all.remove(name)).map_err(|e| about(file, e))?;
@@ -148,6 +165,42 @@ fn init(file: &Path, key: &MasterKeyArgs, out: &mut dyn Write) -> Result<(), Box
     }
     writeln!(out, "{} is ready, and {} opens it.", file.display(), key_file.display())?;
     writeln!(out, "Keep a copy of the key somewhere else: without it, nothing opens the file.")?;
+    Ok(())
+}
+
+fn replace_key(
+    files: &[PathBuf],
+    key: &MasterKeyArgs,
+    new_key_file: Option<&Path>,
+    out: &mut dyn Write,
+) -> Result<(), Box<dyn Error>> {
+    let told = |(path, error): RekeyFault| about(&path, error);
+    let holds = match (new_key_file, &key.key_file) {
+        (Some(new), old) if old.as_deref() == Some(new) => {
+            return Err(
+                "the new key goes into another file than the old one; leave out --new-key-file to have it replaced"
+                    .into(),
+            );
+        }
+        (Some(new), _) => {
+            reseal(files, &key.load()?, new).map_err(told)?;
+            new
+        }
+        (None, Some(file)) => {
+            rekey(files, file).map_err(told)?;
+            file
+        }
+        (None, None) => {
+            return Err("where does the new key go? give --new-key-file, or --key-file of the old one".into());
+        }
+    };
+    for file in files {
+        writeln!(out, "{} is sealed anew, and {} opens it.", file.display(), holds.display())?;
+    }
+    writeln!(
+        out,
+        "Keep a copy of the new key somewhere else, and the old one as long as you keep copies of what it sealed."
+    )?;
     Ok(())
 }
 
@@ -299,6 +352,29 @@ mod tests {
         assert!(error.contains("master.key") && error.contains("chmod 600"), "{error}");
         let error = run(&["list", &f.file, "--key-env", "CLAVIGER_TEST_UNSET"], b"").expect_err("an error");
         assert!(error.contains("CLAVIGER_TEST_UNSET") && error.contains("--key-file"), "{error}");
+    }
+
+    #[test]
+    fn a_new_key_takes_the_old_ones_place_or_lies_beside_it() {
+        let f = Fixture::new();
+        f.run("init", &[], b"").expect("made");
+        f.run("set", &["a"], b"x").expect("set");
+        let told = f.run("rekey", &[], b"").expect("sealed anew");
+        assert!(told.contains("secrets.sealed is sealed anew") && told.contains("master.key opens it"), "{told}");
+        assert_eq!(f.run("list", &[], b""), Ok("a\n".to_owned()));
+        let next = format!("{}.next", f.key);
+        for _ in 0..2 {
+            // Done again, it is as it was.
+            let told = f.run("rekey", &["--new-key-file", &next], b"").expect("sealed anew");
+            assert!(told.contains("master.key.next opens it"), "{told}");
+        }
+        assert!(f.run("list", &[], b"").expect_err("another key").contains("does not open"));
+        assert_eq!(run(&["list", &f.file, "--key-file", &next], b""), Ok("a\n".to_owned()));
+        let same =
+            run(&["rekey", &f.file, "--key-file", &next, "--new-key-file", &next], b"").expect_err("the same key");
+        assert!(same.contains("another file"), "{same}");
+        let error = f.run("rekey", &[], b"").expect_err("another key");
+        assert!(error.contains("secrets.sealed: the sealed file does not open"), "{error}");
     }
 
     #[test]

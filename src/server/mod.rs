@@ -13,6 +13,7 @@ mod handover;
 mod health;
 mod holds;
 mod listeners;
+mod live;
 mod monitor;
 mod notify;
 mod process;
@@ -48,6 +49,7 @@ use crate::vault::Rotation;
 
 use handover::Handover;
 
+pub use live::{Asked, Missing};
 pub use process::{harden, install_crypto, warm_up_memory};
 
 /// What a gateway is started with.
@@ -101,20 +103,23 @@ pub struct Checked {
     pub routes: usize,
     /// What would make it better.
     pub advice: Vec<&'static str>,
+    /// Whether what it names is there, where that was to be found out.
+    pub live: Option<Asked>,
 }
 
-/// Reads and compiles a configuration, as a start would.
+/// Reads and compiles a configuration, as a start would, and with `live` asks for what it names.
 ///
 /// # Errors
 /// [`StartError`] when it cannot be read or is wrong.
-pub fn check(file: &Path) -> Result<Checked, StartError> {
+pub fn check(file: &Path, live: bool) -> Result<Checked, StartError> {
     process::install_crypto();
     let engines = Engines::new().map_err(|error| StartError::Internal(error.to_string()))?;
     let (_, plan) = config::load(file, 1, &engines);
     let Plan { snapshot, process, .. } = plan?;
     let is_unsigned = process.audit.path.is_some() && snapshot.audit_key.is_none();
     let unsigned = "[audit] has no `key`: checkpoints are not signed, so whoever can write the log can make it anew; `claviger key audit` makes one";
-    Ok(Checked { routes: snapshot.routes, advice: is_unsigned.then_some(unsigned).into_iter().collect() })
+    let live = if live { Some(live::ask(&engines, &snapshot)?) } else { None };
+    Ok(Checked { routes: snapshot.routes, advice: is_unsigned.then_some(unsigned).into_iter().collect(), live })
 }
 
 /// How the requests of a route of a configuration are looked through; none where they are not, or there is no such route.

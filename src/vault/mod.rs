@@ -10,6 +10,7 @@ mod left;
 mod oauth2;
 mod pass;
 mod provider;
+mod rekey;
 mod rotation;
 mod sealed;
 mod secrets_manager;
@@ -32,6 +33,7 @@ pub use exchange::{Exchange, Exchanged, TokenType};
 pub use hashicorp::{HashicorpSettings, Login};
 pub use key_source::{create_key, load_key};
 pub use oauth2::{Assertion, Oauth2Grant, Oauth2Proof, Oauth2Settings};
+pub use rekey::{RekeyFault, rekey, reseal};
 pub use rotation::{
     BodyType, Call, CallTemplate, CallTemplateFault, CreateCall, HttpProvider, ListCall, NewSecret, Placeholder,
     Rotation, RotationEvent, RotationSettings, RotationStage, RotationStatus, Written, is_id,
@@ -106,15 +108,28 @@ impl Vaults {
         }
     }
 
+    /// Reads the secrets and tells how they stand, for whoever serves nothing; returns when that is done, or after so long. Authorization
+    /// servers are not asked: one may take a refresh token but once. Blocks.
+    pub fn look(&self, patience: Duration) -> Vec<SlotStatus> {
+        let mut vaults = self.in_use();
+        vaults.retain(|vault| !vault.provider.nature().needs_others);
+        all_at_once(vaults.clone(), Instant::now() + patience, |vault| vault.refresh());
+        status(vaults)
+    }
+
     /// What operators may know of every slot in use, in the order of their names; never a value.
     pub fn status(&self) -> Vec<SlotStatus> {
-        let now = Instant::now();
-        let slots = self.in_use().into_iter().flat_map(|vault| vault.slots.in_use());
-        let slots = slots.filter(|slot| !slot.is_own());
-        let mut status: Vec<_> = slots.map(|slot| slot.status(now)).collect();
-        status.sort_by(|a, b| a.name.cmp(&b.name));
-        status
+        status(self.in_use())
     }
+}
+
+fn status(vaults: Vec<Arc<Vault>>) -> Vec<SlotStatus> {
+    let now = Instant::now();
+    let slots = vaults.into_iter().flat_map(|vault| vault.slots.in_use());
+    let slots = slots.filter(|slot| !slot.is_own());
+    let mut status: Vec<_> = slots.map(|slot| slot.status(now)).collect();
+    status.sort_by(|a, b| a.name.cmp(&b.name));
+    status
 }
 
 /// Does this with each of them at the same time; returns when that is done, or then. One that hangs is left to itself.

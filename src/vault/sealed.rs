@@ -60,13 +60,31 @@ impl SealedFile {
         key: &MasterKey,
         change: impl FnOnce(&mut Entries) -> Result<(), VaultError>,
     ) -> Result<(), VaultError> {
+        self.rewrite(|file| {
+            let mut entries = file.read(key)?;
+            change(&mut entries)?;
+            entries.seal(key)
+        })
+    }
+
+    /// Seals it with another key; with the same one where it is that which opens it.
+    pub(super) fn reseal(&self, old: &MasterKey, new: &MasterKey) -> Result<(), VaultError> {
+        self.rewrite(|file| file.read_with_either(old, new)?.seal(new))
+    }
+
+    pub(super) fn read_with_either(&self, one: &MasterKey, other: &MasterKey) -> Result<Entries, VaultError> {
+        match self.read(one) {
+            Err(VaultError::Sealed(OpenError::WrongKey)) => self.read(other),
+            opened => opened,
+        }
+    }
+
+    fn rewrite(&self, content: impl FnOnce(&Self) -> Result<Vec<u8>, VaultError>) -> Result<(), VaultError> {
         // The file itself is replaced where its name is a symlink, which would otherwise become a second copy.
         let path = std::fs::canonicalize(&self.0).map_err(|e| VaultError::Unreadable(e.kind()))?;
         let target = Self(path);
         let _lock = target.lock().map_err(unwritable)?;
-        let mut entries = target.read(key)?;
-        change(&mut entries)?;
-        files::replace(&target.0, &entries.seal(key)?).map_err(unwritable)
+        files::replace(&target.0, &content(&target)?).map_err(unwritable)
     }
 
     pub(super) fn stamp(&self) -> Result<Stamp, VaultError> {

@@ -85,3 +85,49 @@ fn what_cannot_be_read_is_an_error_of_its_own() {
     let run = program().args(["run", "none.toml"]).current_dir(site.folder()).output().expect("the program runs");
     assert_eq!(run.status.code(), Some(2), "a start fails in the same way");
 }
+
+#[test]
+fn what_it_names_is_asked_for_where_that_is_wanted() {
+    let site = Site::new();
+    const ISSUER: &str = "[authn.sso.jwt]\nissuer = \"https://issuer.example\"\naudience = [\"orders\"]\nalgorithms = [\"RS256\"]\n\
+                          jwks_url = \"http://127.0.0.1:1/jwks\"\n";
+    let config = |sso: &str, target: &str, secret: &str| {
+        format!(
+            "[listen.a]\naddress = \"127.0.0.1:1\"\n[egress]\nallow = [\"127.0.0.0/8\"]\n\
+             [vault.env.environment]\nprefix = \"CLAVIGER_TEST_\"\n\
+             {sso}\
+             [authn.own.jwt]\nissuer = \"own\"\naudience = [\"orders\"]\nalgorithms = [\"HS256\"]\nhmac_secret = \"env:shared\"\n\
+             [target.t]\nurl = \"{target}\"\n\
+             [credential.t.bearer]\ntarget = \"t\"\nsecret = \"env:{secret}\"\n\
+             [route.r]\npath = \"/**\"\ntarget = \"t\"\ncredential = \"t\"\nauthn = [\"own\"]\n\
+             [route.s]\nhost = \"s.example\"\npath = \"/**\"\ntarget = \"t\"\nauthn = [\"sso\"]\n"
+        )
+    };
+    let check = |arguments: &[&str]| {
+        let mut command = program();
+        command.args(["check", "claviger.toml"]).args(arguments).current_dir(site.folder());
+        command.env("CLAVIGER_TEST_SHARED", "a".repeat(32)).output().expect("the program runs")
+    };
+    site.write("claviger.toml", config(ISSUER, "http://nowhere.invalid", "key"));
+    let output = check(&[]);
+    assert_eq!(output.status.code(), Some(0), "by itself it is sound: {output:?}");
+    let output = check(&["--live"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines: Vec<_> = told.lines().collect();
+    assert_eq!(lines.len(), 4, "{told}");
+    for (line, want) in lines.iter().zip([
+        "2 routes; but 3 of 5 that it names cannot be had:",
+        "secret env:key: the vault has no secret of this name",
+        "issuer sso: ",
+        "target t (nowhere.invalid:80): ",
+    ]) {
+        assert!(line.contains(want), "{line}");
+    }
+    let json: Value = serde_json::from_slice(&check(&["--live", "--json"]).stdout).expect("JSON");
+    assert_eq!((&json["ok"], json["missing"].as_array().map(Vec::len)), (&json!(false), Some(3)), "{json}");
+    site.write("claviger.toml", config("[authn.sso.api_key]\n", "http://localhost:1", "shared"));
+    let output = check(&["--live"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("all that it names is there, 3 asked for"), "{output:?}");
+}

@@ -106,7 +106,7 @@ fn explain_tells_what_the_gateway_does() {
 
             let url = format!("http://{host}{path}");
             let mut arguments = vec!["explain", "claviger.toml", method, &url, "--client", "127.0.0.1", "--json"];
-            arguments.extend(who.iter().flat_map(|name| ["--token", name]));
+            arguments.extend(who.iter().flat_map(|name| ["--token-file", name]));
             let output = claviger(gateway.site(), &arguments);
             let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
             let case = format!("{who:?} {method} {path}: {told}");

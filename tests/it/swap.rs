@@ -294,6 +294,25 @@ fn a_changed_secret_is_live_within_a_second_and_without_a_reload() {
 }
 
 #[test]
+fn another_master_key_takes_the_old_ones_place_under_a_gateway_that_runs() {
+    let ways = Ways::new();
+    let bearer = ways.issuer.token(&ways.claims(&ways.issuer.url()));
+    let site = ways.gateway.site();
+    let token = || ways.swapped("/header/x", &bearer).header("x-token").map(str::to_owned);
+    let old = std::fs::read(site.path("master.key")).expect("a key");
+    let rekey = ["vault", "rekey", &site.path("secrets.sealed"), "--key-file", &site.path("master.key")];
+    let output = program().args(rekey).output().expect("the program runs");
+    assert!(output.status.success(), "{output:?}");
+    assert_ne!(std::fs::read(site.path("master.key")).expect("a key"), old);
+    assert_eq!(token().as_deref(), Some("Token from-the-sealed-file"));
+    // It opens what is sealed with the new key, which nothing but the new key does.
+    seal(site, "api/key", "sealed-anew");
+    eventually("what is sealed with the new key is sent", || {
+        (token().as_deref() == Some("Token sealed-anew")).then_some(())
+    });
+}
+
+#[test]
 fn a_token_that_proves_nothing_is_refused_with_a_challenge() {
     let ways = Ways::new();
     let own = ways.issuer.url();

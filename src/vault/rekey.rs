@@ -1,0 +1,147 @@
+//! Replacing the master key of sealed files, so that whatever ends it in the middle is made good by doing it again.
+
+use std::io;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+
+use crate::crypto::MasterKey;
+
+use super::files::{sibling, sync_directory};
+use super::key_source::{create_key, load_key};
+use super::{KeySource, SealedFile, VaultError};
+
+/// Why a master key was not replaced, and which file it is about.
+pub type RekeyFault = (PathBuf, VaultError);
+
+/// Seals the files with a new master key, which is made beside `key_file` as `KEY_FILE.new` and takes its place when all are sealed. Whoever is
+/// ended before that does the rest by the same call.
+///
+/// # Errors
+/// [`VaultError`], with the file that it is about. Nothing is changed where a file opens neither with the old key nor with the new one.
+pub fn rekey(sealed: &[PathBuf], key_file: &Path) -> Result<(), RekeyFault> {
+    let old = load(key_file)?;
+    // Where the name is a symlink, what it leads to is replaced.
+    let key_file = std::fs::canonicalize(key_file).map_err(|e| (key_file.to_owned(), unwritable(&e)))?;
+    let new_file = sibling(&key_file, ".new");
+    reseal(sealed, &old, &new_file)?;
+    let place = || {
+        // An administrator's change must not lock the proxy out.
+        let (of_old, of_new) = (std::fs::metadata(&key_file)?, std::fs::metadata(&new_file)?);
+        if (of_old.uid(), of_old.gid()) != (of_new.uid(), of_new.gid()) {
+            chown(&new_file, Some(of_old.uid()), Some(of_old.gid()))?;
+        }
+        std::fs::rename(&new_file, &key_file)?;
+        sync_directory(&key_file)
+    };
+    place().map_err(|e: io::Error| (key_file.clone(), unwritable(&e)))
+}
+
+/// Seals the files with the master key of `new_file`, which is made where it is not there.
+///
+/// # Errors
+/// As those of [`rekey`].
+pub fn reseal(sealed: &[PathBuf], old: &MasterKey, new_file: &Path) -> Result<(), RekeyFault> {
+    let is_made = !new_file.exists();
+    let new = match is_made {
+        true => create_key(new_file).map_err(|error| (new_file.to_owned(), error))?,
+        false => load(new_file)?,
+    };
+    // All are opened before any is changed: one of another key, or one that was forgotten before, is found while nothing has to be made good.
+    for path in sealed {
+        if let Err(error) = SealedFile::new(path.clone()).read_with_either(old, &new) {
+            if is_made {
+                // Made a moment ago, and nothing is sealed with it.
+                std::fs::remove_file(new_file).map_err(|e| (new_file.to_owned(), unwritable(&e)))?;
+            }
+            return Err((path.clone(), error));
+        }
+    }
+    sealed
+        .iter()
+        .try_for_each(|path| SealedFile::new(path.clone()).reseal(old, &new).map_err(|error| (path.clone(), error)))
+}
+
+fn load(path: &Path) -> Result<MasterKey, RekeyFault> {
+    load_key(&KeySource::File(path.to_owned())).map_err(|error| (path.to_owned(), error))
+}
+
+fn unwritable(error: &io::Error) -> VaultError {
+    VaultError::Unwritable(error.kind())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::OpenError;
+    use crate::domain::Secret;
+
+    struct Site {
+        dir: tempfile::TempDir,
+        key: PathBuf,
+        sealed: Vec<PathBuf>,
+    }
+
+    impl Site {
+        /// Two files that one key opens, each with a secret.
+        fn new() -> Self {
+            let dir = tempfile::tempdir().expect("a directory");
+            let (key, sealed) = (dir.path().join("key"), vec![dir.path().join("a"), dir.path().join("b")]);
+            let master = create_key(&key).expect("made");
+            for path in &sealed {
+                let file = SealedFile::new(path.clone());
+                file.create(&master).expect("made");
+                file.update(&master, |all| all.set("name", Secret::new(b"canary-4711".to_vec()))).expect("set");
+            }
+            Self { dir, key, sealed }
+        }
+
+        /// Whether all files open with the key, and no other key is left.
+        fn is_whole(&self) -> bool {
+            let master = load(&self.key).expect("a key");
+            let opens = |path: &PathBuf| {
+                let entries = SealedFile::new(path.clone()).read(&master);
+                entries.is_ok_and(|all| all.get("name").expect("there").expose() == b"canary-4711")
+            };
+            self.sealed.iter().all(opens) && !self.dir.path().join("key.new").exists()
+        }
+    }
+
+    #[test]
+    fn all_files_of_a_key_open_with_the_new_one_alone() {
+        let site = Site::new();
+        let old = load(&site.key).expect("a key");
+        rekey(&site.sealed, &site.key).expect("sealed anew");
+        assert!(site.is_whole());
+        for path in &site.sealed {
+            let opened = SealedFile::new(path.clone()).read(&old);
+            assert_eq!(opened.err(), Some(OpenError::WrongKey.into()));
+        }
+        assert_eq!(std::fs::metadata(&site.key).expect("there").mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_was_ended_in_the_middle_is_finished_by_the_next_call() {
+        // Ended when the key was made, when one file was sealed, and when both were.
+        for done in 0..=2 {
+            let site = Site::new();
+            let old = load(&site.key).expect("a key");
+            let new = create_key(&site.dir.path().join("key.new")).expect("made");
+            for path in &site.sealed[..done] {
+                SealedFile::new(path.clone()).reseal(&old, &new).expect("sealed");
+            }
+            rekey(&site.sealed, &site.key).expect("finished");
+            assert!(site.is_whole(), "{done}");
+            assert_eq!(*load(&site.key).expect("a key").to_text(), *new.to_text(), "{done}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_key_leaves_all_as_it_was() {
+        let site = Site::new();
+        SealedFile::new(site.dir.path().join("c")).create(&MasterKey::generate()).expect("made");
+        let all = [&site.sealed[..], &[site.dir.path().join("c")]].concat();
+        let refused = rekey(&all, &site.key).expect_err("of another key");
+        assert_eq!(refused, (site.dir.path().join("c"), OpenError::WrongKey.into()));
+        assert!(site.is_whole());
+    }
+}
