@@ -118,13 +118,19 @@ pub(super) fn strip_response(head: &mut ResponseHeader, injection: Option<&Injec
     }
     let needles = injection.map(Injection::needles).filter(|needles| !needles.is_empty());
     let Some(needles) = needles else { return Ok(0) };
-    // As it is written: in the map, names are in lower case.
-    let is_named = |name: &[u8]| needles.is_in(name);
-    let cased = head.case_header_iter();
-    let repeating = cased.filter(|(name, value)| needles.is_in(value.as_bytes()) || is_named(name.as_slice()));
-    let mut repeating: Vec<_> = repeating
-        .filter_map(|(name, _)| Some((HeaderName::from_bytes(name.as_slice()).ok()?, is_named(name.as_slice()))))
-        .collect();
+    let mut repeating = Vec::new();
+    let mut look = |name: &[u8], value: &HeaderValue| {
+        let is_named = needles.is_in(name);
+        if is_named || needles.is_in(value.as_bytes()) {
+            repeating.extend(HeaderName::from_bytes(name).ok().map(|name| (name, is_named)));
+        }
+    };
+    // As names are written, where that is known: in the map they are in lower case. Of a head that came by HTTP/2 the map is all there is.
+    if head.has_case() {
+        head.case_header_iter().for_each(|(name, value)| look(name.as_slice(), value));
+    } else {
+        head.headers.iter().for_each(|(name, value)| look(name.as_str().as_bytes(), value));
+    }
     let found = repeating.len() as u64;
     repeating.dedup_by(|(one, _), (other, _)| one == other);
     for (name, is_named) in repeating {

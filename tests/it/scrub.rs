@@ -15,6 +15,7 @@ use crate::support::{
     http1::Message,
     raw::{Client, request},
     scene::{Extra, SECRET, Scene, code},
+    streams::Streams,
     upstream::{Then, Upstream, Wire},
     websocket,
 };
@@ -169,6 +170,25 @@ fn an_upstream_that_reflects_the_key_in_any_form_and_place_leaks_nothing() {
     assert!(scene.gateway.metric("claviger_reflections_total", &[]).is_some_and(|count| count > 100.0));
     let warned = scene.gateway.log().matches("answered with a secret that it was sent").count();
     assert_eq!(warned, 1, "once in a while, whoever brings it about");
+}
+
+#[test]
+fn an_upstream_of_http2_leaks_nothing_in_its_fields_and_trailers() {
+    let streams = Streams::echo();
+    let tables = format!(
+        "[target.modern]\nurl = \"{url}\"\nhttp = \"2\"\n\
+         [credential.modern.bearer]\ntarget = \"modern\"\nsecret = \"dir:api-key\"\n\
+         [route.modern]\npath = \"/modern/**\"\ntarget = \"modern\"\ncredential = \"modern\"\nauthn = [\"corp\"]\n\
+         allow = [{{ role = \"reader\" }}]\n",
+        url = streams.url()
+    );
+    let scene = Scene::new(&Extra { tables: &tables, ..Extra::default() });
+    let answer = scene.get("/modern/reflect");
+    assert_eq!((answer.status(), answer.header("x-fine")), (200, Some("fine")));
+    assert_eq!(streams.received()[0].headers["authorization"], format!("Bearer {SECRET}"), "it was sent the key");
+    assert!(!leaks(&shown(&answer)), "{}", shown(&answer));
+    assert_eq!(answer.all("x-leak"), ["fine"], "what is none of it stays");
+    assert_eq!(scene.record_of(&answer)["reflected"].as_u64(), Some(4), "in fields and trailers");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, request::Parts};
+use http::{HeaderMap, Response, header::AUTHORIZATION, request::Parts};
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::{Builder, Runtime},
@@ -22,7 +22,8 @@ pub(crate) struct Received {
     pub(crate) trailers: Option<HeaderMap>,
 }
 
-/// A server on a port of its own that answers every whole request with 200 and its body; it ends when it is dropped.
+/// A server on a port of its own that answers every whole request with 200 and its body, and those for `/reflect` also with the
+/// `Authorization` that it was sent, in fields and a trailer; it ends when it is dropped.
 pub(crate) struct Streams {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Received>>>,
@@ -63,16 +64,33 @@ async fn serve(stream: TcpStream, seen: Arc<Mutex<Vec<Received>>>) {
         tokio::spawn(async move {
             let (head, body) = request.into_parts();
             let received = receive(head, body).await;
-            let answer = received.trailers.is_some().then(|| Bytes::from(received.body.clone()));
+            let answer =
+                received.trailers.is_some().then(|| (Bytes::from(received.body.clone()), reflection(&received)));
             seen.lock().expect("no panic with the lock").push(received);
+            let Some((body, fields)) = answer else { return };
+            let mut response = Response::new(());
+            *response.headers_mut() = fields.clone();
             // A peer that goes away ends its stream and nothing else.
-            if let Some(body) = answer
-                && let Ok(mut stream) = respond.send_response(Response::new(()), false)
-            {
-                let _ = stream.send_data(body, true);
+            if let Ok(mut stream) = respond.send_response(response, false) {
+                let _ = stream.send_data(body, fields.is_empty());
+                if !fields.is_empty() {
+                    let _ = stream.send_trailers(fields);
+                }
             }
         });
     }
+}
+
+fn reflection(received: &Received) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    if received.path == "/reflect" {
+        let sent = received.headers.get(AUTHORIZATION).expect("the gateway's");
+        fields.append("x-leak", "fine".parse().expect("text"));
+        fields.append("x-leak", sent.clone());
+        fields.append("location", sent.clone());
+        fields.append("x-fine", "fine".parse().expect("text"));
+    }
+    fields
 }
 
 async fn receive(head: Parts, mut body: h2::RecvStream) -> Received {
