@@ -164,11 +164,7 @@ impl ProxyHttp for Gateway {
         // Behind the first `?`, which no authority holds.
         let (_, query) = split_target(session.req_header().raw_path()).map_err(failure::carry)?;
         upstream::apply(admission, draft, query, head)?;
-        if upstream::takes_trailers(session.req_header(), head.version) {
-            // Of a session that is watched over, Pingora takes it off, and gRPC does not work without.
-            head.insert_header(header::TE, HeaderValue::from_static("trailers"))?;
-        }
-        Ok(())
+        upstream::settle_versions(session, head).await
     }
 
     async fn request_body_filter(
@@ -247,6 +243,9 @@ impl ProxyHttp for Gateway {
         if self.services.is_draining() {
             session.set_keepalive(None);
         }
+        if !head.status.is_informational() {
+            draft.answering(head.status);
+        }
         if admission.scrubbing.is_some() {
             let method = session.req_header().method.clone();
             admission.withholding =
@@ -262,12 +261,12 @@ impl ProxyHttp for Gateway {
         end_of_stream: bool,
         exchange: &mut Exchange,
     ) -> Result<Option<Duration>> {
-        if let Some((_, admission)) = exchange.admitted()
-            && let Some(scrubbing) = &mut admission.scrubbing
-        {
+        let Some((draft, admission)) = exchange.admitted() else { return Ok(None) };
+        if let Some(scrubbing) = &mut admission.scrubbing {
             scrubbing.pass(body, end_of_stream)?;
             admission.let_go(body, end_of_stream).map_err(failure::carry)?;
         }
+        draft.sending(body.as_ref().map_or(0, Bytes::len));
         Ok(None)
     }
 
@@ -328,7 +327,7 @@ impl ProxyHttp for Gateway {
         let Some(denial) = denial else { return answer };
         draft.denied(denial);
         let id = draft.id();
-        if session.response_written().is_none() {
+        if respond::answered(session).is_none() {
             answer.error_code = denial.status();
             let refusal = match exchange.admitted() {
                 Some((draft, admission)) => Refusal::with_challenge(denial, &admission.route.authn, draft.time()),
@@ -351,7 +350,7 @@ impl ProxyHttp for Gateway {
         if let Some(connection) = ingress::connection(session.digest()) {
             connection.exchange_done();
         }
-        let status = session.response_written().map(|head| head.status.as_u16());
+        let status = respond::answered(session).map(|status| status.as_u16());
         let (request_bytes, response_bytes) = (session.body_bytes_read() as u64, session.body_bytes_sent() as u64);
         let upstream_began = exchange.admitted().and_then(|(_, admission)| admission.attempt.began);
         let refused = matches!(exchange.stage, Stage::Refused(_));

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http::header;
 use pingora_proxy::Session;
 use tokio::time::{Instant, timeout_at};
 
@@ -14,6 +13,7 @@ use super::inspect::beyond;
 use super::pipeline::go_on;
 use super::record::Draft;
 use super::replay::{Back, Replay};
+use super::respond;
 use crate::domain::{Denial, TimedOut};
 use crate::inject::ReadBody;
 use crate::state::{Route, Services, Snapshot};
@@ -74,9 +74,7 @@ async fn keep(
     let late = Denial::TimedOut(TimedOut::Body);
     // Before anything is asked for: what cannot be kept need not be sent.
     let room = services.engines.bodies.room(memory.min(most)).ok_or(Denial::TooManyInFlight)?;
-    if session.req_header().headers.contains_key(header::EXPECT) {
-        session.write_continue_response().await.map_err(|_| late)?;
-    }
+    respond::go_on(session).await.map_err(|_| late)?;
     let began = Instant::now();
     let mut held = Held::new(memory, room);
     loop {

@@ -26,6 +26,10 @@ pub(super) enum Length {
 /// # Errors
 /// Pingora's, where a field cannot be set.
 pub(super) fn reframe(asked: &RequestHeader, head: &mut ResponseHeader) -> Result<Length> {
+    if head.version == Version::HTTP_10 {
+        // The version is of whoever sends (RFC 9112 §2.3); with that of the upstream, chunks would be none.
+        head.set_version(Version::HTTP_11);
+    }
     let has_no_body = head.status.is_informational() || head.status == StatusCode::NO_CONTENT;
     if has_no_body || asked.version == Version::HTTP_10 {
         head.remove_header(&header::TRANSFER_ENCODING);

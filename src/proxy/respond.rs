@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora_proxy::Session;
@@ -118,6 +118,21 @@ async fn answer(
     session.write_response_header(Box::new(head), bodiless).await?;
     if !bodiless {
         session.write_response_body(Some(body), true).await?;
+    }
+    Ok(())
+}
+
+/// What the client was answered; what is told in between is no answer (RFC 9110 §15.2), and a failure after it has to be answered yet.
+pub(super) fn answered(session: &Session) -> Option<StatusCode> {
+    let is_between = |status: &StatusCode| status.is_informational() && *status != StatusCode::SWITCHING_PROTOCOLS;
+    session.response_written().map(|head| head.status).filter(|status| !is_between(status))
+}
+
+/// Has a client send its body that waits to be told so (RFC 9110 §10.1.1): over HTTP/1.0 none does, and over HTTP/2 none can be told.
+pub(super) async fn go_on(session: &mut Session) -> Result<()> {
+    let asked = session.req_header();
+    if asked.version == Version::HTTP_11 && asked.headers.contains_key(header::EXPECT) {
+        session.write_continue_response().await?;
     }
     Ok(())
 }

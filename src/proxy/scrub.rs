@@ -133,11 +133,12 @@ fn coding(headers: &HeaderMap) -> Coding {
     let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
     let text = match (codings.next(), codings.next()) {
         (None, _) => return Coding::None,
-        (Some(only), None) => only.to_str().unwrap_or_default().trim().to_ascii_lowercase(),
+        (Some(only), None) => only.to_str().unwrap_or("?").trim().to_ascii_lowercase(),
         (Some(_), Some(_)) => return Coding::Unknown,
     };
     match text.as_str() {
-        "identity" => Coding::None,
+        // To clients an empty field says nothing.
+        "" | "identity" => Coding::None,
         known if Decoder::knows(known) => Coding::Known(text),
         _ => Coding::Unknown,
     }

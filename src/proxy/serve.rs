@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
@@ -94,9 +94,7 @@ fn no_service() -> Box<Error> {
 /// Reads the body, within bounds.
 pub(super) async fn read(session: &mut Session, limit: usize, within: Duration) -> Result<Vec<u8>, Denial> {
     let reading = async {
-        if session.req_header().headers.contains_key(header::EXPECT) {
-            session.write_continue_response().await.map_err(|_| Denial::TimedOut(TimedOut::Body))?;
-        }
+        respond::go_on(session).await.map_err(|_| Denial::TimedOut(TimedOut::Body))?;
         let mut body = Vec::new();
         loop {
             match session.read_request_body().await {

@@ -7,11 +7,12 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Uri, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
+use pingora_proxy::Session;
 
 use super::admission::Admission;
 use super::forwarded::tells_of_another;
 use super::record::Draft;
-use super::respond::{REQUEST_ID, REQUEST_ID_FIELD};
+use super::respond::{self, REQUEST_ID, REQUEST_ID_FIELD};
 use super::scrub;
 use crate::domain::Wiped;
 use crate::inject::{Head, Injection};
@@ -34,6 +35,7 @@ pub(super) fn apply(admission: &Admission, draft: &Draft, query: Option<&str>, h
         let length = length.ok_or_else(|| Error::explain(ErrorType::InternalError, "the length of the body"))?;
         head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(length))?;
     }
+    join_cookies(head)?;
     head.insert_header("Host", admission.route.target.host_header().clone())?;
     head.insert_header(REQUEST_ID_FIELD, draft.id().encode(&mut [0; 36]) as &str)?;
     draft.trace().apply(head)?;
@@ -68,6 +70,35 @@ pub(super) fn apply(admission: &Admission, draft: &Draft, query: Option<&str>, h
     sign(injection, head)
 }
 
+/// Sees to what both sides' versions of HTTP ask for, where Pingora does not: what an HTTP/2 target tells in between does not come through, and
+/// an HTTP/1.0 client takes nothing in between and waits for nothing (RFC 9110 §10.1.1, §15.2); and of a session that is watched over, Pingora
+/// takes `TE: trailers` off, without which gRPC does not work.
+pub(super) async fn settle_versions(session: &mut Session, head: &mut RequestHeader) -> Result<()> {
+    let is_old = session.req_header().version == Version::HTTP_10;
+    if is_old {
+        session.set_ignore_info_resp(true);
+    }
+    if is_old || head.version == Version::HTTP_2 {
+        head.remove_header(&header::EXPECT);
+        respond::go_on(session).await?;
+    }
+    if takes_trailers(session.req_header(), head.version) {
+        head.insert_header(header::TE, HeaderValue::from_static("trailers"))?;
+    }
+    Ok(())
+}
+
+/// One `Cookie` of several lines, as HTTP/2 splits it and HTTP/1 has it once (RFC 9113 §8.2.3, RFC 6265 §5.4).
+fn join_cookies(head: &mut RequestHeader) -> Result<()> {
+    let lines = head.headers.get_all(header::COOKIE);
+    if lines.iter().nth(1).is_none() {
+        return Ok(());
+    }
+    let lines: Vec<_> = lines.iter().map(HeaderValue::as_bytes).collect();
+    let joined = HeaderValue::from_bytes(&lines.join(&b"; "[..]));
+    head.insert_header(header::COOKIE, joined.map_err(|_| Error::explain(ErrorType::InternalError, "the cookies"))?)
+}
+
 /// Signs the head, where the credential is a key that signs. Last: nothing is changed after it.
 fn sign(injection: &Injection, head: &mut RequestHeader) -> Result<()> {
     let (path, query) = (head.uri.path(), head.uri.query());
@@ -81,7 +112,7 @@ fn sign(injection: &Injection, head: &mut RequestHeader) -> Result<()> {
 }
 
 /// Whether both sides speak HTTP/2 and the client said that it takes trailers (RFC 9113 §8.2.2).
-pub(super) fn takes_trailers(asked: &RequestHeader, upstream: Version) -> bool {
+fn takes_trailers(asked: &RequestHeader, upstream: Version) -> bool {
     let is_said = || asked.headers.get(header::TE).is_some_and(|te| te.as_bytes() == b"trailers");
     asked.version == Version::HTTP_2 && upstream == Version::HTTP_2 && is_said()
 }

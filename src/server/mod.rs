@@ -70,7 +70,7 @@ pub enum StartError {
     Audit(std::io::Error),
     /// The store cannot be used.
     Store(StoreError),
-    /// There is no running process to take over from, or it cannot be reached.
+    /// There is no running process to take over from, or nobody could safely take over from this one.
     Upgrade(String),
     /// Something that the process needs could not be made.
     Internal(String),
@@ -82,7 +82,7 @@ impl fmt::Display for StartError {
             Self::Load(error) => error.fmt(f),
             Self::Audit(error) => write!(f, "cannot open the audit log: {error}"),
             Self::Store(error) => error.fmt(f),
-            Self::Upgrade(reason) => write!(f, "cannot take over: {reason}"),
+            Self::Upgrade(reason) => write!(f, "{reason}"),
             Self::Internal(reason) => f.write_str(reason),
         }
     }
@@ -189,7 +189,7 @@ pub fn run(options: Options) -> Result<(), StartError> {
     prime(&services)?;
     sessions::keep_keys(&services);
 
-    let run_directory = process::RunDirectory::open(&process.run_directory);
+    let run_directory = process::RunDirectory::open(&process.run_directory)?;
     let learnt = habits::read(&services);
     let mut server = Server::new_with_opt_and_conf(options_for(&options), conf(&process, &run_directory));
     let mut handover = Handover::new(run_directory, addresses(&process));

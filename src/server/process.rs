@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use claviger_wipe::Mimalloc;
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit};
 
+use super::StartError;
+
 /// Makes aws-lc-rs the process's only source of cryptography, before anything asks for another.
 pub fn install_crypto() {
     // An error says that a provider is there already: ours, from an earlier call.
@@ -43,16 +45,25 @@ pub(super) struct RunDirectory(PathBuf);
 
 impl RunDirectory {
     /// Opens the directory, making it for this user alone where it is not there.
-    pub(super) fn open(path: &Path) -> Self {
+    ///
+    /// # Errors
+    /// [`StartError::Upgrade`] where somebody else could put something there: they would be given the listeners by the next upgrade.
+    pub(super) fn open(path: &Path) -> Result<Self, StartError> {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
         match made.and_then(|()| fs::metadata(path)) {
-            Ok(meta) if meta.mode() & 0o022 != 0 => {
-                log::warn!("others can write the run directory {}, and so take its listeners over", path.display());
+            Ok(meta) => {
+                let is_ours = [0, rustix::process::geteuid().as_raw()].contains(&meta.uid());
+                if !is_ours || meta.mode() & 0o022 != 0 {
+                    return Err(StartError::Upgrade(format!(
+                        "others can write the run directory {}, and so have the listeners handed over to them; make it your own (`chown`, `chmod 700`), or \
+                         name another as `run_directory` in [server]",
+                        path.display()
+                    )));
+                }
             }
-            Ok(_) => {}
             Err(error) => log::warn!(error:%; "the run directory cannot be made: upgrades will not work"),
         }
-        Self(path.to_owned())
+        Ok(Self(path.to_owned()))
     }
 
     /// The socket over which listeners are handed over. Pingora makes it writable for everybody: the directory is what protects it.
@@ -68,7 +79,9 @@ impl RunDirectory {
     pub(super) fn claim(&self) {
         let file = self.pid_file();
         let fresh = self.0.join("claviger.pid.new");
-        let claimed = fs::File::create(&fresh).and_then(|mut opened| {
+        // One that a process left behind which was killed in between.
+        let _ = fs::remove_file(&fresh);
+        let claimed = fs::File::create_new(&fresh).and_then(|mut opened| {
             writeln!(opened, "{}", std::process::id())?;
             opened.lock()?;
             fs::rename(&fresh, &file)?;

@@ -13,6 +13,7 @@ mod attacks;
 mod audit;
 mod aws;
 mod balance;
+mod between;
 mod botocore;
 mod canary;
 mod check;
