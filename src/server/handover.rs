@@ -39,7 +39,10 @@ impl Handover {
     pub(super) fn ask(&mut self) -> Result<(), StartError> {
         let old = self.directory.running().ok_or_else(|| {
             let pid_file = self.directory.pid_file();
-            StartError::Upgrade(format!("no running process in {}; start without --upgrade", pid_file.display()))
+            StartError::Upgrade(format!(
+                "cannot take over: no running process in {}; start without --upgrade",
+                pid_file.display()
+            ))
         })?;
         self.predecessor = Some(old);
         let socket = PathBuf::from(self.directory.upgrade_socket());

@@ -1,6 +1,15 @@
 //! One process takes over from another: nobody is refused or cut, and a new one that fails leaves the old one serving.
 
-use std::{collections::HashSet, fs, net::TcpListener, os::unix::net::UnixListener, process::Child};
+use std::{
+    collections::HashSet,
+    fs::{self, Permissions},
+    net::TcpListener,
+    os::unix::{
+        fs::{PermissionsExt, chown, symlink},
+        net::UnixListener,
+    },
+    process::Child,
+};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -146,6 +155,44 @@ fn an_upgrade_of_nothing_is_refused() {
     let status = eventually("it gives up", || alone.0.try_wait().expect("our child"));
     assert_eq!(status.code(), Some(1));
     assert!(gateway.log().contains("cannot take over"), "{}", gateway.log());
+}
+
+#[test]
+fn nobody_else_makes_the_directory_over_which_listeners_are_handed() {
+    let upstream = Upstream::echo();
+    let mut makers = vec![("writable by all", None, 0o777), ("writable by a group", None, 0o770)];
+    if rustix::process::geteuid().is_root() {
+        makers.push(("made by somebody else", Some(65534), 0o755));
+    } else {
+        println!("skipped: a directory of another user, which takes root to make");
+    }
+    for (what, owner, mode) in makers {
+        let mut gateway = Gateway::spawn(|site| {
+            let directory = site.path(".claviger");
+            fs::create_dir(&directory).expect("made");
+            fs::set_permissions(&directory, Permissions::from_mode(mode)).expect("set");
+            if owner.is_some() {
+                chown(&directory, owner, owner).expect("root may");
+            }
+            config(site, &upstream, &Parts::default())
+        });
+        assert_eq!(gateway.wait().code(), Some(1), "{what}");
+        assert!(gateway.log().contains("others can write the run directory"), "{what}: {}", gateway.log());
+    }
+}
+
+#[test]
+fn what_is_in_the_way_of_the_process_id_is_not_written_through() {
+    let upstream = Upstream::echo();
+    let gateway = Gateway::start(|site| {
+        fs::create_dir(site.path(".claviger")).expect("made");
+        fs::set_permissions(site.path(".claviger"), Permissions::from_mode(0o700)).expect("set");
+        site.write("precious", "precious");
+        symlink(site.path("precious"), site.path(".claviger/claviger.pid.new")).expect("linked");
+        config(site, &upstream, &Parts::default())
+    });
+    eventually("the process says that it serves", || gateway.pid_file().filter(|&pid| pid == gateway.pid()));
+    assert_eq!(fs::read_to_string(gateway.site().path("precious")).expect("there"), "precious");
 }
 
 #[test]
