@@ -265,7 +265,7 @@ impl Link {
     pub(super) async fn news(&self, seal: &MasterKey, asks: &Asks<'_>) -> Result<News, Fault> {
         let keys = &self.keys;
         let mut news = keys.news.prepare_invoke();
-        for key in [&keys.rows, &keys.changes, &keys.ends, &keys.epoch, &keys.nodes] {
+        for key in [&keys.rows, &keys.changes, &keys.ends, &keys.epoch, &keys.nodes, &keys.last] {
             news.key(key);
         }
         news.arg(asks.seen).arg(ROWS_AT_ONCE).arg(&self.run).arg(Id(random()).to_string());

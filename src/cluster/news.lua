@@ -1,4 +1,4 @@
--- Tells what changed since a change, a number of rows at most. KEYS: rows, changes, ends, epoch, nodes.
+-- Tells what changed since a change, a number of rows at most. KEYS: rows, changes, ends, epoch, nodes, last.
 -- ARGV: the change, how many rows, the run of the server, and the epoch that begins where there is none of this run: a server that began
 -- anew, or took another's place, may have forgotten something. Then which node asks, of which epoch it has told all that it has, for how
 -- many seconds nodes are waited for, and those that it knows of.
@@ -6,6 +6,16 @@
 local epoch = redis.call('GET', KEYS[4])
 local time = redis.call('TIME')
 local clock = tonumber(time[1])
+-- All rows have a change and an end, none has a later change than was counted, and nobody has seen a later one: else part of it was evicted,
+-- removed or made up, and nobody would hear what comes next. It is as if all had been lost then.
+local last = tonumber(redis.call('GET', KEYS[6]) or 0) or 0
+local top = tonumber(redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2] or 0)
+local rows = redis.call('HLEN', KEYS[1])
+local is_whole = rows == redis.call('ZCARD', KEYS[2]) and rows == redis.call('ZCARD', KEYS[3]) and top <= last
+if not is_whole or (ARGV[6] == epoch and tonumber(ARGV[1]) > last) then
+  redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[6])
+  epoch = false
+end
 if not epoch or string.match(epoch, '^%S+ (%S+) ') ~= ARGV[3] then
   epoch = ARGV[4] .. ' ' .. ARGV[3] .. ' ' .. time[1]
   -- Of what came before, nobody has told anything yet.

@@ -418,6 +418,27 @@ fn a_redis_that_forgot_everything_is_told_again() {
 }
 
 #[test]
+fn a_redis_that_lost_or_was_given_a_part_is_told_again() {
+    let Some(nodes) = Nodes::start(2, "", "") else { return };
+    let session = nodes.begin(0);
+    nodes.until("it is known elsewhere", 1, &session, 200);
+    let forged = format!("ZADD {{claviger}}:changes 9007199254740992 {}", "x".repeat(8));
+    let mut ways: Vec<_> = ["last", "rows", "changes", "ends"].map(|key| format!("DEL {{claviger}}:{key}")).into();
+    ways.extend(["SET {claviger}:last 1".to_owned(), "SET {claviger}:last x".to_owned(), forged]);
+    for (turn, way) in ways.iter().enumerate() {
+        nodes.redis.say(way);
+        let (here, there) = (turn % 2, 1 - turn % 2);
+        let fresh =
+            eventually("sessions begin again", || Some(nodes.try_begin(here)).filter(|answer| answer.status() == 200));
+        let fresh = fresh.json()["access_token"].as_str().expect("a token").to_owned();
+        nodes.until(&format!("after {way}, it is known elsewhere"), there, &fresh, 200);
+        nodes.post(there, "/oauth/revoke", &format!("token={fresh}"));
+        nodes.until(&format!("after {way}, its end is"), here, &fresh, 401);
+        assert_eq!(nodes.use_it(there, &session), 200, "after {way}");
+    }
+}
+
+#[test]
 fn after_a_reload_redis_is_told_the_password_that_is_in_the_vault_then() {
     let Some(nodes) = Nodes::start(1, "", "") else { return };
     let site = nodes.all[0].site();
