@@ -2,6 +2,7 @@
 
 use pingora::{Error, ErrorSource, ErrorType, RetryType};
 
+use crate::audit::Outcome;
 use crate::domain::{AuthnFault, Denial, HttpFault, Inspection, PathFault, TimedOut, Unavailable, Withheld};
 use crate::telemetry::UpstreamFault;
 
@@ -111,6 +112,13 @@ pub(super) fn is_unprocessed(error: &Error) -> bool {
     matches!((&error.retry, &error.etype), (RetryType::Decided(true), ErrorType::H2Error))
 }
 
+/// Whether an HTTP/2 upstream takes no more on this connection (RFC 9113 §7): others' streams on it may be why, and on another it may.
+pub(super) fn is_turned_away(error: &Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<h2::Error>();
+    let reason = cause.filter(|cause| cause.is_remote() && cause.is_reset()).and_then(h2::Error::reason);
+    matches!(reason, Some(h2::Reason::ENHANCE_YOUR_CALM | h2::Reason::REFUSED_STREAM))
+}
+
 /// What went wrong with an upstream, as metrics tell it.
 pub(super) fn upstream_fault(error: &Error) -> UpstreamFault {
     use ErrorType as E;
@@ -130,6 +138,17 @@ pub(super) fn upstream_fault(error: &Error) -> UpstreamFault {
         UpstreamFault::Protocol
     } else {
         UpstreamFault::Closed
+    }
+}
+
+/// How an exchange ended, as its record tells it.
+pub(super) fn outcome(refused: bool, error: Option<&Error>, denial: Option<Denial>) -> Outcome {
+    match (refused, error, denial) {
+        (true, ..) => Outcome::Denied,
+        (false, None, None) => Outcome::Completed,
+        (false, Some(error), None) if *error.esource() == ErrorSource::Downstream => Outcome::Aborted,
+        (false, _, Some(denial)) if is_refusal(&denial) => Outcome::Denied,
+        (false, ..) => Outcome::Failed,
     }
 }
 

@@ -25,7 +25,6 @@ use super::reframe::Length;
 use super::serve::serve;
 use super::withhold::Withholding;
 use super::{reframe, respond, scrub, sieve, upstream};
-use crate::audit::Outcome;
 use crate::domain::{Denial, TimedOut, Unavailable};
 use crate::inspect::Sniff;
 use crate::state::Services;
@@ -299,9 +298,13 @@ impl ProxyHttp for Gateway {
             error.set_retry(!session.as_ref().retry_buffer_truncated());
             return error;
         }
+        let is_turned_away = failure::is_turned_away(&error);
         let attempts = exchange.admitted().map_or(u32::MAX, |(_, admission)| {
             if *error.esource() == ErrorSource::Upstream {
                 admission.route.target_metrics.errors.of(failure::upstream_fault(&error)).inc();
+            }
+            if is_turned_away {
+                admission.route.target.leave_connections();
             }
             admission.attempt.count
         });
@@ -309,6 +312,8 @@ impl ProxyHttp for Gateway {
         // Something may have been sent: only a request that may be sent twice is, and not for ever.
         if !repeatable || session.as_ref().retry_buffer_truncated() || attempts > 3 {
             error.set_retry(false);
+        } else if is_turned_away {
+            error.set_retry(true);
         } else {
             error.retry.decide_reuse(reused);
         }
@@ -363,7 +368,7 @@ impl ProxyHttp for Gateway {
             draft.found(admission);
         }
         if let Some(draft) = exchange.draft() {
-            let outcome = outcome(refused, error, draft.denial());
+            let outcome = failure::outcome(refused, error, draft.denial());
             draft.end(Ended { outcome, status, request_bytes, response_bytes, upstream_began });
         }
         // Dropped here, not with the connection: its slots are free for the next.
@@ -378,16 +383,6 @@ impl ProxyHttp for Gateway {
     fn request_summary(&self, _session: &Session, exchange: &Exchange) -> String {
         // Pingora's own shows the query.
         format!("config {}", exchange.snapshot.number)
-    }
-}
-
-fn outcome(refused: bool, error: Option<&Error>, denial: Option<Denial>) -> Outcome {
-    match (refused, error, denial) {
-        (true, ..) => Outcome::Denied,
-        (false, None, None) => Outcome::Completed,
-        (false, Some(error), None) if *error.esource() == ErrorSource::Downstream => Outcome::Aborted,
-        (false, _, Some(denial)) if failure::is_refusal(&denial) => Outcome::Denied,
-        (false, ..) => Outcome::Failed,
     }
 }
 

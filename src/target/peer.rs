@@ -17,6 +17,10 @@ use super::url::Scheme;
 /// Concurrent requests on one HTTP/2 connection; Pingora's default of 1 makes HTTP/2 no better than HTTP/1.1.
 const MAX_H2_STREAMS: usize = 100;
 
+/// How much of an answer on such a connection may be on its way to a client that does not read it, in bytes. The connection has room for all of
+/// them, so that whoever reads nothing holds up nobody else.
+const H2_STREAM_WINDOW: u32 = 256 << 10;
+
 /// How a connection is made, wherever it goes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Link {
@@ -43,6 +47,8 @@ impl Link {
         options.write_timeout = Some(timeouts.write);
         options.idle_timeout = Some(timeouts.idle);
         options.max_h2_streams = MAX_H2_STREAMS;
+        options.h2_stream_window_size = Some(H2_STREAM_WINDOW);
+        options.h2_connection_window_size = Some(H2_STREAM_WINDOW * MAX_H2_STREAMS as u32);
         options.tcp_keepalive = Some(KEEPALIVE);
         match (self.protocol, self.scheme) {
             (Protocol::Http1, Scheme::Http | Scheme::Https) | (Protocol::Auto, Scheme::Http) => {
@@ -66,11 +72,13 @@ pub(super) fn at(template: &HttpPeer, address: SocketAddr, presented: Option<Pre
     peer
 }
 
-/// Whether a peer is the template at this address, as far as it decides who receives what is sent, and who we are to them.
+/// Whether a peer is the template at this address, as far as it decides who receives what is sent, and who we are to them. Its connections are
+/// those of one of the generations up to this one.
 pub(super) fn is_at(
     template: &HttpPeer,
     address: SocketAddr,
     presented: Option<Presented<'_>>,
+    generation: u64,
     peer: &HttpPeer,
 ) -> bool {
     let verified = match peer.scheme {
@@ -87,11 +95,10 @@ pub(super) fn is_at(
         (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
         (None, Some(_)) | (Some(_), None) => false,
     };
+    let is_of = |key: u64| peer.group_key.wrapping_sub(key) <= generation;
     let is_ours = match (presented, &peer.client_cert_key) {
-        (None, None) => peer.group_key == template.group_key,
-        (Some(ours), Some(theirs)) => {
-            peer.is_tls() && Arc::ptr_eq(ours.certificate, theirs) && peer.group_key == ours.group_key
-        }
+        (None, None) => is_of(template.group_key),
+        (Some(ours), Some(theirs)) => peer.is_tls() && Arc::ptr_eq(ours.certificate, theirs) && is_of(ours.group_key),
         (None, Some(_)) | (Some(_), None) => false,
     };
     verified
@@ -170,7 +177,7 @@ mod tests {
         let binds = |change: fn(&mut HttpPeer)| {
             let mut peer = at(&template, here, None);
             change(&mut peer);
-            is_at(&template, here, None, &peer)
+            is_at(&template, here, None, 0, &peer)
         };
         assert!(binds(|_| ()));
         for (what, bound) in [

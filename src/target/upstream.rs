@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -33,7 +34,14 @@ pub struct Target {
     refreshing: Mutex<()>,
     failing_open: AtomicBool,
     failed_open: AtomicU64,
+    /// How often its connections were left for new ones.
+    generation: AtomicU64,
+    /// When they were the last time.
+    left: Mutex<Option<Instant>>,
 }
+
+/// Connections are left for new ones no more often: a target that takes nothing on any is not to be given ever more of them.
+const LEAVE_EVERY: Duration = Duration::from_secs(1);
 
 impl Target {
     /// A target over these backends, without members until [`Self::refresh`] gives it some.
@@ -56,6 +64,8 @@ impl Target {
             refreshing: Mutex::default(),
             failing_open: AtomicBool::new(false),
             failed_open: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
+            left: Mutex::default(),
         }
     }
 
@@ -97,13 +107,26 @@ impl Target {
     /// made as the same `client`. None where that cannot be shown: over plain HTTP, or when it is no certificate with its key.
     pub fn peer(&self, selected: &Selected, client: Option<&ClientIdentity>) -> Option<HttpPeer> {
         let presented = self.presented(client)?;
-        Some(peer::at(&self.template, selected.address(), presented))
+        let mut peer = peer::at(&self.template, selected.address(), presented);
+        peer.group_key = peer.group_key.wrapping_add(self.generation.load(Ordering::Relaxed));
+        Some(peer)
+    }
+
+    /// Has what is asked from now on go over new connections: on those that there are, the target takes nothing more. What is under way on
+    /// them goes on.
+    pub fn leave_connections(&self) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        if left.is_none_or(|at| at.elapsed() >= LEAVE_EVERY) {
+            *left = Some(Instant::now());
+            self.generation.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Whether a resolved peer is this target's origin, at the backend selected for this attempt, connected to as this `client` and no other:
     /// scheme, TLS name, trust, address and our own certificate. Asked on every attempt before a credential is applied.
     pub fn binds(&self, selected: &Selected, client: Option<&ClientIdentity>, resolved: &HttpPeer) -> bool {
-        let is_at = |presented| peer::is_at(&self.template, selected.address(), presented, resolved);
+        let newest = self.generation.load(Ordering::Relaxed);
+        let is_at = |presented| peer::is_at(&self.template, selected.address(), presented, newest, resolved);
         selected.owner() == self.key && self.presented(client).is_some_and(is_at)
     }
 

@@ -311,6 +311,42 @@ fn a_body_that_is_too_large_is_cut_off_on_its_way_to_an_http2_upstream_too() {
     assert_eq!(whole, [true, false], "the other stream was reset");
 }
 
+fn scene_over(streams: &Streams) -> Scene {
+    let tables = format!(
+        "[target.modern]\nurl = \"{}\"\nhttp = \"2\"\n[route.modern]\npath = \"/modern/**\"\ntarget = \"modern\"\n\
+         authn = [\"corp\"]\nallow = [{{ role = \"reader\" }}]\n",
+        streams.url()
+    );
+    Scene::new(&Extra { tables: &tables, ..Extra::default() })
+}
+
+#[test]
+fn whoever_does_not_read_an_answer_of_an_http2_upstream_holds_up_nobody_else() {
+    let streams = Streams::echo();
+    let scene = scene_over(&streams);
+    let fields = [("Host", "api.test"), ("Authorization", &*scene.bearer())];
+    let mut idle: Vec<_> = (0..20).map(|_| Client::connect(scene.gateway.public())).collect();
+    for client in &mut idle {
+        client.send(&request("GET", "/modern/large", &fields, b""));
+        assert_eq!(client.reader().head().expect("read").expect("a head").status(), 200);
+    }
+    for _ in 0..5 {
+        assert_eq!(scene.get("/modern/x").status(), 200);
+    }
+}
+
+#[test]
+fn a_connection_on_which_an_http2_upstream_takes_nothing_more_is_left() {
+    let streams = Streams::after(1);
+    let scene = scene_over(&streams);
+    let fields = [("Host", "api.test"), ("Authorization", &*scene.bearer())];
+    let post = || scene.gateway.send(&request("POST", "/modern/x", &fields, b"")).status();
+    // It may have done something; what comes next goes over another.
+    assert_eq!((post(), post()), (502, 200));
+    let streams = Streams::after(1);
+    assert_eq!(scene_over(&streams).get("/modern/x").status(), 200, "what may be asked twice is");
+}
+
 #[test]
 fn grpc_passes_with_its_trailers() {
     let runtime =

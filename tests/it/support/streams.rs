@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use h2::Reason;
 use http::{HeaderMap, Response, header::AUTHORIZATION, request::Parts};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -22,8 +23,8 @@ pub(crate) struct Received {
     pub(crate) trailers: Option<HeaderMap>,
 }
 
-/// A server on a port of its own that answers every whole request with 200 and its body, and those for `/reflect` also with the
-/// `Authorization` that it was sent, in fields and a trailer; it ends when it is dropped.
+/// A server on a port of its own that answers every whole request with 200 and its body, those for `/reflect` also with the `Authorization`
+/// that it was sent, in fields and a trailer, and those for `/large` with 20 MiB; it ends when it is dropped.
 pub(crate) struct Streams {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Received>>>,
@@ -33,14 +34,21 @@ pub(crate) struct Streams {
 impl Streams {
     /// Starts it.
     pub(crate) fn echo() -> Self {
+        Self::after(0)
+    }
+
+    /// Starts one that takes nothing on its first connections, so many: it resets their streams.
+    pub(crate) fn after(calmed: usize) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
         let address = listener.local_addr().expect("its address");
         let seen = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&seen);
         runtime.spawn(async move {
+            let mut nth = 0;
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&told)));
+                nth += 1;
+                tokio::spawn(serve(stream, nth <= calmed, Arc::clone(&told)));
             }
         });
         Self { address, seen, _runtime: runtime }
@@ -57,9 +65,13 @@ impl Streams {
     }
 }
 
-async fn serve(stream: TcpStream, seen: Arc<Mutex<Vec<Received>>>) {
+async fn serve(stream: TcpStream, is_calmed: bool, seen: Arc<Mutex<Vec<Received>>>) {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
     while let Some(Ok((request, mut respond))) = connection.accept().await {
+        if is_calmed {
+            respond.send_reset(Reason::ENHANCE_YOUR_CALM);
+            continue;
+        }
         let seen = Arc::clone(&seen);
         tokio::spawn(async move {
             let (head, body) = request.into_parts();
@@ -96,6 +108,9 @@ fn reflection(received: &Received) -> HeaderMap {
 async fn receive(head: Parts, mut body: h2::RecvStream) -> Received {
     let path = head.uri.path().to_owned();
     let mut received = Received { path, headers: head.headers, body: Vec::new(), trailers: None };
+    if received.path == "/large" {
+        received.body = vec![b'x'; 20 << 20];
+    }
     while let Some(data) = body.data().await {
         let Ok(data) = data else { return received };
         let _ = body.flow_control().release_capacity(data.len());
