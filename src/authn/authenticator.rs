@@ -59,6 +59,22 @@ impl Authenticator {
         .as_str()
     }
 
+    /// Whether DPoP proofs of its principals have to hold a nonce.
+    pub fn needs_nonce(&self) -> bool {
+        match self {
+            Self::Jwt(jwt) => jwt.needs_nonce(),
+            Self::ApiKey(_)
+            | Self::Introspection(_)
+            | Self::TokenReview(_)
+            | Self::Mtls(_)
+            | Self::HttpSignature(_)
+            | Self::Basic(_)
+            | Self::ForwardAuth(_)
+            | Self::Sessions(_)
+            | Self::Anonymous => false,
+        }
+    }
+
     /// The headers that it looks in.
     pub fn places(&self) -> Vec<HeaderName> {
         match self {

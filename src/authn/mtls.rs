@@ -54,7 +54,7 @@ pub enum MtlsFault {
 pub struct Mtls {
     name: Name,
     authorities: Vec<Authority>,
-    lists: Vec<CertRevocationList<'static>>,
+    lists: Vec<Dated>,
     /// When the first of the lists ends.
     lists_until: Option<SystemTime>,
     identity: CertificateName,
@@ -85,7 +85,6 @@ impl Mtls {
         // Of several by one issuer, the first that is found is gone by: the newest.
         lists.sort_by_key(|list| std::cmp::Reverse(list.since));
         let lists_until = lists.iter().map(|list| list.until).min();
-        let lists = lists.into_iter().map(|list| list.list).collect();
         Ok(Self {
             name: settings.name,
             authorities: authorities(&settings.ca)?,
@@ -133,25 +132,42 @@ impl Mtls {
         let since = now.duration_since(UNIX_EPOCH).map_err(|_| refused)?;
         let current = self.authorities.iter().filter(|one| one.from <= now && now < one.until);
         let anchors: Vec<_> = current.map(|one| one.anchor.clone()).collect();
-        let lists: Vec<_> = self.lists.iter().collect();
-        let revocation = RevocationOptionsBuilder::new(&lists).ok().map(|options| {
-            options
-                .with_depth(RevocationCheckDepth::Chain)
-                .with_status_policy(UnknownStatusPolicy::Deny)
-                .with_expiration_policy(ExpirationPolicy::Enforce)
-                .build()
-        });
-        let path = leaf.verify_for_usage(
-            aws_lc_rs::default_provider().signature_verification_algorithms.all,
-            &anchors,
-            intermediates,
-            UnixTime::since_unix_epoch(since),
-            KeyUsage::client_auth(),
-            revocation,
-            Some(&may_sign),
-        );
-        let path = path.map_err(|error| denial(&error))?;
-        self.holds_until(&path).ok_or(refused)
+        let lists: Vec<_> = self.lists.iter().filter(|one| one.since <= now).map(|one| &one.list).collect();
+        if lists.is_empty() && !self.lists.is_empty() {
+            // All are of a time to come: whether it is revoked cannot be told.
+            return Err(Denial::Unavailable(Unavailable::Authenticator));
+        }
+        let verify = |first: usize| {
+            let ordered: Vec<_> = lists[first..].iter().chain(&lists[..first]).copied().collect();
+            let revocation = RevocationOptionsBuilder::new(&ordered).ok().map(|options| {
+                options
+                    .with_depth(RevocationCheckDepth::Chain)
+                    .with_status_policy(UnknownStatusPolicy::Deny)
+                    .with_expiration_policy(ExpirationPolicy::Enforce)
+                    .build()
+            });
+            let path = leaf.verify_for_usage(
+                aws_lc_rs::default_provider().signature_verification_algorithms.all,
+                &anchors,
+                intermediates,
+                UnixTime::since_unix_epoch(since),
+                KeyUsage::client_auth(),
+                revocation,
+                Some(&may_sign),
+            );
+            path.map(|path| self.holds_until(&path))
+        };
+        // The first list of the issuer's name is gone by, and may be of another key of that name.
+        let is_of_another = |error: &Error| matches!(error, Error::InvalidCrlSignatureForPublicKey);
+        let turns = (0..lists.len().max(1)).map(verify);
+        let mut turns = turns.skip_while(|path| path.as_ref().is_err_and(is_of_another));
+        let until = turns.next().ok_or(refused)?.map_err(|error| denial(&error))?.ok_or(refused)?;
+        // What one list says, a newer one of a part does not take back.
+        let revoked = (0..lists.len()).filter(|&nth| names_one(lists[nth], &shown.chain));
+        if revoked.map(verify).any(|path| matches!(path, Err(Error::CertRevoked))) {
+            return Err(denial(&Error::CertRevoked));
+        }
+        Ok(until)
     }
 
     /// When the first of what a path rests on ends.
@@ -171,6 +187,15 @@ impl std::fmt::Debug for Mtls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Mtls").field("name", &self.name).field("identity", &self.identity).finish_non_exhaustive()
     }
+}
+
+/// Whether a list has the serial number of one of these certificates.
+fn names_one(list: &CertRevocationList<'_>, chain: &[Vec<u8>]) -> bool {
+    chain.iter().any(|der| {
+        let parsed = X509Certificate::from_der(der);
+        // What cannot be read has no path.
+        parsed.is_ok_and(|(_, certificate)| matches!(list.find_serial(certificate.raw_serial()), Ok(Some(_))))
+    })
 }
 
 /// Whether the key usages of a path allow what its certificates are used for, where they are told (RFC 5280 §4.2.1.3).

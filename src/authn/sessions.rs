@@ -188,12 +188,18 @@ pub struct TakenSessions {
     pub tokens: Arc<SessionTokens>,
     /// The authenticators whose principals may have begun them.
     pub of: Arc<[Name]>,
+    /// Those of them whose principals' DPoP proofs have to hold a nonce, in sessions as without.
+    pub nonced: Arc<[Name]>,
 }
 
 impl TakenSessions {
     /// Whether a session of this principal may still be begun, and so may still be used.
     pub fn takes(&self, principal: &Principal) -> bool {
         self.of.contains(&principal.authenticator)
+    }
+
+    pub(super) fn needs_nonce(&self, principal: &Principal) -> bool {
+        self.nonced.contains(&principal.authenticator)
     }
 }
 

@@ -127,9 +127,9 @@ impl TokenReview {
             return Err(AuthnFault::Claim);
         }
         // What the API server has verified says of itself when it ends and what it is bound to; a token of another form does not.
-        let (expires, confirmation) = match Token::parse(token) {
-            Ok(token) => (claims::time(&token.claims, "exp")?, confirmation::read(token.claims.get("cnf"))?),
-            Err(_) => (None, Confirmation::default()),
+        let (expires, confirmation) = match Token::claims_of(token)? {
+            Some(own) => (claims::time(&own, "exp")?, confirmation::read(own.get("cnf"))?),
+            None => (None, Confirmation::default()),
         };
         Ok(Arc::new(Principal {
             roles: claims::names(user.get("groups"), Single::OneName)?,

@@ -109,7 +109,17 @@ impl Call<'_> {
         let has = |role: &&str| {
             roles.has(&asks.principal, role, &when) && self.caller.ended_as(&asks.principal, Some(role), now).is_none()
         };
-        let goes_on = self.service.taken.takes(&session.principal)
+        let is_spent = session.stay.bounds.uses.is_some()
+            && self
+                .caller
+                .services
+                .engines
+                .authenticators
+                .sessions()
+                .is_spent(session.stay.id, now)
+                .map_err(|fault| grant::denial(&fault))?;
+        let goes_on = !is_spent
+            && self.service.taken.takes(&session.principal)
             && self.caller.ended_as(&session.principal, None, now).is_none();
         let may_know = session.principal.name() == asks.principal.name() || ["auditor", "admin"].iter().any(has);
         if !may_know || !goes_on {

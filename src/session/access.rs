@@ -172,6 +172,13 @@ impl AccessRequest {
         format!("{}:{}", self.authenticator, self.principal)
     }
 
+    /// Whether it is of this principal, or of somebody else for whom they act. An actor's token names no authenticator: whoever has that id may be
+    /// them.
+    fn is_theirs(&self, name: &str) -> bool {
+        let acts = |actor: &str| name.split_once(':').is_some_and(|(_, id)| id == actor);
+        name == self.requester() || self.actor.as_deref().is_some_and(acts)
+    }
+
     /// Makes it a grant at once. Who may, is for the caller to have seen.
     ///
     /// # Errors
@@ -197,7 +204,7 @@ impl AccessRequest {
         now: SystemTime,
     ) -> Result<(), AccessFault> {
         self.waits(now)?;
-        if by == self.requester() {
+        if self.is_theirs(by) {
             return Err(AccessFault::SelfApproval);
         }
         let said_yes = |event: &&AccessEvent| event.deed == AccessDeed::Approved;
@@ -252,7 +259,7 @@ impl AccessRequest {
     /// # Errors
     /// [`AccessFault::SelfApproval`], and [`AccessFault::Decided`] where there is nothing to look at, or somebody did.
     pub fn review(&mut self, by: &str, reason: Option<String>, now: SystemTime) -> Result<(), AccessFault> {
-        if by == self.requester() {
+        if self.is_theirs(by) {
             return Err(AccessFault::SelfApproval);
         }
         if !self.needs_review() {

@@ -250,6 +250,15 @@ impl Sessions {
         Err(SessionFault::Away(Away::Link))
     }
 
+    /// Whether all uses of a session are spent that it was begun with, as far as is known here.
+    ///
+    /// # Errors
+    /// [`SessionFault`] where that cannot be told.
+    pub fn is_spent(&self, id: Id, now: SystemTime) -> Result<bool, SessionFault> {
+        let found = self.reading().ok_or(SessionFault::Closed)?.next_use(id, now)?;
+        Ok(found.is_none_or(|spent| spent.next.is_none()))
+    }
+
     /// Tells the store what was used, and forgets what is over.
     ///
     /// # Errors

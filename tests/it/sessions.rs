@@ -485,6 +485,47 @@ fn only_its_own_principal_and_auditors_learn_what_a_token_means() {
     assert_eq!(ask(&scene.gateway, "/oauth/introspect", &format!("token={session}")).status(), 401);
     ask(&scene.gateway, "/oauth/revoke", &format!("token={session}"));
     assert_eq!(introspect(&auditor, &session).json(), inactive);
+    let once = begin(&scene, "&uses=1");
+    assert_eq!(introspect(&auditor, &once).json()["active"], true);
+    assert_eq!(get(&scene.gateway, "/stay/x", &once).status(), 200);
+    assert_eq!(introspect(&auditor, &once).json(), inactive, "it is good for nothing more");
+}
+
+#[test]
+fn a_nonce_that_an_issuers_tokens_need_is_needed_to_begin_a_session_and_in_it() {
+    let scene = scene();
+    let config = std::fs::read_to_string(scene.gateway.site().config_path()).expect("the configuration");
+    let nonced = config.replacen("[authn.corp.jwt]\n", "[authn.corp.jwt]\ndpop_nonce = true\n", 1);
+    assert_ne!(nonced, config);
+    scene.gateway.reload(&nonced);
+    let key = ProofKey::new();
+    let mut claims = scene.claims_of("ada", &["reader"]);
+    claims["cnf"] = json!({"jkt": key.thumbprint()});
+    let subject = scene.issuer.token(&claims);
+    let (asked, used) = ("https://auth.test/oauth/token", "http://api.test/stay/x");
+    let begin = |nonce: Option<&str>| {
+        let proof = key.proof("POST", asked, None, nonce);
+        ask_with(&scene.gateway, "/oauth/token", &[("DPoP", &proof)], &exchange(&subject, ""))
+    };
+    let refused = begin(None);
+    assert_eq!(
+        (refused.status(), refused.json()["error"].as_str()),
+        (400, Some("use_dpop_nonce")),
+        "{}",
+        refused.text()
+    );
+    let nonce = refused.header("dpop-nonce").expect("a nonce").to_owned();
+    let session = token(&begin(Some(&nonce)));
+    let send = |nonce: Option<&str>| {
+        let proof = key.proof("GET", used, Some(&session), nonce);
+        let dpop = format!("DPoP {session}");
+        scene.gateway.get("/stay/x", &[("Host", "api.test"), ("Authorization", &dpop), ("DPoP", &proof)])
+    };
+    let refused = send(None);
+    assert_eq!(refused.status(), 401);
+    assert!(refused.all("www-authenticate").iter().any(|one| one.contains("use_dpop_nonce")), "{:?}", refused.headers);
+    let nonce = refused.header("dpop-nonce").expect("a nonce").to_owned();
+    assert_eq!(send(Some(&nonce)).status(), 200);
 }
 
 #[test]

@@ -60,7 +60,7 @@ impl Chain {
         // What was presented with its proof has used that up.
         let is_shown = was_presented && bound.key.is_some();
         if !is_shown && (bound.key.is_some() || request.headers.contains_key(DPOP)) {
-            let wanted = Wanted { token: None, key: bound.key, nonce: false };
+            let wanted = Wanted { token: None, key: bound.key, nonce: self.needs_nonce(principal) };
             bound.key = Some(self.dpop.verify(request, &wanted, now).await?);
         }
         if bound.key.is_none() && bound.certificate.is_none() {

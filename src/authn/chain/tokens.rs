@@ -101,6 +101,12 @@ impl Chain {
         if is_over { Err(Denial::Unauthenticated(AuthnFault::Inactive)) } else { Ok(principal) }
     }
 
+    /// Whether the principal's DPoP proofs have to hold a nonce.
+    pub(super) fn needs_nonce(&self, principal: &Principal) -> bool {
+        self.tokens.iter().any(|jwt| *jwt.name() == principal.authenticator && jwt.needs_nonce())
+            || self.sessions.as_ref().is_some_and(|sessions| sessions.needs_nonce(principal))
+    }
+
     fn takes_tokens(&self) -> bool {
         !self.tokens.is_empty() || self.sessions.is_some()
     }
@@ -138,7 +144,7 @@ impl Chain {
         match (scheme, bound.key) {
             (Scheme::Bearer, None) => Ok(()),
             (Scheme::Dpop, Some(key)) => {
-                let nonce = self.tokens.iter().any(|jwt| *jwt.name() == principal.authenticator && jwt.needs_nonce());
+                let nonce = self.needs_nonce(principal);
                 let wanted = Wanted { token: Some(token), key: Some(key), nonce };
                 Box::pin(self.dpop.verify(request, &wanted, now)).await.map(drop)
             }

@@ -54,6 +54,11 @@ impl Authority {
 
     /// A list that revokes these serials, good from 2020 to this year.
     fn list(&self, serials: &[u64], until: i32) -> Vec<u8> {
+        self.list_of(2020, serials, until)
+    }
+
+    /// The same from this year on.
+    fn list_of(&self, since: i32, serials: &[u64], until: i32) -> Vec<u8> {
         let revoked = serials.iter().map(|serial| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
             revocation_time: date_time_ymd(2021, 1, 1),
@@ -61,7 +66,7 @@ impl Authority {
             invalidity_date: None,
         });
         let list = CertificateRevocationListParams {
-            this_update: date_time_ymd(2020, 1, 1),
+            this_update: date_time_ymd(since, 1, 1),
             next_update: date_time_ymd(until, 1, 1),
             crl_number: SerialNumber::from(1),
             issuing_distribution_point: None,
@@ -190,6 +195,27 @@ fn revocation_fails_closed() {
         ("the list has ended", vec![ours.list(&[], 2022)], away),
         ("the list is another authority's", vec![below.list(&[], 2030)], refused(AuthnFault::Certificate)),
         ("the list is signed by another", vec![twin.list(&[], 2030)], refused(AuthnFault::Certificate)),
+        (
+            "a newer one is of another key of that name",
+            vec![ours.list(&[], 2030), twin.list_of(2021, &[7], 2030)],
+            None,
+        ),
+        (
+            "and this one is revoked by its own",
+            vec![twin.list_of(2021, &[], 2030), ours.list(&[7], 2030)],
+            refused(AuthnFault::Revoked),
+        ),
+        (
+            "a list of a time to come says nothing yet",
+            vec![ours.list_of(2029, &[], 2030), ours.list(&[7], 2030)],
+            refused(AuthnFault::Revoked),
+        ),
+        ("there is no other", vec![ours.list_of(2029, &[], 2030)], away),
+        (
+            "a newer one takes nothing back",
+            vec![ours.list_of(2022, &[], 2030), ours.list(&[7], 2030)],
+            refused(AuthnFault::Revoked),
+        ),
     ] {
         assert_eq!(prove(settings(&ours, lists), &leaf, NOW).err(), want, "{what}");
     }

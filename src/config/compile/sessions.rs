@@ -49,7 +49,12 @@ impl Compiler<'_, '_> {
         let realm = Name::parse(SESSIONS).ok()?;
         let authn = self.provers(&realm, &table.authn, parts);
         let limits = self.own_limits(&realm, &table.limits, parts);
-        let of = table.authn.get_ref().iter().filter_map(|text| Name::parse(text.get_ref()).ok()).collect();
+        let of: Arc<[Name]> =
+            table.authn.get_ref().iter().filter_map(|text| Name::parse(text.get_ref()).ok()).collect();
+        let nonced = |name: &Name| {
+            parts.authenticators.by_name.get(name).and_then(Option::as_ref).is_some_and(Authenticator::needs_nonce)
+        };
+        let nonced = of.iter().filter(|name| nonced(name)).cloned().collect();
         let tokens = self.engines.authenticators.session_tokens(&issuer);
         Some(Arc::new(TokenService {
             name: realm,
@@ -67,7 +72,7 @@ impl Compiler<'_, '_> {
             per_principal,
             seal: seal?,
             rotate: rotate?,
-            taken: TakenSessions { tokens, of },
+            taken: TakenSessions { tokens, of, nonced },
         }))
     }
 

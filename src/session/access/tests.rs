@@ -67,6 +67,16 @@ fn one_no_is_the_end_and_so_is_nobody_in_time() {
 }
 
 #[test]
+fn who_acts_for_the_requester_does_not_decide() {
+    let mut request = request(None);
+    request.actor = Some("bob".to_owned());
+    for themselves in ["corp:ada", "corp:bob", "other:bob"] {
+        assert_eq!(request.vote(themselves, true, None, 1, at(1)), Err(AccessFault::SelfApproval), "{themselves}");
+    }
+    request.vote("corp:eve", true, None, 1, at(2)).expect("somebody else");
+}
+
+#[test]
 fn broken_glass_is_looked_at_by_somebody_else_once() {
     let mut request = request(None);
     assert_eq!(request.review("corp:bob", None, at(1)), Err(AccessFault::Decided), "nothing to look at");
