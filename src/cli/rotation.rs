@@ -42,6 +42,8 @@ pub struct StatusArgs {
 /// How long a gateway may take to begin.
 const BEGINS_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long a gateway may take to use a secret that changed in a vault.
+const TAKEN_WITHIN: Duration = Duration::from_secs(1);
 
 impl RotateArgs {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
@@ -68,6 +70,10 @@ impl RotateArgs {
                 .map_err(|error| Failure::new(1, format!("claviger: {}: {error}", rotation.status().secret)))?;
             let stage = status.stage.unwrap_or(RotationStage::Idle);
             if told != Some(stage) {
+                if matches!(stage, RotationStage::Watching | RotationStage::Grace) {
+                    // It is in the vault; gateways look at that within this time.
+                    thread::sleep(TAKEN_WITHIN);
+                }
                 writeln!(out, "{}: {}", self.name, meaning(stage, status.fault.is_some()))?;
                 out.flush()?;
                 told = Some(stage);

@@ -12,7 +12,7 @@ use super::door::{Address, Claimed, span};
 use super::flow::Flow;
 use super::habits::{Habits, Use};
 use super::hitters::Hitters;
-use super::recent::Recent;
+use super::recent::{Recent, Sorts};
 use super::seen::{Keys, Seen, seconds, shown};
 use super::settings::Settings;
 use super::visits::{Visit, Visits};
@@ -151,8 +151,8 @@ impl Engine {
     fn exchange(&mut self, record: &Record) {
         let seen = self.keys.seen(record);
         self.advance(seconds(record.time + record.timings.total), RECORD_BACK);
-        let is_wrong = seen.is_denied || seen.is_miss || seen.is_error;
-        self.recent.keep(record.id, [seen.principal, seen.address, seen.route, record.claimed.unwrap_or(0)], is_wrong);
+        let keys = [seen.principal, seen.address, seen.route, record.claimed.unwrap_or(0)];
+        self.recent.keep(record.id, keys, Sorts::of(&seen));
         if seen.is_wrong_credential {
             self.wrong_credential(record, &seen);
         }
@@ -343,7 +343,7 @@ impl Engine {
         if !self.board.has_room(&subject, rule.severity) {
             return;
         }
-        let mut records = self.recent.about(about);
+        let mut records = self.recent.behind(detection, about);
         if records.first() != Some(&record.id) {
             records.insert(0, record.id);
             records.truncate(Recent::NAMED);

@@ -1,5 +1,7 @@
 //! The last records, by the keys of whom and what they are about, so that an alert can name those behind it.
 
+use super::Detection as D;
+use super::seen::Seen;
 use crate::domain::RequestId;
 
 /// The last records that went wrong, and the last of all: many that went well must not drive out the few that did not.
@@ -11,11 +13,61 @@ pub(super) struct Recent {
 
 #[derive(Debug, Default)]
 struct Ring {
-    records: Vec<(RequestId, [u64; 4])>,
+    records: Vec<(RequestId, [u64; 4], Sorts)>,
     next: usize,
 }
 
-/// How many are kept of each sort: 48 bytes each.
+/// In which ways a record went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sorts(u8);
+
+impl Sorts {
+    const NONE: Self = Self(0);
+    const WRONG_CREDENTIAL: Self = Self(1);
+    const DENIED: Self = Self(2);
+    const MISS: Self = Self(4);
+    const ERROR: Self = Self(8);
+
+    /// Those of a record.
+    pub(super) fn of(seen: &Seen) -> Self {
+        let all = [
+            (seen.is_wrong_credential, Self::WRONG_CREDENTIAL),
+            (seen.is_denied, Self::DENIED),
+            (seen.is_miss, Self::MISS),
+            (seen.is_error, Self::ERROR),
+        ];
+        Self(all.iter().filter(|(is_so, _)| *is_so).fold(0, |bits, (_, sort)| bits | sort.0))
+    }
+
+    /// That of the records which a detection counts; none where those count that went well.
+    fn counted(detection: D) -> Self {
+        if matches!(
+            detection,
+            D::FailedLogins
+                | D::CredentialStuffing
+                | D::DistributedGuessing
+                | D::SlowStuffing
+                | D::SlowGuessing
+                | D::StuffingSucceeded
+        ) {
+            Self::WRONG_CREDENTIAL
+        } else if matches!(detection, D::Probing | D::Enumeration | D::BrokenRoute) {
+            Self::MISS
+        } else if matches!(detection, D::Denials | D::Canary) {
+            Self::DENIED
+        } else if matches!(detection, D::UpstreamErrors | D::VaultTrouble) {
+            Self::ERROR
+        } else {
+            Self::NONE
+        }
+    }
+
+    fn meets(self, other: Self) -> bool {
+        other == Self::NONE || self.0 & other.0 != 0
+    }
+}
+
+/// How many are kept of each sort: 56 bytes each.
 const KEPT: usize = 16_384;
 impl Recent {
     /// How many an alert names.
@@ -25,33 +77,36 @@ impl Recent {
         Self { wrong: Ring::default(), all: Ring::default() }
     }
 
-    /// Keeps a record with the keys of what it is about; zero for none.
-    pub(super) fn keep(&mut self, id: RequestId, keys: [u64; 4], is_wrong: bool) {
-        self.all.keep(id, keys);
-        if is_wrong {
-            self.wrong.keep(id, keys);
+    /// Keeps a record with the keys of what it is about, zero for none, and the ways in which it went wrong.
+    pub(super) fn keep(&mut self, id: RequestId, keys: [u64; 4], sorts: Sorts) {
+        self.all.keep(id, keys, sorts);
+        if sorts != Sorts::NONE {
+            self.wrong.keep(id, keys, sorts);
         }
     }
 
-    /// The last records about a key, the latest first: those that went wrong where there are any.
-    pub(super) fn about(&self, key: u64) -> Vec<RequestId> {
-        let wrong = self.wrong.about(key);
-        if wrong.len() > 1 { wrong } else { self.all.about(key) }
+    /// The last records about a key of the sort that a detection counts, the latest first.
+    pub(super) fn behind(&self, detection: D, key: u64) -> Vec<RequestId> {
+        match Sorts::counted(detection) {
+            Sorts::NONE => self.all.about(key, Sorts::NONE),
+            sort => self.wrong.about(key, sort),
+        }
     }
 }
 
 impl Ring {
-    fn keep(&mut self, id: RequestId, keys: [u64; 4]) {
+    fn keep(&mut self, id: RequestId, keys: [u64; 4], sorts: Sorts) {
         match self.records.get_mut(self.next) {
-            Some(place) => *place = (id, keys),
-            None => self.records.push((id, keys)),
+            Some(place) => *place = (id, keys, sorts),
+            None => self.records.push((id, keys, sorts)),
         }
         self.next = (self.next + 1) % KEPT;
     }
 
-    fn about(&self, key: u64) -> Vec<RequestId> {
+    fn about(&self, key: u64, sort: Sorts) -> Vec<RequestId> {
         let (young, old) = self.records.split_at(self.next.min(self.records.len()));
         let latest = young.iter().rev().chain(old.iter().rev());
-        latest.filter(|(_, keys)| keys.contains(&key)).take(Recent::NAMED).map(|(id, _)| *id).collect()
+        let behind = latest.filter(|(_, keys, sorts)| keys.contains(&key) && sorts.meets(sort));
+        behind.take(Recent::NAMED).map(|(id, ..)| *id).collect()
     }
 }

@@ -1,9 +1,9 @@
 //! Mail by SMTP, under the egress rules: the address that is connected to is one that they permit.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use lettre::message::{Mailbox, header::ContentType};
+use lettre::message::{Mailbox, SinglePart};
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
@@ -11,7 +11,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 
 use super::Egress;
 use super::resolver::is_localhost;
-use crate::domain::Secret;
+use crate::domain::{RequestId, Secret};
 
 /// What protects the connection to a mail server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,11 +142,13 @@ impl MailServer {
 }
 
 fn message(mail: &Mail<'_>) -> Result<Message, Box<dyn std::error::Error + Send + Sync>> {
-    let mut message = Message::builder().from(mail.from.parse()?).subject(mail.subject);
+    let from: Mailbox = mail.from.parse()?;
+    let id = format!("<{}@{}>", RequestId::new(SystemTime::now()), from.email.domain());
+    let mut message = Message::builder().from(from).subject(mail.subject).message_id(Some(id));
     for to in mail.to {
         message = message.to(to.parse()?);
     }
-    Ok(message.header(ContentType::TEXT_PLAIN).body(mail.text.clone())?)
+    Ok(message.singlepart(SinglePart::plain(mail.text.clone()))?)
 }
 
 #[cfg(test)]
@@ -179,5 +181,8 @@ mod tests {
         let mail = Mail { from: "claviger@example.com", to: &to, subject, text: "text\r\n.\r\n".to_owned() };
         let sent = String::from_utf8(message(&mail).expect("a message").formatted()).expect("text");
         assert!(!sent.lines().any(|line| line.starts_with("Bcc")), "{sent}");
+        // RFC 2045 §4, RFC 5322 §3.6.4.
+        let id = |line: &str| line.starts_with("Message-ID: <") && line.ends_with("@example.com>");
+        assert!(sent.lines().any(|line| line == "MIME-Version: 1.0") && sent.lines().any(id), "{sent}");
     }
 }

@@ -21,6 +21,9 @@ const ASKING: Duration = Duration::from_secs(10);
 /// How long listening on every address may take.
 const LISTENING: Duration = Duration::from_secs(10);
 
+/// How long the audit log may take to be closed.
+const CLOSED_WITHIN: Duration = Duration::from_secs(5);
+
 /// Both ends of a hand-over: this process's predecessor, if it has one, and its successors.
 pub(super) struct Handover {
     directory: RunDirectory,
@@ -114,6 +117,10 @@ impl Service for Sockets {
                  address of this machine?",
                 all.join(", ")
             );
+            // Else the log, which may be the one of whoever listens there, could not be told from that of a process that was killed.
+            if let Err(unwritten) = self.services.audit.close(CLOSED_WITHIN) {
+                log::error!("{unwritten}");
+            }
             std::process::exit(1);
         }
     }

@@ -227,4 +227,9 @@ fn a_process_that_cannot_listen_ends_instead_of_serving_half() {
     assert_eq!(gateway.wait().code(), Some(1));
     let log = gateway.log();
     assert!(log.contains("not all of these could be listened on") && log.contains(&address.to_string()), "{log}");
+    assert_eq!(
+        gateway.audit_lines().iter().filter(|line| line["kind"] == "closed").count(),
+        1,
+        "what it wrote is whole"
+    );
 }

@@ -132,7 +132,7 @@ impl QueryArgs {
             Ok(ControlFlow::Continue(()))
         });
         bar.end();
-        match done {
+        match done.and_then(|_| shown.end()) {
             Ok(_) if found == 0 => self.nothing(),
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -16,7 +16,7 @@ pub(super) struct Shown<'a> {
 }
 
 /// The columns of CSV: these members, as they are.
-const COLUMNS: [&str; 24] = [
+const COLUMNS: [&str; 32] = [
     "time",
     "kind",
     "id",
@@ -41,6 +41,14 @@ const COLUMNS: [&str; 24] = [
     "credential",
     "status",
     "response_bytes",
+    "act",
+    "of",
+    "by",
+    "reason",
+    "detection",
+    "severity",
+    "action",
+    "count",
 ];
 
 impl<'a> Shown<'a> {
@@ -62,12 +70,10 @@ impl<'a> Shown<'a> {
             Form::Table => writeln!(self.out, "{}", escape(&sentence(record))),
         }
     }
-}
 
-impl Drop for Shown<'_> {
-    fn drop(&mut self) {
-        // Whoever reads may be gone.
-        let _ = self.out.flush();
+    /// Shows what is not shown yet.
+    pub(super) fn end(mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 
@@ -156,10 +162,9 @@ mod tests {
     fn shown(form: Form, record: &Value) -> String {
         let mut out = Vec::new();
         let line = record.to_string();
-        Shown::new(&mut out, form)
-            .expect("begun")
-            .record(line.as_bytes(), record.as_object().expect("an object"))
-            .expect("shown");
+        let mut shown = Shown::new(&mut out, form).expect("begun");
+        shown.record(line.as_bytes(), record.as_object().expect("an object")).expect("shown");
+        shown.end().expect("shown");
         String::from_utf8(out).expect("UTF-8")
     }
 
@@ -172,8 +177,14 @@ mod tests {
             "t  corp:=cmd\\u001b[2J,\"x\"  192.0.2.1  GET h/a  completed 200  -> a  route.r.allow[0] (role x)\n"
         );
         let csv = shown(Form::Csv, &record);
+        let alert = json!({"kind": "alert", "time": "t", "act": "raised", "of": "corp:ada", "detection": "probing", "severity": "high"});
+        assert!(
+            shown(Form::Csv, &alert).ends_with(",raised,corp:ada,,,probing,high,,\n"),
+            "{}",
+            shown(Form::Csv, &alert)
+        );
         assert!(csv.contains(",corp,\"'=cmd\u{1b}[2J,\"\"x\"\"\","), "{csv}");
-        assert!(csv.ends_with(",200,0\n"), "what a record leaves out for being none is a number: {csv}");
+        assert!(csv.contains(",200,0,,"), "what a record leaves out for being none is a number: {csv}");
         assert_eq!(shown(Form::Json, &record), format!("{record}\n"));
     }
 
