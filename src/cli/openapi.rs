@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 
 use super::Failure;
 use crate::config::toml_text;
-use crate::domain::{Name, PathPattern};
+use crate::domain::{Methods, Name, PathPattern};
 use crate::inspect::{Contract, Promise, Unknown};
 
 /// Make configuration out of an OpenAPI document.
@@ -124,6 +124,10 @@ impl ImportArgs {
         let _ = writeln!(text, "{}", heading.trim_end());
         if let Err(error) = PathPattern::parse(&pattern) {
             let _ = writeln!(text, "# No rule: {error}.");
+            return;
+        }
+        if Methods::of(method.as_str()) == Methods::NONE {
+            let _ = writeln!(text, "# No rule: {method} is never let through.");
             return;
         }
         let has_head = method == "GET" && all.iter().any(|other| other.method == "HEAD" && other.path == *path);

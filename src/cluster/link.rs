@@ -334,10 +334,14 @@ impl From<StoreError> for Fault {
     }
 }
 
+/// How much of an error's text is told, in characters.
+const MOST_TOLD: usize = 300;
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Redis(error) => error.fmt(f),
+            // What a server says may be of any length, and is told again whenever it changes.
+            Self::Redis(error) => f.write_str(&error.to_string().chars().take(MOST_TOLD).collect::<String>()),
             Self::Password(what) => write!(f, "its password: {what}"),
             Self::Anew => f.write_str("it began anew"),
             Self::Broken => f.write_str("it cannot be reached"),

@@ -296,7 +296,8 @@ pub(super) struct ListenTable {
     pub(super) client_cert_from: Networks,
     /// The largest request head, 1KiB to 1MiB. Default `32KiB`.
     pub(super) max_head: Option<Size>,
-    /// How long a whole request head may take, from its first byte. Default `10s`.
+    /// How long a whole request head may take, from its first byte; for a TLS handshake and a head over HTTP/2 it is 60 s, whatever this says.
+    /// Default `10s`.
     pub(super) head_timeout: Option<Period>,
     /// How long a connection may idle between requests. Default `60s`.
     pub(super) idle_timeout: Option<Period>,

@@ -23,7 +23,12 @@ pub(super) struct Admin {
     log: Option<PathBuf>,
     /// Places for those who listen.
     places: Semaphore,
+    /// Places for connections.
+    seats: Semaphore,
 }
+
+/// How many connections there may be at once: whoever is on this machine may make some, and is not to use up the descriptors of the data plane.
+const CONNECTIONS: usize = 128;
 
 /// How many may listen at once.
 const LISTENERS: usize = 16;
@@ -43,7 +48,7 @@ const BEHIND: u64 = 50_000;
 impl Admin {
     /// The application on these services; those who connect may be told what is in the log at this path.
     pub(super) fn new(services: Arc<Services>, log: Option<PathBuf>) -> Self {
-        Self { services, log, places: Semaphore::new(LISTENERS) }
+        Self { services, log, places: Semaphore::new(LISTENERS), seats: Semaphore::new(CONNECTIONS) }
     }
 
     /// Writes a whole answer.
@@ -141,6 +146,7 @@ impl HttpServerApp for Admin {
         mut session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
+        let Ok(_seat) = self.seats.try_acquire() else { return None };
         // What cannot be read as a request needs no answer here.
         if !session.read_request().await.ok()? {
             return None;

@@ -252,6 +252,10 @@ impl Issued {
         if !is_wanted {
             return Err(VaultError::Answer);
         }
+        // What has no place in a field would refuse every request (RFC 6749 §A.12: visible characters and blanks).
+        if !self.access_token.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Err(VaultError::Answer);
+        }
         let token = Secret::new(self.access_token.as_bytes().to_vec());
         check_secret(&token)?;
         Ok((token, lasting(self.expires_in.unwrap_or(UNTOLD))))

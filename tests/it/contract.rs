@@ -255,6 +255,16 @@ fn what_is_imported_is_a_configuration() {
     ] {
         assert!(printed.contains(want), "{want}\n{printed}");
     }
+    let mut other = document();
+    other["paths"]["/odd"] = json!({"trace": {}, "get": {"servers": [{"url": "https://orders.test/z"}]}});
+    site.write("api.json", other.to_string());
+    let (_, printed, _) = import(&site, &["api.json"]);
+    for want in ["# GET /z/odd\n[[route.api.allow]]", "# TRACE /v1/odd\n# No rule: TRACE is never let through.\n"] {
+        assert!(printed.contains(want), "{want}\n{printed}");
+    }
+    site.write("claviger.toml", format!("{MINIMAL}{printed}"));
+    let output = program().arg("check").current_dir(site.folder()).output().expect("the program runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     // What a document says never becomes configuration of its own.
     let mut hostile = document();
     hostile["servers"][0]["url"] = "https://a.test\"\n[evil]/v1".into();
@@ -267,7 +277,8 @@ fn what_is_imported_is_a_configuration() {
     site.write("api.json", r#"{"openapi":"3.1.0","paths":{"/a":{"get":{"parameters":[{"name":"q","in":"query"}]}}}}"#);
     let (status, _, complaints) = import(&site, &["api.json"]);
     assert_eq!(status, Some(2));
-    assert!(complaints.contains("api.json: #/paths/~1a/get/parameters/0: `q` has no `schema`"), "{complaints}");
+    let once = complaints.matches("api.json: #/paths/~1a/get/parameters/0: `q` has no `schema`").count();
+    assert_eq!(once, 1, "{complaints}");
     assert_eq!(import(&site, &["none.json"]).0, Some(2));
     let (status, help, _) = import(&site, &["--help"]);
     assert!(status == Some(0) && help.contains("shadow") && help.contains("Examples"), "{help}");

@@ -1,6 +1,10 @@
 //! The live view: the feed of records on the admin listener, and `claviger top`, which shows it.
 
-use std::{io::Write as _, net::TcpStream, process::Stdio};
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    process::Stdio,
+};
 
 use serde_json::Value;
 
@@ -45,6 +49,29 @@ impl Listener {
         let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).expect("a field").to_owned();
         (field("id: "), serde_json::from_str(&field("data: ")).expect("JSON"))
     }
+}
+
+#[test]
+fn whoever_holds_connections_of_the_admin_listener_gets_no_more_than_a_few() {
+    let upstream = Upstream::echo();
+    let gateway = Gateway::start(|site| config(site, &upstream, &Parts::default()));
+    let mut held = Vec::new();
+    let is_refused = (0..200).any(|_| {
+        let mut stream = TcpStream::connect(gateway.admin()).expect("a connection");
+        stream.write_all(b"GET /health HTTP/1.1\r\n").expect("sent");
+        stream.set_read_timeout(Some(std::time::Duration::from_millis(20))).expect("set");
+        // One that is held says nothing; one too many is closed.
+        let is_closed = match stream.read(&mut [0; 1]) {
+            Ok(read) => read == 0,
+            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+        };
+        held.push(stream);
+        is_closed
+    });
+    assert!(is_refused, "{} are held", held.len());
+    assert_eq!(gateway.get("/api/x", &[]).status(), 401, "who is served goes on being served");
+    drop(held);
+    eventually("it answers again", || gateway.try_admin("/health"));
 }
 
 #[test]

@@ -137,19 +137,14 @@ impl<'d> Reader<'d> {
 
     fn path(&mut self, path: &str, item: &'d Value) {
         let Some((at, item)) = self.translator.resolve(&format!("#/paths/{}", token(path)), item) else { return };
-        let declared = item.get("servers").or_else(|| self.translator.document().get("servers"));
-        let bases = match servers::base_paths(declared) {
-            Ok(bases) => bases,
-            Err(why) => return self.translator.wrong("#/servers", why),
-        };
         for (key, method) in &METHODS {
             if let Some(operation) = item.get(*key) {
-                self.operation((&at, item), key, method, operation, (&bases, path));
+                self.operation((&at, item), key, method, operation, path);
             }
         }
         // Whoever may GET something may ask for its head (RFC 9110 9.3.2).
         if let (Some(get), None) = (item.get("get"), item.get("head")) {
-            self.operation((&at, item), "get", &Method::HEAD, get, (&bases, path));
+            self.operation((&at, item), "get", &Method::HEAD, get, path);
         }
     }
 
@@ -159,14 +154,21 @@ impl<'d> Reader<'d> {
         key: &str,
         method: &Method,
         operation: &'d Value,
-        (bases, path): (&[String], &str),
+        path: &str,
     ) {
         let (n, at) = (self.operations.len(), format!("{path_at}/{key}"));
         if n >= MAX_OPERATIONS {
             return self.translator.wrong(&at, "there are more operations than are supported");
         }
+        // The nearest stand for all others (OpenAPI 3.1 4.8.10).
+        let declared = [(operation, &*at), (item, path_at), (self.translator.document(), "#")];
+        let declared = declared.into_iter().find_map(|(of, at)| Some((of.get("servers")?, at)));
+        let bases = match servers::base_paths(declared.map(|(servers, _)| servers)) {
+            Ok(bases) => bases,
+            Err(why) => return self.translator.wrong(&format!("{}/servers", declared.map_or("#", |(_, at)| at)), why),
+        };
         let mut path_names = Vec::new();
-        for base in bases {
+        for base in &bases {
             match self.templates.add(&format!("{base}{path}"), method, n) {
                 Ok(names) => path_names = names,
                 Err(why) => return self.translator.wrong(&at, why),

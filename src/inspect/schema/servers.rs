@@ -15,7 +15,9 @@ pub(super) fn base_paths(servers: Option<&Value>) -> Result<Vec<String>, &'stati
         let url = with_variables(server)?;
         let path = path_of(&url).trim_end_matches('/').to_owned();
         if !(path.is_empty() || path.starts_with('/')) || path.contains(['{', '}', '?', '#']) {
-            return Err("the address of a server has no path that begins with `/`");
+            return Err(
+                "the address of a server has no path that begins with `/`: write a whole URL, or a path such as `/v1`",
+            );
         }
         if !paths.contains(&path) {
             paths.push(path);

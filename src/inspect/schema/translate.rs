@@ -55,8 +55,10 @@ impl<'d> Translator<'d> {
 
     /// Tells what is wrong.
     pub(super) fn wrong(&mut self, at: &str, why: impl Into<String>) {
-        if self.errors.len() < MAX_ERRORS {
-            self.errors.push(ContractError { at: at.to_owned(), why: why.into() });
+        let error = ContractError { at: at.to_owned(), why: why.into() };
+        // One place may be read for several operations.
+        if self.errors.len() < MAX_ERRORS && !self.errors.contains(&error) {
+            self.errors.push(error);
         }
     }
 
