@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::Failure;
 use crate::crypto::sha256;
 use crate::domain::{Id, Name, hex};
+use crate::telemetry::escape;
 use remote::Gateway;
 
 /// Ask for access, and decide on what others ask for.
@@ -177,7 +178,7 @@ impl RequestArgs {
                 one = self.gateway.get(&path)?;
             }
         }
-        let line = if self.json { one.to_string() } else { line(&one) };
+        let line = if self.json { one.to_string() } else { escape(&line(&one)).into_owned() };
         writeln!(out, "{line}")?;
         if self.wait && one["state"] != "granted" {
             return Err(Failure::new(1, format!("claviger: it was not granted: {}", text(&one, "state"))));
@@ -197,7 +198,7 @@ impl ListArgs {
         if all.is_empty() {
             return Ok(writeln!(out, "There are none that you may see.")?);
         }
-        all.iter().try_for_each(|one| writeln!(out, "{}", line(one))).map_err(Failure::from)
+        all.iter().try_for_each(|one| writeln!(out, "{}", escape(&line(one)))).map_err(Failure::from)
     }
 }
 
@@ -205,7 +206,7 @@ impl DecideArgs {
     fn run(self, verb: &str, out: &mut dyn Write) -> Result<(), Failure> {
         let body = self.reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
         let one = self.gateway.post(&format!("/{}/{verb}", self.id), &body)?;
-        let line = if self.json { one.to_string() } else { line(&one) };
+        let line = if self.json { one.to_string() } else { escape(&line(&one)).into_owned() };
         Ok(writeln!(out, "{line}")?)
     }
 }
@@ -234,11 +235,11 @@ fn show(one: &Value, out: &mut dyn Write) -> Result<(), Failure> {
     let members = one.as_object().into_iter().flatten();
     for (name, value) in members.filter(|(name, value)| !value.is_null() && *name != "events") {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        writeln!(out, "{name:<13} {text}")?;
+        writeln!(out, "{name:<13} {}", escape(&text))?;
     }
     for event in one["events"].as_array().into_iter().flatten() {
         let (at, deed, by) = (text(event, "at"), text(event, "deed"), text(event, "by"));
-        writeln!(out, "{at}  {deed} by {by}  {}", text(event, "reason"))?;
+        writeln!(out, "{}", escape(&format!("{at}  {deed} by {by}  {}", text(event, "reason"))))?;
     }
     Ok(())
 }

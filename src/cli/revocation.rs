@@ -9,6 +9,7 @@ use super::Failure;
 use super::store::{StoreArgs, stamp, user};
 use crate::domain::{Id, Name};
 use crate::session::{Revocation, Revoked};
+use crate::telemetry::escape;
 
 /// End access at once: from the next request on, and in the middle of what is under way.
 #[derive(Debug, Subcommand)]
@@ -89,7 +90,7 @@ impl AddArgs {
         let new = |of: &Revoked| Revocation::new(of.clone(), self.reason.clone(), by.clone(), now, self.lasts);
         let all: Vec<_> = self.of.iter().map(new).collect();
         store.add(&all)?;
-        let text = |one: &Revocation| if self.json { json(one).to_string() } else { line(one) };
+        let text = |one: &Revocation| if self.json { json(one).to_string() } else { escape(&line(one)).into_owned() };
         all.iter().try_for_each(|one| writeln!(out, "{}", text(one))).map_err(Failure::from)
     }
 }
@@ -121,7 +122,7 @@ impl ListArgs {
         if all.is_empty() {
             return Ok(writeln!(out, "Nobody's access is ended.")?);
         }
-        all.iter().try_for_each(|one| writeln!(out, "{}", line(one))).map_err(Failure::from)
+        all.iter().try_for_each(|one| writeln!(out, "{}", escape(&line(one)))).map_err(Failure::from)
     }
 }
 

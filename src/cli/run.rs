@@ -51,7 +51,7 @@ impl RunArgs {
 fn exit_code(error: &StartError) -> u8 {
     match error {
         StartError::Load(_) => 2,
-        StartError::Audit(_) | StartError::Store(_) | StartError::Upgrade(_) | StartError::Internal(_) => 1,
+        StartError::Audit(..) | StartError::Store(_) | StartError::Upgrade(_) | StartError::Internal(_) => 1,
     }
 }
 
@@ -145,7 +145,7 @@ impl CheckArgs {
                 Err(Failure::new(exit_code(other), other.to_string()))
             }
             StartError::Load(_)
-            | StartError::Audit(_)
+            | StartError::Audit(..)
             | StartError::Store(_)
             | StartError::Upgrade(_)
             | StartError::Internal(_) => Err(Failure::new(exit_code(&error), error.to_string())),

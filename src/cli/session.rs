@@ -10,6 +10,7 @@ use super::Failure;
 use super::store::{StoreArgs, stamp, user};
 use crate::domain::{Id, Name};
 use crate::session::{Revocation, Revoked, Session};
+use crate::telemetry::escape;
 
 /// Show who has a session, and end one.
 #[derive(Debug, Subcommand)]
@@ -84,7 +85,7 @@ impl ListArgs {
         if all.is_empty() {
             return Ok(writeln!(out, "Nobody has a session.")?);
         }
-        all.iter().try_for_each(|one| writeln!(out, "{}", line(one))).map_err(Failure::from)
+        all.iter().try_for_each(|one| writeln!(out, "{}", escape(&line(one)))).map_err(Failure::from)
     }
 }
 
@@ -101,7 +102,7 @@ impl ShowArgs {
         let Value::Object(members) = shown(&one) else { return Ok(()) };
         members.iter().filter(|(_, value)| !value.is_null()).try_for_each(|(name, value)| {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            writeln!(out, "{name:<14} {text}")
+            writeln!(out, "{name:<14} {}", escape(&text))
         })?;
         Ok(())
     }

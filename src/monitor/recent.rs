@@ -110,3 +110,36 @@ impl Ring {
         behind.take(Recent::NAMED).map(|(id, ..)| *id).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn an_alert_names_the_records_that_its_detection_counts() {
+        let mut recent = Recent::new();
+        let mut keep = |keys, sorts| {
+            let id = RequestId::new(SystemTime::now());
+            recent.keep(id, keys, sorts);
+            id
+        };
+        let (address, route) = (7, 9);
+        let keys = [0, address, route, 0];
+        let guess = keep(keys, Sorts(Sorts::WRONG_CREDENTIAL.0 | Sorts::DENIED.0));
+        let absent = keep(keys, Sorts::MISS);
+        let failed = keep(keys, Sorts::ERROR);
+        let well = keep(keys, Sorts::NONE);
+        keep([0, 8, 8, 0], Sorts::WRONG_CREDENTIAL);
+        for (detection, want) in [
+            (D::FailedLogins, vec![guess]),
+            (D::Denials, vec![guess]),
+            (D::Enumeration, vec![absent]),
+            (D::UpstreamErrors, vec![failed]),
+            (D::Exfiltration, vec![well, failed, absent, guess]),
+        ] {
+            assert_eq!(recent.behind(detection, address), want, "{detection:?}");
+        }
+    }
+}

@@ -27,7 +27,10 @@ pub(super) async fn serve(
     asked: &Asked,
 ) -> Result<()> {
     let has_body = !session.is_body_empty();
-    let mut body = read(session, MAX_BODY, BODY_TIMEOUT).await;
+    let mut body = match services.engines.bodies.own_room(MAX_BODY) {
+        Some(_room) => read(session, MAX_BODY, BODY_TIMEOUT).await,
+        None => Err(Denial::TooManyInFlight),
+    };
     let snapshot = Arc::clone(&exchange.snapshot);
     let draining = services.is_draining();
     let arrival = Arrival::of(session.req_header(), has_body);

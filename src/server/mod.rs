@@ -66,8 +66,8 @@ pub struct Options {
 pub enum StartError {
     /// The configuration cannot be read, or is wrong.
     Load(LoadError),
-    /// The audit file cannot be opened.
-    Audit(std::io::Error),
+    /// The audit file at this path cannot be opened.
+    Audit(Option<PathBuf>, std::io::Error),
     /// The store cannot be used.
     Store(StoreError),
     /// There is no running process to take over from, or nobody could safely take over from this one.
@@ -80,7 +80,11 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Load(error) => error.fmt(f),
-            Self::Audit(error) => write!(f, "cannot open the audit log: {error}"),
+            Self::Audit(Some(path), error) => {
+                let cure = "let this user write the file and its directory, or name another as `path` in [audit]";
+                write!(f, "cannot open the audit log {}: {error}; {cure}", path.display())
+            }
+            Self::Audit(None, error) => write!(f, "cannot open the audit log: {error}"),
             Self::Store(error) => error.fmt(f),
             Self::Upgrade(reason) => write!(f, "{reason}"),
             Self::Internal(reason) => f.write_str(reason),
@@ -173,7 +177,8 @@ pub fn run(options: Options) -> Result<(), StartError> {
     let engines = Engines::new().map_err(|error| StartError::Internal(error.to_string()))?;
     let (watched, plan) = config::load(&options.config, 1, &engines);
     let Plan { snapshot, process, cluster, .. } = plan?;
-    let log = audit::open(process.audit.clone(), &engines, &snapshot).map_err(StartError::Audit)?;
+    let log = audit::open(process.audit.clone(), &engines, &snapshot)
+        .map_err(|error| StartError::Audit(process.audit.path.clone(), error))?;
     let kept = process.store.as_deref().map(|path| open(path, &engines)).transpose().map_err(StartError::Store)?;
     let services = Services::new(engines, log, snapshot);
     let (services, store) = match kept {

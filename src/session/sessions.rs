@@ -200,10 +200,8 @@ impl Sessions {
     /// # Errors
     /// [`SessionFault::Store`] when it cannot be read, and [`SessionFault::Closed`].
     pub fn find(&self, id: Id, now: SystemTime) -> Result<Option<Session>, SessionFault> {
-        let store = self.reading().ok_or(SessionFault::Closed)?;
-        let Some(found) = store.session(id, now)? else { return Ok(None) };
-        drop(store);
-        Ok(Some(self.share(found)))
+        let found = self.reading().ok_or(SessionFault::Closed)?.session(id, now)?;
+        Ok(found.map(|found| self.share(found)))
     }
 
     /// How many there are that are not over; none where that cannot be read.
@@ -255,8 +253,7 @@ impl Sessions {
     /// # Errors
     /// [`SessionFault`] where that cannot be told.
     pub fn is_spent(&self, id: Id, now: SystemTime) -> Result<bool, SessionFault> {
-        let found = self.reading().ok_or(SessionFault::Closed)?.next_use(id, now)?;
-        Ok(found.is_none_or(|spent| spent.next.is_none()))
+        Ok(self.reading().ok_or(SessionFault::Closed)?.next_use(id, now)?.and_then(|spent| spent.next).is_none())
     }
 
     /// Tells the store what was used, and forgets what is over.

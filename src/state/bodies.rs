@@ -9,30 +9,45 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub struct Bodies {
     /// In KiB.
     room: Arc<Semaphore>,
+    /// In KiB.
+    own: Arc<Semaphore>,
     turns: Arc<Semaphore>,
 }
 
 /// The most of all bodies that lies in memory at once, in KiB.
 const ROOM: usize = 512 << 10;
 
+/// The most of all bodies for the gateway itself, whose senders nobody has proved yet, in KiB.
+const OWN: usize = 64 << 10;
+
 impl Default for Bodies {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { room: Arc::new(Semaphore::new(ROOM)), turns: Arc::new(Semaphore::new(cores)) }
+        let [room, own, turns] = [ROOM, OWN, cores].map(|permits| Arc::new(Semaphore::new(permits)));
+        Self { room, own, turns }
     }
 }
 
 impl Bodies {
     /// Room for a body of so many bytes, until it is dropped; none where there is none now.
     pub fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let wanted = u32::try_from(bytes.div_ceil(1024)).ok()?;
-        Arc::clone(&self.room).try_acquire_many_owned(wanted).ok()
+        taken(&self.room, bytes)
+    }
+
+    /// The same for a body that the gateway itself is sent.
+    pub fn own_room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        taken(&self.own, bytes)
     }
 
     /// A turn to judge a large body, which keeps a core busy: as many have one as there are cores.
     pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.turns).acquire_owned().await.ok()
     }
+}
+
+fn taken(room: &Arc<Semaphore>, bytes: usize) -> Option<OwnedSemaphorePermit> {
+    let wanted = u32::try_from(bytes.div_ceil(1024)).ok()?;
+    Arc::clone(room).try_acquire_many_owned(wanted).ok()
 }
 
 #[cfg(test)]
@@ -47,5 +62,12 @@ mod tests {
         drop(half);
         assert!(bodies.room(ROOM * 1024).is_some());
         assert!(bodies.room(usize::MAX).is_none());
+        let all = bodies.own_room(OWN * 1024).expect("all of it");
+        assert!(
+            bodies.own_room(1).is_none() && bodies.room(1).is_some(),
+            "what strangers send takes nobody else's room"
+        );
+        drop(all);
+        assert!(bodies.own_room(1).is_some());
     }
 }

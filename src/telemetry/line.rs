@@ -32,7 +32,8 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
 
 /// All are in the basic plane, so one `\u` escape holds each.
 fn is_escaped(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 struct OneLine;

@@ -22,7 +22,7 @@ use crate::net::{Client, Egress};
 use crate::vault::{Kind, Settings, Vaults};
 
 /// A server on loopback that gives every request this answer, whole requests as they came, and its URL.
-async fn server(answer: Vec<u8>) -> (String, mpsc::UnboundedReceiver<String>) {
+pub(super) async fn server(answer: Vec<u8>) -> (String, mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("bound"));
     let (seen, requests) = mpsc::unbounded_channel();
@@ -49,7 +49,7 @@ fn is_whole(bytes: &[u8]) -> bool {
     body.len() >= length.parse().expect("a length")
 }
 
-fn answer(status: u16, headers: &str, body: &str) -> Vec<u8> {
+pub(super) fn answer(status: u16, headers: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status} X\r\nconnection: close\r\n{headers}\r\n{body}").into_bytes()
 }
 
@@ -68,7 +68,7 @@ pub(super) fn client() -> Arc<Client> {
 }
 
 /// A secret in a folder that is not looked at again.
-fn secret(value: &[u8]) -> LiveSecret {
+pub(super) fn secret(value: &[u8]) -> LiveSecret {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("own"), value).expect("written");
     let kind = Kind::Directory { path: folder.path().to_owned() };
@@ -214,7 +214,7 @@ async fn the_client_proves_itself_as_the_standards_say() {
     assert!(requests.try_recv().is_err());
 }
 
-fn review() -> Value {
+pub(super) fn review() -> Value {
     json!({
         "kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1",
         "status": {
@@ -269,43 +269,6 @@ async fn nothing_but_a_plain_yes_of_the_cluster_proves_anything() {
         if let Ok(account) = proved {
             assert_eq!(account.id, "system:serviceaccount:shop:billing");
             assert_eq!(&*account.roles[0], "system:authenticated");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_reviewed_token_ends_and_is_bound_as_it_says_whoever_signed_it() {
-    let part = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
-    let bound = json!({"cnf": {"jkt": URL_SAFE_NO_PAD.encode([7; 32])}, "exp": NOW + 60});
-    let no = |fault| Err(Denial::Unauthenticated(fault));
-    for (what, token, want) in [
-        (
-            "an algorithm that is not ours",
-            format!("{}.{}.AA", part(json!({"alg": "ES512"})), part(bound.clone())),
-            Ok(true),
-        ),
-        ("a header that is none", format!("x.{}.AA", part(bound)), Ok(true)),
-        ("bound to nothing", format!("x.{}.AA", part(json!({"exp": NOW + 60}))), Ok(false)),
-        ("claims that are none", "a.b.c".to_owned(), no(AuthnFault::Malformed)),
-        (
-            "a claim twice",
-            format!("x.{}.AA", URL_SAFE_NO_PAD.encode(r#"{"exp": 1, "exp": 2}"#)),
-            no(AuthnFault::Malformed),
-        ),
-    ] {
-        let (url, _requests) = server(answer(201, "", &review().to_string())).await;
-        let settings = TokenReviewSettings {
-            ask: ask_settings(&format!("{url}/"), 30),
-            own_token: OwnToken::Vault(secret(b"own-token")),
-            audiences: vec!["claviger".to_owned()],
-            kind: PrincipalKind::Service,
-        };
-        let service = TokenReview::new(settings, &client()).expect("settings");
-        let proved = service.verify(&token, at(NOW)).await;
-        let told = proved.as_ref().map(|account| account.confirmation.key.is_some()).map_err(|denial| *denial);
-        assert_eq!(told, want, "{what}");
-        if let Ok(account) = proved {
-            assert_eq!(account.expires, Some(at(NOW + 60)), "{what}");
         }
     }
 }

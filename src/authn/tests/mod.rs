@@ -7,6 +7,7 @@ mod chain;
 mod discovery;
 mod keys;
 mod mtls;
+mod review;
 mod sessions;
 mod tokens;
 mod vectors;

@@ -7,7 +7,7 @@ use super::super::Change;
 use super::super::simulation::traffic::{MONDAY, address, bare, name, wrong_credential};
 use super::*;
 use crate::audit::{Act, Deed, Outcome, Phrase, RotationDeed};
-use crate::domain::{AccessDeed, Bounds, Id, Lockout, Principal, PrincipalKind, RequestId, Stay};
+use crate::domain::{AccessDeed, Bounds, Id, Lockout, Principal, PrincipalKind, Stay};
 
 fn engine() -> Engine {
     Engine::new(Arc::new(Settings::default()), &[1; 16])
@@ -49,36 +49,6 @@ fn an_alert_is_raised_once_held_while_it_lasts_and_cleared() {
     assert_eq!(told(&over), [("cleared", "credential_stuffing", "address:20.0.1.8".to_owned())]);
     let (active, past) = engine.alerts();
     assert_eq!((active.len(), past.len(), past[0].id, past[0].cleared), (0, 1, alert.id, Some(time(614))));
-}
-
-#[test]
-fn an_alert_names_no_record_that_it_does_not_count() {
-    let mut engine = engine();
-    let from = address(1, 7);
-    let mut guesses = Vec::new();
-    let mut raised = None;
-    for nth in 0..15 {
-        let guess = wrong_credential(at(nth), from, Some(nth));
-        // The same address is also refused, and finds a broken upstream.
-        let other = |outcome, status| Record {
-            outcome,
-            status: Some(status),
-            denial: None,
-            ..wrong_credential(at(nth), from, None)
-        };
-        let [failed, absent] = [other(Outcome::Failed, 502), other(Outcome::Completed, 404)];
-        for record in [failed, absent] {
-            engine.observe(&Record { id: RequestId::new(time(nth)), ..record }.into());
-        }
-        let guess = Record { id: RequestId::new(time(nth)), ..guess };
-        guesses.push(guess.id);
-        let notices = engine.observe(&guess.into());
-        raised =
-            raised.or_else(|| notices.into_iter().find(|one| one.alert.detection == Detection::CredentialStuffing));
-    }
-    let records = raised.expect("an alert").alert.records;
-    assert_eq!(records.len(), 10);
-    assert!(records.iter().all(|id| guesses.contains(id)), "{records:?}");
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! One record for each exchange, however it ends.
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::*;
