@@ -204,4 +204,6 @@ fn what_was_found_in_an_answer_that_is_cut_is_recorded() {
     assert_eq!(gateway.wait().code(), Some(0));
     let records = gateway.audit();
     assert_eq!((&records[0]["outcome"], &records[0]["reflected"]), (&"aborted".into(), &1.into()), "{records:?}");
+    let bytes = records[0]["response_bytes"].as_u64().unwrap_or_default();
+    assert!(records[0]["status"] == 200 && bytes > 10_000, "what the client had: {records:?}");
 }
