@@ -532,8 +532,13 @@ fn a_node_with_another_key_and_what_others_wrote_are_not_believed() {
         eventually("it answers", || stranger.try_get("/stay/x", &[("Host", "api.test"), ("Authorization", &bearer)]));
     assert_eq!(answer.status(), 503, "{}", answer.text());
     // Whoever writes to Redis makes no revocation go away: what was not sealed here stops all hearing, loudly.
-    nodes.redis.say("HSET {claviger}:rows session:0 1:forged");
-    nodes.redis.say("ZADD {claviger}:changes 1000000 session:0");
+    let all = ["rows session:0 1:forged", "changes 1000000 session:0", "ends 99999999999999 session:0", "last 1000000"];
+    let all: Vec<_> = ["HSET", "ZADD", "ZADD", "SET"]
+        .iter()
+        .zip(all)
+        .map(|(way, what)| format!("{way} {{claviger}}:{what}"))
+        .collect();
+    nodes.redis.say(&format!("MULTI\r\n{}\r\nEXEC", all.join("\r\n")));
     eventually("it is said", || {
         nodes.all[0].log().contains("`session:0` was not written by a node with the key of this one").then_some(())
     });
