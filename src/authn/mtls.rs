@@ -1,5 +1,6 @@
 //! Client certificates: who vouches for one, whether it is still good, and whom it names.
 
+mod lists;
 mod names;
 
 use std::sync::Arc;
@@ -7,17 +8,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
+use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{
-    BorrowedCertRevocationList, CertRevocationList, EndEntityCert, Error, ExpirationPolicy, KeyUsage,
-    RevocationCheckDepth, RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
+    CertRevocationList, EndEntityCert, Error, ExpirationPolicy, KeyUsage, RevocationCheckDepth,
+    RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
 };
-use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::time::ASN1Time;
 
 use super::facts::{Fact, Facts};
 use crate::domain::{AuthnFault, Denial, Name, PeerCertificates, Principal, PrincipalKind, RequestView, Unavailable};
 
+use lists::Lists;
 pub use names::CertificateName;
 
 /// What an `[authn.NAME.mtls]` says.
@@ -54,9 +56,7 @@ pub enum MtlsFault {
 pub struct Mtls {
     name: Name,
     authorities: Vec<Authority>,
-    lists: Vec<Dated>,
-    /// When the first of the lists ends.
-    lists_until: Option<SystemTime>,
+    lists: Lists,
     identity: CertificateName,
     roles: Vec<Arc<str>>,
     kind: PrincipalKind,
@@ -65,6 +65,8 @@ pub struct Mtls {
 
 struct Authority {
     anchor: TrustAnchor<'static>,
+    /// The bits of its key.
+    key: Vec<u8>,
     from: SystemTime,
     until: SystemTime,
 }
@@ -78,18 +80,10 @@ impl Mtls {
     /// # Errors
     /// An [`MtlsFault`] when one of them cannot be used, or there is none.
     pub fn new(settings: MtlsSettings) -> Result<Self, MtlsFault> {
-        let mut lists = Vec::new();
-        for pem in &settings.crl {
-            lists.extend(revocation_lists(pem)?);
-        }
-        // Of several by one issuer, the first that is found is gone by: the newest.
-        lists.sort_by_key(|list| std::cmp::Reverse(list.since));
-        let lists_until = lists.iter().map(|list| list.until).min();
         Ok(Self {
             name: settings.name,
             authorities: authorities(&settings.ca)?,
-            lists,
-            lists_until,
+            lists: Lists::read(&settings.crl)?,
             identity: settings.identity,
             roles: settings.roles,
             kind: settings.kind,
@@ -130,42 +124,33 @@ impl Mtls {
         let (leaf, intermediates) = chain.split_first().ok_or(Denial::Unauthenticated(AuthnFault::Missing))?;
         let leaf = EndEntityCert::try_from(leaf).map_err(|_| refused)?;
         let since = now.duration_since(UNIX_EPOCH).map_err(|_| refused)?;
-        let current = self.authorities.iter().filter(|one| one.from <= now && now < one.until);
-        let anchors: Vec<_> = current.map(|one| one.anchor.clone()).collect();
-        let lists: Vec<_> = self.lists.iter().filter(|one| one.since <= now).map(|one| &one.list).collect();
-        if lists.is_empty() && !self.lists.is_empty() {
-            // All are of a time to come: whether it is revoked cannot be told.
-            return Err(Denial::Unavailable(Unavailable::Authenticator));
+        let keys: Vec<_> = shown.chain[1..].iter().filter_map(|der| key_of(der)).collect();
+        let mut fault = refused;
+        for authority in self.authorities.iter().filter(|one| one.from <= now && now < one.until) {
+            let keys: Vec<_> = keys.iter().map(Vec::as_slice).chain([authority.key.as_slice()]).collect();
+            let lists = self.lists.signed_by(&keys);
+            if lists.is_empty() && !self.lists.is_empty() {
+                // Nobody says that it is not revoked.
+                continue;
+            }
+            let path =
+                Path { authority, leaf: &leaf, intermediates, lists: &lists, now: UnixTime::since_unix_epoch(since) };
+            match self.judge(&path, &shown.chain) {
+                Ok(until) => return until.ok_or(refused),
+                Err(error) if fault == refused => fault = denial(&error),
+                Err(_) => {}
+            }
         }
-        let verify = |first: usize| {
-            let ordered: Vec<_> = lists[first..].iter().chain(&lists[..first]).copied().collect();
-            let revocation = RevocationOptionsBuilder::new(&ordered).ok().map(|options| {
-                options
-                    .with_depth(RevocationCheckDepth::Chain)
-                    .with_status_policy(UnknownStatusPolicy::Deny)
-                    .with_expiration_policy(ExpirationPolicy::Enforce)
-                    .build()
-            });
-            let path = leaf.verify_for_usage(
-                aws_lc_rs::default_provider().signature_verification_algorithms.all,
-                &anchors,
-                intermediates,
-                UnixTime::since_unix_epoch(since),
-                KeyUsage::client_auth(),
-                revocation,
-                Some(&may_sign),
-            );
-            path.map(|path| self.holds_until(&path))
-        };
-        // The first list of the issuer's name is gone by, and may be of another key of that name.
-        let is_of_another = |error: &Error| matches!(error, Error::InvalidCrlSignatureForPublicKey);
-        let turns = (0..lists.len().max(1)).map(verify);
-        let mut turns = turns.skip_while(|path| path.as_ref().is_err_and(is_of_another));
-        let until = turns.next().ok_or(refused)?.map_err(|error| denial(&error))?.ok_or(refused)?;
-        // What one list says, a newer one of a part does not take back.
-        let revoked = (0..lists.len()).filter(|&nth| names_one(lists[nth], &shown.chain));
-        if revoked.map(verify).any(|path| matches!(path, Err(Error::CertRevoked))) {
-            return Err(denial(&Error::CertRevoked));
+        Err(fault)
+    }
+
+    /// Until when a path to one authority is good.
+    fn judge(&self, path: &Path<'_>, chain: &[Vec<u8>]) -> Result<Option<SystemTime>, Error> {
+        let until = path.verify(0, |path| self.holds_until(path))?;
+        // What one list says, a newer one, or one of a part, does not take back.
+        let naming = (0..path.lists.len()).filter(|&nth| names_one(path.lists[nth], chain));
+        if naming.map(|nth| path.verify(nth, |_| ())).any(|found| matches!(found, Err(Error::CertRevoked))) {
+            return Err(Error::CertRevoked);
         }
         Ok(until)
     }
@@ -173,7 +158,7 @@ impl Mtls {
     /// When the first of what a path rests on ends.
     fn holds_until(&self, path: &VerifiedPath<'_>) -> Option<SystemTime> {
         let authority = self.authorities.iter().find(|one| one.anchor == *path.anchor())?;
-        let mut until = authority.until.min(self.lists_until.unwrap_or(authority.until));
+        let mut until = authority.until.min(self.lists.until().unwrap_or(authority.until));
         let leaf = path.end_entity().der();
         for der in path.intermediate_certificates().map(|one| one.der()).chain([leaf]) {
             let (_, certificate) = X509Certificate::from_der(&der).ok()?;
@@ -187,6 +172,47 @@ impl std::fmt::Debug for Mtls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Mtls").field("name", &self.name).field("identity", &self.identity).finish_non_exhaustive()
     }
+}
+
+/// A path that is looked for.
+struct Path<'a> {
+    authority: &'a Authority,
+    leaf: &'a EndEntityCert<'a>,
+    intermediates: &'a [CertificateDer<'a>],
+    /// All of keys that may be on it.
+    lists: &'a [&'a CertRevocationList<'static>],
+    now: UnixTime,
+}
+
+impl Path<'_> {
+    /// Looks for it by the lists from the one of this number on, and then those before it.
+    fn verify<T>(&self, first: usize, found: impl FnOnce(&VerifiedPath<'_>) -> T) -> Result<T, Error> {
+        let ordered: Vec<_> = self.lists[first..].iter().chain(&self.lists[..first]).copied().collect();
+        let revocation = RevocationOptionsBuilder::new(&ordered).ok().map(|options| {
+            options
+                .with_depth(RevocationCheckDepth::Chain)
+                .with_status_policy(UnknownStatusPolicy::Deny)
+                .with_expiration_policy(ExpirationPolicy::Enforce)
+                .build()
+        });
+        let anchors = [self.authority.anchor.clone()];
+        let path = self.leaf.verify_for_usage(
+            aws_lc_rs::default_provider().signature_verification_algorithms.all,
+            &anchors,
+            self.intermediates,
+            self.now,
+            KeyUsage::client_auth(),
+            revocation,
+            Some(&may_sign),
+        );
+        path.map(|path| found(&path))
+    }
+}
+
+/// The bits of a certificate's key.
+fn key_of(der: &[u8]) -> Option<Vec<u8>> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Some(certificate.public_key().subject_public_key.data.to_vec())
 }
 
 /// Whether a list has the serial number of one of these certificates.
@@ -246,30 +272,9 @@ fn authority(der: &CertificateDer<'_>) -> Option<Authority> {
     let may_sign = certificate.key_usage().ok()?.is_none_or(|usage| usage.value.key_cert_sign());
     let anchor = webpki::anchor_from_trusted_cert(der).ok()?.to_owned();
     let validity = certificate.validity();
-    let authority = Authority { anchor, from: moment(validity.not_before)?, until: end_of(validity.not_after)? };
+    let authority =
+        Authority { anchor, key: key_of(der)?, from: moment(validity.not_before)?, until: end_of(validity.not_after)? };
     (is_authority && may_sign).then_some(authority)
-}
-
-struct Dated {
-    list: CertRevocationList<'static>,
-    since: SystemTime,
-    until: SystemTime,
-}
-
-fn revocation_lists(pem: &[u8]) -> Result<Vec<Dated>, MtlsFault> {
-    let mut lists = Vec::new();
-    for der in CertificateRevocationListDer::pem_slice_iter(pem) {
-        let der = der.map_err(|_| MtlsFault::BadList)?;
-        lists.push(revocation_list(&der).ok_or(MtlsFault::BadList)?);
-    }
-    if lists.is_empty() { Err(MtlsFault::NoList) } else { Ok(lists) }
-}
-
-fn revocation_list(der: &CertificateRevocationListDer<'_>) -> Option<Dated> {
-    let list = BorrowedCertRevocationList::from_der(der).and_then(|list| list.to_owned()).ok()?;
-    let (_, parsed) = CertificateRevocationList::from_der(der).ok()?;
-    let (since, until) = (moment(parsed.last_update())?, moment(parsed.next_update()?)?);
-    Some(Dated { list: list.into(), since, until })
 }
 
 fn moment(time: ASN1Time) -> Option<SystemTime> {

@@ -70,7 +70,7 @@ pub enum FileCommand {
     },
     /// Seal files with a new master key, which takes the old one's place. Ended in the middle, the same command finishes it.
     ///
-    /// Name every file that the key opens: the old key is gone then. A gateway that runs takes the files and the key as they change, and
+    /// Name every file that the key opens; the old key is in KEY_FILE.old then. A gateway that runs takes the files and the key as they change, and
     /// needs no reload; but where its key is in an environment variable, it has to be started anew with the new one, within `max_stale`.
     /// Copies that were made before open with the old key alone.
     Rekey {
@@ -175,7 +175,7 @@ fn replace_key(
     out: &mut dyn Write,
 ) -> Result<(), Box<dyn Error>> {
     let told = |(path, error): RekeyFault| about(&path, error);
-    let holds = match (new_key_file, &key.key_file) {
+    let (holds, kept) = match (new_key_file, &key.key_file) {
         (Some(new), old) if old.as_deref() == Some(new) => {
             return Err(
                 "the new key goes into another file than the old one; leave out --new-key-file to have it replaced"
@@ -184,12 +184,9 @@ fn replace_key(
         }
         (Some(new), _) => {
             reseal(files, &key.load()?, new).map_err(told)?;
-            new
+            (new, None)
         }
-        (None, Some(file)) => {
-            rekey(files, file).map_err(told)?;
-            file
-        }
+        (None, Some(file)) => (file.as_path(), Some(rekey(files, file).map_err(told)?)),
         (None, None) => {
             return Err("where does the new key go? give --new-key-file, or --key-file of the old one".into());
         }
@@ -197,10 +194,14 @@ fn replace_key(
     for file in files {
         writeln!(out, "{} is sealed anew, and {} opens it.", file.display(), holds.display())?;
     }
-    writeln!(
-        out,
-        "Keep a copy of the new key somewhere else, and the old one as long as you keep copies of what it sealed."
-    )?;
+    if let Some(kept) = kept {
+        writeln!(
+            out,
+            "{} is the old key, which opens copies from before: move it where they are, or remove it.",
+            kept.display()
+        )?;
+    }
+    writeln!(out, "Keep a copy of the new key somewhere else: without it, nothing opens these files.")?;
     Ok(())
 }
 
@@ -373,8 +374,8 @@ mod tests {
         let same =
             run(&["rekey", &f.file, "--key-file", &next, "--new-key-file", &next], b"").expect_err("the same key");
         assert!(same.contains("another file"), "{same}");
-        let error = f.run("rekey", &[], b"").expect_err("another key");
-        assert!(error.contains("secrets.sealed: the sealed file does not open"), "{error}");
+        let error = f.run("rekey", &[], b"").expect_err("the key before it is there");
+        assert!(error.contains("master.key.old: the file cannot be written: entity already exists"), "{error}");
     }
 
     #[test]

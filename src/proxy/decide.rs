@@ -1,5 +1,6 @@
 //! From a head that has come to what is done with it: the pipeline, run where Pingora's session is.
 
+use http::Version;
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
@@ -70,6 +71,10 @@ impl Gateway {
 /// Wraps the sessions of which Pingora, or the connection's stream, does not take enough care.
 pub(super) fn watch_over(session: &mut Session, exchange: &mut Exchange) {
     let Some((_, admission)) = exchange.admitted() else { return };
+    if session.req_header().version == Version::HTTP_10 {
+        // Such a client takes nothing before its answer (RFC 9110 §15.2).
+        session.set_ignore_info_resp(true);
+    }
     let watch = if let Some(replay) = admission.replay.take() {
         Watch::Replay(replay)
     } else if admission.websocket {

@@ -298,6 +298,8 @@ impl ProxyHttp for Gateway {
             error.set_retry(!session.as_ref().retry_buffer_truncated());
             return error;
         }
+        let has_begun = respond::answered(session).is_some()
+            || exchange.admitted().is_some_and(|(_, admission)| admission.withholding.is_some());
         let is_turned_away = failure::is_turned_away(&error);
         let attempts = exchange.admitted().map_or(u32::MAX, |(_, admission)| {
             if *error.esource() == ErrorSource::Upstream {
@@ -309,8 +311,9 @@ impl ProxyHttp for Gateway {
             admission.attempt.count
         });
         let repeatable = session.req_header().method.is_idempotent() || failure::is_unprocessed(&error);
-        // Something may have been sent: only a request that may be sent twice is, and not for ever.
-        if !repeatable || session.as_ref().retry_buffer_truncated() || attempts > 3 {
+        // Something may have been sent: only a request that may be sent twice is, and not for ever; and of a second answer, the client would take
+        // the body for the rest of the first.
+        if has_begun || !repeatable || session.as_ref().retry_buffer_truncated() || attempts > 3 {
             error.set_retry(false);
         } else if is_turned_away {
             error.set_retry(true);

@@ -124,15 +124,20 @@ async fn answer(
 
 /// What the client was answered; what is told in between is no answer (RFC 9110 §15.2), and a failure after it has to be answered yet.
 pub(super) fn answered(session: &Session) -> Option<StatusCode> {
-    let is_between = |status: &StatusCode| status.is_informational() && *status != StatusCode::SWITCHING_PROTOCOLS;
-    session.response_written().map(|head| head.status).filter(|status| !is_between(status))
+    session.response_written().filter(|head| is_answer(head)).map(|head| head.status)
+}
+
+/// Whether a head is an answer, and not told in between.
+pub(super) fn is_answer(head: &ResponseHeader) -> bool {
+    !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS
 }
 
 /// Has a client send its body that waits to be told so (RFC 9110 §10.1.1): over HTTP/1.0 none does, and over HTTP/2 none can be told.
 pub(super) async fn go_on(session: &mut Session) -> Result<()> {
     let asked = session.req_header();
-    if asked.version == Version::HTTP_11 && asked.headers.contains_key(header::EXPECT) {
-        session.write_continue_response().await?;
+    let waits = asked.version == Version::HTTP_11 && asked.headers.contains_key(header::EXPECT);
+    if waits && session.response_written().is_none() {
+        session.write_continue_response().await.map_err(|error| error.into_down())?;
     }
     Ok(())
 }

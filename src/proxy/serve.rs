@@ -27,10 +27,7 @@ pub(super) async fn serve(
     asked: &Asked,
 ) -> Result<()> {
     let has_body = !session.is_body_empty();
-    let mut body = match services.engines.bodies.own_room(MAX_BODY) {
-        Some(_room) => read(session, MAX_BODY, BODY_TIMEOUT).await,
-        None => Err(Denial::TooManyInFlight),
-    };
+    let mut body = read(services, session).await;
     let snapshot = Arc::clone(&exchange.snapshot);
     let draining = services.is_draining();
     let arrival = Arrival::of(session.req_header(), has_body);
@@ -94,48 +91,23 @@ fn no_service() -> Box<Error> {
     Error::explain(ErrorType::InternalError, "a request that was not for the gateway itself")
 }
 
-/// Reads the body, within bounds.
-pub(super) async fn read(session: &mut Session, limit: usize, within: Duration) -> Result<Vec<u8>, Denial> {
+/// Reads the body, within bounds: of its own, and of all that are read at the time.
+async fn read(services: &Services, session: &mut Session) -> Result<Vec<u8>, Denial> {
     let reading = async {
-        respond::go_on(session).await.map_err(|_| Denial::TimedOut(TimedOut::Body))?;
-        let mut body = Vec::new();
+        let late = Denial::TimedOut(TimedOut::Body);
+        respond::go_on(session).await.map_err(|_| late)?;
+        let (mut body, mut rooms) = (Vec::new(), Vec::new());
         loop {
             match session.read_request_body().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > limit => return Err(Denial::BodyTooLarge),
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(Some(chunk)) if body.len() + chunk.len() > MAX_BODY => return Err(Denial::BodyTooLarge),
+                Ok(Some(chunk)) => {
+                    rooms.push(services.engines.bodies.own_room(chunk.len()).ok_or(Denial::TooManyInFlight)?);
+                    body.extend_from_slice(&chunk);
+                }
                 Ok(None) => return Ok(body),
-                Err(_) => return Err(Denial::TimedOut(TimedOut::Body)),
+                Err(_) => return Err(late),
             }
         }
     };
-    tokio::time::timeout(within, reading).await.unwrap_or(Err(Denial::TimedOut(TimedOut::Body)))
-}
-
-#[cfg(test)]
-mod tests {
-    use http::{HeaderName, HeaderValue};
-
-    use super::*;
-
-    #[test]
-    fn what_a_page_elsewhere_sends_is_told_from_all_else() {
-        for (fields, want) in [
-            (&[][..], false),
-            (&[("sec-fetch-site", "same-origin"), ("origin", "https://auth.test")], false),
-            (&[("sec-fetch-site", "none")], false),
-            (&[("sec-fetch-site", "same-site")], true),
-            (&[("sec-fetch-site", "cross-site")], true),
-            (&[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")], true),
-            (&[("origin", "https://auth.test:8443")], true),
-            (&[("origin", "http://auth.test")], true),
-            (&[("origin", "null")], true),
-            (&[("origin", "https://evil.test")], true),
-        ] {
-            let mut all = HeaderMap::new();
-            for (name, value) in fields {
-                all.append(HeaderName::from_static(name), HeaderValue::from_static(value));
-            }
-            assert_eq!(is_foreign(&all, "https://auth.test"), want, "{fields:?}");
-        }
-    }
+    tokio::time::timeout(BODY_TIMEOUT, reading).await.unwrap_or(Err(Denial::TimedOut(TimedOut::Body)))
 }

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use super::failure;
 use super::line::unless_cut;
 use super::replay::Replay;
+use super::respond::is_answer;
 use super::withhold::HeldHead;
 use crate::domain::{Denial, TimedOut};
 use crate::session::Line;
@@ -117,7 +118,7 @@ impl server::Session for Supervised {
 
     fn is_body_done(&mut self) -> bool {
         match &self.watch {
-            Watch::Tunnel if self.is_handshake() => self.inner.response_written().is_some(),
+            Watch::Tunnel if self.is_handshake() => self.inner.response_written().is_some_and(is_answer),
             Watch::Replay(replay) => replay.is_over() && (replay.rest.is_none() || self.inner.is_body_done()),
             Watch::Tunnel | Watch::Body(_) | Watch::Line | Watch::Head(_) => self.inner.is_body_done(),
         }

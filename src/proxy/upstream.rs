@@ -74,11 +74,7 @@ pub(super) fn apply(admission: &Admission, draft: &Draft, query: Option<&str>, h
 /// an HTTP/1.0 client takes nothing in between and waits for nothing (RFC 9110 §10.1.1, §15.2); and of a session that is watched over, Pingora
 /// takes `TE: trailers` off, without which gRPC does not work.
 pub(super) async fn settle_versions(session: &mut Session, head: &mut RequestHeader) -> Result<()> {
-    let is_old = session.req_header().version == Version::HTTP_10;
-    if is_old {
-        session.set_ignore_info_resp(true);
-    }
-    if is_old || head.version == Version::HTTP_2 {
+    if session.req_header().version == Version::HTTP_10 || head.version == Version::HTTP_2 {
         head.remove_header(&header::EXPECT);
         respond::go_on(session).await?;
     }

@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub struct Bodies {
     /// In KiB.
     room: Arc<Semaphore>,
-    /// In KiB.
+    /// In bytes.
     own: Arc<Semaphore>,
     turns: Arc<Semaphore>,
 }
@@ -17,8 +17,8 @@ pub struct Bodies {
 /// The most of all bodies that lies in memory at once, in KiB.
 const ROOM: usize = 512 << 10;
 
-/// The most of all bodies for the gateway itself, whose senders nobody has proved yet, in KiB.
-const OWN: usize = 64 << 10;
+/// The most of all bodies for the gateway itself, whose senders nobody has proved yet, in bytes.
+const OWN: usize = 64 << 20;
 
 impl Default for Bodies {
     fn default() -> Self {
@@ -31,10 +31,10 @@ impl Default for Bodies {
 impl Bodies {
     /// Room for a body of so many bytes, until it is dropped; none where there is none now.
     pub fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        taken(&self.room, bytes)
+        taken(&self.room, bytes.div_ceil(1024))
     }
 
-    /// The same for a body that the gateway itself is sent.
+    /// The same for bytes that the gateway itself is sent, as they come.
     pub fn own_room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         taken(&self.own, bytes)
     }
@@ -45,9 +45,8 @@ impl Bodies {
     }
 }
 
-fn taken(room: &Arc<Semaphore>, bytes: usize) -> Option<OwnedSemaphorePermit> {
-    let wanted = u32::try_from(bytes.div_ceil(1024)).ok()?;
-    Arc::clone(room).try_acquire_many_owned(wanted).ok()
+fn taken(room: &Arc<Semaphore>, permits: usize) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(room).try_acquire_many_owned(u32::try_from(permits).ok()?).ok()
 }
 
 #[cfg(test)]
@@ -62,7 +61,7 @@ mod tests {
         drop(half);
         assert!(bodies.room(ROOM * 1024).is_some());
         assert!(bodies.room(usize::MAX).is_none());
-        let all = bodies.own_room(OWN * 1024).expect("all of it");
+        let all = bodies.own_room(OWN).expect("all of it");
         assert!(
             bodies.own_room(1).is_none() && bodies.room(1).is_some(),
             "what strangers send takes nobody else's room"

@@ -54,6 +54,12 @@ fn a_client_of_http10_is_told_nothing_in_between_and_versions_are_each_sides_own
     let scene = Scene::with(Upstream::start(tell), &Extra::default());
     let answer = ask(&scene, "GET /api/x HTTP/1.0").reader().head().expect("read").expect("an answer");
     assert_eq!(answer.status(), 200, "the first that comes is the answer");
+    let inspected = Extra { route: "inspect = \"strict\"", tables: "[inspect.strict]\n", ..Extra::default() };
+    let held = Scene::with(Upstream::start(tell), &inspected);
+    let body = "x".repeat(100_000);
+    let mut client = ask(&held, "POST /api/x HTTP/1.0\nContent-Type: text/plain\r\nContent-Length: 100000\r\n");
+    let answer = client.send(body.as_bytes()).reader().head().expect("read").expect("an answer");
+    assert_eq!(answer.status(), 200, "also where the body was read first");
     let mut client = ask(&scene, "GET /api/old HTTP/1.1");
     assert_eq!(client.reader().head().expect("read").expect("hints").status(), 103);
     let answer = client.response();

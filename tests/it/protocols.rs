@@ -348,6 +348,20 @@ fn a_connection_on_which_an_http2_upstream_takes_nothing_more_is_left() {
 }
 
 #[test]
+fn an_answer_that_has_begun_is_not_asked_for_again() {
+    let streams = Streams::echo();
+    let scene = scene_over(&streams);
+    let mut client = Client::connect(scene.gateway.public());
+    let fields = [("Host", "api.test"), ("Authorization", &*scene.bearer())];
+    client.send(&request("GET", "/modern/half", &fields, b""));
+    assert_eq!(client.reader().head().expect("read").expect("a head").status(), 200);
+    let rest = String::from_utf8_lossy(&client.rest()).into_owned();
+    assert!(rest.contains("half of ") && !rest.contains("0\r\n\r\n"), "it is told to be half of one: {rest}");
+    let record = scene.gateway.audited("the record", |entry| entry["path"] == "/modern/half");
+    assert_eq!((&record["outcome"], streams.received().len()), (&"failed".into(), 1), "{record}");
+}
+
+#[test]
 fn grpc_passes_with_its_trailers() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");

@@ -210,7 +210,7 @@ fn revocation_fails_closed() {
             vec![ours.list_of(2029, &[], 2030), ours.list(&[7], 2030)],
             refused(AuthnFault::Revoked),
         ),
-        ("there is no other", vec![ours.list_of(2029, &[], 2030)], away),
+        ("what it says counts all the same", vec![ours.list_of(2029, &[7], 2030)], refused(AuthnFault::Revoked)),
         (
             "a newer one takes nothing back",
             vec![ours.list_of(2022, &[], 2030), ours.list(&[7], 2030)],
@@ -218,6 +218,24 @@ fn revocation_fails_closed() {
         ),
     ] {
         assert_eq!(prove(settings(&ours, lists), &leaf, NOW).err(), want, "{what}");
+    }
+    // An authority that has a new key under its name: both are trusted, in one order and in the other.
+    for [first, second] in [[&ours, &twin], [&twin, &ours]] {
+        let ca = [first, second].map(|one| one.certificate.pem()).concat();
+        let judge = |lists: Vec<Vec<u8>>, by: &Authority| {
+            prove(MtlsSettings { ca: ca.clone().into_bytes(), ..settings(&ours, lists) }, &[by.leaf(|_| {})], NOW).err()
+        };
+        for by in [&ours, &twin] {
+            assert_eq!(judge(vec![ours.list(&[], 2030), twin.list_of(2021, &[], 2030)], by), None);
+        }
+        let both = vec![ours.list(&[7], 2030), twin.list_of(2021, &[], 2030)];
+        assert_eq!(judge(both.clone(), &ours), refused(AuthnFault::Revoked));
+        assert_eq!(judge(both, &twin), None, "the same number of another key");
+        assert_eq!(
+            judge(vec![ours.list(&[], 2030)], &twin),
+            refused(AuthnFault::Certificate),
+            "nobody says that it is good"
+        );
     }
     let chain = [below.leaf(|_| {}), below.der()];
     let lists = vec![below.list(&[], 2030)];

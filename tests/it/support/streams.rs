@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -24,7 +25,8 @@ pub(crate) struct Received {
 }
 
 /// A server on a port of its own that answers every whole request with 200 and its body, those for `/reflect` also with the `Authorization`
-/// that it was sent, in fields and a trailer, and those for `/large` with 20 MiB; it ends when it is dropped.
+/// that it was sent, in fields and a trailer, those for `/large` with 20 MiB, and those for `/half` with half of an answer, which it takes back; it ends when
+/// it is dropped.
 pub(crate) struct Streams {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Received>>>,
@@ -76,6 +78,7 @@ async fn serve(stream: TcpStream, is_calmed: bool, seen: Arc<Mutex<Vec<Received>
         tokio::spawn(async move {
             let (head, body) = request.into_parts();
             let received = receive(head, body).await;
+            let is_cut = received.path == "/half";
             let answer =
                 received.trailers.is_some().then(|| (Bytes::from(received.body.clone()), reflection(&received)));
             seen.lock().expect("no panic with the lock").push(received);
@@ -84,6 +87,12 @@ async fn serve(stream: TcpStream, is_calmed: bool, seen: Arc<Mutex<Vec<Received>
             *response.headers_mut() = fields.clone();
             // A peer that goes away ends its stream and nothing else.
             if let Ok(mut stream) = respond.send_response(response, false) {
+                if is_cut {
+                    let _ = stream.send_data(Bytes::from_static(b"half of "), false);
+                    // What was sent goes first.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    return stream.send_reset(Reason::ENHANCE_YOUR_CALM);
+                }
                 let _ = stream.send_data(body, fields.is_empty());
                 if !fields.is_empty() {
                     let _ = stream.send_trailers(fields);
