@@ -54,7 +54,9 @@ impl Segment {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         for entry in fs::read_dir(directory(path))? {
             let entry = entry?;
-            if let Some((first, form)) = parse(name, &entry.file_name()) {
+            if let Some((first, form)) = parse(name, &entry.file_name())
+                && entry.path().is_file()
+            {
                 segments.push(Self { path: entry.path(), first: Some(first), form });
             }
         }

@@ -21,6 +21,7 @@ use self::told::{Members, mark};
 use super::chain::{Chain, Digest, Head, Kind};
 use super::keep::kept_path;
 use super::read::{Line, Reader};
+use super::segment::Segment;
 use crate::crypto::SignatureKey;
 
 /// Looks through the log at this path. `keys` prove checkpoints; without any, signatures are not looked at. `anchor` is a second file of
@@ -60,7 +61,14 @@ pub fn verify(
             progress(told);
         }
     }
-    let place = reader.place().map(|(file, line)| (file.to_owned(), line));
+    let mut place = reader.place().map(|(file, line)| (file.to_owned(), line));
+    if broken.is_none()
+        && let Some(Segment { path, first: Some(first), .. }) = reader.stranger()?
+    {
+        let text = "this file has lines of numbers that others have: no process of the log wrote it";
+        broken = Some((Fault::new(FaultKind::Forged, first, text), false));
+        place = Some((path, 1));
+    }
     let fault = match broken {
         // What is found first is told also where the second look fails.
         Some((found, true)) => Some(match walk.chain {

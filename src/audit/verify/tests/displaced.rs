@@ -3,6 +3,7 @@
 use super::super::super::{First, Form, Log, Segment, Settings};
 use super::super::points::Points;
 use super::*;
+use crate::audit::segment::whole_path;
 use crate::telemetry::Metrics;
 
 /// A process that writes nothing but that it was there.
@@ -196,4 +197,23 @@ fn half_a_line_behind_the_checkpoint_that_retention_keeps_is_told_of_yet() {
         retain(&site, 1);
     }
     assert_eq!(site.verify("log", None).removed, last);
+}
+
+#[test]
+fn a_file_that_somebody_put_among_the_others_is_forged() {
+    let site = Site::new();
+    let anchor = site.write("log", 100, Limits { size: 4000, ..ONE_FILE });
+    let path = site.path("log");
+    let files = Segment::whole(&path).expect("listed");
+    let second = files[1].first.expect("a number");
+    let text = fs::read(&files[0].path).expect("read");
+    for (first, content) in [(2, text.clone()), (second + 1, text), (second - 1, b"{\"kind\":\"exchange\"}\n".to_vec())]
+    {
+        let put = whole_path(&path, first);
+        fs::write(&put, content).expect("written");
+        let fault = site.verify("log", Some(&anchor)).fault.expect("a fault");
+        assert_eq!((fault.kind, fault.seq, fault.file.as_ref()), (FaultKind::Forged, first, Some(&put)));
+        fs::remove_file(&put).expect("removed");
+    }
+    assert_eq!(site.fault("log", Some(&anchor)), None);
 }
