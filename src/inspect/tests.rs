@@ -44,6 +44,33 @@ fn what_does_not_count_silences_nothing_that_does() {
 }
 
 #[test]
+fn xml_whose_letters_stand_for_markup_is_stopped_wherever_it_stands() {
+    let all = profile("", Settings::default());
+    let bodies = |encoding: &str| {
+        let xml = format!("<?xml version='1.0' encoding='{encoding}'?>+ADwAIQ-DOCTYPE x SYSTEM 'http://x/'+AD4-<x/>");
+        let json = serde_json::json!({ "xml": xml }).to_string();
+        let form = form_urlencoded::Serializer::new(String::new()).append_pair("xml", &xml).finish();
+        [(None, xml), (Some("application/json"), json), (Some("application/x-www-form-urlencoded"), form)]
+    };
+    for (encoding, is_stopped) in
+        [("UTF-7", true), ("x-unicode-2-0-utf-7", true), ("Shift_JIS", false), ("utf-8", false)]
+    {
+        for (kind, body) in bodies(encoding) {
+            let kinds = kind.map(|kind| (CONTENT_TYPE, HeaderValue::from_static(kind)));
+            let headers = HeaderMap::from_iter(kinds);
+            let head = Head { method: &Method::POST, path: "/x", query: None, headers: &headers };
+            let report = all.judge(&head, Some(body.as_bytes()));
+            let is_found = report.findings.iter().any(|finding| finding.rule == "xxe.encoding");
+            assert_eq!(
+                (is_found, report.is_attack || report.fault.is_some()),
+                (is_stopped, is_stopped),
+                "{encoding} {kind:?}: {report:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_way_to_a_value_is_no_way_around_the_bound() {
     let field = |trail: &str| FieldRule { part: Part::Body, trail: trail.to_owned(), kind: FieldKind::Code };
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);

@@ -9,7 +9,7 @@ use crate::domain::{NetworkSet, canonical_ip};
 /// Whether a field tells where a request came from, who sent it, or what it was before a rewrite. Believed only from trusted proxies, and
 /// only for the address; never passed on, since an upstream might act on it.
 pub(super) fn tells_of_another(name: &str) -> bool {
-    const BEGINNINGS: [&str; 8] = [
+    const BEGINNINGS: [&str; 19] = [
         "x-forwarded-",
         "x-original-",
         "x-envoy-",
@@ -18,16 +18,23 @@ pub(super) fn tells_of_another(name: &str) -> bool {
         "x-client-cert",
         "x-client-verify",
         "x-amzn-mtls-",
+        "x-amzn-oidc-",
+        "x-appengine-",
+        "x-auth-request-",
+        "x-goog-authenticated-user-",
+        "x-goog-iap-",
+        "x-ms-client-principal",
+        "x-ms-token-",
+        "x-override-",
+        "x-remote-",
+        "x-webauth-",
+        "remote-",
     ];
-    const NAMES: [&str; 27] = [
+    const NAMES: [&str; 35] = [
         "forwarded",
         "forwarded-for",
         "x-forwarded",
         "x-originating-ip",
-        "x-remote-addr",
-        "x-remote-ip",
-        "x-remote-user",
-        "remote-user",
         "x-proxyuser-ip",
         "x-azure-clientip",
         "x-arr-clientcert",
@@ -47,9 +54,23 @@ pub(super) fn tells_of_another(name: &str) -> bool {
         "x-method-override",
         "client-cert",
         "client-cert-chain",
+        "x-rewrite-uri",
+        "x-request-uri",
+        "x-waws-unencoded-url",
+        "x-script-name",
+        "script-name",
+        "x-http-host-override",
+        "x-http-path-override",
+        "x-url-scheme",
+        "front-end-https",
+        // Becomes a variable that programs take for the proxy to use (CVE-2016-5385).
+        "proxy",
+        // Tells a framework that its own checks were made (CVE-2025-29927).
+        "x-middleware-subrequest",
+        "x-authenticated-user",
     ];
     // Most names begin otherwise, and every request's are asked.
-    matches!(name.as_bytes().first(), Some(b'x' | b'f' | b't' | b'c' | b's' | b'r' | b'a'))
+    matches!(name.as_bytes().first(), Some(b'x' | b'f' | b't' | b'c' | b's' | b'r' | b'a' | b'p'))
         && (BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) || NAMES.contains(&name))
 }
 

@@ -117,7 +117,9 @@ impl Frames {
             let frame = Frame { is_last: first & 0x80 != 0, is_control: first & 0x08 != 0, left };
             // Masked or with a reserved bit: it cannot be read.
             let is_opaque = first & 0x70 != 0 || second & 0x80 != 0;
-            if (is_opaque && self.is_strict) || (frame.is_control && left > MAX_CONTROL) {
+            // In parts, nobody may send one (RFC 6455 §5.5): what follows would not be sought with it.
+            let is_no_control = frame.is_control && (left > MAX_CONTROL || !frame.is_last);
+            if (is_opaque && self.is_strict) || is_no_control {
                 return Err(());
             }
             let head = Bytes::from(std::mem::replace(&mut self.head, Vec::with_capacity(10)));
@@ -268,7 +270,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_refused() {
-        for opaque in [frame(0xc1, b"x"), frame(0xa1, b"x"), vec![0x81, 0x81, 1, 2, 3, 4, 5], frame(0x89, &[0; 126])] {
+        let masked = vec![0x81, 0x81, 1, 2, 3, 4, 5];
+        let half_a_ping = frame(0x09, &SECRET[..7]);
+        for opaque in [frame(0xc1, b"x"), frame(0xa1, b"x"), masked, frame(0x89, &[0; 126]), half_a_ping] {
             let mut frames = Frames::new(sought(), true);
             assert!(frames.push(Bytes::from(opaque)).is_err());
         }

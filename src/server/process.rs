@@ -50,13 +50,15 @@ impl RunDirectory {
     /// [`StartError::Upgrade`] where somebody else could put something there: they would be given the listeners by the next upgrade.
     pub(super) fn open(path: &Path) -> Result<Self, StartError> {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-        match made.and_then(|()| fs::metadata(path)) {
+        // What a link leads to is looked at, and used from then on.
+        let path = &made.and_then(|()| fs::canonicalize(path)).unwrap_or_else(|_| path.to_owned());
+        match fs::metadata(path) {
             Ok(meta) => {
                 let is_ours = [0, rustix::process::geteuid().as_raw()].contains(&meta.uid());
                 if !is_ours || meta.mode() & 0o022 != 0 {
                     return Err(StartError::Upgrade(format!(
                         "others can write the run directory {}, and so have the listeners handed over to them; make it your own (`chown`, `chmod 700`), or \
-                         name another as `run_directory` in [server]",
+                         name another, such as one in it that is not there yet, as `run_directory` in [server]",
                         path.display()
                     )));
                 }

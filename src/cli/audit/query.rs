@@ -16,7 +16,7 @@ use crate::audit::pseudonyms::Field;
 use crate::audit::{Kind, Outcome, Progress, Query, Reader};
 use crate::cli::Failure;
 use crate::config;
-use crate::domain::Principal;
+use crate::domain::{Principal, canonical_ip};
 
 /// Which records to tell of, and how.
 #[derive(Debug, Args)]
@@ -190,7 +190,7 @@ impl QueryArgs {
                 query = query.with("authenticator", authenticator.as_str());
             }
         }
-        let client = self.client.map(|client| client.to_string());
+        let client = self.client.map(|client| canonical_ip(client).to_string());
         for (member, field, text) in [
             ("actor", Field::Actor, &self.actor),
             ("client", Field::Client, &client),

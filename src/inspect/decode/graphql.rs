@@ -9,7 +9,7 @@ use crate::inspect::{Fault, FaultKind};
 /// # Errors
 /// It is beyond a limit.
 pub(super) fn walk(walk: &mut Walk<'_>, text: &[u8]) -> Result<bool, Fault> {
-    let trimmed = text.trim_ascii_start();
+    let trimmed = start(text);
     let keyword = KEYWORDS.iter().find(|keyword| trimmed.starts_with(keyword));
     let is_start = match keyword {
         Some(keyword) => !trimmed.get(keyword.len()).is_some_and(|byte| is_name(*byte)),
@@ -21,7 +21,7 @@ pub(super) fn walk(walk: &mut Walk<'_>, text: &[u8]) -> Result<bool, Fault> {
     let mark = walk.trail.mark();
     walk.trail.push_key(b"(graphql)");
     let document = Document {
-        rest: text,
+        rest: trimmed,
         open: Vec::new(),
         arguments: 0,
         last: Token::End,
@@ -41,6 +41,19 @@ pub(super) fn walk(walk: &mut Walk<'_>, text: &[u8]) -> Result<bool, Fault> {
         return Ok(true);
     }
     Ok(false)
+}
+
+/// The text behind what readers ignore (GraphQL 2.1.7).
+fn start(text: &[u8]) -> &[u8] {
+    let mut rest = text;
+    loop {
+        let next = rest.strip_prefix(b"\xef\xbb\xbf").unwrap_or(rest).trim_ascii_start();
+        let next = next.strip_prefix(b",").unwrap_or(next);
+        if next.len() == rest.len() {
+            return rest;
+        }
+        rest = next;
+    }
 }
 
 /// What a definition starts with, if not with its selection.

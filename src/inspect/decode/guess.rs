@@ -13,6 +13,9 @@ use crate::inspect::{Fault, FaultKind};
 /// The shortest stretch of text among bytes that is given.
 pub(super) const MIN_RUN: usize = 16;
 
+/// How XML in EBCDIC begins (XML 1.0 F.1), which some readers know by that.
+const EBCDIC_XML: &[u8] = b"\x4c\x6f\xa7\x94";
+
 /// The shortest stretch of text that is given of what was read as of two or four bytes a sign.
 const MIN_NARROW: usize = 6;
 
@@ -96,8 +99,11 @@ fn by_look(
 /// Gives what stands in a body that looks like JSON or XML, and says whether it was read as JSON.
 ///
 /// # Errors
-/// JSON with what is refused in JSON (in a part, which may be any file, nothing is), a document type.
+/// JSON with what is refused in JSON (in a part, which may be any file, nothing is), a document type, XML in EBCDIC.
 pub(super) fn looks(walk: &mut Walk<'_>, declared: Option<Charset>, body: &[u8], text: &[u8]) -> Result<bool, Fault> {
+    if body.starts_with(EBCDIC_XML) {
+        return Err(walk.fault(FaultKind::UnknownCharset));
+    }
     // Readers of JSON know the width by the first bytes (RFC 4627 3), those of XML too (XML 1.0 F.1).
     let wide = charset::by_width(text).and_then(|charset| charset::decode(text, Some(charset)).ok());
     let text = wide.as_deref().unwrap_or(text);

@@ -33,7 +33,7 @@ fn fields(walk: &mut Walk<'_>, headers: &HeaderMap) -> Result<(), Fault> {
             continue;
         }
         let is_passed_over = name == http::header::COOKIE || name == http::header::PROXY_AUTHORIZATION;
-        if is_passed_over || (has_own_grammar(name.as_str()) && value.iter().all(|byte| is_plain(*byte))) {
+        if is_passed_over || is_of_its_grammar(name.as_str(), value) {
             continue;
         }
         let mark = walk.trail.mark();
@@ -82,26 +82,23 @@ fn authorization(walk: &mut Walk<'_>, value: &[u8]) {
     }
 }
 
-/// Header fields with a grammar of their own, in which nothing is free text.
-fn has_own_grammar(name: &str) -> bool {
-    match name {
+/// Whether a field holds nothing but what its own grammar lets it: any other is looked at as the text that it may be to somebody.
+fn is_of_its_grammar(name: &str, value: &[u8]) -> bool {
+    let signs: &[u8] = match name {
+        "accept-language" | "content-language" | "accept-charset" => b" \t,;=.*-_",
+        "date" | "last-modified" | "if-modified-since" | "if-unmodified-since" => b" ,:+-",
+        "if-match" | "if-none-match" | "if-range" | "etag" => return is_tags(value),
         "accept"
-        | "accept-charset"
         | "accept-encoding"
-        | "accept-language"
+        | "accept-ranges"
         | "cache-control"
         | "connection"
         | "content-encoding"
-        | "content-language"
         | "content-length"
         | "content-type"
-        | "date"
         | "dnt"
-        | "etag"
         | "expect"
-        | "host"
         | "keep-alive"
-        | "last-modified"
         | "max-forwards"
         | "pragma"
         | "priority"
@@ -112,15 +109,28 @@ fn has_own_grammar(name: &str) -> bool {
         | "traceparent"
         | "transfer-encoding"
         | "upgrade"
-        | "upgrade-insecure-requests"
-        | "via" => true,
-        _ => name.starts_with("if-") || name.starts_with("sec-") || name.starts_with("accept-"),
-    }
+        | "upgrade-insecure-requests" => b" \t,;=/*+-._:\"?",
+        "host" | "via" => b" ,/:.-_[]",
+        _ if ["sec-fetch-", "sec-websocket-", "sec-gpc"].iter().any(|of| name.starts_with(of)) => b" ,;=/+-._?",
+        // Names that are made up so that nobody takes any for granted.
+        _ if name.starts_with("sec-ch-") => b" ,;=/+-._\"()?:!&#@%",
+        _ => return false,
+    };
+    // Ways up, addresses and comments have no place in any of them.
+    let has_none = |pair: &[u8]| !matches!(pair, b".." | b"//" | b"--");
+    value.iter().all(|byte| byte.is_ascii_alphanumeric() || signs.contains(byte)) && value.windows(2).all(has_none)
 }
 
-/// Whether a byte is of those that such fields are made of; a field with any other is looked at as any text.
-fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b" \t,;=:/*+-._~\"()?@!|%&#".contains(&byte)
+/// Whether it is entity tags, or any (RFC 9110 8.8.3, 13.1).
+fn is_tags(value: &[u8]) -> bool {
+    let is_sign = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=._:-".contains(byte);
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).all(|tag| {
+        let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
+        match tag.strip_prefix(b"\"").and_then(|tag| tag.strip_suffix(b"\"")) {
+            Some(tag) => tag.iter().all(is_sign) && !tag.windows(2).any(|pair| matches!(pair, b".." | b"//")),
+            None => tag == b"*" || tag.iter().all(u8::is_ascii_alphanumeric),
+        }
+    })
 }
 
 /// Gives each cookie (RFC 6265 5.4).

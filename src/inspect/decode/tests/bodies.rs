@@ -192,7 +192,9 @@ fn documents_of_graphql_give_their_strings() {
         assert_values(&given(text), &[want, &[&raw]].concat(), text);
     }
     let aliases: String = (0..101).map(|n| format!("a{n}:b ")).collect();
-    assert_eq!(given(&format!("{{{aliases}}}")), Err(FaultKind::TooMany));
+    for ignored in ["", ",", " ,\n,", "\u{feff}", ",\u{feff},"] {
+        assert_eq!(given(&format!("{ignored}{{{aliases}}}")), Err(FaultKind::TooMany), "{ignored:?}");
+    }
     assert_eq!(given(&format!("{}a{}", "{a".repeat(33), "}".repeat(33))), Err(FaultKind::TooDeep));
     let batch = format!("[{}]", vec![json("{a}"); 51].join(","));
     assert_eq!(values("application/json", &batch), Err(FaultKind::TooMany));

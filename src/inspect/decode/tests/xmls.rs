@@ -104,4 +104,8 @@ fn xml_that_is_none_is_refused() {
         values("application/xml; charset=utf-8", "<?xml version='1.0' encoding='latin1'?><a>é</a>"),
         Err(UnknownCharset)
     );
+    // In EBCDIC, whatever it is said to be.
+    for kind in ["", "text/plain", "application/octet-stream"] {
+        assert_eq!(values(kind, b"\x4c\x6f\xa7\x94\x93\x40"), Err(UnknownCharset), "{kind}");
+    }
 }
