@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use memchr::memchr;
 
-use super::chain::Head;
+use super::chain::{Head, Kind};
 use super::segment::{Form, Segment};
 
 /// Reads the lines of a log in their order.
@@ -116,10 +116,38 @@ impl Reader {
     /// A file beside those that were read, with lines of numbers that they have: whoever reads file after file takes it for one of them.
     ///
     /// # Errors
-    /// When the directory cannot be read.
+    /// When a file cannot be read.
     pub(super) fn stranger(&self) -> io::Result<Option<Segment>> {
-        let is_strange = |segment: &Segment| segment.first.is_some_and(|n| n <= self.last && !self.begun.contains(&n));
-        Ok(Segment::of(&self.path)?.into_iter().find(is_strange))
+        for segment in Segment::of(&self.path)? {
+            let is_strange = segment.first.is_some_and(|n| n <= self.last && !self.begun.contains(&n));
+            if is_strange && !self.is_rest(&segment)? {
+                return Ok(Some(segment));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a file is what stands behind a checkpoint of another, as one is made before that other is removed.
+    fn is_rest(&self, segment: &Segment) -> io::Result<bool> {
+        let (mut log, mut rest) = (Self::open(&self.path, 0)?, Self::open_one(segment.clone())?);
+        let mut before = None;
+        let mut ours = loop {
+            let Some(line) = log.next()? else { return Ok(false) };
+            if line.head.is_some_and(|head| Some(head.seq) == segment.first) {
+                break line.bytes.to_vec();
+            }
+            before = line.head.map(|head| head.kind);
+        };
+        let mut is_any = false;
+        while let Some(theirs) = rest.next()? {
+            if ours != theirs.bytes {
+                return Ok(false);
+            }
+            is_any = true;
+            ours.clear();
+            ours.extend(log.next()?.into_iter().flat_map(|line| line.bytes));
+        }
+        Ok(is_any && before.is_none_or(|kind| kind == Kind::Checkpoint))
     }
 
     /// Whether the next line is at hand, or can be read.

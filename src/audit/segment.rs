@@ -55,7 +55,8 @@ impl Segment {
         for entry in fs::read_dir(directory(path))? {
             let entry = entry?;
             if let Some((first, form)) = parse(name, &entry.file_name())
-                && entry.path().is_file()
+                // What is gone by now has got another name: whoever opens it looks again.
+                && !fs::metadata(entry.path()).is_ok_and(|about| !about.is_file())
             {
                 segments.push(Self { path: entry.path(), first: Some(first), form });
             }

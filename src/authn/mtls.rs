@@ -19,7 +19,7 @@ use x509_parser::time::ASN1Time;
 use super::facts::{Fact, Facts};
 use crate::domain::{AuthnFault, Denial, Name, PeerCertificates, Principal, PrincipalKind, RequestView, Unavailable};
 
-use lists::Lists;
+use lists::{Link, Lists, Signer};
 pub use names::CertificateName;
 
 /// What an `[authn.NAME.mtls]` says.
@@ -80,10 +80,11 @@ impl Mtls {
     /// # Errors
     /// An [`MtlsFault`] when one of them cannot be used, or there is none.
     pub fn new(settings: MtlsSettings) -> Result<Self, MtlsFault> {
+        let authorities = authorities(&settings.ca)?;
         Ok(Self {
             name: settings.name,
-            authorities: authorities(&settings.ca)?,
-            lists: Lists::read(&settings.crl)?,
+            lists: Lists::read(&settings.crl, &authorities.iter().map(|one| one.key.as_slice()).collect::<Vec<_>>())?,
+            authorities,
             identity: settings.identity,
             roles: settings.roles,
             kind: settings.kind,
@@ -123,48 +124,52 @@ impl Mtls {
         let chain: Vec<_> = shown.chain.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
         let (leaf, intermediates) = chain.split_first().ok_or(Denial::Unauthenticated(AuthnFault::Missing))?;
         let leaf = EndEntityCert::try_from(leaf).map_err(|_| refused)?;
-        let since = now.duration_since(UNIX_EPOCH).map_err(|_| refused)?;
-        let keys: Vec<_> = shown.chain[1..].iter().filter_map(|der| key_of(der)).collect();
-        let mut fault = refused;
-        for authority in self.authorities.iter().filter(|one| one.from <= now && now < one.until) {
-            let keys: Vec<_> = keys.iter().map(Vec::as_slice).chain([authority.key.as_slice()]).collect();
-            let lists = self.lists.signed_by(&keys);
-            if lists.is_empty() && !self.lists.is_empty() {
-                // Nobody says that it is not revoked.
-                continue;
-            }
-            let path =
-                Path { authority, leaf: &leaf, intermediates, lists: &lists, now: UnixTime::since_unix_epoch(since) };
-            match self.judge(&path, &shown.chain) {
-                Ok(until) => return until.ok_or(refused),
-                Err(error) if fault == refused => fault = denial(&error),
-                Err(_) => {}
-            }
+        let since = UnixTime::since_unix_epoch(now.duration_since(UNIX_EPOCH).map_err(|_| refused)?);
+        let current = self.authorities.iter().filter(|one| one.from <= now && now < one.until);
+        let anchors: Vec<_> = current.map(|one| one.anchor.clone()).collect();
+        // Without lists first: whoever has no path has nobody look through them.
+        let path = verify(&leaf, &anchors, intermediates, since, &[], |path| self.path(path, now));
+        let path = path.map_err(|error| denial(&error))?.ok_or(refused)?;
+        if self.lists.is_empty() {
+            return Ok(path.until);
         }
-        Err(fault)
+        let lists: Vec<_> = path.links.iter().map(|link| self.lists.of(link)).collect();
+        // What one list says, a newer one, or one of a part, does not take back; nor its end.
+        let is_named =
+            path.links.iter().zip(&lists).any(|(link, lists)| lists.iter().any(|list| link.is_named_by(list)));
+        if is_named {
+            return Err(denial(&Error::CertRevoked));
+        }
+        let all: Vec<_> = lists.iter().flatten().map(|dated| &dated.list).collect();
+        if all.is_empty() {
+            // Nobody says that it is not revoked.
+            return Err(refused);
+        }
+        // By nothing but that path.
+        let above: Vec<_> = path.above.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+        let anchor = [self.authorities[path.authority].anchor.clone()];
+        verify(&leaf, &anchor, &above, since, &all, |_| ()).map_err(|error| denial(&error))?;
+        let ends = lists.iter().flatten().map(|list| list.until).filter(|until| *until > now);
+        Ok(ends.fold(path.until, SystemTime::min))
     }
 
-    /// Until when a path to one authority is good.
-    fn judge(&self, path: &Path<'_>, chain: &[Vec<u8>]) -> Result<Option<SystemTime>, Error> {
-        let until = path.verify(0, |path| self.holds_until(path))?;
-        // What one list says, a newer one, or one of a part, does not take back.
-        let naming = (0..path.lists.len()).filter(|&nth| names_one(path.lists[nth], chain));
-        if naming.map(|nth| path.verify(nth, |_| ())).any(|found| matches!(found, Err(Error::CertRevoked))) {
-            return Err(Error::CertRevoked);
-        }
-        Ok(until)
-    }
-
-    /// When the first of what a path rests on ends.
-    fn holds_until(&self, path: &VerifiedPath<'_>) -> Option<SystemTime> {
-        let authority = self.authorities.iter().find(|one| one.anchor == *path.anchor())?;
-        let mut until = authority.until.min(self.lists.until().unwrap_or(authority.until));
-        let leaf = path.end_entity().der();
-        for der in path.intermediate_certificates().map(|one| one.der()).chain([leaf]) {
-            let (_, certificate) = X509Certificate::from_der(&der).ok()?;
+    /// A path that was found, as lists are asked about it.
+    fn path(&self, found: &VerifiedPath<'_>, now: SystemTime) -> Option<Path> {
+        let is_it = |one: &Authority| one.anchor == *found.anchor() && one.from <= now && now < one.until;
+        let nth = self.authorities.iter().position(is_it)?;
+        let above: Vec<_> = found.intermediate_certificates().map(|one| one.der().to_vec()).collect();
+        let leaf = found.end_entity().der();
+        let (mut links, mut until) = (Vec::new(), self.authorities[nth].until);
+        for (at, der) in [leaf.as_ref()].into_iter().chain(above.iter().map(Vec::as_slice)).enumerate() {
+            let (_, certificate) = X509Certificate::from_der(der).ok()?;
             until = until.min(end_of(certificate.validity().not_after)?);
+            let by = match above.get(at) {
+                Some(issuer) => Signer::Key(key_of(issuer)?),
+                None => Signer::Authority(nth),
+            };
+            links.push(Link::new(&certificate, by));
         }
-        Some(until)
+        Some(Path { authority: nth, above, links, until })
     }
 }
 
@@ -174,54 +179,50 @@ impl std::fmt::Debug for Mtls {
     }
 }
 
-/// A path that is looked for.
-struct Path<'a> {
-    authority: &'a Authority,
-    leaf: &'a EndEntityCert<'a>,
-    intermediates: &'a [CertificateDer<'a>],
-    /// All of keys that may be on it.
-    lists: &'a [&'a CertRevocationList<'static>],
-    now: UnixTime,
+/// A path from a certificate to an authority.
+struct Path {
+    /// The number of the authority.
+    authority: usize,
+    /// The certificates between, from the one that issued the leaf upwards.
+    above: Vec<Vec<u8>>,
+    /// The leaf and those, as lists name them.
+    links: Vec<Link>,
+    /// When the first of it ends.
+    until: SystemTime,
 }
 
-impl Path<'_> {
-    /// Looks for it by the lists from the one of this number on, and then those before it.
-    fn verify<T>(&self, first: usize, found: impl FnOnce(&VerifiedPath<'_>) -> T) -> Result<T, Error> {
-        let ordered: Vec<_> = self.lists[first..].iter().chain(&self.lists[..first]).copied().collect();
-        let revocation = RevocationOptionsBuilder::new(&ordered).ok().map(|options| {
-            options
-                .with_depth(RevocationCheckDepth::Chain)
-                .with_status_policy(UnknownStatusPolicy::Deny)
-                .with_expiration_policy(ExpirationPolicy::Enforce)
-                .build()
-        });
-        let anchors = [self.authority.anchor.clone()];
-        let path = self.leaf.verify_for_usage(
-            aws_lc_rs::default_provider().signature_verification_algorithms.all,
-            &anchors,
-            self.intermediates,
-            self.now,
-            KeyUsage::client_auth(),
-            revocation,
-            Some(&may_sign),
-        );
-        path.map(|path| found(&path))
-    }
+/// Looks for a path, by lists where there are some.
+fn verify<T>(
+    leaf: &EndEntityCert<'_>,
+    anchors: &[TrustAnchor<'_>],
+    intermediates: &[CertificateDer<'_>],
+    now: UnixTime,
+    lists: &[&CertRevocationList<'_>],
+    found: impl FnOnce(&VerifiedPath<'_>) -> T,
+) -> Result<T, Error> {
+    let revocation = RevocationOptionsBuilder::new(lists).ok().map(|options| {
+        options
+            .with_depth(RevocationCheckDepth::Chain)
+            .with_status_policy(UnknownStatusPolicy::Deny)
+            .with_expiration_policy(ExpirationPolicy::Enforce)
+            .build()
+    });
+    let path = leaf.verify_for_usage(
+        aws_lc_rs::default_provider().signature_verification_algorithms.all,
+        anchors,
+        intermediates,
+        now,
+        KeyUsage::client_auth(),
+        revocation,
+        Some(&may_sign),
+    );
+    path.map(|path| found(&path))
 }
 
 /// The bits of a certificate's key.
 fn key_of(der: &[u8]) -> Option<Vec<u8>> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     Some(certificate.public_key().subject_public_key.data.to_vec())
-}
-
-/// Whether a list has the serial number of one of these certificates.
-fn names_one(list: &CertRevocationList<'_>, chain: &[Vec<u8>]) -> bool {
-    chain.iter().any(|der| {
-        let parsed = X509Certificate::from_der(der);
-        // What cannot be read has no path.
-        parsed.is_ok_and(|(_, certificate)| matches!(list.find_serial(certificate.raw_serial()), Ok(Some(_))))
-    })
 }
 
 /// Whether the key usages of a path allow what its certificates are used for, where they are told (RFC 5280 §4.2.1.3).

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::{Failure, RotateArgs, StatusArgs};
 use crate::crypto::MasterKey;
 use crate::domain::{Secret, SecretRef};
-use crate::vault::{KeySource, MAX_SECRET, RekeyFault, SealedFile, create_key, load_key, rekey, reseal};
+use crate::vault::{KeySource, MAX_SECRET, RekeyFault, SealedFile, VaultError, create_key, load_key, rekey, reseal};
 
 /// Make and change sealed files of secrets, replace a secret, and show how all stand.
 #[derive(Debug, Subcommand)]
@@ -168,13 +168,18 @@ fn init(file: &Path, key: &MasterKeyArgs, out: &mut dyn Write) -> Result<(), Box
     Ok(())
 }
 
+const KEPT: &str = "a key from before is there: move it where copies of that time are, or remove it. If this command was ended before, all is done";
+
 fn replace_key(
     files: &[PathBuf],
     key: &MasterKeyArgs,
     new_key_file: Option<&Path>,
     out: &mut dyn Write,
 ) -> Result<(), Box<dyn Error>> {
-    let told = |(path, error): RekeyFault| about(&path, error);
+    let told = |(path, error): RekeyFault| {
+        let is_kept = error == VaultError::Unwritable(io::ErrorKind::AlreadyExists);
+        if is_kept { about(&path, KEPT) } else { about(&path, error) }
+    };
     let (holds, kept) = match (new_key_file, &key.key_file) {
         (Some(new), old) if old.as_deref() == Some(new) => {
             return Err(
@@ -194,12 +199,8 @@ fn replace_key(
     for file in files {
         writeln!(out, "{} is sealed anew, and {} opens it.", file.display(), holds.display())?;
     }
-    if let Some(kept) = kept {
-        writeln!(
-            out,
-            "{} is the old key, which opens copies from before: move it where they are, or remove it.",
-            kept.display()
-        )?;
+    if let Some(kept) = kept.map(|kept| kept.display().to_string()) {
+        writeln!(out, "{kept} is the old key, which opens copies from before: move it where they are, or remove it.")?;
     }
     writeln!(out, "Keep a copy of the new key somewhere else: without it, nothing opens these files.")?;
     Ok(())
@@ -361,11 +362,11 @@ mod tests {
         f.run("init", &[], b"").expect("made");
         f.run("set", &["a"], b"x").expect("set");
         let told = f.run("rekey", &[], b"").expect("sealed anew");
-        assert!(told.contains("secrets.sealed is sealed anew") && told.contains("master.key opens it"), "{told}");
+        assert!(told.contains("secrets.sealed is sealed anew, and") && told.contains("master.key opens it"), "{told}");
         assert_eq!(f.run("list", &[], b""), Ok("a\n".to_owned()));
         let next = format!("{}.next", f.key);
+        // Done again, it is as it was.
         for _ in 0..2 {
-            // Done again, it is as it was.
             let told = f.run("rekey", &["--new-key-file", &next], b"").expect("sealed anew");
             assert!(told.contains("master.key.next opens it"), "{told}");
         }
@@ -375,7 +376,7 @@ mod tests {
             run(&["rekey", &f.file, "--key-file", &next, "--new-key-file", &next], b"").expect_err("the same key");
         assert!(same.contains("another file"), "{same}");
         let error = f.run("rekey", &[], b"").expect_err("the key before it is there");
-        assert!(error.contains("master.key.old: the file cannot be written: entity already exists"), "{error}");
+        assert!(error.contains("master.key.old: a key from before is there"), "{error}");
     }
 
     #[test]

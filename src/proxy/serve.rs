@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, StatusCode};
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::admission::{Asked, Refusal};
 use super::caller::Caller;
@@ -96,12 +97,16 @@ async fn read(services: &Services, session: &mut Session) -> Result<Vec<u8>, Den
     let reading = async {
         let late = Denial::TimedOut(TimedOut::Body);
         respond::go_on(session).await.map_err(|_| late)?;
-        let (mut body, mut rooms) = (Vec::new(), Vec::new());
+        let (mut body, mut rooms) = (Vec::new(), None::<OwnedSemaphorePermit>);
         loop {
             match session.read_request_body().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() > MAX_BODY => return Err(Denial::BodyTooLarge),
                 Ok(Some(chunk)) => {
-                    rooms.push(services.engines.bodies.own_room(chunk.len()).ok_or(Denial::TooManyInFlight)?);
+                    let room = services.engines.bodies.own_room(chunk.len()).ok_or(Denial::TooManyInFlight)?;
+                    match &mut rooms {
+                        Some(rooms) => rooms.merge(room),
+                        None => rooms = Some(room),
+                    }
                     body.extend_from_slice(&chunk);
                 }
                 Ok(None) => return Ok(body),
@@ -110,4 +115,32 @@ async fn read(services: &Services, session: &mut Session) -> Result<Vec<u8>, Den
         }
     };
     tokio::time::timeout(BODY_TIMEOUT, reading).await.unwrap_or(Err(Denial::TimedOut(TimedOut::Body)))
+}
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn what_a_page_elsewhere_sends_is_told_from_all_else() {
+        for (fields, want) in [
+            (&[][..], false),
+            (&[("sec-fetch-site", "same-origin"), ("origin", "https://auth.test")], false),
+            (&[("sec-fetch-site", "none")], false),
+            (&[("sec-fetch-site", "same-site")], true),
+            (&[("sec-fetch-site", "cross-site")], true),
+            (&[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")], true),
+            (&[("origin", "https://auth.test:8443")], true),
+            (&[("origin", "http://auth.test")], true),
+            (&[("origin", "null")], true),
+            (&[("origin", "https://evil.test")], true),
+        ] {
+            let mut all = HeaderMap::new();
+            for (name, value) in fields {
+                all.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+            assert_eq!(is_foreign(&all, "https://auth.test"), want, "{fields:?}");
+        }
+    }
 }

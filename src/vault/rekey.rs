@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::crypto::MasterKey;
 
-use super::files::{sibling, sync_directory};
+use super::files::{self, sibling, sync_directory};
 use super::key_source::{create_key, load_key};
 use super::{KeySource, SealedFile, VaultError};
 
@@ -18,7 +18,7 @@ pub type RekeyFault = (PathBuf, VaultError);
 /// then in `KEY_FILE.old`, which this tells. Whoever is ended before that does the rest by the same call.
 ///
 /// # Errors
-/// [`VaultError`], with the file that it is about. Nothing is changed where a file opens neither with the old key nor with the new one, or where
+/// [`VaultError`], with the file that it is about. No file is sealed anew where one opens neither with the old key nor with the new one, or where
 /// there is a `KEY_FILE.old` with another key.
 pub fn rekey(sealed: &[PathBuf], key_file: &Path) -> Result<PathBuf, RekeyFault> {
     // Where the name is a symlink, what it leads to is replaced.
@@ -28,12 +28,17 @@ pub fn rekey(sealed: &[PathBuf], key_file: &Path) -> Result<PathBuf, RekeyFault>
     let _alone = alone(&key_file).map_err(|e| about(&key_file, e))?;
     let old = load(&key_file)?;
     let (new_file, old_file) = (sibling(&key_file, ".new"), sibling(&key_file, ".old"));
-    if load(&new_file).is_err_and(|(_, error)| error == VaultError::KeyMalformed) {
-        // Half of one, of a process that was ended while it made it: nothing is sealed before it is whole.
+    let opens = |path: &PathBuf| SealedFile::new(path.clone()).read(&old).is_ok();
+    if is_half(&new_file) && sealed.iter().all(opens) {
+        // Of a process that was ended while it made it.
         std::fs::remove_file(&new_file).map_err(|e| about(&new_file, e))?;
     }
-    match std::fs::hard_link(&key_file, &old_file) {
-        Ok(()) => {}
+    if is_half(&old_file) {
+        // It is in its place yet.
+        std::fs::remove_file(&old_file).map_err(|e| about(&old_file, e))?;
+    }
+    match files::create(&old_file, old.to_text().as_bytes()) {
+        Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             if *load(&old_file)?.to_text() != *old.to_text() {
                 return Err(about(&old_file, error));
@@ -44,9 +49,12 @@ pub fn rekey(sealed: &[PathBuf], key_file: &Path) -> Result<PathBuf, RekeyFault>
     reseal(sealed, &old, &new_file)?;
     let place = || {
         // An administrator's change must not lock the proxy out.
-        let (of_old, of_new) = (std::fs::metadata(&key_file)?, std::fs::metadata(&new_file)?);
-        if (of_old.uid(), of_old.gid()) != (of_new.uid(), of_new.gid()) {
-            chown(&new_file, Some(of_old.uid()), Some(of_old.gid()))?;
+        let owner = std::fs::metadata(&key_file)?;
+        for made in [&new_file, &old_file] {
+            let there = std::fs::metadata(made)?;
+            if (owner.uid(), owner.gid()) != (there.uid(), there.gid()) {
+                chown(made, Some(owner.uid()), Some(owner.gid()))?;
+            }
         }
         std::fs::rename(&new_file, &key_file)?;
         sync_directory(&key_file)
@@ -72,6 +80,11 @@ pub fn reseal(sealed: &[PathBuf], old: &MasterKey, new_file: &Path) -> Result<()
     sealed
         .iter()
         .try_for_each(|path| SealedFile::new(path.clone()).reseal(old, &new).map_err(|error| (path.clone(), error)))
+}
+
+/// Whether there is a file of ours with half a key.
+fn is_half(path: &Path) -> bool {
+    load(path).is_err_and(|(_, error)| error == VaultError::KeyMalformed)
 }
 
 /// A lock on the file that the name leads to: whoever waited for it finds another one there.

@@ -219,6 +219,15 @@ fn revocation_fails_closed() {
     ] {
         assert_eq!(prove(settings(&ours, lists), &leaf, NOW).err(), want, "{what}");
     }
+    // What a client sends along changes nothing of that: one that ended comes first among webpki's errors.
+    let mut over = authority_params("ours");
+    over.not_after = date_time_ymd(2021, 1, 1);
+    let lists = vec![ours.list_of(2022, &[], 2030), ours.list(&[7], 2030)];
+    let padded = [ours.leaf(|_| {}), Authority::new(over).der()];
+    assert_eq!(prove(settings(&ours, lists), &padded, NOW).err(), refused(AuthnFault::Revoked));
+    // Nor does its end.
+    let ended = vec![ours.list_of(2022, &[], 2030), ours.list(&[7], 2022)];
+    assert_eq!(prove(settings(&ours, ended), &leaf, NOW).err(), refused(AuthnFault::Revoked));
     // An authority that has a new key under its name: both are trusted, in one order and in the other.
     for [first, second] in [[&ours, &twin], [&twin, &ours]] {
         let ca = [first, second].map(|one| one.certificate.pem()).concat();

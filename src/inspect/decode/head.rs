@@ -86,7 +86,7 @@ fn authorization(walk: &mut Walk<'_>, value: &[u8]) {
 fn is_of_its_grammar(name: &str, value: &[u8]) -> bool {
     let signs: &[u8] = match name {
         "accept-language" | "content-language" | "accept-charset" => b" \t,;=.*-_",
-        "date" | "last-modified" | "if-modified-since" | "if-unmodified-since" => b" ,:+-",
+        "date" | "last-modified" | "if-modified-since" | "if-unmodified-since" => return is_date(value),
         "if-match" | "if-none-match" | "if-range" | "etag" => return is_tags(value),
         "accept"
         | "accept-encoding"
@@ -116,9 +116,28 @@ fn is_of_its_grammar(name: &str, value: &[u8]) -> bool {
         _ if name.starts_with("sec-ch-") => b" ,;=/+-._\"()?:!&#@%",
         _ => return false,
     };
-    // Ways up, addresses and comments have no place in any of them.
-    let has_none = |pair: &[u8]| !matches!(pair, b".." | b"//" | b"--");
-    value.iter().all(|byte| byte.is_ascii_alphanumeric() || signs.contains(byte)) && value.windows(2).all(has_none)
+    // Ways up, addresses and comments have no place in any of them, but lines in boundaries; blanks divide nothing that no other sign divides.
+    let is_line = |pair: &[u8]| pair == b"--" && name != "content-type";
+    let has_none = |pair: &[u8]| !matches!(pair, b".." | b"//") && !is_line(pair);
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric();
+    let has_words = |three: &[u8]| three[1] == b' ' && is_word(three[0]) && is_word(three[2]);
+    let may_have_words = matches!(name, "via" | "keep-alive") || name.starts_with("sec-ch-");
+    value.iter().all(|byte| is_word(*byte) || signs.contains(byte))
+        && value.windows(2).all(has_none)
+        && (may_have_words || !value.windows(3).any(has_words))
+        && !(name == "accept" && value.starts_with(b"/"))
+        && !value.starts_with(b";")
+}
+
+/// Whether it is a date as HTTP writes it (RFC 9110 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn is_date(value: &[u8]) -> bool {
+    let is_like = |(byte, like): (&u8, &u8)| match like {
+        b'a' => byte.is_ascii_alphabetic(),
+        b'0' => byte.is_ascii_digit(),
+        other => byte == other,
+    };
+    const LIKE: &[u8] = b"aaa, 00 aaa 0000 00:00:00 GMT";
+    value.len() == LIKE.len() && value.iter().zip(LIKE).all(is_like)
 }
 
 /// Whether it is entity tags, or any (RFC 9110 8.8.3, 13.1).

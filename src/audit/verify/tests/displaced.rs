@@ -207,7 +207,8 @@ fn a_file_that_somebody_put_among_the_others_is_forged() {
     let files = Segment::whole(&path).expect("listed");
     let second = files[1].first.expect("a number");
     let text = fs::read(&files[0].path).expect("read");
-    for (first, content) in [(2, text.clone()), (second + 1, text), (second - 1, b"{\"kind\":\"exchange\"}\n".to_vec())]
+    for (first, content) in
+        [(2, text.clone()), (second + 1, text.clone()), (second - 1, b"{\"kind\":\"exchange\"}\n".to_vec())]
     {
         let put = whole_path(&path, first);
         fs::write(&put, content).expect("written");
@@ -216,4 +217,13 @@ fn a_file_that_somebody_put_among_the_others_is_forged() {
         fs::remove_file(&put).expect("removed");
     }
     assert_eq!(site.fault("log", Some(&anchor)), None);
+    // What stands behind a checkpoint in the middle of one: so retention leaves it whose process is killed before it removes the whole one.
+    let lines: Vec<_> = text.split_inclusive(|&b| b == b'\n').collect();
+    let is_checkpoint = |line: &&[u8]| line.windows(19).any(|part| part == b"\"kind\":\"checkpoint\"");
+    let at = lines.iter().position(is_checkpoint).expect("one in the middle") + 1;
+    assert!(at < lines.len(), "there is something behind it");
+    fs::write(whole_path(&path, at as u64 + 1), lines[at..].concat()).expect("written");
+    assert_eq!(site.fault("log", Some(&anchor)), None);
+    fs::write(whole_path(&path, at as u64 + 1), lines[at..].concat().to_ascii_uppercase()).expect("written");
+    assert_eq!(site.fault("log", Some(&anchor)), Some((FaultKind::Forged, at as u64 + 1)));
 }
