@@ -116,6 +116,7 @@ async fn read(services: &Services, session: &mut Session) -> Result<Vec<u8>, Den
     };
     tokio::time::timeout(BODY_TIMEOUT, reading).await.unwrap_or(Err(Denial::TimedOut(TimedOut::Body)))
 }
+
 #[cfg(test)]
 mod tests {
     use http::{HeaderName, HeaderValue};

@@ -70,12 +70,7 @@ fn a_client_of_http10_is_told_nothing_in_between_and_versions_are_each_sides_own
 #[test]
 fn who_waits_to_send_a_body_to_a_target_of_http2_is_told_to() {
     let streams = Streams::echo();
-    let tables = format!(
-        "[target.modern]\nurl = \"{}\"\nhttp = \"2\"\n[route.modern]\npath = \"/modern/**\"\ntarget = \"modern\"\n\
-         authn = [\"corp\"]\nallow = [{{ role = \"reader\" }}]\n",
-        streams.url()
-    );
-    let scene = Scene::new(&Extra { tables: &tables, ..Extra::default() });
+    let scene = streams.scene("", "");
     let mut client = ask(&scene, "POST /modern/x HTTP/1.1\nContent-Length: 5\r\nExpect: 100-continue\r\n");
     assert_eq!(client.reader().head().expect("read").expect("to go on").status(), 100);
     assert_eq!(client.send(b"hello").response().text(), "hello");

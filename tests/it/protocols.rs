@@ -285,12 +285,7 @@ fn a_body_that_is_too_large_is_refused_before_or_cut_off_on_the_way() {
 #[test]
 fn a_body_that_is_too_large_is_cut_off_on_its_way_to_an_http2_upstream_too() {
     let streams = Streams::echo();
-    let url = streams.url();
-    let tables = format!(
-        "[target.modern]\nurl = \"{url}\"\nhttp = \"2\"\n[route.modern]\npath = \"/modern/**\"\ntarget = \"modern\"\n\
-         max_body = \"64KiB\"\nauthn = [\"corp\"]\nallow = [{{ role = \"reader\" }}]\n"
-    );
-    let scene = Scene::new(&Extra { tables: &tables, ..Extra::default() });
+    let scene = streams.scene("max_body = \"64KiB\"\n", "");
     let head = format!(
         "POST /modern/cut HTTP/1.1\r\nHost: api.test\r\nAuthorization: {}\r\nTransfer-Encoding: chunked\r\n\r\n",
         scene.bearer()
@@ -311,19 +306,10 @@ fn a_body_that_is_too_large_is_cut_off_on_its_way_to_an_http2_upstream_too() {
     assert_eq!(whole, [true, false], "the other stream was reset");
 }
 
-fn scene_over(streams: &Streams) -> Scene {
-    let tables = format!(
-        "[target.modern]\nurl = \"{}\"\nhttp = \"2\"\n[route.modern]\npath = \"/modern/**\"\ntarget = \"modern\"\n\
-         authn = [\"corp\"]\nallow = [{{ role = \"reader\" }}]\n",
-        streams.url()
-    );
-    Scene::new(&Extra { tables: &tables, ..Extra::default() })
-}
-
 #[test]
 fn whoever_does_not_read_an_answer_of_an_http2_upstream_holds_up_nobody_else() {
     let streams = Streams::echo();
-    let scene = scene_over(&streams);
+    let scene = streams.scene("", "");
     let fields = [("Host", "api.test"), ("Authorization", &*scene.bearer())];
     let mut idle: Vec<_> = (0..20).map(|_| Client::connect(scene.gateway.public())).collect();
     for client in &mut idle {
@@ -338,19 +324,19 @@ fn whoever_does_not_read_an_answer_of_an_http2_upstream_holds_up_nobody_else() {
 #[test]
 fn a_connection_on_which_an_http2_upstream_takes_nothing_more_is_left() {
     let streams = Streams::after(1);
-    let scene = scene_over(&streams);
+    let scene = streams.scene("", "");
     let fields = [("Host", "api.test"), ("Authorization", &*scene.bearer())];
     let post = || scene.gateway.send(&request("POST", "/modern/x", &fields, b"")).status();
     // It may have done something; what comes next goes over another.
     assert_eq!((post(), post()), (502, 200));
     let streams = Streams::after(1);
-    assert_eq!(scene_over(&streams).get("/modern/x").status(), 200, "what may be asked twice is");
+    assert_eq!(streams.scene("", "").get("/modern/x").status(), 200, "what may be asked twice is");
 }
 
 #[test]
 fn an_answer_that_has_begun_is_not_asked_for_again() {
     let streams = Streams::echo();
-    let scene = scene_over(&streams);
+    let scene = streams.scene("", "");
     let mut client = Client::connect(scene.gateway.public());
     let fields = [("Host", "api.test"), ("Authorization", &*scene.bearer())];
     client.send(&request("GET", "/modern/half", &fields, b""));

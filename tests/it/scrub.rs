@@ -175,14 +175,8 @@ fn an_upstream_that_reflects_the_key_in_any_form_and_place_leaks_nothing() {
 #[test]
 fn an_upstream_of_http2_leaks_nothing_in_its_fields_and_trailers() {
     let streams = Streams::echo();
-    let tables = format!(
-        "[target.modern]\nurl = \"{url}\"\nhttp = \"2\"\n\
-         [credential.modern.bearer]\ntarget = \"modern\"\nsecret = \"dir:api-key\"\n\
-         [route.modern]\npath = \"/modern/**\"\ntarget = \"modern\"\ncredential = \"modern\"\nauthn = [\"corp\"]\n\
-         allow = [{{ role = \"reader\" }}]\n",
-        url = streams.url()
-    );
-    let scene = Scene::new(&Extra { tables: &tables, ..Extra::default() });
+    let credential = "[credential.modern.bearer]\ntarget = \"modern\"\nsecret = \"dir:api-key\"\n";
+    let scene = streams.scene("credential = \"modern\"\n", credential);
     let answer = scene.get("/modern/reflect");
     assert_eq!((answer.status(), answer.header("x-fine")), (200, Some("fine")));
     assert_eq!(streams.received()[0].headers["authorization"], format!("Bearer {SECRET}"), "it was sent the key");

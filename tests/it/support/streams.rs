@@ -14,6 +14,8 @@ use tokio::{
     runtime::{Builder, Runtime},
 };
 
+use super::scene::{Extra, Scene};
+
 /// One request as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
@@ -59,6 +61,16 @@ impl Streams {
     /// Its base URL.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// A gateway with a route `/modern/**` to it, which has these keys too, and these tables.
+    pub(crate) fn scene(&self, route: &str, tables: &str) -> Scene {
+        let tables = format!(
+            "[target.modern]\nurl = \"{}\"\nhttp = \"2\"\n{tables}[route.modern]\npath = \"/modern/**\"\ntarget = \"modern\"\n{route}\
+             authn = [\"corp\"]\nallow = [{{ role = \"reader\" }}]\n",
+            self.url()
+        );
+        Scene::new(&Extra { tables: &tables, ..Extra::default() })
     }
 
     /// All requests so far that ended in one way or another.
