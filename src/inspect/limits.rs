@@ -25,7 +25,7 @@ pub struct Limits {
     pub parts: usize,
     /// Files of a multipart body.
     pub files: usize,
-    /// Aliases in a GraphQL document.
+    /// Aliases in a GraphQL document, each fragment counted where it is spread.
     pub aliases: usize,
     /// GraphQL documents in one body.
     pub batch: usize,

@@ -81,7 +81,7 @@ pub(in crate::config) struct InspectLimitsTable {
     pub(in crate::config) files: Option<usize>,
     /// Queries in one GraphQL request. Default `50`.
     pub(in crate::config) batch: Option<usize>,
-    /// Aliases in a GraphQL document. Default `100`.
+    /// Aliases in a GraphQL document, each fragment counted where it is spread. Default `100`.
     pub(in crate::config) aliases: Option<usize>,
     /// All cookies together. Default `16KiB`.
     pub(in crate::config) cookies: Option<Size>,

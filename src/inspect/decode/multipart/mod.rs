@@ -46,6 +46,11 @@ fn is_boundary(text: &[u8]) -> bool {
     (1..=70).contains(&text.len()) && text.iter().all(is_sign) && !text.ends_with(b" ")
 }
 
+/// Whether a text starts as an object or array does.
+fn is_json(text: &[u8]) -> bool {
+    matches!(text.trim_ascii_start().first(), Some(b'{' | b'['))
+}
+
 /// What stands between delimiters.
 struct Parts<'b> {
     finder: memchr::memmem::Finder<'b>,
@@ -152,6 +157,10 @@ impl Reader {
         if !is_file && matches!(media.format, Format::Binary(_) | Format::Unknown) {
             // A field is text, whatever it is said to be.
             media.format = Format::Text;
+        }
+        if self.is_form && head.name == Some(b"operations".as_slice()) && is_json(&content) {
+            // GraphQL's requests, in forms that have files with them: read as JSON, whatever its type.
+            media = Media { format: Format::Json, ..Media::UNKNOWN };
         }
         if media.charset.is_none() && media.format == Format::Text {
             media.charset = self.charset;

@@ -197,9 +197,56 @@ fn documents_of_graphql_give_their_strings() {
     }
     assert_eq!(given(&format!("{}a{}", "{a".repeat(33), "}".repeat(33))), Err(FaultKind::TooDeep));
     let batch = format!("[{}]", vec![json("{a}"); 51].join(","));
+    for hidden in ["a(b: \"\"\"\\\"\"\"\"\"\")", "a \u{feff}"] {
+        assert_eq!(given(&format!("{{{hidden} {aliases}}}")), Err(FaultKind::TooMany), "{hidden:?}");
+    }
+    assert_eq!(given(&format!("\"what it does\" query Q {{{aliases}}}")), Err(FaultKind::TooMany));
     assert_eq!(values("application/json", &batch), Err(FaultKind::TooMany));
     assert_values(&values("application/graphql", "{a(b:\"c\")}"), &["body.(graphql).b=c"], "alone");
     assert_eq!(values("application/graphql", "{a(b:\"c\"}"), Err(FaultKind::Malformed));
+}
+
+#[test]
+fn fragments_count_where_they_are_spread() {
+    let given = |text: &str| {
+        let json = format!("{{\"query\":{}}}", serde_json::to_string(text).expect("a string"));
+        values("application/json", &json).map(|_| ())
+    };
+    // Each is spread in the one before, `times` times, and has `inner`.
+    let chain = |length: usize, times: usize, inner: &str| {
+        let one = |n: usize| format!(" fragment F{n} on T {{ {inner} {} }}", format!("...F{} ", n + 1).repeat(times));
+        let all: String = (0..length).map(one).collect();
+        format!("{{ ...F0 }}{all} fragment F{length} on T {{ a }}")
+    };
+    for (what, text, want) in [
+        ("honest", chain(4, 2, "a b: c ... on U { d }"), Ok(())),
+        ("none such", "{ a ...F }".to_owned(), Ok(())),
+        ("deep", chain(32, 1, "a"), Err(FaultKind::TooDeep)),
+        ("deeper than any limit", chain(20_000, 1, "a"), Err(FaultKind::TooDeep)),
+        ("aliases", chain(7, 2, "b: c"), Err(FaultKind::TooMany)),
+        ("fields", chain(17, 2, "a"), Err(FaultKind::TooMany)),
+        ("round", "{ ...F } fragment F on T { a ...G } fragment G on T { ...F }".to_owned(), Err(FaultKind::TooDeep)),
+        ("one's own", "fragment F on T { ...F } { a }".to_owned(), Err(FaultKind::TooDeep)),
+        (
+            "two of one name",
+            "{ ...F } fragment F on T { a } fragment F on T { b }".to_owned(),
+            Err(FaultKind::DuplicateKey),
+        ),
+    ] {
+        assert_eq!(given(&text), want, "{what}");
+    }
+    let aliases: String = (0..101).map(|n| format!("a{n}:b ")).collect();
+    for operations in [format!("{{\"query\":\"{{{aliases}}}\"}}"), format!("[{{\"query\":\"{{{aliases}}}\"}}]")] {
+        for kind in ["", "Content-Type: application/json\r\n"] {
+            let head = format!("Content-Disposition: form-data; name=\"operations\"\r\n{kind}");
+            let body = format!("--x\r\n{head}\r\n{operations}\r\n--x--\r\n");
+            assert_eq!(
+                values("multipart/form-data; boundary=x", body),
+                Err(FaultKind::TooMany),
+                "{kind:?} {operations}"
+            );
+        }
+    }
 }
 
 #[test]

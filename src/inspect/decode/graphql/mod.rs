@@ -4,6 +4,10 @@ use super::json;
 use super::walk::Walk;
 use crate::inspect::{Fault, FaultKind};
 
+mod fragments;
+
+use fragments::Definition;
+
 /// Gives all strings and comments of a document, and says whether the text is one.
 ///
 /// # Errors
@@ -13,7 +17,7 @@ pub(super) fn walk(walk: &mut Walk<'_>, text: &[u8]) -> Result<bool, Fault> {
     let keyword = KEYWORDS.iter().find(|keyword| trimmed.starts_with(keyword));
     let is_start = match keyword {
         Some(keyword) => !trimmed.get(keyword.len()).is_some_and(|byte| is_name(*byte)),
-        None => matches!(trimmed.first(), Some(b'{' | b'#')),
+        None => matches!(trimmed.first(), Some(b'{' | b'#' | b'"')),
     };
     if !is_start {
         return Ok(false);
@@ -28,7 +32,8 @@ pub(super) fn walk(walk: &mut Walk<'_>, text: &[u8]) -> Result<bool, Fault> {
         name: b"",
         words: 0,
         aliases: 0,
-        has_selection: false,
+        definition: Definition::default(),
+        definitions: Vec::new(),
         walk,
     };
     let is_document = document.read();
@@ -47,7 +52,7 @@ pub(super) fn walk(walk: &mut Walk<'_>, text: &[u8]) -> Result<bool, Fault> {
 fn start(text: &[u8]) -> &[u8] {
     let mut rest = text;
     loop {
-        let next = rest.strip_prefix(b"\xef\xbb\xbf").unwrap_or(rest).trim_ascii_start();
+        let next = rest.strip_prefix(MARK).unwrap_or(rest).trim_ascii_start();
         let next = next.strip_prefix(b",").unwrap_or(next);
         if next.len() == rest.len() {
             return rest;
@@ -56,8 +61,13 @@ fn start(text: &[u8]) -> &[u8] {
     }
 }
 
+/// The mark of UTF-8, which readers ignore wherever it stands (GraphQL 2.1.7).
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// What a definition starts with, if not with its selection.
-const KEYWORDS: [&[u8]; 4] = [b"query", b"mutation", b"subscription", b"fragment"];
+const KEYWORDS: [&[u8]; 4] = [b"query", b"mutation", b"subscription", FRAGMENT];
+
+const FRAGMENT: &[u8] = b"fragment";
 
 /// The most words before a definition's selection: `fragment Name on Type`.
 const MAX_WORDS: usize = 4;
@@ -89,8 +99,12 @@ struct Document<'t, 'w, 'l> {
     name: &'t [u8],
     /// Words since the last definition ended.
     words: usize,
+    /// Of all definitions.
     aliases: usize,
-    has_selection: bool,
+    /// The one that is read now.
+    definition: Definition<'t>,
+    /// Those that have ended.
+    definitions: Vec<Definition<'t>>,
     walk: &'l mut Walk<'w>,
 }
 
@@ -99,7 +113,11 @@ impl<'t> Document<'t, '_, '_> {
     fn read(mut self) -> Result<bool, Fault> {
         while let Some(token) = self.token() {
             if token == Token::End {
-                return Ok(self.open.is_empty() && self.words == 0 && self.has_selection);
+                let is_whole = self.open.is_empty() && self.words == 0 && !self.definitions.is_empty();
+                return match fragments::check(&self.definitions, self.walk.limits) {
+                    Err(kind) if is_whole => Err(self.walk.fault(kind)),
+                    Ok(()) | Err(_) => Ok(is_whole),
+                };
             }
             let fits = if self.arguments > 0 {
                 self.in_arguments(token)
@@ -122,13 +140,20 @@ impl<'t> Document<'t, '_, '_> {
         Ok(false)
     }
 
-    /// Before a selection: `query Name($a: Int) @directive`.
+    /// Before a selection: `"what it does" query Name($a: Int) @directive`.
     fn in_definition(&mut self, token: Token<'t>) -> bool {
         match token {
             Token::Name(_) if self.last == Token::Sign(b'@') => true,
             Token::Name(name) => {
                 self.words += 1;
+                if self.last == Token::Name(FRAGMENT) && self.words == 2 {
+                    self.definition.name = Some(name);
+                }
                 self.words <= MAX_WORDS && (self.words > 1 || KEYWORDS.contains(&name))
+            }
+            Token::String { text, is_block } if self.words == 0 => {
+                self.give(text, is_block);
+                true
             }
             Token::Sign(b'@') => self.words > 0,
             Token::Sign(b'(') => {
@@ -138,7 +163,6 @@ impl<'t> Document<'t, '_, '_> {
             }
             Token::Sign(b'{') => {
                 self.open.push(b'{');
-                self.has_selection = true;
                 true
             }
             Token::Sign(_) | Token::Spread | Token::Number | Token::String { .. } | Token::End => false,
@@ -149,9 +173,19 @@ impl<'t> Document<'t, '_, '_> {
     fn in_selection(&mut self, token: Token<'t>) -> bool {
         let is_after_field = matches!(self.last, Token::Name(_) | Token::Sign(b')'));
         match token {
-            Token::Name(_) | Token::Spread => true,
+            Token::Name(name) => {
+                let size = &mut self.definition.size;
+                size.fields += 1;
+                size.depth = size.depth.max(self.open.len());
+                if self.last == Token::Spread && name != b"on" {
+                    self.definition.spreads.push((name, self.open.len()));
+                }
+                true
+            }
+            Token::Spread => true,
             Token::Sign(b':') => {
                 self.aliases += 1;
+                self.definition.size.aliases += 1;
                 matches!(self.last, Token::Name(_))
             }
             Token::Sign(b'@') => is_after_field || self.last == Token::Spread,
@@ -168,6 +202,7 @@ impl<'t> Document<'t, '_, '_> {
                 let is_open = self.open.pop() == Some(b'{');
                 if self.open.is_empty() {
                     self.words = 0;
+                    self.definitions.push(std::mem::take(&mut self.definition));
                 }
                 // A selection of nothing is none (GraphQL 2.4).
                 is_open && (is_after_field || self.last == Token::Sign(b'}'))
@@ -225,6 +260,7 @@ impl<'t> Document<'t, '_, '_> {
             };
             match first {
                 b' ' | b'\t' | b'\r' | b'\n' | b',' => self.rest = rest,
+                0xef => self.rest = self.rest.strip_prefix(MARK)?,
                 b'#' => {
                     let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(rest.len());
                     let (comment, rest) = rest.split_at_checked(end)?;
@@ -260,7 +296,9 @@ impl<'t> Document<'t, '_, '_> {
     /// A string, behind its first quote.
     fn string(&mut self, rest: &'t [u8]) -> Option<Token<'t>> {
         if let Some(block) = rest.strip_prefix(b"\"\"") {
-            let end = memchr::memmem::find(block, b"\"\"\"")?;
+            let mut quotes = memchr::memmem::find_iter(block, b"\"\"\"");
+            // The one escape in a block: `\"""` (GraphQL 2.9.4).
+            let end = quotes.find(|at| !block.get(..*at).is_some_and(|before| before.ends_with(b"\\")))?;
             self.rest = block.get(end + 3..)?;
             return Some(Token::String { text: block.get(..end)?, is_block: true });
         }
