@@ -216,6 +216,13 @@ impl Profile {
         judge.finish()
     }
 
+    /// Judges a message of a WebSocket, which is text or bytes.
+    pub fn judge_message(&self, message: &[u8], is_text: bool) -> Report {
+        let mut judge = Judge::new(self);
+        judge.report.fault = decode::message(message, is_text, &self.settings.limits, &mut judge).err();
+        judge.finish()
+    }
+
     /// Judges a piece of a body that cannot be read whole, as text.
     pub fn judge_window(&self, window: &[u8]) -> Report {
         let mut judge = Judge::new(self);

@@ -9,6 +9,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora_proxy::Session;
 
 pub(super) use super::body::Body;
+use super::client_messages::ClientMessages;
 use super::inspect::Look;
 use super::replay::{Back, Replay};
 use super::scrub::Scrubbing;
@@ -43,6 +44,8 @@ pub(super) struct Admission {
     /// The header that tells the target in a token who the caller is.
     pub(super) identity_token: Option<(HeaderName, HeaderValue)>,
     pub(super) websocket: bool,
+    /// How the messages of a WebSocket's client are looked through; none where they are not.
+    pub(super) messages: Option<Box<ClientMessages>>,
     pub(super) attempt: Attempt,
     pub(super) body: Body,
     /// What was read of the body, until it is read again.
@@ -77,7 +80,9 @@ impl Admission {
         websocket: bool,
         body: Body,
     ) -> Self {
+        let inspecting = route.inspecting.as_ref().filter(|_| websocket);
         Self {
+            messages: inspecting.map(|own| Box::new(ClientMessages::new(Arc::clone(own)))),
             route,
             permit,
             path,

@@ -10,8 +10,9 @@ use crate::telemetry::UpstreamFault;
 const CARRIED: &str = "Denial";
 
 /// The denials that callbacks carry; any other comes out as an internal one.
-const BY_PLACE: [Denial; 18] = [
+const BY_PLACE: [Denial; 19] = [
     Denial::Internal,
+    Denial::TooManyInFlight,
     Denial::BodyTooLarge,
     Denial::Inspection(Inspection::Attack),
     Denial::Inspection(Inspection::Unreadable),

@@ -160,6 +160,7 @@ impl ProxyHttp for Gateway {
         }
         // A retry sends the body again from its beginning.
         admission.body.restart();
+        admission.messages.iter_mut().for_each(|messages| messages.restart());
         // Behind the first `?`, which no authority holds.
         let (_, query) = split_target(session.req_header().raw_path()).map_err(failure::carry)?;
         upstream::apply(admission, draft, query, head)?;
@@ -175,7 +176,9 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let (_, admission) = exchange.admitted().ok_or_else(out_of_order)?;
         if admission.websocket {
-            return Ok(());
+            let Some(messages) = &mut admission.messages else { return Ok(()) };
+            let taken = messages.take(body, end_of_stream, &self.services.engines.bodies);
+            return taken.map_err(failure::carry_of_body);
         }
         let limit = admission.route.max_body;
         admission.body.take(body, end_of_stream, limit).map_err(failure::carry_of_body)?;
@@ -198,7 +201,8 @@ impl ProxyHttp for Gateway {
         let (_, admission) = exchange.admitted().ok_or_else(out_of_order)?;
         // An upstream that switches protocols unasked would turn the connection into a tunnel past every check.
         let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
-        if switches && !(admission.websocket && reframe::is_websocket(session.req_header(), head)) {
+        let is_websocket = admission.websocket && reframe::is_websocket(session.req_header(), head);
+        if switches && !(is_websocket && scrub::can_read_messages(admission, head)) {
             return Err(failure::carry(Denial::Unavailable(Unavailable::UpstreamProtocol)));
         }
         if let (Some(credential), Some(injection)) = (&admission.route.credential, &admission.injection)
@@ -335,7 +339,9 @@ impl ProxyHttp for Gateway {
         let Some(denial) = denial else { return answer };
         draft.denied(denial);
         let id = draft.id();
-        if respond::answered(session).is_none() {
+        if respond::answered(session) == Some(StatusCode::SWITCHING_PROTOCOLS) {
+            respond::close(session, &denial).await;
+        } else if respond::answered(session).is_none() {
             answer.error_code = denial.status();
             let refusal = match exchange.admitted() {
                 Some((draft, admission)) => Refusal::with_challenge(denial, &admission.route.authn, draft.time()),

@@ -6,6 +6,7 @@ mod body;
 mod caller;
 mod canary;
 mod client_certificates;
+mod client_messages;
 mod coding;
 mod decide;
 mod descriptors;

@@ -97,6 +97,21 @@ pub(super) fn masked(head: &ResponseHeader, id: RequestId) -> Result<(ResponseHe
 /// The fields of a masked error that go on.
 const KEPT: [&str; 5] = [REQUEST_ID_FIELD, "retry-after", "ratelimit", "ratelimit-policy", "x-content-type-options"];
 
+/// Tells the client of a WebSocket why it ends, where it can still be told (RFC 6455 §5.5.1, §7.4.1).
+pub(super) async fn close(session: &mut Session, denial: &Denial) {
+    let code: u16 = match status(denial).as_u16() {
+        413 => 1009,
+        415 => 1003,
+        500.. => 1011,
+        _ => 1008,
+    };
+    let reason = denial.code().as_bytes();
+    let length = u8::try_from(2 + reason.len()).unwrap_or(u8::MAX);
+    let frame = [&[0x88, length][..], &code.to_be_bytes(), reason].concat();
+    // It may be gone.
+    let _ = session.write_response_body(Some(frame.into()), true).await;
+}
+
 async fn answer(
     session: &mut Session,
     status: StatusCode,

@@ -57,6 +57,9 @@ const UNSCRUBBABLE: Denial = Denial::Unavailable(Unavailable::Scrub);
 
 /// Asks the upstream for an answer that can be looked through: whole and not coded.
 pub(super) fn prepare(admission: &Admission, head: &mut RequestHeader) -> pingora::Result<()> {
+    if admission.messages.is_some() {
+        head.remove_header(&EXTENSIONS);
+    }
     // A head has fewer names than there are to look for, and often none of these.
     if !head.headers.keys().any(|name| CHANGED.contains(name)) || Sought::of(admission, None).is_none() {
         return Ok(());
@@ -76,6 +79,12 @@ pub(super) fn prepare(admission: &Admission, head: &mut RequestHeader) -> pingor
         }
     }
     Ok(())
+}
+
+/// Whether the messages of a WebSocket that was switched to can be read, where they are: in no extension, since none was offered then.
+pub(super) fn can_read_messages(admission: &Admission, head: &ResponseHeader) -> bool {
+    let is_read = || admission.messages.is_some() || Sought::of(admission, None).is_some();
+    !(head.headers.contains_key(EXTENSIONS) && is_read())
 }
 
 /// Begins to look through a response, whose fields have been looked through; none where there is nothing to look for.

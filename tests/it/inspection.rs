@@ -2,12 +2,16 @@
 
 use std::io::Write as _;
 
+use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
+
 use crate::support::{
-    http1::Message,
+    http1,
     raw::{Client, request},
     scene::{Extra, Scene, code},
     streams::Streams,
     upstream::{Then, Upstream},
+    websocket,
 };
 
 const TEXT: (&str, &str) = ("Content-Type", "text/plain");
@@ -255,7 +259,7 @@ fn what_is_too_large_to_be_judged_whole_is_refused_or_looked_through_as_it_passe
             assert_eq!(passing.record_of(&answer)["inspection"]["findings"][0]["rule"], "own.marker");
         }
     }
-    let whole = |request: &Message| request.body.len() == 400_000;
+    let whole = |request: &http1::Message| request.body.len() == 400_000;
     assert!(!passing.upstream.requests()[before..].iter().any(whole), "no body with a finding arrives whole");
     let coded = post(&passing, &[TEXT, ("Content-Encoding", "gzip")], &text(200_000));
     let answer = passing.gateway.send(&coded);
@@ -322,4 +326,69 @@ fn rules_that_change_are_in_force_at_once_and_wrong_ones_change_nothing() {
     });
     let other = scene.gateway.send(&post(&scene, &[TEXT], b"an other-marker"));
     assert_eq!(other.status(), 403, "what was in force stays");
+}
+
+/// A route for WebSockets that is inspected.
+fn chat(upstream: Upstream) -> Scene {
+    let scene = Scene::with(
+        upstream,
+        &Extra { route: "websocket = true\ninspect = \"strict\"", tables: "[inspect.strict]", ..Extra::default() },
+    );
+    let site = scene.gateway.site();
+    site.write("own.toml", RULES);
+    let config = std::fs::read_to_string(site.config_path()).expect("the configuration");
+    scene.gateway.reload(&config.replace("[inspect.strict]", "[inspect.strict]\nrules = [\"own.toml\"]"));
+    scene
+}
+
+#[test]
+fn what_a_client_says_over_a_websocket_is_judged_message_by_message() {
+    let scene = chat(Upstream::start(|request, wire| wire.websocket_echo(request)));
+    let open = |path: &str| websocket::open(scene.gateway.public(), &format!("ws://api.test{path}"), &scene.bearer());
+    for (n, (said, code, reason)) in [
+        (Message::text("{\"a\": [\"evil-marker\"]}"), 1008, "inspection"),
+        (Message::binary(b"\x01\x02evil-marker, behind bytes".as_slice()), 1008, "inspection"),
+        (Message::text("{\"a\": 1, \"a\": 2}"), 1008, "unreadable"),
+        (Message::text("x".repeat(300_000)), 1009, "body_too_large"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = format!("/api/{n}");
+        let mut socket = open(&path);
+        for honest in [Message::text("hello"), Message::binary(vec![7; 60_000]), Message::text("{\"a\": 1}")] {
+            socket.send(honest.clone()).expect("sent");
+            assert_eq!(socket.read().expect("an echo"), honest);
+        }
+        socket.send(said.clone()).expect("sent");
+        let told = socket.read().expect("told why");
+        let Message::Close(Some(close)) = told else { panic!("{said}: {told}") };
+        assert_eq!((u16::from(close.code), close.reason.as_str()), (code, reason), "{said}");
+        let record = scene.gateway.audited("its end", |entry| entry["path"] == path);
+        assert_eq!((&record["status"], &record["code"]), (&json!(101), &json!(reason)), "{record}");
+        assert_eq!(record["inspection"].is_object(), code == 1008, "{record}");
+    }
+}
+
+#[test]
+fn a_websocket_in_an_extension_that_was_not_offered_is_refused() {
+    // To the key of RFC 6455 §1.3.
+    let answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+    let scene = chat(Upstream::start(|_, wire| {
+        wire.send(answer)?;
+        wire.until_closed()
+    }));
+    let fields = [
+        ("Authorization", &*scene.bearer()),
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Sec-WebSocket-Extensions", "permessage-deflate"),
+    ];
+    let mut client = Client::connect(scene.gateway.public());
+    client.send(&request("GET", "/api/x", &fields, b""));
+    assert_eq!(client.reader().head().expect("an answer").expect("a head").status(), 502);
+    assert_eq!(scene.upstream.requests()[0].all("sec-websocket-extensions"), Vec::<&str>::new());
 }

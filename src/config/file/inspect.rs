@@ -9,7 +9,7 @@ use super::Text;
 use crate::config::values::{Size, Spanned};
 
 /// `[inspect.NAME]`: what requests are looked through for before anything of them is sent: attacks in path, parameters, header fields, cookies and
-/// bodies, in whatever encoding, and bodies that cannot be read in one way. WebSocket messages are not looked through.
+/// bodies, in whatever encoding, and bodies that cannot be read in one way. So is each message of a WebSocket's client.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[derive(Default)]

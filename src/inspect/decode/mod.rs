@@ -49,6 +49,14 @@ pub(super) fn body(headers: &HeaderMap, body: &[u8], limits: &Limits, sink: &mut
     body::walk(headers, body, limits, sink)
 }
 
+/// Gives all values of a message of a WebSocket.
+///
+/// # Errors
+/// What is wrong with its form.
+pub(super) fn message(message: &[u8], is_text: bool, limits: &Limits, sink: &mut dyn Sink) -> Result<(), Fault> {
+    body::message(message, is_text, limits, sink)
+}
+
 /// A body in a format that schemas speak of.
 pub(super) enum Readable<'b> {
     /// JSON, in UTF-8.

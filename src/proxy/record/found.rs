@@ -13,6 +13,9 @@ impl Draft {
         if let Some((windows, report)) = admission.body.windows.as_ref().and_then(|own| Some((own, own.found()?))) {
             self.inspected(windows.inspecting(), report);
         }
+        if let Some((messages, report)) = admission.messages.as_ref().and_then(|own| Some((own, own.found()?))) {
+            self.inspected(messages.inspecting(), report);
+        }
     }
 
     /// Tells what was found in the request.

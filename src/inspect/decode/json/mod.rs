@@ -203,10 +203,12 @@ impl Json<'_, '_, '_> {
 
     fn give(&mut self, text: Text<'_>, unescaped: &mut Vec<u8>) -> Result<(), Fault> {
         let text = text.read(unescaped).map_err(|kind| self.walk.fault(kind))?;
-        // Where GraphQL has its document: {"query": ...}, alone or in a batch, or so in the part `operations` of a form with files.
+        // Where GraphQL has its document: {"query": ...}, alone or in a batch, so in the part `operations` of a form with files, or in a WebSocket's message.
         let may_be_document = self.walk.part == Part::Body && self.walk.nested == 0 && self.room.frames.len() <= 2;
         let trail = self.walk.trail.as_bytes();
-        if may_be_document && (matches!(trail, b"query" | b"operations.query") || trail.ends_with(b"].query")) {
+        if may_be_document
+            && (matches!(trail, b"query" | b"operations.query" | b"payload.query") || trail.ends_with(b"].query"))
+        {
             // What is a document in form may be a query of another language.
             graphql::walk(self.walk, text)?;
         }
