@@ -9,7 +9,7 @@ use crate::domain::{NetworkSet, canonical_ip};
 /// Whether a field tells where a request came from, who sent it, or what it was before a rewrite. Believed only from trusted proxies, and
 /// only for the address; never passed on, since an upstream might act on it.
 pub(super) fn tells_of_another(name: &str) -> bool {
-    const BEGINNINGS: [&str; 19] = [
+    const BEGINNINGS: [&str; 20] = [
         "x-forwarded-",
         "x-original-",
         "x-envoy-",
@@ -29,6 +29,8 @@ pub(super) fn tells_of_another(name: &str) -> bool {
         "x-remote-",
         "x-webauth-",
         "remote-",
+        // Makes Kubernetes take the gateway's own account for whom or what group the client names.
+        "impersonate-",
     ];
     const NAMES: [&str; 35] = [
         "forwarded",
@@ -70,7 +72,7 @@ pub(super) fn tells_of_another(name: &str) -> bool {
         "x-authenticated-user",
     ];
     // Most names begin otherwise, and every request's are asked.
-    matches!(name.as_bytes().first(), Some(b'x' | b'f' | b't' | b'c' | b's' | b'r' | b'a' | b'p'))
+    matches!(name.as_bytes().first(), Some(b'x' | b'f' | b't' | b'c' | b's' | b'r' | b'a' | b'p' | b'i'))
         && (BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) || NAMES.contains(&name))
 }
 

@@ -220,7 +220,7 @@ fn ambiguous_header_fields_are_refused_over_http2() {
 
 #[test]
 fn fields_that_tell_of_another_request_never_go_upstream() {
-    const FIELDS: [&str; 49] = [
+    const FIELDS: [&str; 76] = [
         "CF-Connecting-IPv6",
         "X-Azure-ClientIP",
         "Forwarded-For",
@@ -270,6 +270,33 @@ fn fields_that_tell_of_another_request_never_go_upstream() {
         "X-SSL-Client-Cert",
         "X-SSL-Client-Verify",
         "Client-Cert",
+        "Impersonate-User",
+        "Impersonate-Group",
+        "Impersonate-Extra-Scopes",
+        "X-Amzn-Oidc-Identity",
+        "X-Appengine-User-Email",
+        "X-Auth-Request-User",
+        "X-Goog-Authenticated-User-Email",
+        "X-Goog-IAP-JWT-Assertion",
+        "X-MS-Client-Principal",
+        "X-MS-Token-AAD-Id-Token",
+        "X-Override-URL",
+        "X-WEBAUTH-USER",
+        "X-Rewrite-URI",
+        "X-Request-URI",
+        "X-WAWS-Unencoded-URL",
+        "X-Script-Name",
+        "Script-Name",
+        "X-HTTP-Host-Override",
+        "X-HTTP-Path-Override",
+        "X-Url-Scheme",
+        "Front-End-Https",
+        "Proxy",
+        "X-Middleware-Subrequest",
+        "X-Authenticated-User",
+        "Client-Cert-Chain",
+        "CF-Connecting-IP",
+        "Fastly-Client-IP",
     ];
     let scene = scene();
     let bearer = scene.bearer();
