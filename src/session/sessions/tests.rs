@@ -118,6 +118,22 @@ fn a_principal_has_no_more_sessions_than_it_may() {
 }
 
 #[test]
+fn nobody_fills_the_store_by_beginning_and_ending() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sessions = sessions(&folder.path().join("claviger.db"), &MasterKey::generate());
+    let now = SystemTime::now();
+    let until = now + Duration::from_secs(100);
+    let churn = || {
+        let id = sessions.begin(new(until), "https://x.test", 2, now)?.0.stay.id;
+        sessions.revoke(&Revocation::new(crate::session::Revoked::Session(id), "x".into(), "x".into(), now, None))?;
+        Ok::<(), SessionFault>(())
+    };
+    let begun = (0..100).take_while(|_| churn().is_ok()).count();
+    assert_eq!(begun, 20, "each counts a tenth");
+    sessions.begin(new(until + Duration::from_secs(100)), "https://x.test", 2, until).expect("those before are over");
+}
+
+#[test]
 fn who_was_frozen_for_a_time_can_be_frozen_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let sessions = sessions(&folder.path().join("claviger.db"), &MasterKey::generate());

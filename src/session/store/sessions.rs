@@ -92,7 +92,27 @@ pub(in crate::session) struct Spent {
     pub(in crate::session) ends: SystemTime,
 }
 
+/// How many sessions that were ended, or used up, count as much as one that goes on.
+const ENDED: u32 = 10;
+
 impl Store {
+    /// Whether a principal may have one more session. One that was ended, or used up, makes room, but is kept until its time is over: it counts a
+    /// tenth, so that nobody fills the store by beginning and ending. One that is ended for a time goes on after it.
+    fn has_room(&self, principal: &Principal, most: u32, now: SystemTime) -> Result<bool, StoreError> {
+        let values = params![principal.authenticator.as_str(), principal.id, millis(now)];
+        let all = "SELECT count(*) FROM session WHERE authenticator = ?1 AND principal = ?2 AND until > ?3";
+        let all: u32 = self.row(all, values, |row| row.get(0))?.unwrap_or_default();
+        if all < most {
+            return Ok(true);
+        }
+        let count = "SELECT count(*) FROM session WHERE authenticator = ?1 AND principal = ?2 AND until > ?3
+                     AND (uses IS NULL OR spent < uses)
+                     AND NOT EXISTS (SELECT 1 FROM revocation WHERE of = 'session:' || session.id AND lifted_by IS NULL
+                                     AND (revocation.until IS NULL OR revocation.until >= session.until - 1000))";
+        let count: u32 = self.row(count, values, |row| row.get(0))?.unwrap_or_default();
+        Ok(count + all.saturating_sub(count) / ENDED < most)
+    }
+
     /// Keeps a session, unless its principal has this many already; tells whether it did. On the disk when this returns.
     pub(in crate::session) fn add_session(
         &self,
@@ -102,14 +122,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let begun = self.begin_change()?;
         let principal = &one.principal;
-        // One that was ended, or used up, makes room; one that is ended for a time goes on after it.
-        let count = "SELECT count(*) FROM session WHERE authenticator = ?1 AND principal = ?2 AND until > ?3
-                     AND (uses IS NULL OR spent < uses)
-                     AND NOT EXISTS (SELECT 1 FROM revocation WHERE of = 'session:' || session.id AND lifted_by IS NULL
-                                     AND (revocation.until IS NULL OR revocation.until >= session.until - 1000))";
-        let values = params![principal.authenticator.as_str(), principal.id, millis(now)];
-        let count: u32 = self.row(count, values, |row| row.get(0))?.unwrap_or_default();
-        if count >= most {
+        if !self.has_room(principal, most, now)? {
             return Ok(false);
         }
         let bounds = &one.stay.bounds;
