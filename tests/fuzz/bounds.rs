@@ -156,6 +156,8 @@ const KINDS: &[&str] = &[
     "application/octet-stream",
     "text/html",
     "multipart/mixed; boundary=b1",
+    "websocket/text",
+    "websocket/binary",
 ];
 
 const CODINGS: &[&str] = &["gzip", "deflate", "br", "zstd", "gzip, br", "identity", "x"];
@@ -168,6 +170,10 @@ fn bodies() -> Vec<Request> {
         Request::with_body("multipart/form-data; boundary=b1", part),
         Request::with_body("application/graphql", graphql),
         Request::with_body("application/json", serde_json::json!({ "query": graphql, "variables": {} }).to_string()),
+        Request::with_body(
+            "application/graphql",
+            "{ ...a } fragment a on T { b: c ...d ...d } fragment d on T { e ...f } fragment f on T { g }",
+        ),
         Request::with_body("application/grpc", grpc.to_vec()),
         Request::with_body(
             "application/xml",
@@ -175,6 +181,7 @@ fn bodies() -> Vec<Request> {
         ),
         Request::with_body("application/json", r#"{"a":[1,2.5e-3,true,null,"\u00e9\ud83d\ude00",{"b":{}}]}"#),
         Request::with_body("application/x-ndjson", "{\"a\":1}\n{\"b\":[2]}\n"),
+        Request::with_body("websocket/text", "42/chat,[\"say\",{\"a\":\"<b>\",\"payload\":{\"query\":\"{ c }\"}}]"),
     ]
 }
 

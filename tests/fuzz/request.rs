@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use claviger::inspect::{Head, Profile, Report};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+/// How a type begins that makes a body a message of a WebSocket: `text` or `binary`.
+const MESSAGE: &[u8] = b"websocket/";
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Request {
     pub(crate) path: String,
@@ -25,6 +28,9 @@ impl Request {
 
     /// What the engine says of it; what no header field can hold is left out, as it cannot come.
     pub(crate) fn judge(&self, profile: &Profile) -> Report {
+        if let Some(kind) = self.headers.iter().find_map(|(_, kind)| kind.strip_prefix(MESSAGE)) {
+            return profile.judge_message(&self.body, kind == b"text");
+        }
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
             if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_bytes(value)) {
