@@ -43,6 +43,8 @@ pub enum FaultKind {
     Bomb,
     /// A charset that is not known, or two of them (415).
     UnknownCharset,
+    /// A type that the profile does not take (415).
+    UnknownType,
     /// A document type, entity or inclusion in XML.
     Doctype,
     /// Says of itself what cannot be: two boundaries, a part with an encoding that is none, a type that is none.
@@ -57,7 +59,7 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Malformed,
         Self::DuplicateKey,
         Self::BadText,
@@ -68,6 +70,7 @@ impl FaultKind {
         Self::BrokenCoding,
         Self::Bomb,
         Self::UnknownCharset,
+        Self::UnknownType,
         Self::Doctype,
         Self::BadHead,
         Self::FileName,
@@ -79,7 +82,7 @@ impl FaultKind {
     pub fn status(self) -> u16 {
         match self {
             Self::Bomb => 413,
-            Self::UnknownCoding | Self::UnknownCharset => 415,
+            Self::UnknownCoding | Self::UnknownCharset | Self::UnknownType => 415,
             Self::Malformed
             | Self::DuplicateKey
             | Self::BadText
@@ -108,6 +111,7 @@ impl FaultKind {
             Self::BrokenCoding => "structure.broken-coding",
             Self::Bomb => "structure.bomb",
             Self::UnknownCharset => "structure.unknown-charset",
+            Self::UnknownType => "structure.unknown-type",
             Self::Doctype => "structure.doctype",
             Self::BadHead => "structure.bad-head",
             Self::FileName => "structure.file-name",

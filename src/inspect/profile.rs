@@ -13,7 +13,7 @@ use super::detect::DETECTORS;
 use super::judge::Judge;
 use super::rules::{Tuning, trail_matches};
 use super::schema::Seen;
-use super::{Class, Contract, Engine, Limits, Location, Part, Report, Rule, Sink as _, decode};
+use super::{Class, Contract, Engine, Fault, FaultKind, Limits, Location, Part, Report, Rule, Sink as _, decode};
 
 /// What is done about an attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,8 @@ pub struct Settings {
     pub tuning: Vec<(String, Tuning)>,
     /// What fields hold.
     pub fields: Vec<FieldRule>,
+    /// Which media types bodies may have, in lower case, such as `application/json` or `image/*`; any, where there are none.
+    pub types: Vec<String>,
     /// Bounds.
     pub limits: Limits,
 }
@@ -93,6 +95,7 @@ impl Default for Settings {
             paranoia: 1,
             tuning: Vec::new(),
             fields: Vec::new(),
+            types: Vec::new(),
             limits: Limits::default(),
         }
     }
@@ -203,7 +206,12 @@ impl Profile {
     fn judge_seen(&self, head: &Head<'_>, seen: Seen<'_>) -> Report {
         let mut judge = Judge::new(self);
         let limits = &self.settings.limits;
+        let types = self.settings.types.as_slice();
         let walked = decode::head(head, limits, &mut judge).and_then(|()| match seen {
+            Seen::Whole(b"") => Ok(()),
+            Seen::Whole(_) | Seen::Passing if !types.is_empty() && !decode::is_of(head.headers, types) => {
+                Err(Fault { kind: FaultKind::UnknownType, at: Part::Body.as_str().to_owned(), keyword: None })
+            }
             Seen::Whole(body) => decode::body(head.headers, body, limits, &mut judge),
             Seen::Passing => Ok(()),
         });

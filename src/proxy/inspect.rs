@@ -136,7 +136,7 @@ pub(super) fn kind(report: &Report) -> Inspection {
     match report.fault.as_ref().map(|fault| fault.kind) {
         None => Inspection::Attack,
         Some(FaultKind::Doctype | FaultKind::FileName | FaultKind::AmbiguousPath) => Inspection::Attack,
-        Some(FaultKind::UnknownCoding | FaultKind::UnknownCharset) => Inspection::Unsupported,
+        Some(FaultKind::UnknownCoding | FaultKind::UnknownCharset | FaultKind::UnknownType) => Inspection::Unsupported,
         Some(FaultKind::Bomb) => Inspection::TooLarge,
         // Not 404 for what is no operation: that would be an answer about the resource, which caches keep (RFC 9110 15.5.5).
         Some(FaultKind::Contract) => Inspection::Contract,

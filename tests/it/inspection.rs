@@ -392,3 +392,26 @@ fn a_websocket_in_an_extension_that_was_not_offered_is_refused() {
     assert_eq!(client.reader().head().expect("an answer").expect("a head").status(), 502);
     assert_eq!(scene.upstream.requests()[0].all("sec-websocket-extensions"), Vec::<&str>::new());
 }
+
+#[test]
+fn bodies_of_other_types_than_a_profile_names_are_refused() {
+    let scene = scene("types = [\"application/json\", \"image/*\"]\nbody = \"1KiB\"\nbeyond = \"stream\"");
+    let ask = |kind: Option<&str>, body: &[u8]| {
+        let kind: Vec<_> = kind.into_iter().map(|kind| ("Content-Type", kind)).collect();
+        scene.gateway.send(&post(&scene, &kind, body)).status()
+    };
+    for (kind, body, want) in [
+        (Some("application/json"), &b"{}"[..], 200),
+        (Some("Application/JSON ; charset=utf-8"), b"{}", 200),
+        (Some("image/png"), b"\x89PNG\r\n\x1a\n", 200),
+        (Some("application/msgpack"), b"\x81\xa4user\x81\xa3$ne\xc0", 415),
+        (Some("application/json5"), b"{}", 415),
+        (Some("image"), b"x", 400),
+        (Some("text/plain"), &[b'x'; 3000], 415),
+        (None, b"{}", 415),
+        (None, b"", 200),
+    ] {
+        assert_eq!(ask(kind, body), want, "{kind:?}");
+    }
+    scene.gateway.audited("why", |entry| entry["inspection"]["fault"] == "structure.unknown-type at body");
+}

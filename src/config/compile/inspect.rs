@@ -25,7 +25,7 @@ impl Compiler<'_, '_> {
         let paranoia = self.in_range(table.paranoia.as_ref(), 1, 1..=4, "write a level of 1 to 4");
         let body = self.inspected_body(table.body.as_ref());
         let (rules, fields) = (self.rule_files(&table.rules), self.fields(&table.fields));
-        let tuning = self.tuning(&table.tune);
+        let (tuning, types) = (self.tuning(&table.tune), self.types(&table.types));
         let contract = self.contract(&table);
         let rules = rules?;
         let engine = match self.engines.rules.get(&rules) {
@@ -44,6 +44,7 @@ impl Compiler<'_, '_> {
             paranoia: paranoia?,
             tuning: tuning?,
             fields: fields?,
+            types: types?,
             limits: limits(&table.limits, body?),
         };
         let profile = Profile::new(engine, settings).map_err(|unknown| {
@@ -145,6 +146,23 @@ impl Compiler<'_, '_> {
             Some((key.get_ref().clone(), tuning))
         });
         // All of them, so that each that is wrong is told.
+        all.collect::<Vec<_>>().into_iter().collect()
+    }
+
+    fn types(&mut self, written: &[Text]) -> Option<Vec<String>> {
+        let all = written.iter().map(|text| {
+            let is_token = |text: &str| {
+                !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+            };
+            let is_type = |(kind, sub): (&str, &str)| is_token(kind) && (sub == "*" || is_token(sub));
+            let kind = text.get_ref().split_once('/').filter(|pair| is_type(*pair)).ok_or("not a media type");
+            let kind = self.report.take(
+                text.span(),
+                kind,
+                "write one such as `application/json`, without parameters, or `image/*`",
+            );
+            kind.map(|_| text.get_ref().to_ascii_lowercase())
+        });
         all.collect::<Vec<_>>().into_iter().collect()
     }
 

@@ -46,6 +46,9 @@ pub(in crate::config) struct InspectTable {
     /// JSON Schemas for the bodies of single requests, such as `{ "POST /v1/charges/*" = "charge.schema.json" }`: by method and path, as the target
     /// is asked for it, in which `*` stands for one segment. Default: none.
     pub(in crate::config) schemas: BTreeMap<Spanned<String>, Text>,
+    /// The media types that bodies may have, such as `["application/json", "image/*"]`; one of another type, or of none, is refused with 415.
+    /// Default: any.
+    pub(in crate::config) types: Vec<Text>,
     /// What becomes of what `openapi` does not name: `reject`, parameters of the query are refused, and members of bodies as their schemas
     /// say; `allow`, such parameters pass; `closed`, as `reject`, and members of bodies that no schema names are refused. Default `reject`.
     pub(in crate::config) unknown: Option<Text>,

@@ -75,6 +75,17 @@ pub(super) fn readable<'b>(headers: &HeaderMap, body: &'b [u8], limits: &Limits)
     body::readable(headers, body, limits)
 }
 
+/// Whether a body is said to be of one of these media types, `application/json` or `image/*`, and of no other.
+pub(super) fn is_of(headers: &HeaderMap, types: &[String]) -> bool {
+    let mut lines = headers.get_all(http::header::CONTENT_TYPE).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else { return false };
+    let essence = line.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    types.iter().map(String::as_bytes).any(|one| match one.strip_suffix(b"*") {
+        Some(kind) => essence.get(..kind.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(kind)),
+        None => essence.eq_ignore_ascii_case(one),
+    })
+}
+
 /// Whether bodies of a type are read as JSON.
 pub(super) fn is_json(kind: &str) -> bool {
     media::parse(kind.as_bytes()).is_ok_and(|media| media.format == media::Format::Json)
