@@ -13,6 +13,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use crate::domain::unhurried;
+
 use super::segment::{Form, Segment, ZSTD, beside, directory, is_whole};
 
 /// Wakes the thread; it ends when this is dropped.
@@ -42,7 +44,7 @@ impl Keeper {
 
 fn run(path: &Path, keep: Option<Duration>, woken: &Receiver<()>) {
     loop {
-        if let Err(error) = tidy(path, keep, SystemTime::now()) {
+        if let Err(error) = tidy(path, keep, unhurried(SystemTime::now())) {
             log::error!(error:%; "the audit log's whole files cannot be compressed or removed");
         }
         if woken.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Disconnected) {

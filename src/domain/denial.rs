@@ -76,7 +76,7 @@ pub enum HttpFault {
     FieldName,
     /// More than one field where one is allowed (`Host`, `Content-Length`, ...).
     Repeated,
-    /// What a trusted proxy tells of the client's address in `Forwarded` and in `X-Forwarded-For` does not agree.
+    /// What a trusted proxy tells of the client's address in `Forwarded` and in `X-Forwarded-For` does not agree, or `Forwarded` can be read in two ways.
     Forwarded,
     /// `Content-Length` is not a plain number, or stands beside `Transfer-Encoding`.
     ContentLength,

@@ -11,6 +11,7 @@ use pingora_proxy::Session;
 pub(super) use super::body::Body;
 use super::client_messages::ClientMessages;
 use super::inspect::Look;
+use super::line::Leash;
 use super::replay::{Back, Replay};
 use super::scrub::Scrubbing;
 use super::withhold::Withholding;
@@ -54,6 +55,8 @@ pub(super) struct Admission {
     pub(super) back: Option<Back>,
     /// What it is found by when its caller's access ends; none where that cannot be.
     pub(super) line: Option<Arc<Line>>,
+    /// What holds its session, where that is watched over.
+    pub(super) leash: Option<Leash>,
     slots: Slots,
 }
 
@@ -98,6 +101,7 @@ impl Admission {
             replay: None,
             back: None,
             line: None,
+            leash: None,
             slots,
         }
     }
@@ -141,6 +145,13 @@ impl Admission {
     /// What ended its caller's access in the middle of it, if something did.
     pub(super) fn was_cut(&self) -> Option<Cut> {
         self.line.as_ref().and_then(|line| line.was_cut())
+    }
+
+    /// The same, and its client can be told so from now on.
+    pub(super) fn tell_of_cut(&self) -> Option<Cut> {
+        let cut = self.was_cut()?;
+        self.leash.iter().for_each(Leash::take_off);
+        Some(cut)
     }
 
     /// Takes what is to go on of the response, and leaves what may go on now.

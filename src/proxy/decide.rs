@@ -10,6 +10,7 @@ use super::gateway::{Gateway, out_of_order};
 use super::hold::hold;
 use super::identify::Arrival;
 use super::ingress;
+use super::line::Leash;
 use super::pipeline::admit;
 use super::record::Draft;
 use super::supervised::{Supervised, Watch};
@@ -89,5 +90,6 @@ pub(super) fn watch_over(session: &mut Session, exchange: &mut Exchange) {
     } else {
         return;
     };
-    Supervised::wrap(&mut session.downstream_session, watch, admission.line.clone());
+    let leash = admission.leash.insert(Leash::new(admission.line.clone()));
+    Supervised::wrap(&mut session.downstream_session, watch, leash.clone());
 }

@@ -80,18 +80,15 @@ pub(super) fn tells_of_another(name: &str) -> bool {
 const MAX_HOPS: usize = 32;
 
 /// The client's address: the peer's, or, where the peer is trusted, the last address before the trusted ones in `Forwarded` (RFC 7239) or
-/// `X-Forwarded-For`. An entry that is no address ends the search at the hop that told it. None where there are both and they do not agree:
-/// a proxy that writes one passes the other on as the client wrote it, and neither the client's word nor the proxy's own address may stand
-/// for it.
+/// `X-Forwarded-For`. An entry that is no address ends the search at the hop that told it. None where `Forwarded` can be read in two ways, and where
+/// there are both and they do not agree: a proxy that writes one passes the other on as the client wrote it, and neither the client's word nor the
+/// proxy's own address may stand for it.
 pub(super) fn client_address(peer: IpAddr, trusted: &NetworkSet, headers: &HeaderMap) -> Option<IpAddr> {
     let peer = canonical_ip(peer);
     if !trusted.contains(peer) {
         return Some(peer);
     }
-    let told = [
-        told_by(peer, trusted, listed(headers, "forwarded", forwarded_for)),
-        told_by(peer, trusted, listed(headers, "x-forwarded-for", node_address)),
-    ];
+    let told = [forwarded_for(headers)?, x_forwarded_for(headers)].map(|hops| told_by(peer, trusted, hops));
     match told {
         [Some(one), Some(other)] if one != other => None,
         [one, other] => one.or(other).or(Some(peer)),
@@ -114,22 +111,68 @@ fn told_by(peer: IpAddr, trusted: &NetworkSet, hops: Vec<Option<IpAddr>>) -> Opt
     Some(client)
 }
 
-fn listed(headers: &HeaderMap, name: &str, read: fn(&str) -> Option<IpAddr>) -> Vec<Option<IpAddr>> {
-    let lines = headers.get_all(name).iter();
-    lines.flat_map(|line| line.to_str().unwrap_or("?").split(',').map(read).collect::<Vec<_>>()).collect()
+fn x_forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    let lines = headers.get_all("x-forwarded-for").iter();
+    lines.flat_map(|line| line.to_str().unwrap_or("?").split(',').map(node_address).collect::<Vec<_>>()).collect()
 }
 
-/// The `for` parameter of one `Forwarded` element.
-fn forwarded_for(element: &str) -> Option<IpAddr> {
-    element.split(';').find_map(|pair| {
-        let (name, value) = pair.trim().split_once('=')?;
-        if name.eq_ignore_ascii_case("for") { node_address(value) } else { None }
-    })
+/// The `for` of each element of `Forwarded` (RFC 7239 §4). None where it has not that form: a proxy may have put what the client wrote into another
+/// parameter, and what ends that one may begin another.
+fn forwarded_for(headers: &HeaderMap) -> Option<Vec<Option<IpAddr>>> {
+    let mut hops = Vec::new();
+    for line in headers.get_all("forwarded") {
+        for element in split(line.to_str().ok()?, b',')? {
+            let mut told = None;
+            for pair in split(element, b';')?.into_iter().map(str::trim).filter(|pair| !pair.is_empty()) {
+                let (name, value) = pair.split_once('=')?;
+                let value = unquoted(value)?;
+                if name.eq_ignore_ascii_case("for") && told.replace(node_address(&value)).is_some() {
+                    return None;
+                }
+            }
+            hops.push(told.flatten());
+        }
+    }
+    Some(hops)
 }
 
-/// An address, in brackets, quotes or with a port as the two fields allow.
+/// What stands between signs that are not in quotes; none where quotes do not end.
+fn split(text: &str, sign: u8) -> Option<Vec<&str>> {
+    let (mut parts, mut start) = (Vec::new(), 0);
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_quoted => is_escaped = true,
+            b'"' => is_quoted = !is_quoted,
+            byte if byte == sign && !is_quoted => {
+                parts.push(text.get(start..at)?);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(text.get(start..)?);
+    (!is_quoted).then_some(parts)
+}
+
+/// A token as it is, and what a quoted string says; none where quotes stand elsewhere.
+fn unquoted(value: &str) -> Option<String> {
+    let Some(rest) = value.strip_prefix('"') else { return (!value.contains('"')).then(|| value.to_owned()) };
+    let (mut said, mut chars) = (String::new(), rest.strip_suffix('"')?.chars());
+    while let Some(char) = chars.next() {
+        match char {
+            '\\' => said.push(chars.next()?),
+            '"' => return None,
+            char => said.push(char),
+        }
+    }
+    Some(said)
+}
+
+/// An address, in brackets or with a port as the two fields allow.
 fn node_address(text: &str) -> Option<IpAddr> {
-    let text = text.trim().trim_matches('"');
+    let text = text.trim();
     if let Some(rest) = text.strip_prefix('[') {
         return rest.split_once(']')?.0.parse().ok().map(canonical_ip);
     }
@@ -165,6 +208,28 @@ mod tests {
             headers.insert(field.parse::<HeaderName>().expect("name"), value.parse().expect("value"));
             let got = client_address(peer.parse().expect("peer"), &trusted, &headers);
             assert_eq!(got, Some(want.parse::<IpAddr>().expect("address")), "{peer} {field}: {value}");
+        }
+    }
+
+    #[test]
+    fn what_a_client_wrote_into_another_parameter_is_no_hop() {
+        let trusted = NetworkSet::new(vec!["10.0.0.0/8".parse().expect("network")]);
+        let peer: IpAddr = "10.0.0.1".parse().expect("peer");
+        for (line, want) in [
+            (r#"for=203.0.113.9;host="a,for=[2001:db8::5]""#, Some("203.0.113.9")),
+            (r#"host="a;for=[2001:db8::5]";for=203.0.113.9"#, Some("203.0.113.9")),
+            (r#"for=203.0.113.9;host="a\",for=192.0.2.5""#, Some("203.0.113.9")),
+            (r#"For="203.0.113.9:80";by=_x"#, Some("203.0.113.9")),
+            (r#"for=203.0.113.9;host=a;for=192.0.2.5"#, None),
+            (r#"for=203.0.113.9;host="a"b"#, None),
+            (r#"for=203.0.113.9;host="a"#, None),
+            (r#"for=203.0.113.9;host=a"b"#, None),
+            (r#"for=203.0.113.9;host"#, None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("forwarded", line.parse().expect("value"));
+            let want = want.map(|text| text.parse::<IpAddr>().expect("address"));
+            assert_eq!(client_address(peer, &trusted, &headers), want, "{line}");
         }
     }
 

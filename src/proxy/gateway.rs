@@ -328,7 +328,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
-        let cut = exchange.admitted().and_then(|(_, admission)| admission.was_cut());
+        let cut = exchange.admitted().and_then(|(_, admission)| admission.tell_of_cut());
         let denial = cut.map(|cut| cut.denial).or_else(|| failure::denial(error));
         if let Some(withholding) = exchange.admitted().and_then(|(_, admission)| admission.withholding.take()) {
             // The head that waited is forgotten; the client is told that the connection ends.

@@ -184,10 +184,22 @@ fn check_fields(arrival: &Arrival<'_>) -> Result<Present, Denial> {
     {
         return refuse(HttpFault::Expect);
     }
-    if arrival.version == Version::HTTP_2 && present.transfer_encoding {
-        return refuse(HttpFault::TransferEncoding);
+    if arrival.version == Version::HTTP_2 {
+        if present.transfer_encoding {
+            return refuse(HttpFault::TransferEncoding);
+        }
+        // Of HTTP/1 they are no part of the value; a target of HTTP/2 may end the whole connection for them (RFC 9113 §8.2.1).
+        if arrival.headers.values().any(|value| is_padded(value.as_bytes())) {
+            return refuse(HttpFault::Field);
+        }
     }
     Ok(present)
+}
+
+/// Whether blanks stand around a value.
+fn is_padded(value: &[u8]) -> bool {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    is_blank(value.first()) || is_blank(value.last())
 }
 
 /// Whether `Connection` names only what is about the connection. Naming another field would have it removed on the way.

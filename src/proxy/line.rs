@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use pingora::Result;
@@ -49,12 +50,31 @@ pub(super) fn carry(
     }
 }
 
-/// Does the work, unless the line is cut meanwhile, which is an error of the client's side.
-pub(super) async fn unless_cut<T>(line: Option<&Arc<Line>>, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let Some(line) = line else { return work.await };
-    tokio::select! {
-        biased;
-        () = line.cut() => Err(failure::carry_of_body(denial(line))),
-        done = work => done,
+/// What holds a session that is watched over: its line, until its client is to be told that it was cut.
+#[derive(Debug, Clone)]
+pub(super) struct Leash {
+    line: Option<Arc<Line>>,
+    is_off: Arc<AtomicBool>,
+}
+
+impl Leash {
+    /// On this line.
+    pub(super) fn new(line: Option<Arc<Line>>) -> Self {
+        Self { line, is_off: Arc::default() }
+    }
+
+    /// Lets go: what is written from now on is the gateway's own word.
+    pub(super) fn take_off(&self) {
+        self.is_off.store(true, Ordering::Relaxed);
+    }
+
+    /// Does the work, unless the line is cut meanwhile, which is an error of the client's side.
+    pub(super) async fn hold<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let Some(line) = self.line.as_ref().filter(|_| !self.is_off.load(Ordering::Relaxed)) else { return work.await };
+        tokio::select! {
+            biased;
+            () = line.cut() => Err(failure::carry_of_body(denial(line))),
+            done = work => done,
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! A client's session that is watched over where Pingora's own is not enough.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,19 +15,18 @@ use pingora::{Error, ErrorType, Result};
 use tokio::time::{Instant, timeout_at};
 
 use super::failure;
-use super::line::unless_cut;
+use super::line::Leash;
 use super::replay::Replay;
 use super::respond::is_answer;
 use super::withhold::HeldHead;
 use crate::domain::{Denial, TimedOut};
-use crate::session::Line;
 
 /// A session that does all that the one inside it does, and lets no body be late or tunnel end early.
 pub(super) struct Supervised {
     inner: ServerSession,
     watch: Watch,
     /// By what it is cut, also while nothing comes and goes.
-    line: Option<Arc<Line>>,
+    leash: Leash,
 }
 
 /// What is watched over besides.
@@ -48,14 +46,14 @@ pub(super) enum Watch {
 
 impl Supervised {
     /// Puts a session under watch, in place.
-    pub(super) fn wrap(session: &mut ServerSession, watch: Watch, line: Option<Arc<Line>>) {
+    pub(super) fn wrap(session: &mut ServerSession, watch: Watch, leash: Leash) {
         let placeholder = ServerSession::new_custom(Box::new(()));
         let mut inner = std::mem::replace(session, placeholder);
         if !matches!(watch, Watch::Replay(_) | Watch::Head(_)) {
             // What is wrapped, and not given back, is not taken up for a next request.
             inner.set_keepalive(None);
         }
-        *session = ServerSession::new_custom(Box::new(Self { inner, watch, line }));
+        *session = ServerSession::new_custom(Box::new(Self { inner, watch, leash }));
     }
 
     fn is_handshake(&self) -> bool {
@@ -86,17 +84,13 @@ fn unsupported<T>() -> Result<T> {
 impl server::Session for Supervised {
     async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
         match &mut self.watch {
-            Watch::Body(deadline) => {
-                unless_cut(self.line.as_ref(), in_time(*deadline, self.inner.read_request_body())).await
-            }
-            Watch::Line | Watch::Tunnel | Watch::Head(_) => {
-                unless_cut(self.line.as_ref(), self.inner.read_request_body()).await
-            }
+            Watch::Body(deadline) => self.leash.hold(in_time(*deadline, self.inner.read_request_body())).await,
+            Watch::Line | Watch::Tunnel | Watch::Head(_) => self.leash.hold(self.inner.read_request_body()).await,
             Watch::Replay(replay) if !replay.is_over() => replay.next().await.map(Some),
             Watch::Replay(replay) => {
                 let Some(deadline) = replay.rest else { return Ok(None) };
                 replay.pass();
-                unless_cut(self.line.as_ref(), in_time(deadline, self.inner.read_request_body())).await
+                self.leash.hold(in_time(deadline, self.inner.read_request_body())).await
             }
         }
     }
@@ -108,10 +102,10 @@ impl server::Session for Supervised {
         }
         match self.watch {
             Watch::Body(deadline) if !idle && !self.inner.is_body_done() => {
-                unless_cut(self.line.as_ref(), in_time(deadline, self.inner.read_body_or_idle(false))).await
+                self.leash.hold(in_time(deadline, self.inner.read_body_or_idle(false))).await
             }
             Watch::Body(_) | Watch::Line | Watch::Tunnel | Watch::Replay(_) | Watch::Head(_) => {
-                unless_cut(self.line.as_ref(), self.inner.read_body_or_idle(idle)).await
+                self.leash.hold(self.inner.read_body_or_idle(idle)).await
             }
         }
     }
@@ -147,19 +141,19 @@ impl server::Session for Supervised {
     }
 
     async fn write_response_header(&mut self, head: Box<ResponseHeader>, _end: bool) -> Result<()> {
-        unless_cut(self.line.as_ref(), self.inner.write_response_header(head)).await
+        self.leash.hold(self.inner.write_response_header(head)).await
     }
 
     async fn write_response_header_ref(&mut self, head: &ResponseHeader, _end: bool) -> Result<()> {
-        unless_cut(self.line.as_ref(), self.inner.write_response_header_ref(head)).await
+        self.leash.hold(self.inner.write_response_header_ref(head)).await
     }
 
     async fn write_body(&mut self, data: Bytes, end: bool) -> Result<()> {
-        unless_cut(self.line.as_ref(), self.inner.write_response_body(data, end)).await
+        self.leash.hold(self.inner.write_response_body(data, end)).await
     }
 
     async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
-        unless_cut(self.line.as_ref(), self.inner.write_response_trailers(trailers)).await
+        self.leash.hold(self.inner.write_response_trailers(trailers)).await
     }
 
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
@@ -170,7 +164,7 @@ impl server::Session for Supervised {
         if tasks.is_empty() {
             return Ok(false);
         }
-        unless_cut(self.line.as_ref(), self.inner.response_duplex_vec(tasks)).await
+        self.leash.hold(self.inner.response_duplex_vec(tasks)).await
     }
 
     fn set_read_timeout(&mut self, timeout: Option<Duration>) {

@@ -9,6 +9,7 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::{HttpTask, ServerSession};
 
 use super::admission::Admission;
+use super::line::Leash;
 use super::respond;
 use super::sieve::LEAK;
 use super::supervised::{Supervised, Watch};
@@ -146,7 +147,7 @@ impl Withholding {
         }
         let shared = Arc::new(Shared::default());
         let watch = Watch::Head(HeldHead { shared: Arc::clone(&shared), head: None });
-        Supervised::wrap(session, watch, None);
+        Supervised::wrap(session, watch, Leash::new(None));
         Some(Self { shared, until: Until::Now, instead, is_page, sniffs, waits, kept: BytesMut::new() })
     }
 

@@ -110,6 +110,9 @@ pub struct NewAccess {
     pub expires: SystemTime,
 }
 
+/// How far apart the clocks of two nodes may be: a grant may be used so long before it began.
+const AHEAD: Duration = Duration::from_secs(10);
+
 /// How long somebody can decide on a hold that does not end by itself.
 const WAITS: Duration = Duration::from_secs(366 * 24 * 3600);
 
@@ -279,11 +282,11 @@ impl AccessRequest {
         is_late
     }
 
-    /// Whether it is a grant that holds.
+    /// Whether it is a grant that holds. One that began in what is the future now was given by a clock that was wrong, and would last too long.
     pub fn is_granted(&self, now: SystemTime) -> bool {
         match self.state {
-            AccessState::Granted { until, used, .. } => {
-                !self.is_hold && now < until && self.uses.is_none_or(|uses| used < uses)
+            AccessState::Granted { since, until, used } => {
+                !self.is_hold && since <= now + AHEAD && now < until && self.uses.is_none_or(|uses| used < uses)
             }
             AccessState::Pending | AccessState::Denied | AccessState::Expired | AccessState::Ended => false,
         }

@@ -39,6 +39,12 @@ fn the_clock_of_a_grant_begins_with_the_last_approval() {
     request.vote("corp:eve", true, None, 2, at(500)).expect("two");
     assert_eq!(request.state, AccessState::Granted { since: at(500), until: at(600), used: 0 });
     assert!(request.is_granted(at(599)) && !request.is_granted(at(600)));
+    let begun = match request.state {
+        AccessState::Granted { since, .. } => since,
+        AccessState::Pending | AccessState::Denied | AccessState::Expired | AccessState::Ended => panic!("no grant"),
+    };
+    assert!(request.is_granted(begun - Duration::from_secs(10)), "another node's clock may be behind");
+    assert!(!request.is_granted(begun - Duration::from_secs(11)), "given by a clock that was wrong");
     assert_eq!(request.vote("corp:kim", true, None, 2, at(501)), Err(AccessFault::Decided), "it was decided");
     assert_eq!(request.vote("corp:kim", false, None, 2, at(501)), Err(AccessFault::Decided));
     request.spend(at(510)).expect("one");
