@@ -6,7 +6,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderValue;
 use serde_json::{Map, Value};
@@ -65,10 +65,10 @@ impl Dpop {
     /// The algorithms taken, as challenges name them.
     pub const ALGORITHMS: [Alg; 5] = [Alg::Es256, Alg::Es384, Alg::EdDsa, Alg::Ps256, Alg::Rs256];
 
-    /// One of a process that began at this time.
-    pub(super) fn since(time: SystemTime) -> Self {
+    /// One of a process that began then; none, where nothing can have been used before.
+    pub(super) fn new(began: Option<Instant>) -> Self {
         let used = ReplayCache::new(MAX_USED, REPLAY_SEGMENTS, SHARES);
-        Self { used: used.since(time), nonces: Nonces::new() }
+        Self { used: began.into_iter().fold(used, ReplayCache::since), nonces: Nonces::new() }
     }
 
     /// Checks the request's one `DPoP` field by every rule of RFC 9449 §4.3. A proof is good once. Only one that is sound in everything
@@ -255,7 +255,7 @@ fn port_of(authority: &str, default: u16) -> Option<u16> {
 
 impl Default for Dpop {
     fn default() -> Self {
-        Self::since(SystemTime::now())
+        Self::new(Some(Instant::now()))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
@@ -135,7 +135,7 @@ impl Authenticators {
     pub fn nonces(&self, authenticator: &Name, keyid: &str) -> Arc<ReplayCache> {
         let of = (authenticator.clone(), keyid.to_owned());
         let made = |of: &(Name, String)| {
-            let nonces = ReplayCache::new(NONCES, NONCE_SEGMENTS, 1).since(SystemTime::now());
+            let nonces = ReplayCache::new(NONCES, NONCE_SEGMENTS, 1).since(Instant::now());
             if let Some(peers) = self.peers.get() {
                 nonces.share_with(Arc::clone(peers), nonces_name(of));
             }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::mem;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::crypto::sha256;
 use crate::domain::{Denial, Unavailable, seconds};
@@ -18,8 +18,8 @@ pub struct ReplayCache {
     room: usize,
     /// The most of them by one owner.
     share: usize,
-    /// What was made no later may have been used before there was this cache, in seconds since 1970.
-    born: u64,
+    /// When the process began, by the clock that nobody sets: what was made before may have been used then.
+    born: Option<Instant>,
     /// The other nodes, and what tells these proofs from others there.
     peers: OnceLock<(Arc<dyn Peers>, String)>,
 }
@@ -75,13 +75,13 @@ impl ReplayCache {
     pub fn new(capacity: usize, segments: usize, shares: usize) -> Self {
         let segments: Box<[_]> = (0..segments.clamp(1, Self::MAX_SEGMENTS)).map(|_| Mutex::default()).collect();
         let room = (capacity / segments.len() / 2).max(1);
-        Self { room, share: (room / shares.max(1)).max(1), segments, born: 0, peers: OnceLock::new() }
+        Self { room, share: (room / shares.max(1)).max(1), segments, born: None, peers: OnceLock::new() }
     }
 
     /// The same for a process that began at this time: what was made in a second before may have been used in another process.
     #[must_use]
-    pub fn since(self, time: SystemTime) -> Self {
-        Self { born: seconds(time).saturating_sub(1), ..self }
+    pub fn since(self, began: Instant) -> Self {
+        Self { born: Some(began), ..self }
     }
 
     /// Uses proofs up together with these nodes from now on, under this name; once.
@@ -113,9 +113,11 @@ impl ReplayCache {
         let mut half = [0; 16];
         half.copy_from_slice(&proof.digest[16..]);
         let segment = &self.segments[usize::from(proof.digest[0]) % self.segments.len()];
+        // By the system's clock as it is now: it may have been wrong when the process began.
+        let born = self.born.map_or(0, |born| seconds(now).saturating_sub(born.elapsed().as_secs() + 1));
         let mut segment = segment.lock().unwrap_or_else(PoisonError::into_inner);
         let gone = segment.turn(lasts, seconds(now));
-        let once = if made <= segment.forgotten.max(self.born) || segment.holds(&half) {
+        let once = if made <= segment.forgotten.max(born) || segment.holds(&half) {
             Once::Again
         } else if segment.young.proofs.len() >= self.room || segment.young.of(&proof.owner) >= self.share {
             Once::Full
@@ -253,7 +255,7 @@ mod tests {
 
     #[test]
     fn what_was_made_before_the_process_began_may_have_been_used() {
-        let used = ReplayCache::new(100, 1, 1).since(at(1000));
+        let used = ReplayCache::new(100, 1, 1).since(Instant::now() - Duration::from_secs(1));
         for (made, want) in [(900, Once::Again), (999, Once::Again), (1000, Once::First), (1001, Once::First)] {
             assert_eq!(used.take(&one([made as u8; 32], made), at(1001)), want, "{made}");
         }

@@ -97,10 +97,10 @@ impl<'a> Token<'a> {
     }
 }
 
-/// Whether a text may serve as a key id: 1 to 128 of `A-Z a-z 0-9 . _ = -`.
+/// Whether a text may serve as a key id, of which the form is nobody's business (RFC 7515 §4.1.4): 1 to 128 visible characters of ASCII. It is
+/// compared with those of known keys, and nothing else is done with it.
 pub(super) fn is_kid(text: &str) -> bool {
-    let ok = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'=' | b'-');
-    (1..=128).contains(&text.len()) && text.bytes().all(ok)
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Strict: no padding, no other alphabet, trailing bits zero. Otherwise one token had many spellings, and a ban on one misses the others.

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use reqwest::{Response, Url};
 
 use super::client::{NamedBy, parse};
 use super::{Client, NetError};
@@ -55,18 +56,33 @@ impl Client {
     pub async fn ask(&self, url: &str, question: Question) -> Result<Answer, NetError> {
         let url = parse(url)?;
         self.admit(&url, NamedBy::Operator)?;
+        let mut response = self.send(url, question).await?;
+        let headers = std::mem::take(response.headers_mut());
+        Ok(Answer { status: response.status(), headers, body: self.read(response).await? })
+    }
+
+    /// Tells something at a URL that the operator wrote, and hands back how that was taken; whatever is said of it besides does not matter.
+    ///
+    /// # Errors
+    /// As [`Self::ask`], but for the body of the answer.
+    pub async fn tell(&self, url: &str, question: Question) -> Result<StatusCode, NetError> {
+        let url = parse(url)?;
+        self.admit(&url, NamedBy::Operator)?;
+        let response = self.send(url, question).await?;
+        let status = response.status();
+        // The connection serves again then, where it is short.
+        let _ = self.read(response).await;
+        Ok(status)
+    }
+
+    async fn send(&self, url: Url, question: Question) -> Result<Response, NetError> {
         let Question { method, headers, body } = question;
         let mut request = self.http.request(method, url).headers(headers);
         if !body.is_empty() {
             request = request.body(body);
         }
-        let mut response = request.send().await.map_err(|error| NetError::of(&error))?;
-        let status = response.status();
-        if status.is_redirection() {
-            return Err(NetError::Redirect);
-        }
-        let headers = std::mem::take(response.headers_mut());
-        Ok(Answer { status, headers, body: self.read(response).await? })
+        let response = request.send().await.map_err(|error| NetError::of(&error))?;
+        if response.status().is_redirection() { Err(NetError::Redirect) } else { Ok(response) }
     }
 }
 

@@ -63,6 +63,9 @@ const POKE_INTERVAL: Duration = Duration::from_secs(30);
 /// The wait after the first failure; doubled with each further one.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
+/// The longest wait after failures while there is no value.
+const LAST_RETRY: Duration = Duration::from_secs(30);
+
 impl<T, E> Refreshed<T, E> {
     /// A value that `fetch` brings; none is there, and a fetch is due at once.
     pub fn new<F, R>(pace: Pace, fetch: F) -> Self
@@ -133,7 +136,10 @@ impl<T, E> Refreshed<T, E> {
             }
             Err(error) => {
                 let failures = self.failures.fetch_add(1, Ordering::Relaxed);
-                self.schedule(FIRST_RETRY.saturating_mul(1 << failures.min(16)).min(self.pace.longest));
+                // While there is nothing to go by, nobody is served.
+                let longest =
+                    if self.current().is_some() { self.pace.longest } else { LAST_RETRY.min(self.pace.longest) };
+                self.schedule(FIRST_RETRY.saturating_mul(1 << failures.min(16)).min(longest));
                 Err(error)
             }
         };

@@ -99,12 +99,7 @@ impl Stream {
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), NetError> {
         let write = async {
             // What is written to a connection that the other side has closed is lost, and nobody says so.
-            let mut said = [0; 256];
-            tokio::select! {
-                biased;
-                read = self.inner.read(&mut said) => if read? == 0 { return Err(io::ErrorKind::BrokenPipe.into()) },
-                () = std::future::ready(()) => {}
-            }
+            check_open(&mut self.inner, Duration::ZERO).await?;
             self.inner.write_all(bytes).await?;
             self.inner.flush().await
         };
@@ -114,15 +109,33 @@ impl Stream {
     /// Says that nothing follows, and waits until the server closes too, which it does when it has read everything (RFC 5425 §4.4).
     ///
     /// # Errors
-    /// [`NetError::Interrupted`] where it broke the connection instead, and [`NetError::Timeout`].
+    /// [`NetError::Interrupted`] where it broke the connection instead, or had closed before it was told, and [`NetError::Timeout`].
     pub async fn settle(mut self) -> Result<(), NetError> {
         let settle = async {
+            check_open(&mut self.inner, ON_ITS_WAY).await?;
             self.inner.shutdown().await?;
             let mut said = [0; 1024];
             while self.inner.read(&mut said).await? > 0 {}
             io::Result::Ok(())
         };
         timeout(self.timeout, settle).await.map_err(|_| NetError::Timeout)?.map_err(|_| NetError::Interrupted)
+    }
+}
+
+/// For how long it is waited for an end that the other side may have sent already.
+const ON_ITS_WAY: Duration = Duration::from_millis(20);
+
+/// That the other side has not closed, as far as is known after so long.
+async fn check_open(connection: &mut Box<dyn Duplex>, patience: Duration) -> io::Result<()> {
+    let mut said = [0; 1024];
+    let known = tokio::time::sleep(patience);
+    tokio::pin!(known);
+    loop {
+        tokio::select! {
+            biased;
+            read = connection.read(&mut said) => if read? == 0 { return Err(io::ErrorKind::BrokenPipe.into()) },
+            () = &mut known => return Ok(()),
+        }
     }
 }
 
@@ -142,4 +155,36 @@ async fn connect(settings: &StreamSettings) -> Result<Box<dyn Duplex>, NetError>
     let connector = TlsConnector::from(Arc::clone(&tls.config));
     let connection = connector.connect(tls.name.clone(), connection).await.map_err(|_| NetError::Connect)?;
     Ok(Box::new(connection))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_a_server_that_closes_when_it_was_told_the_end_has_everything() {
+        for (closes_early, want) in [(false, Ok(())), (true, Err(NetError::Interrupted))] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let port = listener.local_addr().expect("bound").port();
+            let (closed, is_closed) = tokio::sync::oneshot::channel();
+            tokio::spawn(async move {
+                let (mut connection, _) = listener.accept().await.expect("a connection");
+                let mut said = [0; 4];
+                connection.read_exact(&mut said).await.expect("what was written");
+                if closes_early {
+                    connection.shutdown().await.expect("closed");
+                }
+                let _ = closed.send(());
+                while connection.read(&mut said).await.is_ok_and(|read| read > 0) {}
+            });
+            let (host, egress, timeout) = ("127.0.0.1".to_owned(), Egress::default(), Duration::from_secs(5));
+            let mut stream =
+                Stream::connect(&StreamSettings { host, port, tls: None, egress, timeout }).await.expect("connected");
+            stream.write(b"said").await.expect("written");
+            is_closed.await.expect("the server read it");
+            assert_eq!(stream.settle().await, want, "closes early: {closes_early}");
+        }
+    }
 }

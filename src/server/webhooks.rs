@@ -85,7 +85,7 @@ async fn tell_one(webhook: &Webhook, body: Bytes) -> Result<(), String> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers
         .insert(SIGNATURE, HeaderValue::try_from(format!("sha256={}", hex(&mac))).map_err(|error| error.to_string())?);
-    let asked = webhook.client.ask(&webhook.url, Question { method: Method::POST, headers, body }).await;
-    let status = asked.map_err(|error| error.to_string())?.status;
+    let told = webhook.client.tell(&webhook.url, Question { method: Method::POST, headers, body }).await;
+    let status = told.map_err(|error| error.to_string())?;
     if status.is_success() { Ok(()) } else { Err(format!("it answered {status}")) }
 }

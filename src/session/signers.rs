@@ -61,7 +61,10 @@ impl Signers {
             };
             // A key whose time to sign came while no process ran has not been seen by anybody.
             let next = (last.from + rotate).max(now + LEAD);
-            if last.from + rotate <= now + LEAD {
+            // Or one that was made while the clock was far ahead: it would not sign for as long, and none would follow.
+            let is_astray = last.from > now + rotate + LEAD;
+            if is_astray || last.from + rotate <= now + LEAD {
+                let next = if is_astray { now + LEAD } else { next };
                 signers.add(store, peers, seal, next, now)?;
                 continue;
             }
@@ -176,6 +179,24 @@ mod tests {
         let (third, count) = keys(48 * HOUR + Duration::from_secs(5));
         assert!(third != second && count == 3);
         assert_eq!(keys(49 * HOUR).1, 2, "the first is forgotten");
+    }
+
+    #[test]
+    fn a_clock_that_was_far_ahead_for_a_moment_keeps_no_key_from_being_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("claviger.db")).expect("opened");
+        let (seal, begin) = (MasterKey::generate(), UNIX_EPOCH + Duration::from_secs(1_000_000));
+        let keys = |after: Duration| {
+            let signers = Signers::keep(&store, None, &seal, 24 * HOUR, begin + after).expect("kept");
+            signers.signer(begin + after).expect("a key").kid().to_owned()
+        };
+        let first = keys(Duration::ZERO);
+        keys(2400 * HOUR);
+        assert_eq!(keys(Duration::from_secs(10)), first, "set right again");
+        let second = keys(2 * HOUR);
+        assert_ne!(second, first, "the one that will sign only in a hundred days is passed over");
+        assert_eq!(keys(27 * HOUR), second, "the next is published first");
+        assert_ne!(keys(28 * HOUR), second);
     }
 
     #[test]

@@ -146,13 +146,14 @@ struct Successor {
 /// What is answered (RFC 6749 §5.1).
 #[derive(Deserialize)]
 pub(super) struct Issued {
-    access_token: Zeroizing<String>,
+    #[serde(default)]
+    access_token: Option<Zeroizing<String>>,
     #[serde(default)]
     token_type: Option<String>,
     #[serde(default)]
     issued_token_type: Option<String>,
     #[serde(default)]
-    expires_in: Option<u64>,
+    expires_in: serde_json::Value,
     #[serde(default)]
     refresh_token: Option<Zeroizing<String>>,
 }
@@ -253,12 +254,22 @@ impl Issued {
             return Err(VaultError::Answer);
         }
         // What has no place in a field would refuse every request (RFC 6749 §A.12: visible characters and blanks).
-        if !self.access_token.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            return Err(VaultError::Answer);
-        }
-        let token = Secret::new(self.access_token.as_bytes().to_vec());
+        let is_visible = |token: &&Zeroizing<String>| token.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        let token = self.access_token.as_ref().filter(is_visible).ok_or(VaultError::Answer)?;
+        let token = Secret::new(token.as_bytes().to_vec());
         check_secret(&token)?;
-        Ok((token, lasting(self.expires_in.unwrap_or(UNTOLD))))
+        Ok((token, lasting(self.lasts()?)))
+    }
+
+    /// For how many seconds it is good. A number, but some servers have it as a text, or with a fraction.
+    fn lasts(&self) -> Result<u64, VaultError> {
+        let text = self.expires_in.as_str().and_then(|text| text.trim().parse::<f64>().ok());
+        match self.expires_in.as_f64().or(text) {
+            // What is less than none is none.
+            Some(seconds) => Ok(seconds as u64),
+            None if self.expires_in.is_null() => Ok(UNTOLD),
+            None => Err(VaultError::Answer),
+        }
     }
 }
 

@@ -125,6 +125,9 @@ fn a_server_that_says_more_than_can_be_is_believed_as_far_as_makes_sense() {
         (json!(0), "Bearer", 503),
         (json!(60), "mac", 503),
         (json!("soon"), "Bearer", 503),
+        (json!("3600"), "Bearer", 200),
+        (json!(3600.5), "Bearer", 200),
+        (json!(null), "Bearer", 200),
     ];
     for (lasts, kind, want) in cases {
         let answer = json!({ "access_token": "a-token", "token_type": kind, "expires_in": lasts });

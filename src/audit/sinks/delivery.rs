@@ -39,12 +39,28 @@ pub(super) struct Delivery {
     sent: usize,
     failures: u32,
     measured: Option<Instant>,
+    /// What was refused and is not told of yet, and when that was told of last.
+    refused: (u64, Option<Instant>),
 }
+
+/// How often it is told in the log that records were refused: what tells it is a record too, which may be refused.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 impl Delivery {
     pub(super) fn new(settings: SinkSettings, spool: Spool, metrics: SinkMetrics, log: Log) -> Self {
         let (transport, waiting) = (Transport::new(settings.clone()), VecDeque::new());
-        Self { settings, spool, transport, metrics, log, waiting, sent: 0, failures: 0, measured: None }
+        Self {
+            settings,
+            spool,
+            transport,
+            metrics,
+            log,
+            waiting,
+            sent: 0,
+            failures: 0,
+            measured: None,
+            refused: (0, None),
+        }
     }
 
     /// Goes on until it is told to stop; then sends what is there, if that can be done at once.
@@ -67,11 +83,20 @@ impl Delivery {
         if let Ok(Err(fault)) = tokio::time::timeout(LAST, self.finish()).await {
             log::warn!(sink = self.settings.name.as_str(); "records are left for the next start: {fault}");
         }
+        self.tell_of_refused(true);
     }
 
     async fn finish(&mut self) -> Result<(), String> {
         while self.step().await? {}
         self.settle().await
+    }
+
+    fn tell_of_refused(&mut self, is_last: bool) {
+        let (count, told) = self.refused;
+        if count > 0 && (is_last || told.is_none_or(|told| told.elapsed() >= TELL_EVERY)) {
+            self.refused = (0, Some(Instant::now()));
+            self.skipped(count, SkippedFor::Refused);
+        }
     }
 
     /// Does what is next; tells whether there was something to do.
@@ -122,7 +147,8 @@ impl Delivery {
         }
         let sent: u64 = self.done(self.sent)?;
         self.metrics.sent.inc_by(sent.saturating_sub(refused));
-        self.skipped(refused, SkippedFor::Refused);
+        self.refused.0 += refused;
+        self.tell_of_refused(false);
         Ok(())
     }
 
@@ -176,6 +202,7 @@ impl Delivery {
     }
 
     fn measure_now_and_then(&mut self) {
+        self.tell_of_refused(false);
         if self.measured.is_some_and(|measured| measured.elapsed() < MEASURE_EVERY) {
             return;
         }

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use memchr::memmem;
 
 use super::batch::Batch;
+use crate::audit::chain::Chain;
 use crate::audit::follow::newest;
 use crate::audit::read::Reader;
 use crate::audit::segment::beside;
@@ -64,8 +65,10 @@ impl Spool {
             Err(TryLockError::Error(error)) => return Err(error),
         }
         let mut acknowledged = Place::read(&cursor)?;
-        if let Some(newest) = newest(path)?.filter(|newest| newest.id.as_str() != acknowledged.chain) {
-            // Another log is there now, or this sink is new: it begins with the oldest record that there is.
+        let is_another = |newest: &Chain| newest.id.as_str() != acknowledged.chain || newest.seq < acknowledged.seq;
+        if let Some(newest) = newest(path)?.filter(is_another) {
+            // Another log is there now, or its end was lost after it was sent and is written anew, or this sink is new: it begins with the oldest
+            // record that there is.
             acknowledged = Place { chain: newest.id.to_string(), seq: 0 };
         }
         let reader = Reader::open(path, acknowledged.seq + 1)?;
@@ -211,6 +214,14 @@ mod tests {
             "so many bytes, and the record that reaches them"
         );
         drop(again);
+        fs::write(folder.path().join("audit.log.sink.siem"), format!("{} 9", chain.id)).expect("written");
+        let mut ahead = Spool::open(&path, &sink()).expect("opened").expect("nobody else");
+        assert_eq!(
+            numbers(&ahead.next(9, 1 << 20, "").expect("read")).len(),
+            5,
+            "its end was lost and is written anew"
+        );
+        drop(ahead);
         fs::write(folder.path().join("audit.log.sink.siem"), "torn").expect("written");
         let mut torn = Spool::open(&path, &sink()).expect("opened").expect("nobody else");
         assert_eq!(numbers(&torn.next(9, 1 << 20, "").expect("read")).len(), 5, "too much rather than too little");

@@ -59,9 +59,8 @@ impl Transport {
                 let proof = proof.as_ref().map(|proof| proof.header()).transpose()?;
                 let lines: Vec<_> = batch.lines().collect();
                 let question = webhook::question(*format, *gzip, &lines, &batch.key(), proof);
-                let answer = client.ask(url, question).await.map_err(told)?;
-                let status = answer.status.as_u16();
-                if answer.status.is_success() { Ok(TAKEN) } else { Err(format!("it answered {status}")) }
+                let status = client.tell(url, question).await.map_err(told)?;
+                if status.is_success() { Ok(TAKEN) } else { Err(format!("it answered {}", status.as_u16())) }
             }
             SinkTo::Otlp { exporter, proof } => {
                 let proof = proof.as_ref().map(|proof| proof.header()).transpose()?;

@@ -1,7 +1,5 @@
 //! Proofs, sound and forged, alone and with the tokens that are bound to their keys.
 
-use std::time::UNIX_EPOCH;
-
 use std::sync::Arc;
 
 use base64::Engine;
@@ -49,7 +47,7 @@ fn judge_at(dpop: &Dpop, proofs: &[&str], key: [u8; 32], nonce: bool, now: u64) 
 }
 
 fn judge(proof: &str, key: [u8; 32]) -> Result<(), Denial> {
-    judge_at(&Dpop::since(UNIX_EPOCH), &[proof], key, false, NOW)
+    judge_at(&Dpop::new(None), &[proof], key, false, NOW)
 }
 
 /// RFC 9449 §7.1 with the key of §6.1.
@@ -66,7 +64,7 @@ fn the_example_of_the_rfc_is_sound_once_and_in_its_time() {
     let key = confirmation::digest(&json!("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I")).expect("a thumbprint");
     let host = Host::parse("resource.example.org").expect("a host");
     let path = NormalPath::parse(b"/protectedresource").expect("a path");
-    let dpop = Dpop::since(UNIX_EPOCH);
+    let dpop = Dpop::new(None);
     use ProofFault::{Expired, NotYetValid, Replay};
     for (now, want) in [
         (1_562_262_607, Err(NotYetValid)),
@@ -158,7 +156,7 @@ fn every_forged_proof_meets_its_fault() {
     for member in ["htm", "htu", "iat", "jti", "ath"] {
         cases.push((member, claimed(without(body(), member)), Claim));
     }
-    let dpop = Dpop::since(UNIX_EPOCH);
+    let dpop = Dpop::new(None);
     for (what, proof, fault) in cases {
         let got = judge_at(&dpop, &[&proof], key_of(&signer), false, NOW);
         assert_eq!(got, Err(refused(fault)), "{what}");
@@ -211,9 +209,9 @@ fn the_url_is_compared_in_its_normal_form() {
 
 #[test]
 fn a_nonce_that_is_needed_has_to_be_ours_and_young() {
-    let (signer, dpop) = (Signer::ed(), Dpop::since(UNIX_EPOCH));
+    let (signer, dpop) = (Signer::ed(), Dpop::new(None));
     let nonce = dpop.nonce(at(NOW)).expect("a nonce").to_str().expect("text").to_owned();
-    let foreign = Dpop::since(UNIX_EPOCH).nonce(at(NOW)).expect("a nonce").to_str().expect("text").to_owned();
+    let foreign = Dpop::new(None).nonce(at(NOW)).expect("a nonce").to_str().expect("text").to_owned();
     for (now, nonce, want) in [
         (NOW, json!(null), Err(ProofFault::Nonce)),
         (NOW, json!(foreign), Err(ProofFault::Nonce)),
@@ -240,7 +238,7 @@ fn bound(needs_nonce: bool, cnf: Option<Value>) -> (Chain, Issuer, String) {
     assert_eq!(claims["iss"], ISSUER);
     let token = maker.token(&header("EdDSA", "k1").to_string(), &claims.to_string());
     let jwt = Authenticator::Jwt(Arc::clone(&issuer.jwt));
-    (Chain::new(vec![jwt], &name("api"), Arc::new(Dpop::since(UNIX_EPOCH))).expect("a chain"), issuer, token)
+    (Chain::new(vec![jwt], &name("api"), Arc::new(Dpop::new(None))).expect("a chain"), issuer, token)
 }
 
 #[test]

@@ -108,8 +108,8 @@ fn policy(jwk: &Value, text: &str) -> Option<&'static str> {
         Some("P-521 is not taken")
     } else if head.get("b64").is_some() {
         Some("a payload that is not encoded (RFC 7797) is not taken")
-    } else if jwk["kty"] != "oct" && head["kid"].as_str().is_some_and(|kid| kid.contains('@')) {
-        Some("a key id holds no `@`")
+    } else if jwk["alg"].is_string() && jwk["alg"] != head["alg"] {
+        Some("a key is good for the algorithm alone that it names (RFC 7517 §4.4)")
     } else if text.bytes().any(|b| !b.is_ascii_alphanumeric() && !matches!(b, b'-' | b'_' | b'.')) {
         Some("a character outside base64url is not passed over (RFC 7515 §2)")
     } else {

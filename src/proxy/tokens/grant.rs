@@ -67,6 +67,10 @@ pub(super) fn wanted(
     let asked = asked.map(|seconds| seconds.map(Duration::from_secs).ok_or(INVALID)).transpose()?;
     let lasts = [asked, times.max].into_iter().flatten().fold(service.max, Duration::min);
     let until = principal.expires.map_or(now + lasts, |end| end.min(now + lasts));
+    if until <= now {
+        // By a clock that was put back meanwhile it is not over yet.
+        return Err(Denial::Unauthenticated(AuthnFault::Expired));
+    }
     let idle = [service.idle, times.idle].into_iter().flatten().min();
     Ok(NewSession { principal, bounds, roles, idle, until })
 }

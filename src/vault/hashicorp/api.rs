@@ -140,10 +140,16 @@ impl Api {
         };
         let is_kv2 = mount.is_some();
         let body = self.ask_known(Method::GET, &path, None).await?;
-        let data = body.data.ok_or(VaultError::NotFound)?;
-        let fields = if is_kv2 { data.0.get("data") } else { Some(&data.0) };
-        // What was deleted in version 2 has no data.
-        let fields = fields.and_then(Value::as_object).ok_or(VaultError::NotFound)?;
+        // Only what Vault says itself is gone: the last value is kept where something else answers, or nothing that makes sense.
+        let data = body.data.ok_or(VaultError::Answer)?;
+        let fields = match if is_kv2 { data.0.get("data") } else { Some(&data.0) } {
+            Some(Value::Object(fields)) => fields,
+            // What was deleted in version 2.
+            Some(Value::Null) => return Err(VaultError::NotFound),
+            None | Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+                return Err(VaultError::Answer);
+            }
+        };
         let fields = fields.iter().filter(|(_, value)| !value.is_null());
         let fields = fields.map(|(name, value)| value_of(value).map(|value| (name.clone(), value)));
         let fields = fields.collect::<Result<_, _>>()?;
@@ -310,12 +316,21 @@ fn read_answer(answer: &Answer) -> Result<Body, VaultError> {
         StatusCode::NO_CONTENT => {
             Ok(Body { data: None, auth: None, lease_id: String::new(), lease_duration: 0, renewable: false })
         }
-        StatusCode::NOT_FOUND => Err(VaultError::NotFound),
+        StatusCode::NOT_FOUND => Err(not_found(&answer.body)),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(VaultError::Refused),
         // It is sealed, or stands by (Vault HTTP API, "HTTP Status Codes").
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Err(VaultError::Closed),
         other => Err(VaultError::Call(NetError::Status(other.as_u16()))),
     }
+}
+
+/// What a 404 means: Vault's own has `errors`, or the `data` of what was deleted; any other is of somebody in front of it.
+fn not_found(body: &[u8]) -> VaultError {
+    let said: Option<serde_json::Map<String, Value>> = serde_json::from_slice(body).ok();
+    let is_own = said.is_some_and(|said| {
+        said.get("errors").is_some_and(Value::is_array) || said.get("data").is_some_and(Value::is_object)
+    });
+    if is_own { VaultError::NotFound } else { VaultError::Answer }
 }
 
 impl Token {
@@ -348,4 +363,22 @@ fn json_of(value: &impl Serialize) -> Result<Wiped, VaultError> {
 
 fn text(secret: &Secret) -> Result<&str, VaultError> {
     std::str::from_utf8(secret.expose()).map_err(|_| VaultError::KeyMalformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_vault_says_itself_is_gone() {
+        for (body, is_gone) in [
+            (r#"{"errors":[]}"#, true),
+            (r#"{"data":{"data":null,"metadata":{"deletion_time":"x"}}}"#, true),
+            ("<html>default backend - 404</html>", false),
+            (r#"{"message":"no Route matched with those values"}"#, false),
+            ("", false),
+        ] {
+            assert_eq!(matches!(not_found(body.as_bytes()), VaultError::NotFound), is_gone, "{body}");
+        }
+    }
 }
