@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::{Egress, NetError};
 
@@ -62,6 +63,14 @@ impl StreamTls {
         };
         let name = ServerName::try_from(name.trim_matches(['[', ']']).to_owned()).map_err(|_| NetError::Url)?;
         Ok(Self { config: Arc::new(config), name, ca: ca.map(<[u8]>::to_vec) })
+    }
+
+    /// The same connection in TLS, once the server has proved who it is.
+    ///
+    /// # Errors
+    /// Why it has not.
+    pub(super) async fn connect(&self, connection: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        TlsConnector::from(Arc::clone(&self.config)).connect(self.name.clone(), connection).await
     }
 }
 
@@ -152,9 +161,7 @@ async fn connect(settings: &StreamSettings) -> Result<Box<dyn Duplex>, NetError>
     }
     let connection = connection.ok_or(NetError::Connect)?;
     let Some(tls) = &settings.tls else { return Ok(Box::new(connection)) };
-    let connector = TlsConnector::from(Arc::clone(&tls.config));
-    let connection = connector.connect(tls.name.clone(), connection).await.map_err(|_| NetError::Connect)?;
-    Ok(Box::new(connection))
+    Ok(Box::new(tls.connect(connection).await.map_err(|_| NetError::Connect)?))
 }
 
 #[cfg(test)]

@@ -10,13 +10,13 @@ use super::canary;
 use super::client_certificates::ClientCertificates;
 use super::identify::{Arrival, identify};
 use super::ingress::Connection;
+use super::line;
 use super::lockout;
 use super::record::Draft;
 use crate::authn::Chain;
 use crate::authz::Circumstances;
-use crate::domain::{AuthnFault, Confirmation, Denial, Name, Principal, RequestView, steady, unhurried};
+use crate::domain::{AuthnFault, Confirmation, Denial, Name, Principal, RequestView, steady};
 use crate::limit::Key;
-use crate::session::Carried;
 use crate::state::{LimitBy, RouteLimit, Services, Snapshot};
 
 /// A request to the gateway itself.
@@ -123,9 +123,6 @@ impl Caller<'_> {
 
     /// What ended their access, or what they have by this role, whether a claim or the configuration gives it.
     pub(super) fn ended_as(&self, principal: &Arc<Principal>, role: Option<&str>, now: SystemTime) -> Option<Denial> {
-        let role = role.map(Arc::from);
-        let carried = Carried { principal: Arc::clone(principal), role, any_of: Vec::new(), until: None, grant: None };
-        let revocations = self.services.revocations.as_ref()?;
-        revocations.ended(&carried, unhurried(now)).map(|cut| cut.denial)
+        line::ended(self.services, principal, role, now)
     }
 }

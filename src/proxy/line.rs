@@ -10,7 +10,7 @@ use pingora::Result;
 use super::failure;
 use super::ingress::Connection;
 use crate::authz::{Grantee, Permit, Policy};
-use crate::domain::{AuthnFault, Denial, unhurried};
+use crate::domain::{AuthnFault, Denial, Principal, unhurried};
 use crate::session::{Carried, Line};
 use crate::state::Services;
 
@@ -48,6 +48,18 @@ pub(super) fn carry(
         Some(cut) => Err(cut.denial),
         None => Ok(Some(line)),
     }
+}
+
+/// What ended the access of a principal, or what they have by this role.
+pub(super) fn ended(
+    services: &Services,
+    principal: &Arc<Principal>,
+    role: Option<&str>,
+    now: SystemTime,
+) -> Option<Denial> {
+    let (principal, role) = (Arc::clone(principal), role.map(Arc::from));
+    let carried = Carried { principal, role, any_of: Vec::new(), until: None, grant: None };
+    services.revocations.as_ref()?.ended(&carried, unhurried(now)).map(|cut| cut.denial)
 }
 
 /// What holds a session that is watched over: its line, until its client is to be told that it was cut.

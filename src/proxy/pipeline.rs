@@ -215,7 +215,13 @@ fn authorize(
             Use { approval: &approval.name, route: &route.name, method: view.method.as_str(), exact: exact.as_ref() };
         services.access.as_ref()?.find(principal, &wanted, steady(now))
     };
-    route.policy.authorize(principal, view, now, granted).map_err(|Unauthorized { approval }| match approval {
+    let who = Arc::clone(&principal);
+    let refused = route.policy.authorize(principal, view, now, granted);
+    // Whose access has ended is nobody, whatever rules say; whom one allows is asked so once they are on their line.
+    let ended =
+        || line::ended(services, &who, None, now).map(|denial| Refusal::with_challenge(denial, &route.authn, now));
+    refused.map_err(|Unauthorized { approval }| match approval {
+        _ if let Some(refusal) = ended() => refusal,
         None => Denial::NotAllowed.into(),
         // There may be a grant, and it may have been ended.
         Some(_) if services.access.as_ref().is_some_and(|access| access.is_cut_off()) => {

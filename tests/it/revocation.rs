@@ -240,6 +240,8 @@ fn what_was_acknowledged_outlives_every_kind_of_end() {
     scene.gateway.kill_and_restart();
     scene.gateway.wait_until_ready();
     assert_eq!(get(&scene, "ada", &["reader"]).status(), 401, "from the first request on");
+    assert_eq!(get(&scene, "ada", &["nobody"]).status(), 401, "whatever rules say");
+    assert_eq!(get(&scene, "bob", &["nobody"]).status(), 403);
     assert_eq!(get(&scene, "bob", &["reader"]).status(), 200);
     assert_eq!(scene.gateway.upgrade().code(), Some(0));
     scene.gateway.wait_until_ready();

@@ -49,6 +49,12 @@ pub struct QueryArgs {
     /// That no rule allows, let through by a route in shadow.
     #[arg(long)]
     shadowed: bool,
+    /// That inspection found something in, and what became of them: `shadowed`, they went on; `denied`; or `passed`, it was too little.
+    #[arg(long, value_name = "VERDICT", value_parser = ["shadowed", "denied", "passed"])]
+    inspection: Option<String>,
+    /// In which inspection found this, such as `sqli.tautology` or `structure.contract`.
+    #[arg(long, value_name = "RULE")]
+    finding: Option<String>,
     /// That ended so.
     #[arg(long, value_parser = Outcome::ALL.map(Outcome::text))]
     outcome: Option<String>,
@@ -103,6 +109,7 @@ Examples:
   claviger audit query audit.jsonl --principal corp:ada --since 7d
   claviger audit query audit.jsonl --target stripe --method POST --since 2026-11-01T00:00:00Z --format csv > refunds.csv
   claviger audit query audit.jsonl --code not_allowed --since 1h --limit 20
+  claviger audit query audit.jsonl --inspection shadowed --route orders --since 1d
   claviger audit query audit.jsonl --principal corp:ada --keys audit-keys
   claviger audit query audit.jsonl --session 7f21c0de... --format json | jq .path
 
@@ -122,7 +129,7 @@ impl QueryArgs {
             }
             // What is no record was not written by a gateway; `verify` tells of it.
             let Ok(record) = serde_json::from_slice(line) else { return Ok(ControlFlow::Continue(())) };
-            if self.is_shown(&record) && query.fits(&record) {
+            if self.is_shown(&record) && query.fits(&record) && self.is_found(&record) {
                 left -= 1;
                 found += 1;
                 let revealed = names.reveal(line);
@@ -178,6 +185,17 @@ impl QueryArgs {
         self.kind.is_some() || record.get("kind").and_then(Value::as_str).is_some_and(|kind| KINDS.contains(&kind))
     }
 
+    /// Whether inspection found what is asked for.
+    fn is_found(&self, record: &Map<String, Value>) -> bool {
+        let told = record.get("inspection");
+        let text = |member: &str| told?.get(member)?.as_str();
+        let findings = told.and_then(|told| told.get("findings")?.as_array()).into_iter().flatten();
+        let mut rules = findings.filter_map(|finding| finding.get("rule")?.as_str());
+        let fault = text("fault").and_then(|fault| fault.split(' ').next());
+        self.inspection.as_deref().is_none_or(|verdict| text("verdict") == Some(verdict))
+            && self.finding.as_deref().is_none_or(|rule| fault == Some(rule) || rules.any(|one| one == rule))
+    }
+
     fn query(&self, names: &mut Names) -> Query {
         let mut query = Query::default();
         if let Some(text) = &self.principal {
@@ -218,6 +236,9 @@ impl QueryArgs {
         }
         if self.shadowed {
             query = query.having("shadow_code");
+        }
+        if self.inspection.is_some() || self.finding.is_some() {
+            query = query.having("inspection");
         }
         self.within(query)
     }

@@ -16,7 +16,7 @@ pub(super) struct Shown<'a> {
 }
 
 /// The columns of CSV: these members, as they are.
-const COLUMNS: [&str; 32] = [
+const COLUMNS: [&str; 33] = [
     "time",
     "kind",
     "id",
@@ -49,6 +49,7 @@ const COLUMNS: [&str; 32] = [
     "severity",
     "action",
     "count",
+    "inspection",
 ];
 
 impl<'a> Shown<'a> {
@@ -83,6 +84,7 @@ fn value(record: &Record, column: &str) -> String {
     match (record.get(column), column) {
         // Left out where it is none.
         (None, "response_bytes") if is_exchange => "0".to_owned(),
+        (Some(there), "inspection") => cell(inspection(there).map(Value::String).as_ref()),
         (there, _) => cell(there),
     }
 }
@@ -144,13 +146,27 @@ fn exchange(record: &Record, time: &str) -> String {
     let code = text("code").map_or(String::new(), |code| {
         format!("  {code}{}", text("detail").map_or(String::new(), |detail| format!(" ({detail})")))
     });
+    let found =
+        record.get("inspection").and_then(inspection).map_or(String::new(), |found| format!("  inspection {found}"));
     let target = text("target").map_or(String::new(), |target| format!("  -> {target}"));
     format!(
-        "{time}  {who}{actor}  {}  {} {place}  {} {status}{code}{target}{by}",
+        "{time}  {who}{actor}  {}  {} {place}  {} {status}{code}{found}{target}{by}",
         text("client").unwrap_or("-"),
         text("method").unwrap_or("-"),
         text("outcome").unwrap_or("forwarded"),
     )
+}
+
+/// What was found in a request, and where: the first of each, and how many more there are.
+fn inspection(told: &Value) -> Option<String> {
+    let verdict = told.get("verdict")?.as_str()?;
+    let finding = |one: &Value| Some(format!("{} at {}", one.get("rule")?.as_str()?, one.get("at")?.as_str()?));
+    let fault = told.get("fault").and_then(Value::as_str).map(str::to_owned);
+    let findings = told.get("findings").and_then(Value::as_array).into_iter().flatten().filter_map(finding);
+    let mut all = fault.into_iter().chain(findings);
+    let first = all.next().map_or(String::new(), |first| format!(": {first}"));
+    let more = all.count();
+    Some(format!("{verdict}{first}{}", if more > 0 { format!(" (and {more} more)") } else { String::new() }))
 }
 
 #[cfg(test)]
@@ -179,13 +195,35 @@ mod tests {
         let csv = shown(Form::Csv, &record);
         let alert = json!({"kind": "alert", "time": "t", "act": "raised", "of": "corp:ada", "detection": "probing", "severity": "high"});
         assert!(
-            shown(Form::Csv, &alert).ends_with(",raised,corp:ada,,,probing,high,,\n"),
+            shown(Form::Csv, &alert).ends_with(",raised,corp:ada,,,probing,high,,,\n"),
             "{}",
             shown(Form::Csv, &alert)
         );
         assert!(csv.contains(",corp,\"'=cmd\u{1b}[2J,\"\"x\"\"\","), "{csv}");
         assert!(csv.contains(",200,0,,"), "what a record leaves out for being none is a number: {csv}");
         assert_eq!(shown(Form::Json, &record), format!("{record}\n"));
+    }
+
+    #[test]
+    fn what_inspection_found_is_told() {
+        let finding = json!({"rule": "sqli.stacked", "at": "body.note", "score": 5});
+        for (told, want) in [
+            (
+                json!({"verdict": "shadowed", "findings": [finding, finding]}),
+                "shadowed: sqli.stacked at body.note (and 1 more)",
+            ),
+            (
+                json!({"verdict": "denied", "fault": "structure.contract at body.a: type", "findings": []}),
+                "denied: structure.contract at body.a: type",
+            ),
+        ] {
+            let record =
+                json!({"kind": "exchange", "time": "t", "status": 200, "outcome": "completed", "inspection": told});
+            let table = shown(Form::Table, &record);
+            assert!(table.contains(&format!("  completed 200  inspection {want}\n")), "{table}");
+            let csv = shown(Form::Csv, &record);
+            assert!(csv.ends_with(&format!(",{want}\n")), "{csv}");
+        }
     }
 
     #[test]
