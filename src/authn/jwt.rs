@@ -136,6 +136,16 @@ impl Jwt {
         Ok(Self { settings, allowed, keys, trouble: ArcSwapOption::empty(), facts: Facts::new(MAX_FACTS) })
     }
 
+    /// Takes over the keys of another one, where they are from the same source and for the same algorithms; they grow old as they would have.
+    pub(super) fn inherit(&self, other: &Self) {
+        let is_same = self.settings.keys == other.settings.keys
+            && self.settings.issuer == other.settings.issuer
+            && self.allowed == other.allowed;
+        if let (true, Keys::Fetched(own), Keys::Fetched(known)) = (is_same, &self.keys, &other.keys) {
+            own.inherit(known);
+        }
+    }
+
     /// The NAME of its `[authn.NAME]`.
     pub fn name(&self) -> &Name {
         &self.settings.name

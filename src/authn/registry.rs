@@ -70,13 +70,19 @@ impl<S: Hash> Hash for Wanted<S> {
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Authenticators {
-    /// The running authenticator for these settings, or a new one.
+    /// The running authenticator for these settings, or a new one, with the keys that a running one has from the same source: it may be away.
     ///
     /// # Errors
     /// Those of [`Jwt::new`].
     pub fn jwt(&self, settings: JwtSettings, client: &Arc<Client>) -> Result<Arc<Jwt>, JwtFault> {
         let wanted = Wanted { settings, client: Arc::clone(client) };
-        self.jwts.get(wanted, |wanted| Jwt::new(wanted.settings.clone(), &wanted.client))
+        let running = self.jwts.in_use_by(|one| Arc::clone(&one.client));
+        self.jwts.get(wanted, |wanted| {
+            let jwt = Jwt::new(wanted.settings.clone(), &wanted.client)?;
+            let under_the_same_rules = running.iter().filter(|(by, _)| by.settings() == wanted.client.settings());
+            under_the_same_rules.for_each(|(_, one)| jwt.inherit(one));
+            Ok(jwt)
+        })
     }
 
     /// The running authenticator for these settings, with what it was told lately, or a new one.

@@ -94,6 +94,13 @@ impl<T, E> Refreshed<T, E> {
         self
     }
 
+    /// Takes over what another one holds, with its age, unless it has something itself.
+    pub fn inherit(&self, other: &Self) {
+        if let (None, Some(held)) = (self.held.load_full(), other.held.load_full()) {
+            self.held.store(Some(held));
+        }
+    }
+
     /// The last good value; none before the first fetch and none when it has grown too old. Does not wait.
     pub fn current(&self) -> Option<Arc<T>> {
         let held = self.held.load();

@@ -178,6 +178,13 @@ fn an_issuer_that_fails_is_a_503_for_its_own_callers_and_keys_once_had_outlive_i
         assert_eq!(ask(n, &known[n]), good(), "{what}: what was proved before");
         assert_eq!(ask(n, &token(issuer, "ec")), good(), "{what}: what the last good keys prove");
     }
+    let config = std::fs::read_to_string(gateway.site().config_path()).expect("the configuration");
+    let changed = config.replace("\naudience = ", "\nleeway = \"7s\"\naudience = ");
+    assert_ne!(changed, config);
+    gateway.reload(&changed);
+    for (n, (what, issuer, _)) in issuers.iter().enumerate() {
+        assert_eq!(ask(n, &token(issuer, "ec")), good(), "{what}: by keys from before the reload");
+    }
     let grown = highest().saturating_sub(at_first);
     assert!(grown < 32 * 1024, "{grown} KiB for answers of which none is taken beyond 1 MiB");
 }
