@@ -209,6 +209,19 @@ impl Chain {
             || self.sessions.as_ref().is_some_and(|sessions| sessions.takes(principal))
     }
 
+    /// Whom API keys here prove by this name; none where they are several who differ in what they may.
+    pub fn key_owner(&self, principal: &Principal) -> Option<&Principal> {
+        let keys = self.keys.iter().filter(|keys| *keys.name() == principal.authenticator);
+        let mut owners = keys
+            .flat_map(|keys| keys.known())
+            .filter(|(_, owner, canary)| owner.id == principal.id && canary.is_none());
+        let (_, first, _) = owners.next()?;
+        let is_same = |owner: &Principal| {
+            (&owner.kind, &owner.roles, &owner.scopes) == (&first.kind, &first.roles, &first.scopes)
+        };
+        owners.all(|(_, owner, _)| is_same(owner)).then_some(first)
+    }
+
     /// The headers that may hold a credential, or go with one, and so are never forwarded; always with `Authorization`.
     #[expect(clippy::misnamed_getters, reason = "to whoever asks, what goes with a credential has a place too")]
     pub fn places(&self) -> &[HeaderName] {

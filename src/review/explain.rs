@@ -135,9 +135,20 @@ fn passed_over(snapshot: &Snapshot, request: &Identified<'_>, method: &Method, f
     all
 }
 
+/// The same with what the configuration says of them, where it is their key that proves them: any other they would not be.
+fn as_configured(route: &Route, asked: &Arc<Principal>) -> Arc<Principal> {
+    let Some(owner) = route.authn.key_owner(asked) else { return Arc::clone(asked) };
+    let with = |own: &[Arc<str>], more: &[Arc<str>]| {
+        let more = more.iter().filter(|one| !own.contains(one));
+        own.iter().chain(more).cloned().collect()
+    };
+    let (roles, scopes) = (with(&owner.roles, &asked.roles), with(&owner.scopes, &asked.scopes));
+    Arc::new(Principal { roles, scopes, ..Principal::clone(owner) })
+}
+
 async fn prove(route: &Route, question: &Question, view: &RequestView<'_>) -> Result<Arc<Principal>, Denial> {
     match &question.caller {
-        Caller::Proved(principal) if route.authn.takes(principal) => Ok(Arc::clone(principal)),
+        Caller::Proved(principal) if route.authn.takes(principal) => Ok(as_configured(route, principal)),
         // What proves them means nothing here.
         Caller::Proved(_) => Err(Denial::Unauthenticated(AuthnFault::UnknownKey)),
         Caller::Nobody | Caller::Presents(_) => {

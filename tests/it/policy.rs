@@ -110,6 +110,15 @@ fn explain_tells_what_the_gateway_does() {
             let output = claviger(gateway.site(), &arguments);
             let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
             let case = format!("{who:?} {method} {path}: {told}");
+            if let Some(name @ ("alice" | "bob")) = who {
+                // By name, with what the configuration says of their key.
+                let name = format!("keys:{name}");
+                let by_name =
+                    ["explain", "claviger.toml", method, &url, "--client", "127.0.0.1", "--json", "--principal"];
+                let output = claviger(gateway.site(), &[&by_name[..], &[&name]].concat());
+                let named: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+                assert_eq!((&named["verdict"], &named["code"]), (&told["verdict"], &told["code"]), "{case}");
+            }
             match told["verdict"].as_str().expect("a verdict") {
                 "deny" => {
                     assert_eq!(
