@@ -63,6 +63,10 @@ pub enum RotationDeed {
 }
 
 impl RotationDeed {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Promoted, Self::RolledBack, Self::Failed, Self::Retired, Self::NotRetired, Self::Overdue];
+
     /// The word for it in records.
     pub fn text(self) -> &'static str {
         match self {

@@ -47,6 +47,8 @@ pub(super) async fn keep(services: &Arc<Services>) {
 async fn step(services: &Arc<Services>, one: Rotating) -> Result<(), VaultError> {
     let (runtime, rotating) = (Handle::current(), one.clone());
     let step = move || one.rotation.step(SystemTime::now(), |secret| runtime.block_on(one.prove(secret)));
+    let metrics = &services.engines.metrics;
+    metrics.rotation_results(&rotating.rotation.settings().credential, &RotationDeed::ALL.map(RotationDeed::text));
     // What panicked was told.
     let events = tokio::task::spawn_blocking(step).await.unwrap_or(Ok(Vec::new()))?;
     for event in &events {

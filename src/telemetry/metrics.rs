@@ -259,6 +259,13 @@ impl Metrics {
         self.secret_overdue.with_label_values(&[credential.as_str()]).set(is_overdue.into());
     }
 
+    /// Has a series for each result of replacing a credential's secret, so that none of them begins with its first: an increase would not be seen.
+    pub fn rotation_results(&self, credential: &Name, results: &[&'static str]) {
+        for result in results {
+            self.rotations.with_label_values(&[credential.as_str(), *result]);
+        }
+    }
+
     /// Counts what came of replacing a secret, one word of a closed set: `claviger_rotations_total{credential,result}`.
     pub fn rotated(&self, credential: &Name, result: &'static str) {
         self.rotations.with_label_values(&[credential.as_str(), result]).inc();
