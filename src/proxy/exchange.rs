@@ -67,7 +67,7 @@ impl Drop for Exchange {
             return;
         }
         if let Some((draft, admission)) = self.admitted() {
-            draft.found(admission);
+            draft.found(admission, None);
         }
     }
 }

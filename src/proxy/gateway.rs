@@ -374,7 +374,7 @@ impl ProxyHttp for Gateway {
             self.services.engines.metrics.cut_seconds.observe(took.as_secs_f64());
         }
         if let Some((draft, admission)) = exchange.admitted() {
-            draft.found(admission);
+            draft.found(admission, status);
         }
         if let Some(draft) = exchange.draft() {
             let outcome = failure::outcome(refused, error, draft.denial());

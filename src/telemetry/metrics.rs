@@ -76,6 +76,7 @@ pub struct Metrics {
     secret_age: prometheus::GaugeVec,
     secret_overdue: IntGaugeVec,
     rotations: IntCounterVec,
+    not_taken: IntCounterVec,
     /// What the audit log counts.
     pub audit: AuditMetrics,
     sinks: AllSinks,
@@ -202,6 +203,11 @@ impl Metrics {
                 "What came of replacing secrets",
                 &["credential", "result"],
             )?,
+            not_taken: declare.counters(
+                "credentials_refused_total",
+                "Exchanges with this credential that were answered 401",
+                &["credential"],
+            )?,
             audit: AuditMetrics::declare(&declare)?,
             sinks: AllSinks::declare(&declare)?,
             vaults: VaultMetrics::declare(&declare)?,
@@ -257,6 +263,11 @@ impl Metrics {
     pub fn secret_age(&self, credential: &Name, age: Duration, is_overdue: bool) {
         self.secret_age.with_label_values(&[credential.as_str()]).set(age.as_secs_f64());
         self.secret_overdue.with_label_values(&[credential.as_str()]).set(is_overdue.into());
+    }
+
+    /// Counts that a target did not take a credential: `claviger_credentials_refused_total{credential}`. None, so that the series is there from the start.
+    pub fn credential_refused(&self, credential: &Name, count: u64) {
+        self.not_taken.with_label_values(&[credential.as_str()]).inc_by(count);
     }
 
     /// Has a series for each result of replacing a credential's secret, so that none of them begins with its first: an increase would not be seen.

@@ -501,3 +501,14 @@ fn a_redirect_to_another_host_is_passed_on_as_it_is_and_never_followed() {
     }
     assert_eq!((scene.upstream.requests().len(), other.connection_count()), (5, 0));
 }
+
+#[test]
+fn a_credential_that_the_target_does_not_take_is_told_of() {
+    let scene = Scene::with(Upstream::start(|_, wire| wire.respond(401, &[], b"")), &Extra::default());
+    let refused = || scene.gateway.metric("claviger_credentials_refused_total", &["credential=\"api\""]);
+    assert_eq!(refused(), Some(0.0), "before the first");
+    assert_eq!(scene.get("/api/x").status(), 401);
+    assert_eq!(scene.gateway.get("/api/x", &[("Host", "api.test")]).status(), 401, "by the gateway, for no proof");
+    scene.gateway.audited("both", |entry| entry["code"] == "credential_missing");
+    eventually("the target's is counted", || (refused() == Some(1.0)).then_some(()));
+}

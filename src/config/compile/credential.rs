@@ -107,6 +107,7 @@ impl Compiler<'_, '_> {
         let (found, what) = (found?, what?);
         self.may_show(&target, &found, &what).then_some(())?;
         let (name, target) = (name.clone(), found.settings().name.clone());
+        self.engines.metrics.credential_refused(&name, 0);
         Some(Arc::new(match what {
             What::Pieces(pieces) => Credential::new(name, target, pieces),
             What::Canary => Credential::canary(name, target),

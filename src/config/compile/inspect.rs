@@ -169,8 +169,9 @@ impl Compiler<'_, '_> {
     fn fields(&mut self, table: &BTreeMap<Spanned<String>, Text>) -> Option<Vec<FieldRule>> {
         let all = table.iter().map(|(key, text)| {
             let kind = self.one_of(Some(text), &KINDS);
+            // As it is told here, and as records tell it.
             let place =
-                key.get_ref().split_once(':').and_then(|(part, trail)| Some((part_of(part)?, trail.to_owned())));
+                key.get_ref().split_once([':', '.']).and_then(|(part, trail)| Some((part_of(part)?, trail.to_owned())));
             let place = place.ok_or("not the way to a field");
             let cure = "write one such as `body:items[*].note`, `query:q`, `header:x-note` or `cookie:theme`";
             let (part, trail) = self.report.take(key.span(), place, cure)?;

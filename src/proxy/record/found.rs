@@ -7,7 +7,8 @@ use crate::telemetry::InspectionVerdict;
 
 impl Draft {
     /// Tells what was found while bodies passed.
-    pub(in crate::proxy) fn found(&mut self, admission: &Admission) {
+    pub(in crate::proxy) fn found(&mut self, admission: &Admission, status: Option<u16>) {
+        self.not_taken(admission, status);
         self.reflected(admission);
         self.leaked(admission);
         if let Some((windows, report)) = admission.body.windows.as_ref().and_then(|own| Some((own, own.found()?))) {
@@ -42,6 +43,19 @@ impl Draft {
                 findings: &report.findings,
             };
             record.inspection = serde_json::to_string(&told).ok().map(Into::into);
+        }
+    }
+
+    /// Tells of a credential that the target does not take: a metric, and once in a while the log. To the client it looks as if its own proof were wrong.
+    fn not_taken(&self, admission: &Admission, status: Option<u16>) {
+        let sent = admission.route.credential.as_ref().filter(|_| admission.injection.is_some());
+        let (Some(credential), Some(401), None) = (sent, status, self.denial()) else { return };
+        self.services.engines.metrics.credential_refused(credential.name(), 1);
+        if credential.may_warn(self.lapped) {
+            log::warn!(
+                credential = credential.name().as_str(), target_name = credential.target().as_str(), route = admission.route.name.as_str();
+                "a target answered 401 to a request with its credential: it may not take it any more"
+            );
         }
     }
 
