@@ -11,7 +11,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::domain::unhurried;
 
@@ -26,6 +26,10 @@ const LOOK_EVERY: Duration = Duration::from_mins(10);
 const PART: &str = ".zst.part";
 /// zstd's own default.
 const LEVEL: i32 = 3;
+
+/// How far ahead a clock is that was put forward, and after how long it is believed.
+const AHEAD: Duration = Duration::from_secs(60);
+const SETTLED: Duration = Duration::from_secs(24 * 3600);
 
 impl Keeper {
     /// Starts the thread for the log at this path, whose files are kept this long.
@@ -43,8 +47,14 @@ impl Keeper {
 }
 
 fn run(path: &Path, keep: Option<Duration>, woken: &Receiver<()>) {
+    let mut ahead_since = None;
     loop {
-        if let Err(error) = tidy(path, keep, unhurried(SystemTime::now())) {
+        let now = SystemTime::now();
+        let is_ahead = now > unhurried(now) + AHEAD;
+        ahead_since = is_ahead.then(|| ahead_since.unwrap_or_else(Instant::now));
+        // A clock that was put forward may be wrong for a moment; one that stays so was set right.
+        let is_settled = ahead_since.is_some_and(|since| since.elapsed() >= SETTLED);
+        if let Err(error) = tidy(path, keep, if is_settled { now } else { unhurried(now) }) {
             log::error!(error:%; "the audit log's whole files cannot be compressed or removed");
         }
         if woken.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Disconnected) {

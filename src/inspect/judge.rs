@@ -9,7 +9,7 @@ use super::profile::{FieldKind, Profile};
 use super::quiet::Quiet;
 use super::room::Room;
 use super::steps;
-use super::{Fault, Finding, Location, Part, Report, Sink};
+use super::{Finding, Location, Part, Report, Sink};
 
 /// The most findings that a report keeps.
 const MAX_FINDINGS: usize = 32;
@@ -230,13 +230,8 @@ impl<'a> Judge<'a> {
         let all: u32 = self.rules.iter().filter_map(|n| self.profile.worth[*n as usize]).sum();
         self.report.score = self.at_place.max(all / 2);
         let settings = &self.profile.settings;
-        let is_heeded = |fault: &Fault| {
-            // Without a rule for it, it is heeded.
-            let rule = self.profile.engine.by_id.get(fault.kind.id());
-            rule.is_none_or(|n| self.profile.worth[*n as usize].is_some_and(|worth| worth > 0))
-        };
-        self.report.is_attack =
-            self.report.fault.as_ref().is_some_and(is_heeded) || self.report.score >= settings.threshold;
+        self.report.is_attack = self.report.fault.as_ref().is_some_and(|fault| self.profile.stops(fault.kind))
+            || self.report.score >= settings.threshold;
         if let Some(room) = self.room.take() {
             room.give_back();
         }

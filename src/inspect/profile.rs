@@ -208,10 +208,6 @@ impl Profile {
         let limits = &self.settings.limits;
         let types = self.settings.types.as_slice();
         let walked = decode::head(head, limits, &mut judge).and_then(|()| match seen {
-            Seen::Whole(b"") => Ok(()),
-            Seen::Whole(_) | Seen::Passing if !types.is_empty() && !decode::is_of(head.headers, types) => {
-                Err(Fault { kind: FaultKind::UnknownType, at: Part::Body.as_str().to_owned(), keyword: None })
-            }
             Seen::Whole(body) => decode::body(head.headers, body, limits, &mut judge),
             Seen::Passing => Ok(()),
         });
@@ -220,8 +216,21 @@ impl Profile {
             Some(contract) => contract.check(head, seen, limits),
             None => Ok(()),
         });
-        judge.report.fault = held.err();
+        let is_foreign = !matches!(seen, Seen::Whole(b"")) && !types.is_empty() && !decode::is_of(head.headers, types);
+        let foreign = || Fault { kind: FaultKind::UnknownType, at: Part::Body.as_str().to_owned(), keyword: None };
+        // Of two, the one that stops it.
+        let fault = match held.err() {
+            Some(fault) if !is_foreign || self.stops(fault.kind) => Some(fault),
+            _ => is_foreign.then(foreign),
+        };
+        judge.report.fault = fault;
         judge.finish()
+    }
+
+    /// Whether what is wrong so stops a request: without a rule for it, it does.
+    pub fn stops(&self, kind: FaultKind) -> bool {
+        let rule = self.engine.by_id.get(kind.id());
+        rule.is_none_or(|n| self.worth[*n as usize].is_some_and(|worth| worth > 0))
     }
 
     /// Judges a message of a WebSocket, which is text or bytes.

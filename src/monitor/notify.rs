@@ -70,8 +70,8 @@ impl Notifier {
 /// Posts JSON; only a status of 2xx is an answer.
 async fn post(client: &Client, url: &str, mut headers: HeaderMap, body: Bytes) -> Result<(), String> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let asked = client.ask(url, Question { method: Method::POST, headers, body }).await;
-    let status = asked.map_err(|error| error.to_string())?.status;
+    let told = client.tell(url, Question { method: Method::POST, headers, body }).await;
+    let status = told.map_err(|error| error.to_string())?;
     if status.is_success() { Ok(()) } else { Err(format!("it answered {status}")) }
 }
 

@@ -144,8 +144,9 @@ impl<T, E> Refreshed<T, E> {
             Err(error) => {
                 let failures = self.failures.fetch_add(1, Ordering::Relaxed);
                 // While there is nothing to go by, nobody is served.
-                let longest =
-                    if self.current().is_some() { self.pace.longest } else { LAST_RETRY.min(self.pace.longest) };
+                let held = self.held.load();
+                let lasts = held.as_ref().map(|held| self.pace.max_stale.saturating_sub(held.fetched.elapsed()));
+                let longest = lasts.unwrap_or_default().max(LAST_RETRY).min(self.pace.longest);
                 self.schedule(FIRST_RETRY.saturating_mul(1 << failures.min(16)).min(longest));
                 Err(error)
             }

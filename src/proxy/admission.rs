@@ -154,6 +154,12 @@ impl Admission {
         Some(cut)
     }
 
+    /// Whether the client of a WebSocket can be told something: behind a whole frame, where frames are looked at.
+    pub(super) fn is_between_frames(&self) -> bool {
+        self.scrubbing.as_ref().is_some_and(|scrubbing| scrubbing.is_between_frames())
+            && self.leash.as_ref().is_none_or(Leash::is_written)
+    }
+
     /// Takes what is to go on of the response, and leaves what may go on now.
     ///
     /// # Errors

@@ -94,6 +94,11 @@ impl Frames {
         out.freeze()
     }
 
+    /// Whether what went on ends with a whole frame.
+    pub(super) fn is_between(&self) -> bool {
+        self.frame.is_none() && self.head.is_empty() && self.waiting.is_empty() && self.passed == self.came
+    }
+
     pub(super) fn findings(&self) -> Findings {
         let mut all = self.sieve.findings();
         all.add(&self.found);

@@ -335,20 +335,20 @@ impl ProxyHttp for Gateway {
             withholding.end(&mut session.downstream_session);
         }
         let mut answer = FailToProxy { error_code: 0, can_reuse_downstream: false };
-        let Some(draft) = exchange.draft() else { return answer };
-        let Some(denial) = denial else { return answer };
+        let (Some(draft), Some(denial)) = (exchange.draft(), denial) else { return answer };
         draft.denied(denial);
         let id = draft.id();
         if respond::answered(session) == Some(StatusCode::SWITCHING_PROTOCOLS) {
-            respond::close(session, &denial).await;
+            if exchange.admitted().is_some_and(|(_, admission)| admission.is_between_frames()) {
+                respond::close(session, &denial).await;
+            }
         } else if respond::answered(session).is_none() {
             answer.error_code = denial.status();
             let refusal = match exchange.admitted() {
                 Some((draft, admission)) => Refusal::with_challenge(denial, &admission.route.authn, draft.time()),
                 None => denial.into(),
             };
-            let told = respond::refuse(session, &refusal, id, true).await;
-            if told.is_err() {
+            if respond::refuse(session, &refusal, id, true).await.is_err() {
                 answer.error_code = 0;
             }
         }

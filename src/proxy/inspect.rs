@@ -103,7 +103,7 @@ pub fn judge(route: &Route, inspecting: &Inspecting, view: &RequestView<'_>, bod
 /// # Errors
 /// [`Denial::Inspection`], where it stops it.
 pub fn verdict(inspecting: &Inspecting, report: &Report) -> Result<(), Denial> {
-    if report.is_attack && inspecting.enforces() { Err(Denial::Inspection(kind(report))) } else { Ok(()) }
+    if report.is_attack && inspecting.enforces() { Err(Denial::Inspection(kind(inspecting, report))) } else { Ok(()) }
 }
 
 /// The path that the upstream is asked for: where an API is described, its paths begin at its origin.
@@ -132,8 +132,10 @@ async fn elsewhere(
 }
 
 /// What a client is told of what was found.
-pub(super) fn kind(report: &Report) -> Inspection {
-    match report.fault.as_ref().map(|fault| fault.kind) {
+pub(super) fn kind(inspecting: &Inspecting, report: &Report) -> Inspection {
+    // A fault that is only told is not what stops it.
+    let fault = report.fault.as_ref().map(|fault| fault.kind).filter(|kind| inspecting.profile.stops(*kind));
+    match fault {
         None => Inspection::Attack,
         Some(FaultKind::Doctype | FaultKind::FileName | FaultKind::AmbiguousPath) => Inspection::Attack,
         Some(FaultKind::UnknownCoding | FaultKind::UnknownCharset | FaultKind::UnknownType) => Inspection::Unsupported,

@@ -67,17 +67,32 @@ pub(super) fn ended(
 pub(super) struct Leash {
     line: Option<Arc<Line>>,
     is_off: Arc<AtomicBool>,
+    /// Whether something is being written, or was when the line was cut.
+    is_writing: Arc<AtomicBool>,
 }
 
 impl Leash {
     /// On this line.
     pub(super) fn new(line: Option<Arc<Line>>) -> Self {
-        Self { line, is_off: Arc::default() }
+        Self { line, is_off: Arc::default(), is_writing: Arc::default() }
     }
 
     /// Lets go: what is written from now on is the gateway's own word.
     pub(super) fn take_off(&self) {
         self.is_off.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether all that was begun to be written has been.
+    pub(super) fn is_written(&self) -> bool {
+        !self.is_writing.load(Ordering::Relaxed)
+    }
+
+    /// Writes, unless the line is cut meanwhile.
+    pub(super) async fn write<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.is_writing.store(true, Ordering::Relaxed);
+        let written = self.hold(work).await?;
+        self.is_writing.store(false, Ordering::Relaxed);
+        Ok(written)
     }
 
     /// Does the work, unless the line is cut meanwhile, which is an error of the client's side.

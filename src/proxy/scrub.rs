@@ -198,6 +198,14 @@ impl Scrubbing {
         if self.findings().is_blocked { Err(failure::carry(LEAK)) } else { Ok(passed) }
     }
 
+    /// Whether these are a WebSocket's messages, and what went on of them ends with a whole frame.
+    pub(super) fn is_between_frames(&self) -> bool {
+        match &self.text {
+            Text::Whole(_) | Text::Messages(..) => false,
+            Text::Frames(frames) => frames.is_between(),
+        }
+    }
+
     /// What was found so far.
     pub(super) fn findings(&self) -> Findings {
         match &self.text {

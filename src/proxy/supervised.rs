@@ -141,19 +141,19 @@ impl server::Session for Supervised {
     }
 
     async fn write_response_header(&mut self, head: Box<ResponseHeader>, _end: bool) -> Result<()> {
-        self.leash.hold(self.inner.write_response_header(head)).await
+        self.leash.write(self.inner.write_response_header(head)).await
     }
 
     async fn write_response_header_ref(&mut self, head: &ResponseHeader, _end: bool) -> Result<()> {
-        self.leash.hold(self.inner.write_response_header_ref(head)).await
+        self.leash.write(self.inner.write_response_header_ref(head)).await
     }
 
     async fn write_body(&mut self, data: Bytes, end: bool) -> Result<()> {
-        self.leash.hold(self.inner.write_response_body(data, end)).await
+        self.leash.write(self.inner.write_response_body(data, end)).await
     }
 
     async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
-        self.leash.hold(self.inner.write_response_trailers(trailers)).await
+        self.leash.write(self.inner.write_response_trailers(trailers)).await
     }
 
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
@@ -164,7 +164,7 @@ impl server::Session for Supervised {
         if tasks.is_empty() {
             return Ok(false);
         }
-        self.leash.hold(self.inner.response_duplex_vec(tasks)).await
+        self.leash.write(self.inner.response_duplex_vec(tasks)).await
     }
 
     fn set_read_timeout(&mut self, timeout: Option<Duration>) {

@@ -116,7 +116,7 @@ impl Windows {
     fn judge(&mut self, span: Range<usize>) -> Result<(), Denial> {
         let report = self.inspecting.profile.judge_window(self.held.get(span).unwrap_or_default());
         if report.is_attack {
-            let kind = kind(&report);
+            let kind = kind(&self.inspecting, &report);
             self.found.get_or_insert(report);
             if self.inspecting.enforces() {
                 return Err(Denial::Inspection(kind));

@@ -97,8 +97,8 @@ async fn send(anchor: &AuditAnchor, line: &[u8]) -> Result<Kept, String> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
     let body = Bytes::from([line, b"\n"].concat());
-    let answer = anchor.client.ask(&url, Question { method: Method::PUT, headers, body }).await;
-    match answer.map_err(|error| error.to_string())?.status {
+    let told = anchor.client.tell(&url, Question { method: Method::PUT, headers, body }).await;
+    match told.map_err(|error| error.to_string())? {
         status if status.is_success() => Ok(Kept::Same),
         StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => compare(anchor, &url, line).await,
         status => Err(format!("it answered {status}")),

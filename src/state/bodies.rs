@@ -11,6 +11,8 @@ pub struct Bodies {
     room: Arc<Semaphore>,
     /// In bytes.
     own: Arc<Semaphore>,
+    /// In bytes.
+    messages: Arc<Semaphore>,
     turns: Arc<Semaphore>,
 }
 
@@ -20,11 +22,15 @@ const ROOM: usize = 512 << 10;
 /// The most of all bodies for the gateway itself, whose senders nobody has proved yet, in bytes.
 const OWN: usize = 64 << 20;
 
+/// The most of all WebSockets' messages that lies in memory at once, in bytes. Not of the same as bodies: nothing says until when one has to end.
+const MESSAGES: usize = 128 << 20;
+
 impl Default for Bodies {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let [room, own, turns] = [ROOM, OWN, cores].map(|permits| Arc::new(Semaphore::new(permits)));
-        Self { room, own, turns }
+        let [room, own, messages, turns] =
+            [ROOM, OWN, MESSAGES, cores].map(|permits| Arc::new(Semaphore::new(permits)));
+        Self { room, own, messages, turns }
     }
 }
 
@@ -37,6 +43,11 @@ impl Bodies {
     /// The same for bytes that the gateway itself is sent, as they come.
     pub fn own_room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         taken(&self.own, bytes)
+    }
+
+    /// The same for what comes of a WebSocket's message before it can be judged.
+    pub fn message_room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        taken(&self.messages, bytes)
     }
 
     /// A turn to judge a large body, which keeps a core busy: as many have one as there are cores.

@@ -198,16 +198,8 @@ impl Metrics {
             )?,
             secret_age: declare.numbers("secret_age_seconds", "Age of a secret that is replaced", &["credential"])?,
             secret_overdue: declare.gauges("secret_overdue", "1 while a secret is too old", &["credential"])?,
-            rotations: declare.counters(
-                "rotations_total",
-                "What came of replacing secrets",
-                &["credential", "result"],
-            )?,
-            not_taken: declare.counters(
-                "credentials_refused_total",
-                "Exchanges with this credential that were answered 401",
-                &["credential"],
-            )?,
+            rotations: declare.counters("rotations_total", "Secrets replaced, or not", &["credential", "result"])?,
+            not_taken: declare.counters("credentials_refused_total", "Exchanges answered 401", &["credential"])?,
             audit: AuditMetrics::declare(&declare)?,
             sinks: AllSinks::declare(&declare)?,
             vaults: VaultMetrics::declare(&declare)?,

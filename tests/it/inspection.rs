@@ -414,4 +414,9 @@ fn bodies_of_other_types_than_a_profile_names_are_refused() {
         assert_eq!(ask(kind, body), want, "{kind:?}");
     }
     scene.gateway.audited("why", |entry| entry["inspection"]["fault"] == "structure.unknown-type at body");
+    // Where that alone stops nothing, bodies are looked through as ever.
+    let config = std::fs::read_to_string(scene.gateway.site().config_path()).expect("the configuration");
+    scene.gateway.reload(&config.replace("types = [", "tune = { \"structure.unknown-type\" = \"shadow\" }\ntypes = ["));
+    assert_eq!(ask(Some("text/plain"), b"hello"), 200);
+    assert_eq!(ask(Some("text/plain"), b"an evil-marker"), 403);
 }

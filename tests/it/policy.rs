@@ -66,6 +66,14 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
+/// What `explain` tells of a request of somebody on loopback.
+fn explained(site: &Site, method: &str, url: &str, who: &[&str]) -> (Value, Output) {
+    let arguments = ["explain", "claviger.toml", method, url, "--client", "127.0.0.1", "--json"];
+    let output = claviger(site, &[&arguments[..], who].concat());
+    let told = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    (told, output)
+}
+
 #[test]
 fn explain_tells_what_the_gateway_does() {
     let upstream = Upstream::echo();
@@ -105,18 +113,12 @@ fn explain_tells_what_the_gateway_does() {
                 .and_then(|body| Some(body["code"].as_str()?.to_owned()));
 
             let url = format!("http://{host}{path}");
-            let mut arguments = vec!["explain", "claviger.toml", method, &url, "--client", "127.0.0.1", "--json"];
-            arguments.extend(who.iter().flat_map(|name| ["--token-file", name]));
-            let output = claviger(gateway.site(), &arguments);
-            let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+            let file: Vec<_> = who.iter().flat_map(|name| ["--token-file", name]).collect();
+            let (told, output) = explained(gateway.site(), method, &url, &file);
             let case = format!("{who:?} {method} {path}: {told}");
             if let Some(name @ ("alice" | "bob")) = who {
                 // By name, with what the configuration says of their key.
-                let name = format!("keys:{name}");
-                let by_name =
-                    ["explain", "claviger.toml", method, &url, "--client", "127.0.0.1", "--json", "--principal"];
-                let output = claviger(gateway.site(), &[&by_name[..], &[&name]].concat());
-                let named: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+                let (named, _) = explained(gateway.site(), method, &url, &["--principal", &format!("keys:{name}")]);
                 assert_eq!((&named["verdict"], &named["code"]), (&told["verdict"], &told["code"]), "{case}");
             }
             match told["verdict"].as_str().expect("a verdict") {

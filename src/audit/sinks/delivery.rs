@@ -148,6 +148,7 @@ impl Delivery {
         let sent: u64 = self.done(self.sent)?;
         self.metrics.sent.inc_by(sent.saturating_sub(refused));
         self.refused.0 += refused;
+        self.metrics.skipped.inc_by(refused);
         self.tell_of_refused(false);
         Ok(())
     }
@@ -195,7 +196,9 @@ impl Delivery {
         if count == 0 {
             return;
         }
-        self.metrics.skipped.inc_by(count);
+        if reason == SkippedFor::Age {
+            self.metrics.skipped.inc_by(count);
+        }
         let sink = self.settings.name.clone();
         log::error!(sink = sink.as_str(), count, reason = reason.text(); "records are not delivered");
         self.log.submit(Skipped { time: SystemTime::now(), sink, count, reason });

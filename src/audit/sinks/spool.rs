@@ -214,7 +214,7 @@ mod tests {
             "so many bytes, and the record that reaches them"
         );
         drop(again);
-        fs::write(folder.path().join("audit.log.sink.siem"), format!("{} 9", chain.id)).expect("written");
+        fs::write(folder.path().join("audit.log.sink.siem"), format!("{} 9\n", chain.id)).expect("written");
         let mut ahead = Spool::open(&path, &sink()).expect("opened").expect("nobody else");
         assert_eq!(
             numbers(&ahead.next(9, 1 << 20, "").expect("read")).len(),

@@ -5,10 +5,9 @@ use std::borrow::Cow;
 use http::HeaderMap;
 
 use super::charset::{self, Charset};
-use super::magic::Content;
 use super::media::{self, Format, Media};
 use super::walk::Walk;
-use super::{Readable, coding, embedded, form, graphql, guess, json, lines, multipart, protobuf, xml};
+use super::{Readable, coding, form, graphql, guess, json, lines, multipart, protobuf, xml};
 use crate::inspect::{Fault, FaultKind, Limits, Part, Sink};
 
 /// Gives all values of a body.
@@ -31,31 +30,6 @@ pub(super) fn walk(headers: &HeaderMap, body: &[u8], limits: &Limits, sink: &mut
     }
     by_type(&mut walk, &media, &body)
 }
-
-/// Gives all values of a message of a WebSocket: text, which is UTF-8 (RFC 6455 5.6), or bytes.
-///
-/// # Errors
-/// What is wrong with its form.
-pub(super) fn message(message: &[u8], is_text: bool, limits: &Limits, sink: &mut dyn Sink) -> Result<(), Fault> {
-    let mut walk = Walk::new(Part::Body, limits, sink);
-    if !is_text {
-        return guess::bytes(&mut walk, Content::Any, None, message);
-    }
-    if std::str::from_utf8(message).is_err() {
-        return Err(walk.fault(FaultKind::BadText));
-    }
-    let media = Media { format: Format::Text, charset: Some(Charset::Utf8), boundary: None };
-    guess::walk(&mut walk, &media, message)?;
-    // Behind numbers and names, as Socket.IO has it: `42/chat,["say","hello"]`.
-    let start = message.get(..message.len().min(MAX_PREFIX)).unwrap_or_default();
-    if let Some(at @ 1..) = memchr::memchr2(b'{', b'[', start) {
-        embedded::walk(&mut walk, message.get(at..).unwrap_or_default());
-    }
-    Ok(())
-}
-
-/// How much may stand before JSON in a message.
-const MAX_PREFIX: usize = 64;
 
 /// A body without its codings and its charset, where it is JSON or a form.
 ///

@@ -25,6 +25,7 @@ mod json;
 mod lines;
 mod magic;
 mod media;
+mod message;
 mod multipart;
 mod path;
 mod protobuf;
@@ -54,7 +55,7 @@ pub(super) fn body(headers: &HeaderMap, body: &[u8], limits: &Limits, sink: &mut
 /// # Errors
 /// What is wrong with its form.
 pub(super) fn message(message: &[u8], is_text: bool, limits: &Limits, sink: &mut dyn Sink) -> Result<(), Fault> {
-    body::message(message, is_text, limits, sink)
+    message::walk(message, is_text, limits, sink)
 }
 
 /// A body in a format that schemas speak of.

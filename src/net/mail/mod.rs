@@ -9,7 +9,7 @@ use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail as From, Rcpt};
-use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use tokio::time::timeout;
 
 use super::resolver::is_localhost;
@@ -56,8 +56,11 @@ pub struct Mail<'a> {
     pub text: String,
 }
 
-/// How long sending may take, to one address of the server.
-const TIMEOUT: Duration = Duration::from_secs(20);
+/// How long it may take until a server takes a message, to one address of it; and then, until it has (RFC 5321 §4.5.3.2.6: it may look into it).
+const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT_OF_TEXT: Duration = Duration::from_secs(300);
+/// How long a server is heard out that has taken everything.
+const TIMEOUT_OF_QUIT: Duration = Duration::from_secs(1);
 
 impl MailServer {
     /// A server, as `HOST:PORT`, proved by these authorities (PEM) or else the system's.
@@ -108,23 +111,33 @@ impl MailServer {
     pub async fn send(&self, mail: &Mail<'_>, login: Option<(&str, &Secret)>) -> Result<(), String> {
         let message = message(mail).map_err(|error| error.to_string())?;
         let addresses = self.egress.resolve(&self.host, self.port).await.map_err(|error| error.to_string())?;
-        let mut failed = "the server has no address".to_owned();
+        let mut failed = Vec::new();
         for address in addresses {
-            let sent = timeout(TIMEOUT, self.send_to(address, &message, login)).await;
-            match sent.unwrap_or_else(|_| Err("it took too long".to_owned())) {
-                Ok(()) => return Ok(()),
-                Err(error) => failed = error,
-            }
+            let open = timeout(TIMEOUT, self.open(address, &message, login)).await;
+            let mut connection = match open.unwrap_or_else(|_| Err("it took too long".to_owned())) {
+                Ok(connection) => connection,
+                Err(error) => {
+                    failed.push(format!("{}: {error}", address.ip()));
+                    continue;
+                }
+            };
+            // From here on it may have been taken, whatever is heard: no other address is tried.
+            let sent = timeout(TIMEOUT_OF_TEXT, connection.message(&message.formatted())).await;
+            let sent = sent.map_err(|_| "it did not say in time whether it took the text".to_owned());
+            let sent = sent.and_then(|sent| sent.map(drop).map_err(|error| told(&error)));
+            let _ = timeout(TIMEOUT_OF_QUIT, connection.quit()).await;
+            return sent;
         }
-        Err(failed)
+        Err(if failed.is_empty() { "the server has no address".to_owned() } else { failed.join("; ") })
     }
 
-    async fn send_to(
+    /// A connection on which the text is waited for.
+    async fn open(
         &self,
         address: SocketAddr,
         message: &Message,
         login: Option<(&str, &Secret)>,
-    ) -> Result<(), String> {
+    ) -> Result<AsyncSmtpConnection, String> {
         let wire = Wire::open(address, self.security, self.tls.as_ref()).await;
         let wire = wire.map_err(|error| format!("no connection: {error}"))?;
         let hello = ClientId::Domain("claviger".to_owned());
@@ -136,17 +149,34 @@ impl MailServer {
             let proved = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await;
             proved.map_err(|error| format!("at the login, {}", told(&error)))?;
         }
-        let sent = deliver(&mut connection, message).await;
-        // It is sent or it is not, whatever becomes of the connection.
-        let _ = connection.quit().await;
-        sent
+        address_to(&mut connection, message).await.map(|()| connection)
     }
 }
 
-/// Hands a message over (RFC 5321 §3.3). A recipient that the server does not take keeps it from no other.
-async fn deliver(connection: &mut AsyncSmtpConnection, message: &Message) -> Result<(), String> {
-    let envelope = message.envelope();
-    let from = From::new(envelope.from().cloned(), Vec::new());
+/// What the server has to be able to do for a message (RFC 6531, RFC 6152).
+fn parameters(connection: &AsyncSmtpConnection, message: &Message) -> Result<Vec<MailParameter>, String> {
+    let (envelope, info) = (message.envelope(), connection.server_info());
+    let mut all = Vec::new();
+    let mut addresses = envelope.from().into_iter().chain(envelope.to());
+    if !addresses.all(|address| AsRef::<str>::as_ref(address).is_ascii()) {
+        if !info.supports_feature(Extension::SmtpUtfEight) {
+            return Err("it takes no addresses beyond ASCII (SMTPUTF8)".to_owned());
+        }
+        all.push(MailParameter::SmtpUtfEight);
+    }
+    if !message.formatted().is_ascii() {
+        if !info.supports_feature(Extension::EightBitMime) {
+            return Err("it takes no text beyond ASCII (8BITMIME)".to_owned());
+        }
+        all.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+    }
+    Ok(all)
+}
+
+/// Says from whom and to whom a message is, up to its text (RFC 5321 §3.3). A recipient that the server does not take keeps it from no other.
+async fn address_to(connection: &mut AsyncSmtpConnection, message: &Message) -> Result<(), String> {
+    let (envelope, parameters) = (message.envelope(), parameters(connection, message)?);
+    let from = From::new(envelope.from().cloned(), parameters);
     connection.command(from).await.map_err(|error| told(&error))?;
     let mut refused = Ok(());
     let mut taken = 0;
@@ -162,8 +192,7 @@ async fn deliver(connection: &mut AsyncSmtpConnection, message: &Message) -> Res
     if taken == 0 {
         return refused;
     }
-    connection.command(Data).await.map_err(|error| told(&error))?;
-    connection.message(&message.formatted()).await.map(drop).map_err(|error| told(&error))
+    connection.command(Data).await.map(drop).map_err(|error| told(&error))
 }
 
 /// What went wrong, without a word of the server's.
@@ -270,14 +299,20 @@ mod tests {
         let (result, said) =
             sent(|line| if line.starts_with("RCPT") { b"550 AGNsYXZp\r\n".to_vec() } else { honest(line).into() })
                 .await;
-        assert_eq!(result, Err("it answered 550".to_owned()), "not what the server said");
+        assert_eq!(result, Err("127.0.0.1: it answered 550".to_owned()), "not what the server said");
         assert!(!said.contains("DATA"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_is_sent_whatever_follows() {
+        let taken = |line: &str| if line.starts_with("QUIT") { Vec::new() } else { honest(line).into() };
+        assert_eq!(sent(taken).await.0, Ok(()));
     }
 
     #[tokio::test]
     async fn a_server_that_never_ends_a_line_is_left() {
         let (result, _) = sent(|line| if line.is_empty() { vec![b'2'; 1 << 20] } else { Vec::new() }).await;
-        assert_eq!(result, Err("the connection broke".to_owned()));
+        assert_eq!(result, Err("127.0.0.1: the connection broke".to_owned()));
     }
 
     #[test]

@@ -56,8 +56,10 @@ impl Wire {
 async fn start_tls(stream: &mut TcpStream) -> io::Result<()> {
     for (said, want) in [("", b"220"), ("EHLO claviger\r\n", b"250"), ("STARTTLS\r\n", b"220")] {
         stream.write_all(said.as_bytes()).await?;
-        if answer(stream).await? != *want {
-            return Err(io::Error::other("the server offers no TLS"));
+        let code = answer(stream).await?;
+        if code != *want {
+            let code = String::from_utf8_lossy(&code).into_owned();
+            return Err(io::Error::other(format!("on the way to TLS it answered {code}")));
         }
     }
     Ok(())

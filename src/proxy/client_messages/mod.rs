@@ -28,7 +28,7 @@ pub(super) struct ClientMessages {
     content: BytesMut,
     /// A control frame, which may come in the middle of a message, as it came, and what is said in it.
     control: (BytesMut, BytesMut),
-    /// Its share of what all bodies may take.
+    /// Its share of what all messages may take.
     room: Option<OwnedSemaphorePermit>,
     /// What was found first.
     found: Option<Report>,
@@ -45,7 +45,9 @@ struct Message {
 
 /// How much of what went before is looked at again, in bytes, where a message is looked through as it passes.
 const OVERLAP: usize = 4 * 1024;
-/// Up to where a message takes nothing of the room for all bodies, and how much of it is taken at once, in bytes.
+/// The most of a message that is judged whole, in bytes: others wait meanwhile.
+const MAX_WHOLE: usize = 1024 * 1024;
+/// Up to where a message takes nothing of the room for all, and how much of it is taken at once, in bytes.
 const FREE: usize = 16 * 1024;
 const STEP: usize = 64 * 1024;
 
@@ -92,10 +94,10 @@ impl ClientMessages {
         let mut out = BytesMut::with_capacity(came.len());
         while let Some(mut frame) = self.frame(&mut came)? {
             self.take_content(&mut frame, &mut came);
-            self.make_room(bodies)?;
+            self.pass_long(&mut out)?;
+            self.make_room(bodies, &mut out)?;
             if frame.left > 0 {
                 self.frame = Some(frame);
-                self.pass_long(&mut out)?;
                 break;
             }
             self.end(frame, &mut out)?;
@@ -154,28 +156,41 @@ impl ClientMessages {
         frame.came = (frame.came + some) % 4;
     }
 
-    /// Takes a share of the room for all bodies, where a message becomes long.
-    fn make_room(&mut self, bodies: &Bodies) -> Result<(), Denial> {
+    /// Takes a share of the room for all messages, where one becomes long. Where nothing is stopped, it goes on without.
+    fn make_room(&mut self, bodies: &Bodies, out: &mut BytesMut) -> Result<(), Denial> {
         let held = self.raw.len() + self.content.len();
-        while held > FREE + self.room.as_ref().map_or(0, |room| room.num_permits() * 1024) {
-            let more = bodies.room(STEP).ok_or(Denial::TooManyInFlight)?;
-            match &mut self.room {
-                Some(room) => room.merge(more),
-                None => self.room = Some(more),
+        while held > FREE + self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) {
+            match (bodies.message_room(STEP), &mut self.room) {
+                (Some(more), Some(room)) => room.merge(more),
+                (Some(more), None) => self.room = Some(more),
+                (None, _) if self.inspecting.enforces() => return Err(Denial::TooManyInFlight),
+                (None, _) => return self.pass_now(out),
             }
         }
         Ok(())
     }
 
-    /// Lets a message go on that is longer than what is judged whole, where that may be.
+    /// Lets a message go on that is longer than what is judged whole, where that may be: also one of many frames in which little is said.
     fn pass_long(&mut self, out: &mut BytesMut) -> Result<(), Denial> {
-        let most = self.inspecting.memory.min(self.inspecting.body);
-        let (Some(message), true) = (&mut self.message, self.content.len() > most) else { return Ok(()) };
+        let most = self.most();
+        if self.content.len() <= most && self.raw.len() <= 2 * most + FREE {
+            return Ok(());
+        }
         beyond(&self.inspecting)?;
-        message.is_cut = true;
+        self.pass_now(out)
+    }
+
+    /// How much of a message is judged whole, in bytes.
+    fn most(&self) -> usize {
+        self.inspecting.memory.min(self.inspecting.body).min(MAX_WHOLE)
+    }
+
+    /// Judges what there is of a message, and lets it go on.
+    fn pass_now(&mut self, out: &mut BytesMut) -> Result<(), Denial> {
+        self.message = self.message.map(|message| Message { is_cut: true, ..message });
         self.judge()?;
         out.extend_from_slice(&self.raw.split());
-        self.content.advance(self.content.len() - OVERLAP.min(most / 2));
+        self.content.advance(self.content.len().saturating_sub(OVERLAP.min(self.most() / 2)));
         Ok(())
     }
 
@@ -208,7 +223,7 @@ impl ClientMessages {
 
     fn heed(&mut self, report: Report) -> Result<(), Denial> {
         if report.is_attack {
-            let kind = kind(&report);
+            let kind = kind(&self.inspecting, &report);
             self.found.get_or_insert(report);
             if self.inspecting.enforces() {
                 return Err(Denial::Inspection(kind));
@@ -235,137 +250,4 @@ impl fmt::Debug for ClientMessages {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::LazyLock;
-
-    use super::*;
-    use crate::domain::{Inspection, Name};
-    use crate::inspect::{Engine, Mode, Profile, RuleFile, Settings};
-    use crate::state::Beyond;
-
-    const ATTACK: &[u8] = b"' UNION SELECT password FROM users--";
-
-    fn messages(mode: Mode, beyond: Beyond) -> ClientMessages {
-        static ENGINE: LazyLock<Arc<Engine>> =
-            LazyLock::new(|| Arc::new(Engine::new(RuleFile::ready_made().expect("rules")).expect("an engine")));
-        let settings = Settings { mode, ..Settings::default() };
-        let profile = Profile::new(Arc::clone(&ENGINE), settings).expect("a profile");
-        ClientMessages::new(Arc::new(Inspecting {
-            name: Name::parse("default").expect("a name"),
-            profile: Arc::new(profile),
-            body: 1 << 20,
-            memory: 1 << 16,
-            beyond,
-            streams_grpc: true,
-        }))
-    }
-
-    /// A frame as a client sends it.
-    fn frame(first: u8, content: &[u8]) -> Vec<u8> {
-        let mask = [0x37, 0xfa, 0x21, 0x3d];
-        let length = match content.len() {
-            short @ ..=125 => vec![0x80 | short as u8],
-            long @ ..=0xffff => [&[0xfe][..], &(long as u16).to_be_bytes()].concat(),
-            longer => [&[0xff][..], &(longer as u64).to_be_bytes()].concat(),
-        };
-        let masked: Vec<u8> = content.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
-        [&[first][..], &length, &mask, &masked].concat()
-    }
-
-    /// What goes on of a stream that comes in chunks of a size, and whether it was stopped.
-    fn pass(messages: &mut ClientMessages, stream: &[u8], size: usize) -> (Vec<u8>, Result<(), Denial>) {
-        let (mut out, bodies) = (Vec::new(), Bodies::default());
-        for chunk in stream.chunks(size) {
-            let mut chunk = Some(Bytes::copy_from_slice(chunk));
-            if let Err(denial) = messages.take(&mut chunk, false, &bodies) {
-                return (out, Err(denial));
-            }
-            out.extend_from_slice(&chunk.expect("never none"));
-        }
-        (out, Ok(()))
-    }
-
-    #[test]
-    fn whole_messages_go_on_and_attacks_do_not_however_they_are_cut() {
-        let stopped = Err(Denial::Inspection(Inspection::Attack));
-        let unreadable = Err(Denial::Inspection(Inspection::Unreadable));
-        let (one, two) = ATTACK.split_at(9);
-        let hello = frame(0x81, b"hello");
-        let in_json = br#"{"id":1,"q":"\u0027 UNION SELECT password FROM users--"}"#;
-        for (what, stream, goes_on, want) in [
-            ("honest", [frame(0x81, b"hello"), frame(0x82, &[0xff; 300]), frame(0x81, b"")].concat(), 325, Ok(())),
-            ("a text", [hello.clone(), frame(0x81, ATTACK)].concat(), 11, stopped),
-            ("bytes", [hello.clone(), frame(0x82, ATTACK)].concat(), 11, stopped),
-            ("json", frame(0x81, in_json), 0, stopped),
-            ("behind a number", frame(0x81, &[b"42/chat,[\"say\",", &in_json[..], b"]"].concat()), 0, stopped),
-            ("in frames", [frame(0x01, one), frame(0x00, b""), frame(0x80, two)].concat(), 0, stopped),
-            ("around a ping", [frame(0x01, one), frame(0x89, b"x"), frame(0x80, two)].concat(), 7, stopped),
-            ("in a ping", frame(0x89, ATTACK), 0, stopped),
-            ("a close", frame(0x88, b"\x03\xe8bye"), 11, Ok(())),
-            ("what has not ended", frame(0x01, b"hello"), 0, Ok(())),
-            ("two keys", frame(0x81, br#"{"a":1,"a":2}"#), 0, unreadable),
-            ("no utf-8", frame(0x81, b"\xff"), 0, unreadable),
-            ("not masked", b"\x81\x02hi".to_vec(), 0, unreadable),
-            ("a ping in parts", frame(0x09, b"x"), 0, unreadable),
-            ("nothing to go on with", frame(0x80, b"x"), 0, unreadable),
-            ("one within the other", [frame(0x01, b"x"), frame(0x81, b"y")].concat(), 0, unreadable),
-            ("of a kind that there is not", frame(0x83, b"x"), 0, unreadable),
-            ("compressed", frame(0xc1, b"x"), 0, Err(Denial::Inspection(Inspection::Unsupported))),
-        ] {
-            for size in 1..=stream.len() {
-                let mut messages = messages(Mode::Enforce, Beyond::Reject);
-                let (out, ended) = pass(&mut messages, &stream, size);
-                assert_eq!(ended, want, "{what}, in chunks of {size}");
-                // Of a chunk in which something stops it, nothing goes on.
-                let most = want.map_or(&stream[..goes_on.min(stream.len())], |()| &stream[..goes_on]);
-                assert!(if want.is_ok() { out == most } else { out.len() <= goes_on }, "{what}, in chunks of {size}");
-                assert_eq!(messages.found().is_some(), want.is_err(), "{what}");
-            }
-        }
-    }
-
-    #[test]
-    fn in_shadow_all_goes_on_as_it_came() {
-        let long = frame(0x81, &[&b"x ".repeat(200_000)[..], ATTACK].concat());
-        for (stream, is_found) in [
-            ([frame(0x81, ATTACK), frame(0x81, b"hello")].concat(), true),
-            (b"\x81\x02hi, and what is no frame at all".to_vec(), true),
-            (long, true),
-            (frame(0x81, &b"x ".repeat(200_000)), false),
-        ] {
-            for size in [1000, stream.len()] {
-                let mut messages = messages(Mode::Shadow, Beyond::Reject);
-                assert_eq!(pass(&mut messages, &stream, size), (stream.clone(), Ok(())));
-                assert_eq!(messages.found().is_some(), is_found);
-            }
-        }
-    }
-
-    #[test]
-    fn a_long_message_is_refused_or_looked_through_as_it_passes() {
-        let long = frame(0x81, &b"x ".repeat(200_000));
-        let with_attack = frame(0x81, &[&b"x ".repeat(200_000)[..], ATTACK, &b" x".repeat(100)].concat());
-        for (beyond, stream, want) in [
-            (Beyond::Reject, &long, Err(Denial::Inspection(Inspection::TooLarge))),
-            (Beyond::Stream, &long, Ok(())),
-            (Beyond::Stream, &with_attack, Err(Denial::Inspection(Inspection::Attack))),
-        ] {
-            let mut messages = messages(Mode::Enforce, beyond);
-            let (out, ended) = pass(&mut messages, stream, 1000);
-            assert_eq!(ended, want);
-            assert!(out == stream[..out.len()] && (want.is_err() || out.len() == stream.len()));
-        }
-    }
-
-    #[test]
-    fn there_is_only_so_much_room() {
-        let bodies = Bodies::default();
-        let most = bodies.room(512 << 20).expect("all of it");
-        let mut messages = messages(Mode::Enforce, Beyond::Reject);
-        let mut chunk = Some(Bytes::from(frame(0x01, &[b'x'; 10_000])));
-        assert_eq!(messages.take(&mut chunk, false, &bodies), Err(Denial::TooManyInFlight));
-        drop(most);
-        let mut chunk = Some(Bytes::from(frame(0x00, &[b'x'; 10_000])));
-        assert_eq!(messages.take(&mut chunk, false, &bodies), Ok(()));
-    }
-}
+mod tests;

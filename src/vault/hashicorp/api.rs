@@ -324,12 +324,12 @@ fn read_answer(answer: &Answer) -> Result<Body, VaultError> {
     }
 }
 
-/// What a 404 means: Vault's own has `errors`, or the `data` of what was deleted; any other is of somebody in front of it.
+/// What a 404 means: Vault's own has `errors`, `warnings`, or the `data` of what was deleted; any other is of somebody in front of it.
 fn not_found(body: &[u8]) -> VaultError {
     let said: Option<serde_json::Map<String, Value>> = serde_json::from_slice(body).ok();
-    let is_own = said.is_some_and(|said| {
-        said.get("errors").is_some_and(Value::is_array) || said.get("data").is_some_and(Value::is_object)
-    });
+    let is_list = |said: &serde_json::Map<String, Value>, name: &str| said.get(name).is_some_and(Value::is_array);
+    let has_data = |said: &serde_json::Map<String, Value>| said.get("data").is_some_and(Value::is_object);
+    let is_own = said.is_some_and(|said| is_list(&said, "errors") || is_list(&said, "warnings") || has_data(&said));
     if is_own { VaultError::NotFound } else { VaultError::Answer }
 }
 

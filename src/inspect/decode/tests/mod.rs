@@ -10,6 +10,7 @@ use crate::inspect::{FaultKind, Location};
 mod bodies;
 mod codings;
 mod heads;
+mod messages;
 mod multiparts;
 mod properties;
 mod xmls;

@@ -1,0 +1,55 @@
+//! What messages of WebSockets give.
+
+use super::*;
+
+fn said(text: &[u8], is_text: bool) -> Result<Vec<String>, FaultKind> {
+    let mut all = All::default();
+    message(text, is_text, &Limits::default(), &mut all).map_err(|fault| fault.kind)?;
+    Ok(all.0)
+}
+
+#[test]
+fn what_is_said_is_read_behind_what_subprotocols_put_around_it() {
+    for (text, want) in [
+        ("hello", &["body=hello"][..]),
+        (r#"{"a":"b"}"#, &["body.a (name)=a", "body.a=b", r#"body={"a":"b"}"#]),
+        (r#"42/chat,7["say","hello"]"#, &["body[0]=say", "body[1]=hello", r#"body=42/chat,7["say","hello"]"#]),
+        (
+            "{\"a\":1}\u{1e}{\"b\":\"c\"}\u{1e}",
+            &["body.a (name)=a", "body={\"a\":1}", "body.b (name)=b", "body.b=c", "body={\"b\":\"c\"}"],
+        ),
+        (
+            "SEND\ndestination:/app/hello\ncontent-length:5\n\nhello\0\n",
+            &[
+                "body.destination (name)=destination",
+                "body.destination=/app/hello",
+                "body.content-length (name)=content-length",
+                "body.content-length=5",
+                "body=hello",
+            ],
+        ),
+        ("3 of [these", &["body=3 of [these"]),
+        ("7[broken", &["body=7[broken"]),
+    ] {
+        assert_values(&said(text.as_bytes(), true), want, text);
+    }
+    let bytes = [&[0xff, 1, 0xfe, 2, 0xfd][..], b" some text that is long enough", &[3; 30]].concat();
+    assert_values(&said(&bytes, false), &["body= some text that is long enough"], "bytes");
+}
+
+#[test]
+fn what_can_be_read_in_two_ways_is_refused_wherever_it_stands() {
+    let aliases: String = (0..101).map(|n| format!("a{n}:b ")).collect();
+    for (text, want) in [
+        (r#"{"a":1,"a":2}"#.to_owned(), FaultKind::DuplicateKey),
+        (r#"42["say",{"a":1,"a":2}]"#.to_owned(), FaultKind::DuplicateKey),
+        ("{\"type\":6}\u{1e}{\"a\":1,\"a\":2}".to_owned(), FaultKind::DuplicateKey),
+        ("SEND\nx:y\n\n{\"a\":1,\"a\":2}\0".to_owned(), FaultKind::DuplicateKey),
+        (format!("42{}", "[".repeat(100)), FaultKind::TooDeep),
+        (format!(r#"{{"payload":{{"query":"{{{aliases}}}"}}}}"#), FaultKind::TooMany),
+        (format!(r#"42["q",{{"query":"{{{aliases}}}"}}]"#), FaultKind::TooMany),
+    ] {
+        assert_eq!(said(text.as_bytes(), true), Err(want), "{text}");
+    }
+    assert_eq!(said(b"\xff", true), Err(FaultKind::BadText));
+}
