@@ -208,8 +208,10 @@ fn told(error: &Error) -> String {
 fn unproved(error: NetError) -> &'static str {
     if error == NetError::Authorities {
         "its authorities are no PEM certificates"
-    } else {
+    } else if error == NetError::Url {
         "its name can be in no certificate"
+    } else {
+        "TLS cannot be set up"
     }
 }
 

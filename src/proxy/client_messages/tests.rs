@@ -145,6 +145,15 @@ fn a_message_is_long_however_it_is_cut() {
 }
 
 #[test]
+fn a_control_frame_never_goes_into_the_middle_of_another() {
+    let stream = [frame(0x01, &[b'x'; 100_000]), frame(0x89, b"ping"), frame(0x80, b"y"), frame(0x81, b"z")].concat();
+    for size in [1 << 20, 70_000, 1000, 7] {
+        let mut messages = messages(Mode::Enforce, Beyond::Stream);
+        assert!(pass(&mut messages, &stream, size) == (stream.clone(), Ok(())), "in chunks of {size}");
+    }
+}
+
+#[test]
 fn there_is_only_so_much_room() {
     let bodies = Bodies::default();
     let most = bodies.message_room(128 << 20).expect("all of it");
