@@ -209,12 +209,13 @@ impl Chain {
             || self.sessions.as_ref().is_some_and(|sessions| sessions.takes(principal))
     }
 
-    /// Whom API keys here prove by this name; none where they are several who differ in what they may.
-    pub fn key_owner(&self, principal: &Principal) -> Option<&Principal> {
+    /// Whom API keys here prove by this name at this time; none where they are several who differ in what they may.
+    pub fn key_owner(&self, principal: &Principal, now: SystemTime) -> Option<&Principal> {
         let keys = self.keys.iter().filter(|keys| *keys.name() == principal.authenticator);
         let mut owners = keys
             .flat_map(|keys| keys.known())
-            .filter(|(_, owner, canary)| owner.id == principal.id && canary.is_none());
+            .filter(|(_, owner, canary)| owner.id == principal.id && canary.is_none())
+            .filter(|(_, owner, _)| owner.expires.is_none_or(|end| now < end));
         let (_, first, _) = owners.next()?;
         let is_same = |owner: &Principal| {
             (&owner.kind, &owner.roles, &owner.scopes) == (&first.kind, &first.roles, &first.scopes)

@@ -205,26 +205,49 @@ impl Profile {
 
     fn judge_seen(&self, head: &Head<'_>, seen: Seen<'_>) -> Report {
         let mut judge = Judge::new(self);
-        let limits = &self.settings.limits;
-        let types = self.settings.types.as_slice();
-        let walked = decode::head(head, limits, &mut judge).and_then(|()| match seen {
-            Seen::Whole(body) => decode::body(head.headers, body, limits, &mut judge),
-            Seen::Passing => Ok(()),
-        });
+        let (limits, types) = (&self.settings.limits, self.settings.types.as_slice());
+        let mut fault = None;
+        let mut goes_on = self.heed(&mut fault, decode::head(head, limits, &mut judge));
+        if let (true, Seen::Whole(body)) = (goes_on, seen) {
+            let read = decode::body(head.headers, body, limits, &mut judge);
+            goes_on = self.read_anyway(&mut fault, read, body, &mut judge);
+        }
+        if goes_on && !matches!(seen, Seen::Whole(b"")) && !types.is_empty() && !decode::is_of(head.headers, types) {
+            let foreign = Fault { kind: FaultKind::UnknownType, at: Part::Body.as_str().to_owned(), keyword: None };
+            goes_on = self.heed(&mut fault, Err(foreign));
+        }
         // Last: what it reads was found readable, in one way and within the limits.
-        let held = walked.and_then(|()| match &self.contract {
-            Some(contract) => contract.check(head, seen, limits),
-            None => Ok(()),
-        });
-        let is_foreign = !matches!(seen, Seen::Whole(b"")) && !types.is_empty() && !decode::is_of(head.headers, types);
-        let foreign = || Fault { kind: FaultKind::UnknownType, at: Part::Body.as_str().to_owned(), keyword: None };
-        // Of two, the one that stops it.
-        let fault = match held.err() {
-            Some(fault) if !is_foreign || self.stops(fault.kind) => Some(fault),
-            _ => is_foreign.then(foreign),
-        };
+        if let (true, Some(contract)) = (goes_on, &self.contract) {
+            self.heed(&mut fault, contract.check(head, seen, limits));
+        }
         judge.report.fault = fault;
         judge.finish()
+    }
+
+    /// Keeps what is wrong, rather what stops a request than what does not; and says whether to go on.
+    fn heed(&self, fault: &mut Option<Fault>, found: Result<(), Fault>) -> bool {
+        let Err(found) = found else { return true };
+        let stops = self.stops(found.kind);
+        if stops || fault.is_none() {
+            *fault = Some(found);
+        }
+        !stops
+    }
+
+    /// The same of what was read, which ends where something is wrong: where that stops nothing, all of it is looked at as a text.
+    fn read_anyway(
+        &self,
+        fault: &mut Option<Fault>,
+        read: Result<(), Fault>,
+        text: &[u8],
+        judge: &mut Judge<'_>,
+    ) -> bool {
+        let is_unread = read.is_err();
+        let goes_on = self.heed(fault, read);
+        if goes_on && is_unread {
+            judge.value(Location { part: Part::Body, trail: b"", is_name: false }, text);
+        }
+        goes_on
     }
 
     /// Whether what is wrong so stops a request: without a rule for it, it does.
@@ -236,7 +259,9 @@ impl Profile {
     /// Judges a message of a WebSocket, which is text or bytes.
     pub fn judge_message(&self, message: &[u8], is_text: bool) -> Report {
         let mut judge = Judge::new(self);
-        judge.report.fault = decode::message(message, is_text, &self.settings.limits, &mut judge).err();
+        let (mut fault, read) = (None, decode::message(message, is_text, &self.settings.limits, &mut judge));
+        self.read_anyway(&mut fault, read, message, &mut judge);
+        judge.report.fault = fault;
         judge.finish()
     }
 

@@ -19,6 +19,8 @@ use crate::state::Scrub;
 pub(super) struct Scrubbing {
     decoder: Option<Box<Decoder>>,
     text: Text,
+    /// Whether something that came was not gone on with.
+    is_torn: bool,
 }
 
 /// What a body is to whoever reads it.
@@ -102,7 +104,7 @@ pub(super) fn begin(
     }
     if asked.method == http::Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         // There is to be no body; over HTTP/2 one may come all the same.
-        return Ok(Some(Scrubbing { decoder: None, text: Text::Whole(sought.sieve()) }));
+        return Ok(Some(Scrubbing { decoder: None, text: Text::Whole(sought.sieve()), is_torn: false }));
     }
     let is_strict = admission.route.scrub == Scrub::Strict;
     let is_part = head.status == StatusCode::PARTIAL_CONTENT;
@@ -123,7 +125,7 @@ pub(super) fn begin(
         Some(messages) => Text::Messages(sought.sieve(), messages),
         None => Text::Whole(sought.sieve()),
     };
-    Ok(Some(Scrubbing { decoder, text }))
+    Ok(Some(Scrubbing { decoder, text, is_torn: false }))
 }
 
 /// Which coding a body is in.
@@ -173,6 +175,12 @@ fn decoded(asked: &RequestHeader, head: &mut ResponseHeader) -> pingora::Result<
 impl Scrubbing {
     /// Masks what has come, and keeps back what may be the beginning of a secret.
     pub(super) fn pass(&mut self, body: &mut Option<Bytes>, end: bool) -> pingora::Result<()> {
+        let passed = self.pass_on(body, end);
+        self.is_torn |= passed.is_err();
+        passed
+    }
+
+    fn pass_on(&mut self, body: &mut Option<Bytes>, end: bool) -> pingora::Result<()> {
         let came = body.take();
         let had_some = came.is_some();
         let mut chunk = came.unwrap_or_default();
@@ -202,7 +210,7 @@ impl Scrubbing {
     pub(super) fn is_between_frames(&self) -> bool {
         match &self.text {
             Text::Whole(_) | Text::Messages(..) => false,
-            Text::Frames(frames) => frames.is_between(),
+            Text::Frames(frames) => !self.is_torn && frames.is_between(),
         }
     }
 

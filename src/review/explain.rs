@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::SystemTime;
 
 use http::Method;
 
@@ -136,8 +137,8 @@ fn passed_over(snapshot: &Snapshot, request: &Identified<'_>, method: &Method, f
 }
 
 /// The same with what the configuration says of them, where it is their key that proves them: any other they would not be.
-fn as_configured(route: &Route, asked: &Arc<Principal>) -> Arc<Principal> {
-    let Some(owner) = route.authn.key_owner(asked) else { return Arc::clone(asked) };
+fn as_configured(route: &Route, asked: &Arc<Principal>, now: SystemTime) -> Arc<Principal> {
+    let Some(owner) = route.authn.key_owner(asked, now) else { return Arc::clone(asked) };
     let with = |own: &[Arc<str>], more: &[Arc<str>]| {
         let more = more.iter().filter(|one| !own.contains(one));
         own.iter().chain(more).cloned().collect()
@@ -148,7 +149,7 @@ fn as_configured(route: &Route, asked: &Arc<Principal>) -> Arc<Principal> {
 
 async fn prove(route: &Route, question: &Question, view: &RequestView<'_>) -> Result<Arc<Principal>, Denial> {
     match &question.caller {
-        Caller::Proved(principal) if route.authn.takes(principal) => Ok(as_configured(route, principal)),
+        Caller::Proved(principal) if route.authn.takes(principal) => Ok(as_configured(route, principal, question.time)),
         // What proves them means nothing here.
         Caller::Proved(_) => Err(Denial::Unauthenticated(AuthnFault::UnknownKey)),
         Caller::Nobody | Caller::Presents(_) => {

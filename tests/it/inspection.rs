@@ -416,7 +416,16 @@ fn bodies_of_other_types_than_a_profile_names_are_refused() {
     scene.gateway.audited("why", |entry| entry["inspection"]["fault"] == "structure.unknown-type at body");
     // Where that alone stops nothing, bodies are looked through as ever.
     let config = std::fs::read_to_string(scene.gateway.site().config_path()).expect("the configuration");
-    scene.gateway.reload(&config.replace("types = [", "tune = { \"structure.unknown-type\" = \"shadow\" }\ntypes = ["));
+    scene.gateway.reload(&config.replace(
+        "types = [",
+        "tune = { \"structure.unknown-type\" = \"shadow\", \"structure.duplicate-key\" = \"off\" }\ntypes = [",
+    ));
     assert_eq!(ask(Some("text/plain"), b"hello"), 200);
     assert_eq!(ask(Some("text/plain"), b"an evil-marker"), 403);
+    assert_eq!(ask(Some("application/json"), br#"{"a":1,"a":2}"#), 200);
+    assert_eq!(
+        ask(Some("application/json"), br#"{"a":1,"a":2,"q":"evil-marker"}"#),
+        403,
+        "behind what ends its reading"
+    );
 }

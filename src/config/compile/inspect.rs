@@ -170,8 +170,11 @@ impl Compiler<'_, '_> {
         let all = table.iter().map(|(key, text)| {
             let kind = self.one_of(Some(text), &KINDS);
             // As it is told here, and as records tell it.
-            let place =
-                key.get_ref().split_once([':', '.']).and_then(|(part, trail)| Some((part_of(part)?, trail.to_owned())));
+            let place = key.get_ref().find([':', '.', '[']).map(|at| key.get_ref().split_at(at));
+            let place = place.and_then(|(part, trail)| {
+                let trail = trail.strip_prefix([':', '.']).unwrap_or(trail);
+                Some((part_of(part)?, trail.to_owned()))
+            });
             let place = place.ok_or("not the way to a field");
             let cure = "write one such as `body:items[*].note`, `query:q`, `header:x-note` or `cookie:theme`";
             let (part, trail) = self.report.take(key.span(), place, cure)?;

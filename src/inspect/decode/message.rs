@@ -4,79 +4,120 @@ use super::charset::Charset;
 use super::magic::Content;
 use super::media::{Format, Media};
 use super::walk::Walk;
-use super::{guess, json};
+use super::{embedded, guess, json};
 use crate::inspect::{Fault, FaultKind, Limits, Part, Sink};
 
 /// What stands behind each of several in one message (SignalR).
 const RECORD: u8 = 0x1e;
 /// How much may stand before JSON.
-const MAX_PREFIX: usize = 64;
+const MAX_PREFIX: usize = 256;
 const TEXT: Media<'_> = Media { format: Format::Text, charset: Some(Charset::Utf8), boundary: None };
 
-/// Gives all values of a message.
+/// Gives all values of a message. What is text is read as such, whatever it is said to be.
 ///
 /// # Errors
 /// What is wrong with its form.
 pub(super) fn walk(message: &[u8], is_text: bool, limits: &Limits, sink: &mut dyn Sink) -> Result<(), Fault> {
     let mut walk = Walk::new(Part::Body, limits, sink);
-    if !is_text {
-        return guess::bytes(&mut walk, Content::Any, None, message);
-    }
     if std::str::from_utf8(message).is_err() {
-        return Err(walk.fault(FaultKind::BadText));
+        let fault = || Err(walk.fault(FaultKind::BadText));
+        return if is_text { fault() } else { guess::bytes(&mut walk, Content::Any, None, message) };
     }
-    let records = message.split(|byte| *byte == RECORD).filter(|record| !record.is_empty());
-    records.into_iter().try_for_each(|record| match stomp(record) {
-        Some((head, body)) => {
-            fields(&mut walk, head);
-            said(&mut walk, body)
-        }
-        None => said(&mut walk, record),
-    })
+    let Some(records) = records(message) else { return frames(&mut walk, message) };
+    // As one text too: to another reader it is one.
+    walk.plain(message);
+    records.into_iter().try_for_each(|record| said(&mut walk, record))
+}
+
+/// The records of SignalR: objects, each with its end behind it.
+fn records(message: &[u8]) -> Option<Vec<&[u8]>> {
+    let records: Vec<_> = message.strip_suffix(&[RECORD])?.split(|byte| *byte == RECORD).collect();
+    records.iter().all(|record| record.first() == Some(&b'{')).then_some(records)
+}
+
+/// The frames of STOMP, one or several, with blank lines around them; or what else it is.
+fn frames(walk: &mut Walk<'_>, message: &[u8]) -> Result<(), Fault> {
+    let (mut rest, mut count) = (message, 0);
+    while let Some((head, body, behind)) = stomp(rest) {
+        fields(walk, head);
+        said(walk, body)?;
+        (rest, count) = (behind, count + 1);
+    }
+    if count == 0 {
+        return said(walk, message);
+    }
+    if rest.trim_ascii().is_empty() { Ok(()) } else { said(walk, rest) }
 }
 
 fn said(walk: &mut Walk<'_>, text: &[u8]) -> Result<(), Fault> {
-    let Some(json) = behind_prefix(text) else { return guess::walk(walk, &TEXT, text) };
+    let start = text.get(..text.len().min(MAX_PREFIX)).unwrap_or_default();
+    let Some(at @ 1..) = memchr::memchr2(b'{', b'[', start) else { return guess::walk(walk, &TEXT, text) };
+    let (prefix, json) = text.split_at_checked(at).unwrap_or((text, b""));
+    if !is_prefix(prefix) {
+        embedded::walk(walk, json);
+        return guess::walk(walk, &TEXT, text);
+    }
     let mark = walk.trail.mark();
     let read = json::walk(walk, json);
     walk.trail.cut(mark);
-    match read {
-        Err(fault) if fault.kind != FaultKind::Malformed => Err(fault),
-        Ok(()) | Err(_) => {
-            walk.plain(text);
-            Ok(())
-        }
-    }
+    walk.plain(text);
+    // What is no JSON is a text that begins with a number.
+    read.or_else(|fault| if fault.kind == FaultKind::Malformed { Ok(()) } else { Err(fault) })
 }
 
-/// What stands behind numbers and a name, as Socket.IO has it: `42/chat,["say","hello"]`.
-fn behind_prefix(text: &[u8]) -> Option<&[u8]> {
-    let at = memchr::memchr2(b'{', b'[', text.get(..text.len().min(MAX_PREFIX))?)?;
-    let (prefix, rest) = text.split_at_checked(at)?;
-    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"/,_-.".contains(byte);
-    (prefix.first()?.is_ascii_digit() && prefix.iter().all(is_part)).then_some(rest)
+/// Whether this may be what Socket.IO has before JSON: `42/chat?a=b,7`.
+fn is_prefix(prefix: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"/,_-.?=&%:~ ".contains(byte);
+    prefix.first().is_some_and(u8::is_ascii_digit) && prefix.iter().all(is_part)
 }
 
-/// The head and the body of a frame of STOMP (1.2, "STOMP Frames"), which ends with NUL: a command, fields a line each, a blank line.
-fn stomp(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let text = text.trim_ascii_end().strip_suffix(b"\0")?;
-    let (at, length) = match (memchr::memmem::find(text, b"\n\n"), memchr::memmem::find(text, b"\r\n\r\n")) {
-        (Some(at), other) if other.is_none_or(|other| at < other) => (at, 2),
-        (_, other) => (other?, 4),
-    };
-    let (head, body) = (text.get(..at)?, text.get(at + length..)?);
+/// The head and the body of a frame of STOMP (1.2, "STOMP Frames"), and what stands behind its NUL: a command, fields a line each, a blank line.
+fn stomp(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let text = text.trim_ascii_start();
+    let (frame, behind) = text.split_at_checked(memchr::memchr(0, text)?)?;
+    // Lines end with LF, or with CR and LF.
+    let at = memchr::memmem::find_iter(frame, b"\n").find(|at| {
+        let next = frame.get(at + 1..).unwrap_or_default();
+        next.starts_with(b"\n") || next.starts_with(b"\r\n")
+    })?;
+    let (head, body) = frame.split_at_checked(at)?;
+    let body = body.get(1..)?;
+    let body = body.strip_prefix(b"\r\n").or_else(|| body.strip_prefix(b"\n"))?;
     let command = head.split(|byte| *byte == b'\n').next()?.trim_ascii_end();
-    ((3..=12).contains(&command.len()) && command.iter().all(u8::is_ascii_uppercase)).then_some((head, body))
+    let is_command = (3..=12).contains(&command.len()) && command.iter().all(u8::is_ascii_alphabetic);
+    is_command.then_some((head, body, behind.get(1..)?))
 }
 
 fn fields(walk: &mut Walk<'_>, head: &[u8]) {
     for line in head.split(|byte| *byte == b'\n').skip(1) {
         let at = memchr::memchr(b':', line).unwrap_or(line.len());
         let (name, value) = line.split_at_checked(at).unwrap_or((line, b""));
+        let value = value.strip_prefix(b":").unwrap_or(value).trim_ascii_end();
         let mark = walk.trail.mark();
         walk.trail.push_key(name);
         walk.name(name);
-        walk.text(value.strip_prefix(b":").unwrap_or(value).trim_ascii_end());
+        walk.text(value);
+        if memchr::memchr(b'\\', value).is_some() {
+            walk.text(&unescaped(value));
+        }
         walk.trail.cut(mark);
     }
+}
+
+/// What a field says (STOMP 1.2, "Value Encoding").
+fn unescaped(value: &[u8]) -> Vec<u8> {
+    let (mut said, mut bytes) = (Vec::with_capacity(value.len()), value.iter().copied());
+    while let Some(byte) = bytes.next() {
+        said.push(match byte {
+            b'\\' => match bytes.next() {
+                Some(b'c') => b':',
+                Some(b'n') => b'\n',
+                Some(b'r') => b'\r',
+                Some(other) => other,
+                None => break,
+            },
+            byte => byte,
+        });
+    }
+    said
 }

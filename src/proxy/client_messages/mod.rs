@@ -199,11 +199,10 @@ impl ClientMessages {
         if frame.is_control {
             let report = self.inspecting.profile.judge_message(&self.control.1, false);
             self.heed(report)?;
-            if self.message.is_some_and(|message| message.is_cut) {
-                // Some of a frame may have gone on: nothing goes before the rest of it.
-                self.pass_now(out)?;
-            }
-            out.extend_from_slice(&self.control.0);
+            // Some of a frame may have gone on: nothing goes before the rest of it.
+            let is_behind = self.message.is_some_and(|message| message.is_cut) && !self.raw.is_empty();
+            let to = if is_behind { &mut self.raw } else { out };
+            to.extend_from_slice(&self.control.0);
             self.control.0.clear();
             self.control.1.clear();
         } else if frame.is_last {

@@ -16,7 +16,14 @@ fn what_is_said_is_read_behind_what_subprotocols_put_around_it() {
         (r#"42/chat,7["say","hello"]"#, &["body[0]=say", "body[1]=hello", r#"body=42/chat,7["say","hello"]"#]),
         (
             "{\"a\":1}\u{1e}{\"b\":\"c\"}\u{1e}",
-            &["body.a (name)=a", "body={\"a\":1}", "body.b (name)=b", "body.b=c", "body={\"b\":\"c\"}"],
+            &[
+                "body={\"a\":1}\u{1e}{\"b\":\"c\"}\u{1e}",
+                "body.a (name)=a",
+                "body={\"a\":1}",
+                "body.b (name)=b",
+                "body.b=c",
+                "body={\"b\":\"c\"}",
+            ],
         ),
         (
             "SEND\ndestination:/app/hello\ncontent-length:5\n\nhello\0\n",
@@ -29,6 +36,8 @@ fn what_is_said_is_read_behind_what_subprotocols_put_around_it() {
             ],
         ),
         ("3 of [these", &["body=3 of [these"]),
+        ("it's\u{1e}two", &["body=it's\u{1e}two"]),
+        ("SEND\nx:a\\cb\n\n\0", &["body.x (name)=x", "body.x=a\\cb", "body.x=a:b", "body="]),
         ("7[broken", &["body=7[broken"]),
     ] {
         assert_values(&said(text.as_bytes(), true), want, text);
@@ -43,13 +52,19 @@ fn what_can_be_read_in_two_ways_is_refused_wherever_it_stands() {
     for (text, want) in [
         (r#"{"a":1,"a":2}"#.to_owned(), FaultKind::DuplicateKey),
         (r#"42["say",{"a":1,"a":2}]"#.to_owned(), FaultKind::DuplicateKey),
-        ("{\"type\":6}\u{1e}{\"a\":1,\"a\":2}".to_owned(), FaultKind::DuplicateKey),
+        ("{\"type\":6}\u{1e}{\"a\":1,\"a\":2}\u{1e}".to_owned(), FaultKind::DuplicateKey),
+        (r#"42/x?y=z,7 ["say",{"a":1,"a":2}]"#.to_owned(), FaultKind::DuplicateKey),
+        ("\nsend\r\nx:y\n\r\n{\"a\":1,\"a\":2}\0x".to_owned(), FaultKind::DuplicateKey),
+        ("SEND\n\n{}\0SEND\n\n{\"a\":1,\"a\":2}\0".to_owned(), FaultKind::DuplicateKey),
         ("SEND\nx:y\n\n{\"a\":1,\"a\":2}\0".to_owned(), FaultKind::DuplicateKey),
         (format!("42{}", "[".repeat(100)), FaultKind::TooDeep),
         (format!(r#"{{"payload":{{"query":"{{{aliases}}}"}}}}"#), FaultKind::TooMany),
         (format!(r#"42["q",{{"query":"{{{aliases}}}"}}]"#), FaultKind::TooMany),
     ] {
         assert_eq!(said(text.as_bytes(), true), Err(want), "{text}");
+    }
+    for binary in [&b"SEND\n\n{\"a\":1,\"a\":2}\0"[..], br#"42["say",{"a":1,"a":2}]"#] {
+        assert_eq!(said(binary, false), Err(FaultKind::DuplicateKey), "text, whatever it is said to be");
     }
     assert_eq!(said(b"\xff", true), Err(FaultKind::BadText));
 }
