@@ -114,7 +114,8 @@ impl ReplayCache {
         half.copy_from_slice(&proof.digest[16..]);
         let segment = &self.segments[usize::from(proof.digest[0]) % self.segments.len()];
         // By the system's clock as it is now: it may have been wrong when the process began.
-        let born = self.born.map_or(0, |born| seconds(now).saturating_sub(born.elapsed().as_secs() + 1));
+        let began = self.born.and_then(|born| now.checked_sub(born.elapsed()));
+        let born = began.map_or(0, |began| seconds(began).saturating_sub(1));
         let mut segment = segment.lock().unwrap_or_else(PoisonError::into_inner);
         let gone = segment.turn(lasts, seconds(now));
         let once = if made <= segment.forgotten.max(born) || segment.holds(&half) {
@@ -255,7 +256,7 @@ mod tests {
 
     #[test]
     fn what_was_made_before_the_process_began_may_have_been_used() {
-        let used = ReplayCache::new(100, 1, 1).since(Instant::now() - Duration::from_secs(1));
+        let used = ReplayCache::new(100, 1, 1).since(Instant::now() - Duration::from_millis(200));
         for (made, want) in [(900, Once::Again), (999, Once::Again), (1000, Once::First), (1001, Once::First)] {
             assert_eq!(used.take(&one([made as u8; 32], made), at(1001)), want, "{made}");
         }

@@ -210,7 +210,9 @@ impl Profile {
         let mut goes_on = self.heed(&mut fault, decode::head(head, limits, &mut judge));
         if let (true, Seen::Whole(body)) = (goes_on, seen) {
             let read = decode::body(head.headers, body, limits, &mut judge);
-            goes_on = self.read_anyway(&mut fault, read, body, &mut judge);
+            let has_files = || decode::is_of(head.headers, &["multipart/*".to_owned()]);
+            let text = Some(body).filter(|_| read.is_err() && !has_files());
+            goes_on = self.read_anyway(&mut fault, read, text, &mut judge);
         }
         if goes_on && !matches!(seen, Seen::Whole(b"")) && !types.is_empty() && !decode::is_of(head.headers, types) {
             let foreign = Fault { kind: FaultKind::UnknownType, at: Part::Body.as_str().to_owned(), keyword: None };
@@ -234,17 +236,18 @@ impl Profile {
         !stops
     }
 
-    /// The same of what was read, which ends where something is wrong: where that stops nothing, all of it is looked at as a text.
+    /// The same of what was read, which ends where something is wrong: where that stops nothing, it is looked at as one text, if it is text, and
+    /// nothing in it is known to hold what would be an attack elsewhere.
     fn read_anyway(
         &self,
         fault: &mut Option<Fault>,
         read: Result<(), Fault>,
-        text: &[u8],
+        text: Option<&[u8]>,
         judge: &mut Judge<'_>,
     ) -> bool {
-        let is_unread = read.is_err();
+        let is_unread = read.is_err() && !self.settings.fields.iter().any(|field| field.part == Part::Body);
         let goes_on = self.heed(fault, read);
-        if goes_on && is_unread {
+        if let Some(text) = text.filter(|text| goes_on && is_unread && std::str::from_utf8(text).is_ok()) {
             judge.value(Location { part: Part::Body, trail: b"", is_name: false }, text);
         }
         goes_on
@@ -260,7 +263,7 @@ impl Profile {
     pub fn judge_message(&self, message: &[u8], is_text: bool) -> Report {
         let mut judge = Judge::new(self);
         let (mut fault, read) = (None, decode::message(message, is_text, &self.settings.limits, &mut judge));
-        self.read_anyway(&mut fault, read, message, &mut judge);
+        self.read_anyway(&mut fault, read, Some(message), &mut judge);
         judge.report.fault = fault;
         judge.finish()
     }

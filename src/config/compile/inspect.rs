@@ -172,8 +172,10 @@ impl Compiler<'_, '_> {
             // As it is told here, and as records tell it.
             let place = key.get_ref().find([':', '.', '[']).map(|at| key.get_ref().split_at(at));
             let place = place.and_then(|(part, trail)| {
-                let trail = trail.strip_prefix([':', '.']).unwrap_or(trail);
-                Some((part_of(part)?, trail.to_owned()))
+                let part = part_of(part)?;
+                // A body may be a list.
+                let own = trail.strip_prefix([':', '.']).or_else(|| (part == Part::Body).then_some(trail))?;
+                Some((part, own.to_owned()))
             });
             let place = place.ok_or("not the way to a field");
             let cure = "write one such as `body:items[*].note`, `query:q`, `header:x-note` or `cookie:theme`";

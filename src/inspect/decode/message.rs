@@ -24,15 +24,24 @@ pub(super) fn walk(message: &[u8], is_text: bool, limits: &Limits, sink: &mut dy
         return if is_text { fault() } else { guess::bytes(&mut walk, Content::Any, None, message) };
     }
     let Some(records) = records(message) else { return frames(&mut walk, message) };
-    // As one text too: to another reader it is one.
-    walk.plain(message);
-    records.into_iter().try_for_each(|record| said(&mut walk, record))
+    let mut is_json = true;
+    for record in records {
+        is_json &= said(&mut walk, record)?;
+    }
+    if !is_json {
+        // To another reader it is one text.
+        walk.plain(message);
+    }
+    Ok(())
 }
 
-/// The records of SignalR: objects, each with its end behind it.
+/// The records of SignalR, each with its end behind it; also where some are not whole, as the others are read all the same. None where none is JSON.
 fn records(message: &[u8]) -> Option<Vec<&[u8]>> {
-    let records: Vec<_> = message.strip_suffix(&[RECORD])?.split(|byte| *byte == RECORD).collect();
-    records.iter().all(|record| record.first() == Some(&b'{')).then_some(records)
+    memchr::memchr(RECORD, message)?;
+    let records = message.split(|byte| *byte == RECORD).filter(|record| !record.trim_ascii().is_empty());
+    let records: Vec<_> = records.collect();
+    let is_json = |record: &&[u8]| matches!(record.trim_ascii_start().first(), Some(b'{' | b'['));
+    records.iter().any(is_json).then_some(records)
 }
 
 /// The frames of STOMP, one or several, with blank lines around them; or what else it is.
@@ -43,26 +52,31 @@ fn frames(walk: &mut Walk<'_>, message: &[u8]) -> Result<(), Fault> {
         said(walk, body)?;
         (rest, count) = (behind, count + 1);
     }
-    if count == 0 {
-        return said(walk, message);
-    }
-    if rest.trim_ascii().is_empty() { Ok(()) } else { said(walk, rest) }
+    let is_over = count > 0 && rest.trim_ascii().is_empty();
+    if is_over { Ok(()) } else { said(walk, rest).map(drop) }
 }
 
-fn said(walk: &mut Walk<'_>, text: &[u8]) -> Result<(), Fault> {
+/// Gives what is said, and says whether all of it is JSON: then it is to every reader, and its fields hold what they are declared to.
+fn said(walk: &mut Walk<'_>, text: &[u8]) -> Result<bool, Fault> {
     let start = text.get(..text.len().min(MAX_PREFIX)).unwrap_or_default();
-    let Some(at @ 1..) = memchr::memchr2(b'{', b'[', start) else { return guess::walk(walk, &TEXT, text) };
+    let at = memchr::memchr2(b'{', b'[', start).unwrap_or(text.len());
     let (prefix, json) = text.split_at_checked(at).unwrap_or((text, b""));
-    if !is_prefix(prefix) {
+    if json.is_empty() || !(is_prefix(prefix) || prefix.trim_ascii().is_empty()) {
         embedded::walk(walk, json);
-        return guess::walk(walk, &TEXT, text);
+        return guess::walk(walk, &TEXT, text).map(|()| false);
     }
     let mark = walk.trail.mark();
     let read = json::walk(walk, json);
     walk.trail.cut(mark);
-    walk.plain(text);
-    // What is no JSON is a text that begins with a number.
-    read.or_else(|fault| if fault.kind == FaultKind::Malformed { Ok(()) } else { Err(fault) })
+    match read {
+        Ok(()) => Ok(true),
+        Err(fault) if fault.kind != FaultKind::Malformed => Err(fault),
+        // A text that begins so.
+        Err(_) => {
+            walk.text(text);
+            Ok(false)
+        }
+    }
 }
 
 /// Whether this may be what Socket.IO has before JSON: `42/chat?a=b,7`.

@@ -41,7 +41,13 @@ struct Message {
     is_text: bool,
     /// Whether some of it has gone on.
     is_cut: bool,
+    /// How often it was judged early for a control frame.
+    hurried: u32,
 }
+
+/// For how many control frames within it what is there of a message is judged and gone on with, so that they need not wait: each costs a look at
+/// some of what went before.
+const MAX_HURRIED: u32 = 256;
 
 /// How much of what went before is looked at again, in bytes, where a message is looked through as it passes.
 const OVERLAP: usize = 4 * 1024;
@@ -135,7 +141,7 @@ impl ClientMessages {
         raw.extend_from_slice(&self.head);
         if !frame.is_control {
             let is_text = self.head.first().is_some_and(|first| first & 0x0f == TEXT);
-            self.message.get_or_insert(Message { is_text, is_cut: false });
+            self.message.get_or_insert(Message { is_text, is_cut: false, hurried: 0 });
         }
         self.head.clear();
         Ok(Some(frame))
@@ -180,6 +186,10 @@ impl ClientMessages {
         self.pass_now(out)
     }
 
+    fn is_cut(&self) -> bool {
+        self.message.is_some_and(|message| message.is_cut)
+    }
+
     /// How much of a message is judged whole, in bytes.
     fn most(&self) -> usize {
         self.inspecting.memory.min(self.inspecting.body).min(MAX_WHOLE)
@@ -200,8 +210,13 @@ impl ClientMessages {
             let report = self.inspecting.profile.judge_message(&self.control.1, false);
             self.heed(report)?;
             // Some of a frame may have gone on: nothing goes before the rest of it.
-            let is_behind = self.message.is_some_and(|message| message.is_cut) && !self.raw.is_empty();
-            let to = if is_behind { &mut self.raw } else { out };
+            if let Some(message) = self.message.as_mut().filter(|message| message.is_cut && !self.raw.is_empty()) {
+                message.hurried += 1;
+                if message.hurried <= MAX_HURRIED {
+                    self.pass_now(out)?;
+                }
+            }
+            let to = if self.raw.is_empty() || !self.is_cut() { out } else { &mut self.raw };
             to.extend_from_slice(&self.control.0);
             self.control.0.clear();
             self.control.1.clear();
@@ -217,7 +232,7 @@ impl ClientMessages {
     fn judge(&mut self) -> Result<(), Denial> {
         let profile = &self.inspecting.profile;
         let report = match self.message {
-            Some(Message { is_text, is_cut: false }) => profile.judge_message(&self.content, is_text),
+            Some(Message { is_text, is_cut: false, .. }) => profile.judge_message(&self.content, is_text),
             Some(Message { is_cut: true, .. }) => profile.judge_window(&self.content),
             None => return Ok(()),
         };

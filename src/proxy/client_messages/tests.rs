@@ -151,6 +151,13 @@ fn a_control_frame_never_goes_into_the_middle_of_another() {
         let mut messages = messages(Mode::Enforce, Beyond::Stream);
         assert!(pass(&mut messages, &stream, size) == (stream.clone(), Ok(())), "in chunks of {size}");
     }
+    // Nor does it wait for what follows, unless there are very many.
+    let half = [frame(0x01, &[b'x'; 100_000]), frame(0x00, b"y"), frame(0x89, b"ping")].concat();
+    let mut messages = messages(Mode::Enforce, Beyond::Stream);
+    assert!(pass(&mut messages, &half, 7) == (half.clone(), Ok(())));
+    let many = [frame(0x00, b"y"), frame(0x89, b"")].concat().repeat(1000);
+    let (out, ended) = pass(&mut messages, &many, many.len());
+    assert!(ended.is_ok() && out.len() < many.len() && out[..] == many[..out.len()]);
 }
 
 #[test]

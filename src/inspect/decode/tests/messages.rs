@@ -12,19 +12,9 @@ fn said(text: &[u8], is_text: bool) -> Result<Vec<String>, FaultKind> {
 fn what_is_said_is_read_behind_what_subprotocols_put_around_it() {
     for (text, want) in [
         ("hello", &["body=hello"][..]),
-        (r#"{"a":"b"}"#, &["body.a (name)=a", "body.a=b", r#"body={"a":"b"}"#]),
-        (r#"42/chat,7["say","hello"]"#, &["body[0]=say", "body[1]=hello", r#"body=42/chat,7["say","hello"]"#]),
-        (
-            "{\"a\":1}\u{1e}{\"b\":\"c\"}\u{1e}",
-            &[
-                "body={\"a\":1}\u{1e}{\"b\":\"c\"}\u{1e}",
-                "body.a (name)=a",
-                "body={\"a\":1}",
-                "body.b (name)=b",
-                "body.b=c",
-                "body={\"b\":\"c\"}",
-            ],
-        ),
+        (r#"{"a":"b"}"#, &["body.a (name)=a", "body.a=b"]),
+        (r#"42/chat,7["say","hello"]"#, &["body[0]=say", "body[1]=hello"]),
+        ("{\"a\":1}\u{1e}{\"b\":\"c\"}\u{1e}", &["body.a (name)=a", "body.b (name)=b", "body.b=c"]),
         (
             "SEND\ndestination:/app/hello\ncontent-length:5\n\nhello\0\n",
             &[
@@ -39,6 +29,8 @@ fn what_is_said_is_read_behind_what_subprotocols_put_around_it() {
         ("it's\u{1e}two", &["body=it's\u{1e}two"]),
         ("SEND\nx:a\\cb\n\n\0", &["body.x (name)=x", "body.x=a\\cb", "body.x=a:b", "body="]),
         ("7[broken", &["body=7[broken"]),
+        ("{broken", &["body={broken"]),
+        ("see {this}", &["body=see {this}"]),
     ] {
         assert_values(&said(text.as_bytes(), true), want, text);
     }
@@ -62,6 +54,13 @@ fn what_can_be_read_in_two_ways_is_refused_wherever_it_stands() {
         (format!(r#"42["q",{{"query":"{{{aliases}}}"}}]"#), FaultKind::TooMany),
     ] {
         assert_eq!(said(text.as_bytes(), true), Err(want), "{text}");
+    }
+    // However records are cut, those that are whole are read.
+    for (before, behind) in
+        [("\u{1e}", "\u{1e}"), ("\u{1e} ", "\u{1e}"), ("\u{1e}", "\u{1e}\u{1e}"), ("\u{1e}", "\u{1e}{"), ("\u{1e}", "")]
+    {
+        let text = format!("{{\"type\":6}}{before}{{\"a\":1,\"a\":2}}{behind}");
+        assert_eq!(said(text.as_bytes(), true), Err(FaultKind::DuplicateKey), "{text}");
     }
     for binary in [&b"SEND\n\n{\"a\":1,\"a\":2}\0"[..], br#"42["say",{"a":1,"a":2}]"#] {
         assert_eq!(said(binary, false), Err(FaultKind::DuplicateKey), "text, whatever it is said to be");
