@@ -69,7 +69,12 @@ fn said(walk: &mut Walk<'_>, text: &[u8]) -> Result<bool, Fault> {
     let read = json::walk(walk, json);
     walk.trail.cut(mark);
     match read {
-        Ok(()) => Ok(true),
+        Ok(()) => {
+            if !prefix.trim_ascii().is_empty() {
+                walk.text(prefix);
+            }
+            Ok(true)
+        }
         Err(fault) if fault.kind != FaultKind::Malformed => Err(fault),
         // A text that begins so.
         Err(_) => {
@@ -81,8 +86,8 @@ fn said(walk: &mut Walk<'_>, text: &[u8]) -> Result<bool, Fault> {
 
 /// Whether this may be what Socket.IO has before JSON: `42/chat?a=b,7`.
 fn is_prefix(prefix: &[u8]) -> bool {
-    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"/,_-.?=&%:~ ".contains(byte);
-    prefix.first().is_some_and(u8::is_ascii_digit) && prefix.iter().all(is_part)
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"/,_-.?=&%:~".contains(byte);
+    prefix.first().is_some_and(u8::is_ascii_digit) && prefix.trim_ascii_end().iter().all(is_part)
 }
 
 /// The head and the body of a frame of STOMP (1.2, "STOMP Frames"), and what stands behind its NUL: a command, fields a line each, a blank line.

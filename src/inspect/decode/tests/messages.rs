@@ -13,7 +13,8 @@ fn what_is_said_is_read_behind_what_subprotocols_put_around_it() {
     for (text, want) in [
         ("hello", &["body=hello"][..]),
         (r#"{"a":"b"}"#, &["body.a (name)=a", "body.a=b"]),
-        (r#"42/chat,7["say","hello"]"#, &["body[0]=say", "body[1]=hello"]),
+        (r#"42/chat,7["say","hello"]"#, &["body[0]=say", "body[1]=hello", "body=42/chat,7"]),
+        ("1 or 1=1 --[]", &["body=1 or 1=1 --[]"]),
         ("{\"a\":1}\u{1e}{\"b\":\"c\"}\u{1e}", &["body.a (name)=a", "body.b (name)=b", "body.b=c"]),
         (
             "SEND\ndestination:/app/hello\ncontent-length:5\n\nhello\0\n",
