@@ -106,6 +106,15 @@ pub fn verdict(inspecting: &Inspecting, report: &Report) -> Result<(), Denial> {
     if report.is_attack && inspecting.enforces() { Err(Denial::Inspection(kind(inspecting, report))) } else { Ok(()) }
 }
 
+/// The same of what passes, of which the first attack is kept.
+pub(super) fn heed(inspecting: &Inspecting, report: Report, found: &mut Option<Report>) -> Result<(), Denial> {
+    let verdict = verdict(inspecting, &report);
+    if report.is_attack {
+        found.get_or_insert(report);
+    }
+    verdict
+}
+
 /// The path that the upstream is asked for: where an API is described, its paths begin at its origin.
 fn asked<'v>(route: &Route, view: &'v RequestView<'_>) -> Cow<'v, str> {
     let base = route.target.settings().base_path.as_str();
@@ -132,7 +141,7 @@ async fn elsewhere(
 }
 
 /// What a client is told of what was found.
-pub(super) fn kind(inspecting: &Inspecting, report: &Report) -> Inspection {
+fn kind(inspecting: &Inspecting, report: &Report) -> Inspection {
     // A fault that is only told is not what stops it.
     let fault = report.fault.as_ref().map(|fault| fault.kind).filter(|kind| inspecting.profile.stops(*kind));
     match fault {

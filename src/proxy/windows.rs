@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::grpc::Messages;
-use super::inspect::kind;
+use super::inspect::heed;
 use crate::domain::{Denial, Inspection};
 use crate::inspect::Report;
 use crate::state::Inspecting;
@@ -115,14 +115,7 @@ impl Windows {
 
     fn judge(&mut self, span: Range<usize>) -> Result<(), Denial> {
         let report = self.inspecting.profile.judge_window(self.held.get(span).unwrap_or_default());
-        if report.is_attack {
-            let kind = kind(&self.inspecting, &report);
-            self.found.get_or_insert(report);
-            if self.inspecting.enforces() {
-                return Err(Denial::Inspection(kind));
-            }
-        }
-        Ok(())
+        heed(&self.inspecting, report, &mut self.found)
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::sync::OwnedSemaphorePermit;
 
 use self::frame::{Frame, TEXT, length, read};
-use super::inspect::{beyond, kind};
+use super::inspect::{beyond, heed};
 use crate::domain::Denial;
 use crate::inspect::{Fault, FaultKind, Report};
 use crate::state::{Bodies, Inspecting};
@@ -208,7 +208,7 @@ impl ClientMessages {
     fn end(&mut self, frame: Frame, out: &mut BytesMut) -> Result<(), Denial> {
         if frame.is_control {
             let report = self.inspecting.profile.judge_message(&self.control.1, false);
-            self.heed(report)?;
+            heed(&self.inspecting, report, &mut self.found)?;
             // Some of a frame may have gone on: nothing goes before the rest of it.
             if let Some(message) = self.message.as_mut().filter(|message| message.is_cut && !self.raw.is_empty()) {
                 message.hurried += 1;
@@ -236,25 +236,15 @@ impl ClientMessages {
             Some(Message { is_cut: true, .. }) => profile.judge_window(&self.content),
             None => return Ok(()),
         };
-        self.heed(report)
-    }
-
-    fn heed(&mut self, report: Report) -> Result<(), Denial> {
-        if report.is_attack {
-            let kind = kind(&self.inspecting, &report);
-            self.found.get_or_insert(report);
-            if self.inspecting.enforces() {
-                return Err(Denial::Inspection(kind));
-            }
-        }
-        Ok(())
+        heed(&self.inspecting, report, &mut self.found)
     }
 
     /// Goes by what is no frame of a client, or cannot be read: whatever is tuned, nothing of what follows can be seen.
     fn lose(&mut self, kind: FaultKind) -> Result<(), Denial> {
         self.is_lost = true;
         let fault = Fault { kind, at: "frame".to_owned(), keyword: None };
-        self.heed(Report { fault: Some(fault), is_attack: true, ..Report::default() })
+        let report = Report { fault: Some(fault), is_attack: true, ..Report::default() };
+        heed(&self.inspecting, report, &mut self.found)
     }
 }
 

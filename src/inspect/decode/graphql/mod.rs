@@ -156,11 +156,7 @@ impl<'t> Document<'t, '_, '_> {
                 true
             }
             Token::Sign(b'@') => self.words > 0,
-            Token::Sign(b'(') => {
-                self.arguments += 1;
-                self.open.push(b'(');
-                matches!(self.last, Token::Name(_))
-            }
+            Token::Sign(b'(') => self.begin_arguments(),
             Token::Sign(b'{') => {
                 self.open.push(b'{');
                 true
@@ -189,11 +185,7 @@ impl<'t> Document<'t, '_, '_> {
                 matches!(self.last, Token::Name(_))
             }
             Token::Sign(b'@') => is_after_field || self.last == Token::Spread,
-            Token::Sign(b'(') => {
-                self.arguments += 1;
-                self.open.push(b'(');
-                matches!(self.last, Token::Name(_))
-            }
+            Token::Sign(b'(') => self.begin_arguments(),
             Token::Sign(b'{') => {
                 self.open.push(b'{');
                 is_after_field || self.last == Token::Spread
@@ -209,6 +201,13 @@ impl<'t> Document<'t, '_, '_> {
             }
             Token::Sign(_) | Token::Number | Token::String { .. } | Token::End => false,
         }
+    }
+
+    /// Behind the name of a field, a directive or an operation.
+    fn begin_arguments(&mut self) -> bool {
+        self.arguments += 1;
+        self.open.push(b'(');
+        matches!(self.last, Token::Name(_))
     }
 
     /// Arguments and variables: `(name: $variable, other: [{key: "text"}])`.
