@@ -51,7 +51,11 @@ impl RunArgs {
 fn exit_code(error: &StartError) -> u8 {
     match error {
         StartError::Load(_) => 2,
-        StartError::Audit(..) | StartError::Store(_) | StartError::Upgrade(_) | StartError::Internal(_) => 1,
+        StartError::Audit(..)
+        | StartError::Store(_)
+        | StartError::Upgrade(_)
+        | StartError::Listen(..)
+        | StartError::Internal(_) => 1,
     }
 }
 
@@ -148,6 +152,7 @@ impl CheckArgs {
             | StartError::Audit(..)
             | StartError::Store(_)
             | StartError::Upgrade(_)
+            | StartError::Listen(..)
             | StartError::Internal(_) => Err(Failure::new(exit_code(&error), error.to_string())),
         }
     }

@@ -2,6 +2,7 @@
 //! only then tells it to drain and end (SIGTERM). A new process that dies on the way leaves the old one serving.
 
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -11,9 +12,11 @@ use async_trait::async_trait;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
 use rustix::process::{Pid, Signal};
+use tokio::net::TcpSocket;
 
 use super::StartError;
 use super::process::RunDirectory;
+use crate::config::Process;
 use crate::state::Services;
 
 /// How long an old process may take to be signalled once the new one listens for its sockets.
@@ -38,8 +41,13 @@ impl Handover {
         Self { directory, addresses, predecessor: None, sockets: OnceLock::new() }
     }
 
-    /// Tells the running process to give its sockets as soon as this one waits for them, which has to be next.
-    pub(super) fn ask(&mut self) -> Result<(), StartError> {
+    /// Where sockets are handed over.
+    pub(super) fn socket(&self) -> String {
+        self.directory.upgrade_socket()
+    }
+
+    /// Finds the running process, to take over from it.
+    pub(super) fn find(&mut self) -> Result<(), StartError> {
         let old = self.directory.running().ok_or_else(|| {
             let pid_file = self.directory.pid_file();
             StartError::Upgrade(format!(
@@ -48,7 +56,32 @@ impl Handover {
             ))
         })?;
         self.predecessor = Some(old);
-        let socket = PathBuf::from(self.directory.upgrade_socket());
+        Ok(())
+    }
+
+    /// Waits until every address can be had, with nobody to take it from: who has one now may be about to end.
+    pub(super) fn wait_until_free(&self) -> Result<(), StartError> {
+        let began = Instant::now();
+        for &address in &self.addresses {
+            let mut is_told = false;
+            while let Err(error) = bind(address) {
+                if error.kind() != ErrorKind::AddrInUse || began.elapsed() > LISTENING {
+                    return Err(StartError::Listen(address, error));
+                }
+                if !is_told {
+                    log::warn!("{address} is in use; waiting {LISTENING:?} at most until it is free");
+                    is_told = true;
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the process that was found to give its sockets as soon as this one waits for them, which has to be next.
+    pub(super) fn ask(&self) {
+        let Some(old) = self.predecessor else { return };
+        let socket = PathBuf::from(self.socket());
         // One that an earlier process left behind.
         let _ = fs::remove_file(&socket);
         std::thread::spawn(move || {
@@ -62,13 +95,12 @@ impl Handover {
                 log::error!(error:%; "the running process cannot be told to hand over");
             }
         });
-        Ok(())
     }
 
     /// Gives a copy of the sockets to the process that waits for them. This one goes on taking connections until it is told to end.
     pub(super) fn give(&self) {
         let Some(sockets) = self.sockets.get() else { return };
-        match sockets.lock().send_to_sock(self.directory.upgrade_socket().as_str()) {
+        match sockets.lock().send_to_sock(self.socket().as_str()) {
             Ok(_) => log::info!("the listening sockets were handed over; this process serves until the new one does"),
             Err(error) => log::error!(error:%; "no process took the listening sockets; this one serves on"),
         }
@@ -94,10 +126,18 @@ impl Handover {
     }
 }
 
+/// As the listener will be bound, which takes connections only then.
+fn bind(address: SocketAddr) -> io::Result<()> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)
+}
+
 /// The service that gets hold of the sockets, and finishes the hand-over to this process.
 pub(super) struct Sockets {
     pub(super) handover: Arc<Handover>,
     pub(super) services: Arc<Services>,
+    pub(super) process: Process,
 }
 
 #[async_trait]
@@ -110,6 +150,7 @@ impl Service for Sockets {
         let sockets = self.handover.sockets.get_or_init(|| sockets);
         if self.handover.take_over(sockets).await {
             self.services.serve();
+            tell(&self.process, &self.services);
         } else {
             let all: Vec<_> = self.handover.addresses.iter().map(SocketAddr::to_string).collect();
             log::error!(
@@ -132,4 +173,17 @@ impl Service for Sockets {
     fn threads(&self) -> Option<usize> {
         Some(1)
     }
+}
+
+/// Says where there is somebody now.
+fn tell(process: &Process, services: &Services) {
+    for listener in &process.listeners {
+        let scheme = if listener.tls { "https" } else { "http" };
+        log::info!(listener = listener.name.as_str(); "listening on {scheme}://{}", listener.address);
+    }
+    if let Some(address) = process.admin {
+        log::info!("health, status and metrics on http://{address}");
+    }
+    services.snapshot().warn_of_shadow();
+    log::info!(routes = services.snapshot().routes; "serving with {} threads a listener", process.threads);
 }

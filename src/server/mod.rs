@@ -27,6 +27,7 @@ mod traces;
 mod webhooks;
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,6 +73,8 @@ pub enum StartError {
     Store(StoreError),
     /// There is no running process to take over from, or nobody could safely take over from this one.
     Upgrade(String),
+    /// This address cannot be listened on.
+    Listen(SocketAddr, std::io::Error),
     /// Something that the process needs could not be made.
     Internal(String),
 }
@@ -87,6 +90,18 @@ impl fmt::Display for StartError {
             Self::Audit(None, error) => write!(f, "cannot open the audit log: {error}"),
             Self::Store(error) => error.fmt(f),
             Self::Upgrade(reason) => write!(f, "{reason}"),
+            Self::Listen(address, error) => {
+                let cure = match error.kind() {
+                    ErrorKind::AddrInUse => {
+                        "end what has it (`ss -ltnp`), or take over from a claviger that runs with `--upgrade`"
+                    }
+                    ErrorKind::PermissionDenied => {
+                        "let this user have ports below 1024 (CAP_NET_BIND_SERVICE), or listen on another"
+                    }
+                    _ => "is it an address of this machine (`ip address`)?",
+                };
+                write!(f, "cannot listen on {address}: {error}; {cure}")
+            }
             Self::Internal(reason) => f.write_str(reason),
         }
     }
@@ -177,6 +192,13 @@ pub fn run(options: Options) -> Result<(), StartError> {
     let engines = Engines::new().map_err(|error| StartError::Internal(error.to_string()))?;
     let (watched, plan) = config::load(&options.config, 1, &engines);
     let Plan { snapshot, process, cluster, .. } = plan?;
+    let mut handover = Handover::new(process::RunDirectory::open(&process.run_directory)?, addresses(&process));
+    // Before anything is written: who cannot start leaves no trace in the log of whoever runs.
+    if options.upgrade {
+        handover.find()?
+    } else {
+        handover.wait_until_free()?
+    }
     let log = audit::open(process.audit.clone(), &engines, &snapshot)
         .map_err(|error| StartError::Audit(process.audit.path.clone(), error))?;
     let kept = process.store.as_deref().map(|path| open(path, &engines)).transpose().map_err(StartError::Store)?;
@@ -194,13 +216,10 @@ pub fn run(options: Options) -> Result<(), StartError> {
     prime(&services)?;
     sessions::keep_keys(&services);
 
-    let run_directory = process::RunDirectory::open(&process.run_directory)?;
     let learnt = habits::read(&services);
-    let mut server = Server::new_with_opt_and_conf(options_for(&options), conf(&process, &run_directory));
-    let mut handover = Handover::new(run_directory, addresses(&process));
-    if options.upgrade {
-        handover.ask()?;
-    }
+    let conf = conf(&process, handover.socket());
+    let mut server = Server::new_with_opt_and_conf(options_for(&options), conf);
+    handover.ask();
     server.bootstrap();
     let handover = Arc::new(handover);
 
@@ -212,12 +231,11 @@ pub fn run(options: Options) -> Result<(), StartError> {
     let last = shutdown::Last::new(Arc::clone(&services), sinks.clone(), monitor);
     shutdown::exit_when_drained(&server, last.clone(), gates.clone());
     server.add_service(background::service(Arc::clone(&services), reloader, gates, cluster, sinks));
-    server.add_service(handover::Sockets { handover: Arc::clone(&handover), services: Arc::clone(&services) });
+    server.add_service(handover::Sockets { handover: Arc::clone(&handover), services: Arc::clone(&services), process });
     revocations::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     anchor::start(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     access::watch(&services).map_err(|error| StartError::Internal(error.to_string()))?;
     traces::start(&services).map_err(|error| StartError::Internal(error.to_string()))?;
-    tell(&process, &services);
     let signals = shutdown::Signals::new(Arc::clone(&services), handover);
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
     last.flush();
@@ -234,18 +252,6 @@ fn open(path: &Path, engines: &Engines) -> Result<(Arc<Revocations>, Arc<Access>
     Ok((Arc::new(revocations), Arc::new(access), for_cluster))
 }
 
-fn tell(process: &Process, services: &Services) {
-    for listener in &process.listeners {
-        let scheme = if listener.tls { "https" } else { "http" };
-        log::info!(listener = listener.name.as_str(); "listening on {scheme}://{}", listener.address);
-    }
-    if let Some(address) = process.admin {
-        log::info!("health, status and metrics on http://{address}");
-    }
-    services.snapshot().warn_of_shadow();
-    log::info!(routes = services.snapshot().routes; "serving with {} threads a listener", process.threads);
-}
-
 /// Every address that this process listens on.
 fn addresses(process: &Process) -> Vec<SocketAddr> {
     process.listeners.iter().map(|listener| listener.address).chain(process.admin).collect()
@@ -255,10 +261,10 @@ fn options_for(options: &Options) -> Opt {
     Opt { upgrade: options.upgrade, ..Opt::default() }
 }
 
-fn conf(process: &Process, run_directory: &process::RunDirectory) -> ServerConf {
+fn conf(process: &Process, upgrade_sock: String) -> ServerConf {
     ServerConf {
         threads: process.threads,
-        upgrade_sock: run_directory.upgrade_socket(),
+        upgrade_sock,
         grace_period_seconds: Some(process.drain.as_secs()),
         graceful_shutdown_timeout_seconds: Some(1),
         upstream_keepalive_pool_size: 512,

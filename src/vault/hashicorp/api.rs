@@ -111,6 +111,8 @@ const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 const PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'?').add(b'#').add(b'%').add(b'"').add(b'<').add(b'>').add(b'`');
 /// When it is tried again to renew a token.
 const RENEW_AGAIN: Duration = Duration::from_secs(5);
+/// The status of what may be Vault's own 404.
+const BARE_404: u16 = 404;
 /// The longest file with something to log in with, in bytes.
 pub(super) const MAX_FILE: usize = 64 * 1024;
 
@@ -139,7 +141,14 @@ impl Api {
             None => base.to_owned(),
         };
         let is_kv2 = mount.is_some();
-        let body = self.ask_known(Method::GET, &path, None).await?;
+        let mut read = self.ask_known(Method::GET, &path, None).await;
+        if is_bare_404(&read) && self.is_known().await {
+            read = self.ask_known(Method::GET, &path, None).await;
+            if is_bare_404(&read) {
+                return Err(VaultError::NotFound);
+            }
+        }
+        let body = read?;
         // Only what Vault says itself is gone: the last value is kept where something else answers, or nothing that makes sense.
         let data = body.data.ok_or(VaultError::Answer)?;
         let fields = match if is_kv2 { data.0.get("data") } else { Some(&data.0) } {
@@ -223,6 +232,12 @@ impl Api {
         matches!(self.ask_with_token(Method::GET, "auth/token/lookup-self", None).await, Err(VaultError::Refused))
     }
 
+    /// Whether it is Vault that answers, and knows the token.
+    async fn is_known(&self) -> bool {
+        let known = self.ask_with_token(Method::GET, "auth/token/lookup-self", None).await;
+        known.is_ok_and(|body| body.data.is_some())
+    }
+
     async fn ask_with_token(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Body, VaultError> {
         let token = self.token.as_ref().map(|token| &token.value).ok_or(VaultError::Refused)?;
         let body = body.map_or_else(|| Ok(Wiped::default()), json_of)?;
@@ -277,7 +292,9 @@ impl Api {
         };
         let body = match self.ask(Method::POST, &format!("auth/{mount}/login"), body, None).await {
             // A method that is not there says nothing of secrets.
-            Err(VaultError::NotFound | VaultError::Call(NetError::Status(400))) => return Err(VaultError::Refused),
+            Err(VaultError::NotFound | VaultError::Call(NetError::Status(400 | BARE_404))) => {
+                return Err(VaultError::Refused);
+            }
             other => other?,
         };
         body.auth.map(|auth| Token::of(&auth, true)).ok_or(VaultError::Answer)
@@ -324,13 +341,23 @@ fn read_answer(answer: &Answer) -> Result<Body, VaultError> {
     }
 }
 
-/// What a 404 means: Vault's own has `errors`, `warnings`, or the `data` of what was deleted; any other is of somebody in front of it.
+/// What a 404 means: Vault's own has `errors`, `warnings`, or the `data` of what was deleted. One that says nothing, or has the `error` of
+/// RustyVault, may be of such a server or of somebody in front of it; any other is of somebody in front.
 fn not_found(body: &[u8]) -> VaultError {
     let said: Option<serde_json::Map<String, Value>> = serde_json::from_slice(body).ok();
-    let is_list = |said: &serde_json::Map<String, Value>, name: &str| said.get(name).is_some_and(Value::is_array);
-    let has_data = |said: &serde_json::Map<String, Value>| said.get("data").is_some_and(Value::is_object);
-    let is_own = said.is_some_and(|said| is_list(&said, "errors") || is_list(&said, "warnings") || has_data(&said));
-    if is_own { VaultError::NotFound } else { VaultError::Answer }
+    let is_like =
+        |name: &str, is_such: fn(&Value) -> bool| said.as_ref().and_then(|said| said.get(name)).is_some_and(is_such);
+    if is_like("errors", Value::is_array) || is_like("warnings", Value::is_array) || is_like("data", Value::is_object) {
+        VaultError::NotFound
+    } else if body.is_empty() || is_like("error", Value::is_string) {
+        VaultError::Call(NetError::Status(BARE_404))
+    } else {
+        VaultError::Answer
+    }
+}
+
+fn is_bare_404(read: &Result<Body, VaultError>) -> bool {
+    matches!(read, Err(VaultError::Call(NetError::Status(BARE_404))))
 }
 
 impl Token {
@@ -371,14 +398,15 @@ mod tests {
 
     #[test]
     fn only_what_vault_says_itself_is_gone() {
-        for (body, is_gone) in [
-            (r#"{"errors":[]}"#, true),
-            (r#"{"data":{"data":null,"metadata":{"deletion_time":"x"}}}"#, true),
-            ("<html>default backend - 404</html>", false),
-            (r#"{"message":"no Route matched with those values"}"#, false),
-            ("", false),
+        for (body, means) in [
+            (r#"{"errors":[]}"#, VaultError::NotFound),
+            (r#"{"data":{"data":null,"metadata":{"deletion_time":"x"}}}"#, VaultError::NotFound),
+            ("<html>default backend - 404</html>", VaultError::Answer),
+            (r#"{"message":"no Route matched with those values"}"#, VaultError::Answer),
+            (r#"{"error":"Router mount not found."}"#, VaultError::Call(NetError::Status(404))),
+            ("", VaultError::Call(NetError::Status(404))),
         ] {
-            assert_eq!(matches!(not_found(body.as_bytes()), VaultError::NotFound), is_gone, "{body}");
+            assert_eq!(not_found(body.as_bytes()), means, "{body}");
         }
     }
 }
