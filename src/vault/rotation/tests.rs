@@ -192,6 +192,19 @@ fn a_secret_that_somebody_sets_or_removes_at_any_stage_is_left_as_it_is() {
 }
 
 #[test]
+fn the_age_of_a_secret_that_somebody_sets_counts_from_then() {
+    let fixture = Fixture::new();
+    let start = SystemTime::now();
+    let next = |seconds| step(&fixture.rotation(|_| {}), start + Duration::from_secs(seconds));
+    assert_eq!(next(0), (vec![], RotationStage::Idle));
+    fixture.change(|all| all.set("a/key", Secret::new(b"by hand".to_vec())).expect("set"));
+    assert_eq!(next(900), (vec![RotationEvent::LeftAlone], RotationStage::Idle));
+    assert_eq!(next(1899), (vec![], RotationStage::Idle));
+    assert_eq!(next(1900), (vec![], RotationStage::Asked));
+    assert_eq!(fixture.secret("a/key").as_deref(), Some("by hand"));
+}
+
+#[test]
 fn what_is_set_while_the_target_is_asked_is_not_lost() {
     let fixture = Fixture::new();
     let (now, rotation) = (SystemTime::now(), fixture.rotation(|settings| settings.every = None));

@@ -40,7 +40,9 @@ impl Turn<'_> {
     ) -> Option<(State, Change)> {
         let settings = &self.rotation.settings;
         // Older than now it may be, but nobody knows.
-        let Some(state) = found else { return Some((State::new(self.now), Change::Nothing)) };
+        let Some(state) = found else {
+            return Some((State { used: self.in_use.clone(), ..State::new(self.now) }, Change::Nothing));
+        };
         let state = &State { ids: state.ids.clone().of(settings.source.origin().as_deref()), ..state.clone() };
         if let Some(next) = self.renew(state) {
             return Some(next);
@@ -52,6 +54,7 @@ impl Turn<'_> {
         let is_left = state.used == self.in_use;
         let next = |entries: &mut Entries| entries.take(&self.rotation.named("next"));
         match state.stage {
+            RotationStage::Idle if !is_left && self.in_use.is_some() => Some((self.set_by_hand(state), Change::Nothing)),
             // Whichever process it was that failed.
             RotationStage::Idle if is_old && (state.failures == 0 || is_over(wait_after(state.failures))) => {
                 Some((self.at(state, RotationStage::Asked), Change::Nothing))
@@ -74,9 +77,7 @@ impl Turn<'_> {
                 None => Some(self.give_up(state, "there is no new secret".to_owned())),
             },
             RotationStage::Watching | RotationStage::Grace if !is_left => {
-                self.events.push(RotationEvent::LeftAlone);
-                let idle = self.at(state, RotationStage::Idle);
-                Some((State { rotated: now, ids: Ids::lost(), ..idle }, Change::Forget))
+                Some((self.set_by_hand(state), Change::Forget))
             }
             RotationStage::Watching => match self.too_many_refusals(state) {
                 Some(reason) if entries.get(&self.rotation.named("previous")).is_some() => {
@@ -95,6 +96,18 @@ impl Turn<'_> {
             RotationStage::Retiring if self.may_try() => self.retire(state, entries),
             RotationStage::Retiring => None,
         }
+    }
+
+    /// Somebody has put another secret in use: its age counts from now.
+    fn set_by_hand(&mut self, state: &State) -> State {
+        let used = self.in_use.clone();
+        // As those left it who wrote before this was known.
+        if state.used.is_none() {
+            return State { used, ..state.clone() };
+        }
+        self.events.push(RotationEvent::LeftAlone);
+        let idle = self.at(state, RotationStage::Idle);
+        State { rotated: seconds(self.now), used, failures: 0, ids: Ids::lost(), ..idle }
     }
 
     pub(super) fn at(&self, state: &State, stage: RotationStage) -> State {
