@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use serde::Serialize;
 
-use crate::domain::Host;
+use crate::domain::{Host, SecretRef};
 use crate::state::{ReloadOutcome, Services};
 use crate::target::TargetStatus;
 
@@ -137,13 +137,20 @@ fn readiness(services: &Services) -> Response<Vec<u8>> {
         text(StatusCode::SERVICE_UNAVAILABLE, "the store cannot be read: no new revocation takes effect\n")
     } else if services.snapshot().sessions.is_some() && services.engines.authenticators.sessions().signers().is_none() {
         text(StatusCode::SERVICE_UNAVAILABLE, "the keys that sign sessions are not available\n")
-    } else if services.engines.vaults.status().iter().any(|slot| !slot.usable) {
-        text(StatusCode::SERVICE_UNAVAILABLE, "a secret is not available\n")
+    } else if let Some(name) = missing_secret(services) {
+        text(StatusCode::SERVICE_UNAVAILABLE, &format!("a secret is not available: {name}\n"))
     } else if let Some(name) = services.engines.authenticators.waits_for_keys() {
         text(StatusCode::SERVICE_UNAVAILABLE, &format!("the keys of the issuer of `{name}` are not available\n"))
     } else {
         text(StatusCode::OK, "ready\n")
     }
+}
+
+/// One that requests need and cannot have.
+fn missing_secret(services: &Services) -> Option<SecretRef> {
+    let snapshot = services.snapshot();
+    let slots = services.engines.vaults.status().into_iter();
+    slots.filter(|slot| !slot.usable).map(|slot| slot.name).find(|name| !snapshot.beside.contains(name))
 }
 
 fn status(services: &Services) -> Response<Vec<u8>> {

@@ -1,13 +1,13 @@
 //! One compiled configuration.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{AccessService, Rotating, Route, Router, TokenService, Tracing};
 use crate::audit::sinks::SinkSettings;
 use crate::authz::Enforcement;
 use crate::crypto::Certificates;
-use crate::domain::{Name, NetworkSet};
+use crate::domain::{Name, NetworkSet, SecretRef};
 use crate::inject::Issuer;
 use crate::limit::FailureSettings;
 use crate::monitor;
@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub routes: usize,
     /// The vaults: a secret that is in use is refreshed as long as its vault is.
     pub vaults: Vec<Arc<Vault>>,
+    /// Secrets that no request waits for: whether the gateway is ready does not hang on them.
+    pub beside: BTreeSet<SecretRef>,
     /// The targets, for their status.
     pub targets: Vec<Arc<Target>>,
     /// The secrets that are replaced.

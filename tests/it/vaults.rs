@@ -105,6 +105,21 @@ fn a_secret_of_a_server_is_used_kept_fresh_and_gone_with_it() {
 }
 
 #[test]
+fn whether_the_gateway_is_ready_hangs_on_the_secrets_that_requests_need() {
+    let (issuer, upstream) = (Issuer::start(), Upstream::echo());
+    let chat = "[notify.chat.slack]\nurl = \"dir:absent\"\n";
+    let gateway = Gateway::start(|site| config(site, &issuer, &upstream, &Extra { tables: chat, ..Extra::default() }));
+    let status = gateway.status();
+    let is_told = |one: &serde_json::Value| one["name"] == "dir:absent" && one["usable"] == false;
+    assert!(status["secrets"].as_array().expect("a list").iter().any(is_told), "{status}");
+    assert_eq!(gateway.admin_get("/ready").status(), 200);
+    let both = format!("{chat}[credential.absent.bearer]\ntarget = \"api\"\nsecret = \"dir:absent\"\n");
+    gateway.reload(&config(gateway.site(), &issuer, &upstream, &Extra { tables: &both, ..Extra::default() }));
+    let ready = gateway.admin_get("/ready");
+    assert_eq!((ready.status(), ready.text()), (503, "a secret is not available: dir:absent\n".to_owned()));
+}
+
+#[test]
 fn a_server_that_is_away_from_the_start_keeps_nobody_else_from_being_served() {
     let vault = Vault::start();
     document(&vault, KEY);

@@ -60,7 +60,7 @@ impl Compiler<'_, '_> {
     }
 
     fn webhook(&mut self, table: &WebhookTable, vaults: &Compiled<Arc<Vault>>) -> Option<Webhook> {
-        let secret = self.secret(&table.secret, vaults);
+        let secret = self.secret_beside(&table.secret, vaults);
         let client = self.client(table.url.span())?;
         let url = table.url.get_ref();
         self.report.take(table.url.span(), client.check(url), "write an https URL, or http on loopback")?;

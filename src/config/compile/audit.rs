@@ -130,7 +130,7 @@ impl Compiler<'_, '_> {
 
     fn audit_anchor(&mut self, table: &AuditTable, vaults: &Compiled<Arc<Vault>>) -> Option<AuditAnchor> {
         let token = match &table.anchor_token {
-            Some(text) => Some(self.secret(text, vaults)?),
+            Some(text) => Some(self.secret_beside(text, vaults)?),
             None => None,
         };
         let Some(text) = &table.anchor_url else {
@@ -149,7 +149,7 @@ impl Compiler<'_, '_> {
 
     /// A key that is not there yet signs as soon as it is; one that is there has to be a key.
     fn audit_key(&mut self, text: &Text, vaults: &Compiled<Arc<Vault>>) -> Option<Arc<Slot>> {
-        let slot = self.secret(text, vaults)?;
+        let slot = self.secret_beside(text, vaults)?;
         if let Ok(secret) = slot.load() {
             let cure = "make one with `claviger key audit`, and put it into the vault";
             let key = SigningKey::from_pem(&secret).ok().filter(|key| key.public_pem().is_some());

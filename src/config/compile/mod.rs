@@ -113,6 +113,7 @@ pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> (Watc
         tokens: Vec::new(),
         api_keys: Vec::new(),
         rotated: Vec::new(),
+        secrets: BTreeMap::new(),
         own: Vec::new(),
         revoked: Vec::new(),
     };
@@ -137,6 +138,8 @@ struct Compiler<'c, 'a> {
     api_keys: Vec<Arc<ApiKeys>>,
     /// The secrets that are replaced.
     rotated: Vec<SecretRef>,
+    /// The secrets that are named, and whether requests need them.
+    secrets: BTreeMap<SecretRef, bool>,
     /// Credentials of secrets that principals have of their own by their id alone, and the one authenticator whose ids these are.
     own: Vec<(Arc<Credential>, String)>,
     /// Whose sessions decoys end.
@@ -205,6 +208,10 @@ impl Compiler<'_, '_> {
             router,
             routes,
             vaults,
+            beside: mem::take(&mut self.secrets)
+                .into_iter()
+                .filter_map(|(name, is_needed)| (!is_needed).then_some(name))
+                .collect(),
             targets: parts.targets.by_name.into_values().flatten().collect(),
             rotations: rotations.by_name.into_values().flatten().collect(),
             failures,

@@ -34,13 +34,13 @@ impl Compiler<'_, '_> {
     }
 
     fn signed_webhook(&mut self, table: &NotifyWebhookTable, vaults: &Compiled<Arc<Vault>>) -> Option<Channel> {
-        let secret = self.secret(&table.secret, vaults);
+        let secret = self.secret_beside(&table.secret, vaults);
         let client = self.client_for(&table.url)?;
         Some(Channel::Webhook(SignedWebhook { url: table.url.get_ref().clone(), client, secret: secret? }))
     }
 
     fn slack(&mut self, table: &SlackTable, vaults: &Compiled<Arc<Vault>>) -> Option<Channel> {
-        let (url, client) = (self.secret(&table.url, vaults), self.client(table.url.span()));
+        let (url, client) = (self.secret_beside(&table.url, vaults), self.client(table.url.span()));
         Some(Channel::Slack(Slack { url: url?, client: client? }))
     }
 
@@ -86,7 +86,7 @@ impl Compiler<'_, '_> {
     #[expect(clippy::option_option, reason = "wrong and left out are two things")]
     fn optional_secret(&mut self, text: Option<&Text>, vaults: &Compiled<Arc<Vault>>) -> Option<Option<Arc<Slot>>> {
         match text {
-            Some(text) => self.secret(text, vaults).map(Some),
+            Some(text) => self.secret_beside(text, vaults).map(Some),
             None => Some(None),
         }
     }

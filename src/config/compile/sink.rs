@@ -137,7 +137,7 @@ impl Compiler<'_, '_> {
         vaults: &Compiled<Arc<Vault>>,
     ) -> Option<Option<SinkProof>> {
         let Some(auth) = auth else { return Some(None) };
-        let secret = self.secret(&auth.secret, vaults);
+        let secret = self.secret_beside(&auth.secret, vaults);
         let name = match &auth.name {
             None => Some(header::AUTHORIZATION),
             Some(text) => {

@@ -196,14 +196,24 @@ impl Compiler<'_, '_> {
         }
     }
 
-    /// The slot of a secret named as `vault:path`.
+    /// The slot of a secret named as `vault:path`, which requests need.
     pub(super) fn secret(&mut self, text: &Text, vaults: &Compiled<Arc<Vault>>) -> Option<Arc<Slot>> {
+        self.slot(text, vaults, true)
+    }
+
+    /// The slot of one that no request waits for.
+    pub(super) fn secret_beside(&mut self, text: &Text, vaults: &Compiled<Arc<Vault>>) -> Option<Arc<Slot>> {
+        self.slot(text, vaults, false)
+    }
+
+    fn slot(&mut self, text: &Text, vaults: &Compiled<Arc<Vault>>, is_needed: bool) -> Option<Arc<Slot>> {
         if SecretTemplate::is_one(text.get_ref()) {
             let cure = "name one secret; those of principals can be named in credentials of one secret";
             self.report.add(text.span(), "here no principal is known whose secret it could be", cure);
             return None;
         }
         let reference = self.reference(text)?;
+        *self.secrets.entry(reference.clone()).or_default() |= is_needed;
         if let Some(vault) = vaults.by_name.get(reference.vault.as_str()) {
             return Some(vault.as_ref()?.slot(&reference.path));
         }

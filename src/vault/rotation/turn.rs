@@ -54,7 +54,9 @@ impl Turn<'_> {
         let is_left = state.used == self.in_use;
         let next = |entries: &mut Entries| entries.take(&self.rotation.named("next"));
         match state.stage {
-            RotationStage::Idle if !is_left && self.in_use.is_some() => Some((self.set_by_hand(state), Change::Nothing)),
+            RotationStage::Idle if !is_left && self.in_use.is_some() => {
+                Some((self.set_by_hand(state), Change::Nothing))
+            }
             // Whichever process it was that failed.
             RotationStage::Idle if is_old && (state.failures == 0 || is_over(wait_after(state.failures))) => {
                 Some((self.at(state, RotationStage::Asked), Change::Nothing))
