@@ -4,7 +4,7 @@ mod list;
 
 use std::error::Error;
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -69,7 +69,7 @@ impl KeyCommand {
     /// Does it; a key is written to `out` and nowhere else.
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
         match self {
-            Self::New(new) => new.run_at(SystemTime::now(), out).map_err(Failure::from),
+            Self::New(new) => new.run_at(SystemTime::now(), out),
             Self::List(args) => args.run(out),
             Self::Identity => identity(out).map_err(Failure::from),
             Self::Audit { public } => audit(public, out).map_err(Failure::from),
@@ -91,11 +91,13 @@ fn audit(public: &Path, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
 }
 
 impl NewKey {
-    fn run_at(&self, now: SystemTime, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
-        let expires = self.expires.as_deref().map(|text| expiry(text, now)).transpose()?;
+    fn run_at(&self, now: SystemTime, out: &mut dyn Write) -> Result<(), Failure> {
+        let expires = self.expires.as_deref().map(|text| expiry(text, now)).transpose();
+        let expires = expires.map_err(|wrong| Failure::new(2, format!("claviger: {wrong}")))?;
         let (key, record) = api_key::generate();
         let text =
-            if self.json { self.json_text(&key, &record, expires)? } else { self.toml_text(&key, &record, expires)? };
+            if self.json { self.json_text(&key, &record, expires) } else { self.toml_text(&key, &record, expires) };
+        let text = text.map_err(io::Error::from)?;
         out.write_all(text.as_bytes())?;
         Ok(())
     }
@@ -211,7 +213,7 @@ mod tests {
         let KeyCommand::New(new) = cli.command else { panic!("another command") };
         let mut out = Vec::new();
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400);
-        new.run_at(now, &mut out).map_err(|e| e.to_string())?;
+        new.run_at(now, &mut out).map_err(|e| e.text)?;
         Ok(String::from_utf8(out).expect("text"))
     }
 

@@ -8,7 +8,8 @@ use clap::{Args, Subcommand};
 use super::Failure;
 use super::store::{StoreArgs, stamp, user};
 use crate::domain::{Id, Name};
-use crate::session::{Revocation, Revoked};
+use crate::server::Site;
+use crate::session::{Revocation, Revoked, Store, StoreError};
 use crate::telemetry::escape;
 
 /// End access at once: from the next request on, and in the middle of what is under way.
@@ -82,17 +83,45 @@ impl AddArgs {
             let max = Revocation::MAX_REASON;
             return Err(Failure::new(2, format!("claviger: a reason is one line of 1 to {max} bytes")));
         }
-        let (store, known) = self.store.open()?;
-        if let Some(known) = &known {
-            self.of.iter().try_for_each(|of| check(of, known))?;
+        let (store, site) = self.store.open()?;
+        if let Some(site) = &site {
+            self.of.iter().try_for_each(|of| check(of, &site.authenticators))?;
         }
         let (by, now) = (user(), SystemTime::now());
+        let unknown = |of: &Revoked| unknown(of, &store, site.as_ref(), now);
+        let unknown: Vec<_> = self.of.iter().map(unknown).collect::<Result<_, _>>()?;
         let new = |of: &Revoked| Revocation::new(of.clone(), self.reason.clone(), by.clone(), now, self.lasts);
         let all: Vec<_> = self.of.iter().map(new).collect();
         store.add(&all)?;
-        let text = |one: &Revocation| if self.json { json(one).to_string() } else { escape(&line(one)).into_owned() };
-        all.iter().try_for_each(|one| writeln!(out, "{}", text(one))).map_err(Failure::from)
+        for (one, unknown) in all.iter().zip(unknown) {
+            let note = unknown.map(|why| format!("  (note: {why})")).unwrap_or_default();
+            match self.json {
+                true => writeln!(out, "{}", json(one))?,
+                false => writeln!(out, "{}", escape(&format!("{}{note}", line(one))))?,
+            }
+        }
+        Ok(())
     }
+}
+
+/// Why this may be a slip of the pen: it is revoked all the same, as whoever it is of may come yet.
+fn unknown(
+    of: &Revoked,
+    store: &Store,
+    site: Option<&Site>,
+    now: SystemTime,
+) -> Result<Option<&'static str>, StoreError> {
+    let keys = |name: &Name| site.and_then(|site| site.api_keys.iter().find(|keys| keys.name() == name));
+    Ok(match of {
+        Revoked::Session(id) => store.session(*id, now)?.is_none().then_some("no such session goes on"),
+        Revoked::Key(name, key) => keys(name)
+            .is_some_and(|keys| keys.known().all(|(_, owner, _)| owner.key.as_deref() != Some(key)))
+            .then_some("the configuration has no such key"),
+        Revoked::Principal(name, id) => keys(name)
+            .is_some_and(|keys| keys.known().all(|(_, owner, _)| owner.id != *id))
+            .then_some("the configuration has no key of theirs"),
+        Revoked::All | Revoked::Authenticator(_) | Revoked::Role(_) => None,
+    })
 }
 
 /// Refuses an authenticator that there is not: it would end nobody's access.

@@ -6,8 +6,7 @@ use std::time::SystemTime;
 use clap::Args;
 
 use super::Failure;
-use crate::domain::Name;
-use crate::server;
+use crate::server::{self, Site};
 use crate::session::{Store, StoreError};
 
 /// Where the store is.
@@ -28,18 +27,18 @@ impl From<StoreError> for Failure {
 }
 
 impl StoreArgs {
-    /// The store, and the names of the authenticators where a configuration tells them.
-    pub(super) fn open(&self) -> Result<(Store, Option<Vec<Name>>), Failure> {
+    /// The store, and what the configuration says, where there is one.
+    pub(super) fn open(&self) -> Result<(Store, Option<Site>), Failure> {
         if let Some(path) = &self.store {
             return Ok((Store::existing(path)?, None));
         }
         let site = server::site(&self.config)
             .map_err(|error| Failure::new(2, format!("{error}\nWith `--store FILE`, no configuration is needed.")))?;
-        let Some(path) = site.store else {
+        let Some(path) = &site.store else {
             let text = format!("claviger: {} has no `[store] path`: add one and restart", self.config.display());
             return Err(Failure::new(2, text));
         };
-        Ok((Store::existing(&path)?, Some(site.authenticators)))
+        Ok((Store::existing(path)?, Some(site)))
     }
 }
 

@@ -119,7 +119,9 @@ fn listen(address: SocketAddr, only: &[String]) -> Result<Receiver<String>, Fail
     if status != 200 {
         let mut said = String::new();
         stream.take(1024).read_to_string(&mut said)?;
-        return Err(Failure::new(1, format!("claviger: {address} answered {status}: {}", said.trim_end())));
+        // What it does not understand is what was written behind `--only`.
+        let code = if status == 400 { 2 } else { 1 };
+        return Err(Failure::new(code, format!("claviger: {address} answered {status}: {}", said.trim_end())));
     }
     // Somebody who is told nothing is told that, so that this is no end.
     stream.get_ref().set_read_timeout(Some(Duration::from_secs(60)))?;

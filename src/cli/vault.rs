@@ -67,6 +67,9 @@ pub enum FileCommand {
         /// Where the master key is.
         #[command(flatten)]
         key: MasterKeyArgs,
+        /// Print a JSON array instead.
+        #[arg(long)]
+        json: bool,
     },
     /// Seal files with a new master key, which takes the old one's place. Ended in the middle, the same command finishes it.
     ///
@@ -122,9 +125,12 @@ impl FileCommand {
                 SealedFile::new(file.clone()).update(&key, |all| all.set(name, secret)).map_err(|e| about(file, e))?;
                 writeln!(out, "{name} is set")?;
             }
-            Self::List { file, key } => {
+            Self::List { file, key, json } => {
                 let entries = SealedFile::new(file.clone()).read(&key.load()?).map_err(|e| about(file, e))?;
-                entries.names().try_for_each(|name| writeln!(out, "{name}"))?;
+                match json {
+                    true => writeln!(out, "{}", serde_json::Value::from_iter(entries.names()))?,
+                    false => entries.names().try_for_each(|name| writeln!(out, "{name}"))?,
+                }
             }
             Self::Rekey { files, key, new_key_file } => replace_key(files, key, new_key_file.as_deref(), out)?,
             Self::Rm { file, name, key } => {
@@ -325,6 +331,7 @@ mod tests {
         assert_eq!(f.run("set", &["stripe/api-key"], b"canary-4711\n"), Ok("stripe/api-key is set\n".to_owned()));
         f.run("set", &["a"], b"x").expect("set");
         assert_eq!(f.run("list", &[], b""), Ok("a\nstripe/api-key\n".to_owned()));
+        assert_eq!(f.run("list", &["--json"], b""), Ok("[\"a\",\"stripe/api-key\"]\n".to_owned()));
         let key = load_key(&KeySource::File(f.key.clone().into())).expect("a key");
         let entries = SealedFile::new(f.file.clone().into()).read(&key).expect("read");
         assert_eq!(entries.get("stripe/api-key").expect("there").expose(), b"canary-4711");

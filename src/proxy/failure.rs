@@ -10,7 +10,7 @@ use crate::telemetry::UpstreamFault;
 const CARRIED: &str = "Denial";
 
 /// The denials that callbacks carry; any other comes out as an internal one.
-const BY_PLACE: [Denial; 19] = [
+const BY_PLACE: [Denial; 20] = [
     Denial::Internal,
     Denial::TooManyInFlight,
     Denial::BodyTooLarge,
@@ -30,6 +30,7 @@ const BY_PLACE: [Denial; 19] = [
     Denial::Unauthenticated(AuthnFault::Revoked),
     Denial::Unauthenticated(AuthnFault::Expired),
     Denial::OnHold,
+    Denial::ApprovalNeeded,
 ];
 
 /// A denial as the error that a callback returns. It comes back out of [`denial`].
@@ -68,6 +69,7 @@ pub(super) fn is_refusal(denial: &Denial) -> bool {
             | Denial::TimedOut(_)
             | Denial::Unauthenticated(_)
             | Denial::OnHold
+            | Denial::ApprovalNeeded
             | Denial::Withheld(_)
     )
 }

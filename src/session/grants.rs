@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use super::access::{AccessEvent, AccessRequest, AccessState};
 use super::store::{KeptAccess, access_row};
 use super::{Away, Cut, Earlier, Lines, Peers, Store, StoreError};
-use crate::domain::{AccessFault, AuthnFault, Bounds, Denial, ExactRequest, Id, Name, Principal};
+use crate::domain::{AccessFault, Bounds, Denial, ExactRequest, Id, Name, Principal};
 use held::Held;
 
 /// An access request that was granted.
@@ -288,7 +288,7 @@ impl Access {
             self.count.store(held.of.values().map(Vec::len).sum(), Ordering::Release);
         }
         if !ended.is_empty() {
-            let denial = Denial::Unauthenticated(AuthnFault::Revoked);
+            let denial = Denial::ApprovalNeeded;
             self.lines.cut(|carried| {
                 let (_, since) = ended.iter().find(|(id, _)| carried.grant == Some(*id))?;
                 Some(Cut { since: *since, denial })

@@ -57,6 +57,12 @@ pub struct Cut {
 }
 
 impl Carried {
+    /// What it means that its time is over: access has to be asked for again, or a session begun anew.
+    fn over(&self) -> Denial {
+        let is_session = self.principal.session.is_some() && self.principal.expires == self.until;
+        if self.grant.is_some() && !is_session { Denial::ApprovalNeeded } else { EXPIRED }
+    }
+
     /// Every role that it has to do with.
     pub(super) fn roles(&self) -> impl Iterator<Item = &str> {
         self.principal.roles.iter().chain(&self.role).chain(&self.any_of).map(|role| &**role)
@@ -107,7 +113,7 @@ impl Lines {
                 self.ends_at(since);
                 return None;
             }
-            Some(Cut { since, denial: EXPIRED })
+            Some(Cut { since, denial: carried.over() })
         })
     }
 

@@ -45,7 +45,7 @@ credential = "api"
 authn = ["corp"]
 allow = [
   { role = "reader", methods = ["GET"], paths = ["/free"] },
-  { role = "reader", approval = "finance", paths = ["/refunds", "/events", "/free"] },
+  { role = "reader", approval = "finance", paths = ["/refunds", "/events", "/silence", "/free"] },
   { role = "reader", approval = "payroll", paths = ["/salaries"] },
   { role = "reader", approval = "single", paths = ["/wires"] },
 ]
@@ -258,6 +258,29 @@ fn a_grant_is_for_no_more_than_was_asked_for() {
     assert_eq!(ada.use_it("/pay/refunds"), 403);
     let shown = ada.send("GET", &format!("/access/requests/{short}"), &Value::Null).json();
     assert_eq!(shown["state"], "over");
+}
+
+#[test]
+fn who_waits_while_their_grant_ends_is_told_that_access_has_to_be_asked_for() {
+    let scene = scene();
+    let (ada, bob) = (Person::new(&scene, "ada", &["reader"]), Person::new(&scene, "bob", &["lead"]));
+    for (nth, more) in [json!({}), json!({"for": "1s"})].into_iter().enumerate() {
+        let is_ended = more.as_object().is_some_and(serde_json::Map::is_empty);
+        let id = ada.asked("finance", more);
+        assert_eq!(bob.decide(&id, "approve").json()["state"], "granted");
+        let mut waiting = Client::connect(scene.gateway.public());
+        waiting.send(&request("GET", "/pay/silence", &[("Host", "api.test"), ("Authorization", &ada.bearer)], b""));
+        eventually("it is at the upstream", || {
+            let asked = scene.upstream.requests().iter().filter(|request| request.path() == "/silence").count();
+            (asked > nth).then_some(())
+        });
+        if is_ended {
+            assert_eq!(bob.decide(&id, "end").json()["state"], "ended");
+        }
+        let answer = waiting.response();
+        assert_eq!((answer.status(), code(&answer)), (403, "approval_needed".to_owned()));
+        assert_eq!(scene.record_of(&answer)["outcome"], "denied");
+    }
 }
 
 #[test]

@@ -115,6 +115,26 @@ fn cut(scene: &Scene, ended: &AtomicUsize, path: &str) {
     eventually("she is let in again", || (get(scene, "ada", &["reader"]).status() == 200).then_some(()));
 }
 
+#[test]
+fn whom_nothing_here_knows_is_revoked_and_that_is_said() {
+    let keys = "[authn.keys.api_key.key.ci]\nprefix = \"abcdefghijkl\"\n\
+                digest = \"sha256:0000000000000000000000000000000000000000000000000000000000000000\"\n\
+                owner = \"ci\"\nroles = [\"reader\"]\n";
+    let scene = Scene::with(Upstream::echo(), &Extra { tables: keys, ..Extra::default() });
+    for (of, note) in [
+        ("key:keys:ci", None),
+        ("key:keys:cl", Some("the configuration has no such key")),
+        ("principal:keys:ci", None),
+        ("principal:keys:cl", Some("the configuration has no key of theirs")),
+        ("principal:corp:somebody", None),
+        ("session:00000000000000000000000000000001", Some("no such session goes on")),
+    ] {
+        let text = told(scene.gateway.site(), &["add", of, "--reason", "a lost laptop"]);
+        let found = text.split_once("(note: ").map(|(_, note)| note.trim_end().trim_end_matches(')'));
+        assert_eq!(found, note, "{text}");
+    }
+}
+
 fn http1(scene: &Scene, path: &str) -> Client {
     let mut client = Client::connect(scene.gateway.public());
     client.send(&request("GET", path, &[("Host", "api.test"), ("Authorization", &scene.bearer())], b""));

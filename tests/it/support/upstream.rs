@@ -59,9 +59,10 @@ impl Upstream {
         Self::start(|request, wire| wire.echo(request))
     }
 
-    /// The same, but for `/events`: a stream that tells of one event and then stays open.
+    /// The same, but for `/events`: a stream that tells of one event and then stays open; and for `/silence`, which is no answer.
     pub(crate) fn echo_with_events() -> Self {
         Self::start(|request, wire| match request.path() {
+            "/silence" => wire.until_closed(),
             "/events" => {
                 wire.begin(200, "text/event-stream")?;
                 wire.event("first")?;
