@@ -1,19 +1,21 @@
 //! `claviger vault`: making and changing sealed files. A secret comes from a prompt or standard input, never from an argument, which every
 //! user of the machine could read.
 
+mod prompt;
+
 use std::error::Error;
 use std::fmt::Display;
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-use zeroize::Zeroizing;
 
 use super::{Failure, RotateArgs, StatusArgs};
 use crate::crypto::MasterKey;
 use crate::domain::{Secret, SecretRef};
-use crate::vault::{KeySource, MAX_SECRET, RekeyFault, SealedFile, VaultError, create_key, load_key, rekey, reseal};
+use crate::vault::{KeySource, RekeyFault, SealedFile, VaultError, create_key, load_key, rekey, reseal};
+
+pub(super) use prompt::ask;
 
 /// Make and change sealed files of secrets, replace a secret, and show how all stand.
 #[derive(Debug, Subcommand)]
@@ -221,65 +223,6 @@ fn secret_path(text: &str) -> Result<String, String> {
     SecretRef::parse(&format!("vault:{text}")).map(|name| name.path).map_err(|e| e.to_string())
 }
 
-/// The secret from a prompt that does not show it, or from standard input; line ends at its end are dropped.
-pub(super) fn ask(name: &str) -> io::Result<Secret> {
-    let input = io::stdin();
-    if !input.is_terminal() {
-        return read_all(&mut input.lock());
-    }
-    let hidden = |prompt: &str| {
-        write!(io::stderr(), "{prompt}: ")?;
-        let hidden = HiddenInput::begin()?;
-        let secret = read_line(&mut input.lock());
-        drop(hidden);
-        writeln!(io::stderr())?;
-        secret
-    };
-    let secret = hidden(&format!("Value of {name} (not shown)"))?;
-    let again = hidden("The same again")?;
-    // Nobody sees a slip of the finger.
-    if secret.expose() != again.expose() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the two are not the same: nothing was written"));
-    }
-    Ok(secret)
-}
-
-// One byte and a line end more than a secret may have: what is too long is then refused, not cut. The buffers never grow, which would leave
-// copies behind.
-const ROOM: usize = MAX_SECRET + 3;
-
-fn read_all(input: &mut dyn Read) -> io::Result<Secret> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
-    input.take(ROOM as u64).read_to_end(&mut bytes)?;
-    Ok(Secret::new(std::mem::take(&mut *bytes)).trim_line_end())
-}
-
-fn read_line(input: &mut dyn BufRead) -> io::Result<Secret> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
-    input.take(ROOM as u64).read_until(b'\n', &mut bytes)?;
-    Ok(Secret::new(std::mem::take(&mut *bytes)).trim_line_end())
-}
-
-/// The terminal shows nothing of what is typed until this is dropped.
-struct HiddenInput(Termios);
-
-impl HiddenInput {
-    fn begin() -> io::Result<Self> {
-        let before = tcgetattr(io::stdin())?;
-        let mut hidden = before.clone();
-        hidden.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(io::stdin(), OptionalActions::Flush, &hidden)?;
-        Ok(Self(before))
-    }
-}
-
-impl Drop for HiddenInput {
-    fn drop(&mut self) {
-        // Nothing better can be done where a terminal does not take its own settings back.
-        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -298,7 +241,7 @@ mod tests {
     fn run(line: &[&str], value: &[u8]) -> Result<String, String> {
         let cli = Cli::try_parse_from([&["vault"], line].concat()).map_err(|e| e.to_string())?;
         let mut out = Vec::new();
-        cli.command.run_with(|_| read_all(&mut &value[..]), &mut out).map_err(|e| e.to_string())?;
+        cli.command.run_with(|_| prompt::read_all(&mut &value[..]), &mut out).map_err(|e| e.to_string())?;
         Ok(String::from_utf8(out).expect("text"))
     }
 
@@ -343,7 +286,7 @@ mod tests {
     fn errors_name_the_file_and_the_cure_and_no_value() {
         let f = Fixture::new();
         f.run("init", &[], b"").expect("made");
-        let long = [7; MAX_SECRET + 1];
+        let long = [7; crate::vault::MAX_SECRET + 1];
         for (command, name, value, want) in [
             ("init", &[][..], &b""[..], "master.key: the file cannot be written: entity already exists"),
             ("rm", &["none"], b"", "secrets.sealed: the vault has no secret of this name"),
@@ -393,12 +336,5 @@ mod tests {
         assert!(f.run("init", &[], b"").expect_err("refused").contains("already exists"));
         assert_eq!(std::fs::read(&f.file).expect("read"), b"precious");
         assert!(!Path::new(&f.key).exists());
-    }
-
-    #[test]
-    fn one_line_or_everything_is_read_without_the_line_end() {
-        let pem = "-----BEGIN-----\nabc\n-----END-----\n";
-        assert_eq!(read_all(&mut pem.as_bytes()).expect("read").expose(), pem.trim_end().as_bytes());
-        assert_eq!(read_line(&mut &b"typed\r\nmore"[..]).expect("read").expose(), b"typed");
     }
 }

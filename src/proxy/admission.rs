@@ -85,7 +85,7 @@ impl Admission {
     ) -> Self {
         let inspecting = route.inspecting.as_ref().filter(|_| websocket);
         Self {
-            messages: inspecting.map(|own| Box::new(ClientMessages::new(Arc::clone(own)))),
+            messages: inspecting.map(|own| Box::new(ClientMessages::new(Arc::clone(own), route.body_timeout))),
             route,
             permit,
             path,

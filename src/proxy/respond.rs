@@ -102,6 +102,8 @@ pub(super) async fn close(session: &mut Session, denial: &Denial) {
     let code: u16 = match status(denial).as_u16() {
         413 => 1009,
         415 => 1003,
+        // There is no room for more now.
+        429 => 1013,
         500.. => 1011,
         _ => 1008,
     };

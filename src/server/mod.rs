@@ -91,14 +91,12 @@ impl fmt::Display for StartError {
             Self::Store(error) => error.fmt(f),
             Self::Upgrade(reason) => write!(f, "{reason}"),
             Self::Listen(address, error) => {
-                let cure = match error.kind() {
-                    ErrorKind::AddrInUse => {
-                        "end what has it (`ss -ltnp`), or take over from a claviger that runs with `--upgrade`"
-                    }
-                    ErrorKind::PermissionDenied => {
-                        "let this user have ports below 1024 (CAP_NET_BIND_SERVICE), or listen on another"
-                    }
-                    _ => "is it an address of this machine (`ip address`)?",
+                let cure = if error.kind() == ErrorKind::AddrInUse {
+                    "end what has it (`ss -ltnp`), or take over from a claviger that runs with `--upgrade`"
+                } else if error.kind() == ErrorKind::PermissionDenied {
+                    "let this user have ports below 1024 (CAP_NET_BIND_SERVICE), or listen on another"
+                } else {
+                    "is it an address of this machine (`ip address`)?"
                 };
                 write!(f, "cannot listen on {address}: {error}; {cure}")
             }

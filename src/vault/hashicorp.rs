@@ -1,5 +1,6 @@
 //! HashiCorp Vault and OpenBao: what is read there, for how long it holds, and when it is renewed.
 
+mod absent;
 mod api;
 mod shown;
 

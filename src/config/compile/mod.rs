@@ -27,7 +27,7 @@ mod target;
 mod trace;
 mod vault;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -119,7 +119,7 @@ pub fn compile(file: &Path, text: &str, number: u64, engines: &Engines) -> (Watc
     };
     let authenticators = tables.authn.keys().cloned().collect();
     let (snapshot, process, cluster) = compiler.run(tables, number);
-    let snapshot = Snapshot { digest: sha256(text.as_bytes()), ..snapshot };
+    let snapshot = Snapshot { digest: sha256(text.as_bytes()), beside: compiler.beside(), ..snapshot };
     let (watched, api_keys) = (compiler.watched, compiler.api_keys);
     (watched, report.finish().map(|()| Plan { snapshot, process, authenticators, api_keys, cluster }))
 }
@@ -208,10 +208,6 @@ impl Compiler<'_, '_> {
             router,
             routes,
             vaults,
-            beside: mem::take(&mut self.secrets)
-                .into_iter()
-                .filter_map(|(name, is_needed)| (!is_needed).then_some(name))
-                .collect(),
             targets: parts.targets.by_name.into_values().flatten().collect(),
             rotations: rotations.by_name.into_values().flatten().collect(),
             failures,
@@ -228,6 +224,12 @@ impl Compiler<'_, '_> {
             ..Snapshot::default()
         };
         (snapshot, process, secrets)
+    }
+
+    /// Secrets that no request needs.
+    fn beside(&mut self) -> BTreeSet<SecretRef> {
+        let named = mem::take(&mut self.secrets).into_iter();
+        named.filter_map(|(name, is_needed)| (!is_needed).then_some(name)).collect()
     }
 
     fn check_purpose(&mut self, file: &File) {

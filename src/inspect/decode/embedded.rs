@@ -63,9 +63,10 @@ pub(super) fn jwt(walk: &mut Walk<'_>, token: &[u8]) {
 }
 
 /// Gives what a text says in base64, if that is a text itself.
-fn base64(walk: &mut Walk<'_>, text: &[u8]) {
+pub(super) fn base64(walk: &mut Walk<'_>, text: &[u8]) {
     let Some(start) = text.get(..MIN_BASE64) else { return };
-    if !start.iter().all(|byte| is_base64(*byte)) || is_hex(text) {
+    // Of a short one the end is in it.
+    if !start.iter().all(|byte| is_base64(*byte) || *byte == b'=') || is_hex(text) {
         return;
     }
     let mut decoded = Vec::new();
@@ -74,13 +75,18 @@ fn base64(walk: &mut Walk<'_>, text: &[u8]) {
     }
 }
 
+/// Whether a text may be all base64.
+pub(super) fn is_base64_text(text: &[u8]) -> bool {
+    text.len() >= MIN_BASE64 && text.iter().all(|byte| is_base64(*byte) || b"=\r\n".contains(byte))
+}
+
 /// Whether these are hexadecimal digits and hyphens: a hash or UUID. No attack can be said in base64 with so few signs.
 fn is_hex(text: &[u8]) -> bool {
     text.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-')
 }
 
 /// Whether a byte is of one of the two alphabets (RFC 4648 4, 5).
-fn is_base64(byte: u8) -> bool {
+pub(super) fn is_base64(byte: u8) -> bool {
     VALUES.get(usize::from(byte)).is_some_and(|value| *value < 64)
 }
 

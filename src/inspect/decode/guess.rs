@@ -7,7 +7,7 @@ use super::charset::{self, Charset};
 use super::magic::{self, Content};
 use super::media::{Format, Media};
 use super::walk::Walk;
-use super::{embedded, form, json, xml};
+use super::{embedded, form, json, message, xml};
 use crate::inspect::{Fault, FaultKind};
 
 /// The shortest stretch of text among bytes that is given.
@@ -32,7 +32,18 @@ pub(super) fn walk(walk: &mut Walk<'_>, media: &Media<'_>, body: &[u8]) -> Resul
         return Ok(());
     }
     let text = charset::decode(body, media.charset).map_err(|kind| walk.fault(kind))?;
+    if walk.multiparts == 0 && message::polled(walk, &text)? {
+        return Ok(());
+    }
     by_look(walk, media.charset, body, &text, is_unknown)
+}
+
+/// Gives a text in UTF-8 as what it looks like, and as text.
+///
+/// # Errors
+/// Those of [`walk`].
+pub(super) fn text(walk: &mut Walk<'_>, text: &[u8]) -> Result<(), Fault> {
+    by_look(walk, Some(Charset::Utf8), text, text, false)
 }
 
 /// Gives what is said to be no text: all of it, or what text there is in it.

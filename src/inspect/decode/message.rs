@@ -1,17 +1,23 @@
-//! Messages of WebSockets: text in UTF-8 (RFC 6455 5.6) or bytes, and what the usual subprotocols have around what is said.
+//! Messages: what a client says over a WebSocket, in text in UTF-8 (RFC 6455 5.6) or bytes, and what the usual subprotocols have around what is
+//! said; also where such a message is the body of a request.
 
-use super::charset::Charset;
+use super::charset;
 use super::magic::Content;
-use super::media::{Format, Media};
 use super::walk::Walk;
-use super::{embedded, guess, json};
-use crate::inspect::{Fault, FaultKind, Limits, Part, Sink};
+use super::{embedded, guess, json, lines, stomp};
+use crate::inspect::{Fault, FaultKind, Limits, Location, Part, Sink};
 
-/// What stands behind each of several in one message (SignalR).
+/// What stands behind each of several in one message (SignalR), or between them (Engine.IO).
 const RECORD: u8 = 0x1e;
-/// How much may stand before JSON.
+/// How much may stand before JSON that nobody has a grammar for.
 const MAX_PREFIX: usize = 256;
-const TEXT: Media<'_> = Media { format: Format::Text, charset: Some(Charset::Utf8), boundary: None };
+
+/// Takes values that were given before.
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn value(&mut self, _at: Location<'_>, _bytes: &[u8]) {}
+}
 
 /// Gives all values of a message. What is text is read as such, whatever it is said to be.
 ///
@@ -19,63 +25,98 @@ const TEXT: Media<'_> = Media { format: Format::Text, charset: Some(Charset::Utf
 /// What is wrong with its form.
 pub(super) fn walk(message: &[u8], is_text: bool, limits: &Limits, sink: &mut dyn Sink) -> Result<(), Fault> {
     let mut walk = Walk::new(Part::Body, limits, sink);
-    if std::str::from_utf8(message).is_err() {
-        let fault = || Err(walk.fault(FaultKind::BadText));
-        return if is_text { fault() } else { guess::bytes(&mut walk, Content::Any, None, message) };
+    if std::str::from_utf8(message).is_ok() {
+        return frames(&mut walk, message);
     }
-    let Some(records) = records(message) else { return frames(&mut walk, message) };
-    let mut is_json = true;
-    for record in records {
-        is_json &= said(&mut walk, record)?;
+    if is_text {
+        return Err(walk.fault(FaultKind::BadText));
     }
-    if !is_json {
-        // To another reader it is one text.
-        walk.plain(message);
+    guess::bytes(&mut walk, Content::Any, None, message)?;
+    // Readers of texts put a sign in place of what is none.
+    if embedded::is_printable(message, message.len()) {
+        frames(&mut walk, String::from_utf8_lossy(message).as_bytes())?;
     }
     Ok(())
 }
 
-/// The records of SignalR, each with its end behind it; also where some are not whole, as the others are read all the same. None where none is JSON.
-fn records(message: &[u8]) -> Option<Vec<&[u8]>> {
-    memchr::memchr(RECORD, message)?;
-    let records = message.split(|byte| *byte == RECORD).filter(|record| !record.trim_ascii().is_empty());
-    let records: Vec<_> = records.collect();
-    let is_json = |record: &&[u8]| matches!(record.trim_ascii_start().first(), Some(b'{' | b'['));
-    records.iter().any(is_json).then_some(records)
+/// Gives all values of a body that is what Socket.IO says by requests ("polling"), and tells whether it is.
+///
+/// # Errors
+/// What is wrong with its form.
+pub(super) fn polled(walk: &mut Walk<'_>, body: &[u8]) -> Result<bool, Fault> {
+    let is_packed = body.strip_prefix(b"b").is_some_and(embedded::is_base64_text);
+    let is_one = is_packed || socket_io(body).is_some() || records(body).is_some();
+    if is_one {
+        all(walk, body)?;
+    }
+    Ok(is_one)
 }
 
 /// The frames of STOMP, one or several, with blank lines around them; or what else it is.
 fn frames(walk: &mut Walk<'_>, message: &[u8]) -> Result<(), Fault> {
     let (mut rest, mut count) = (message, 0);
-    while let Some((head, body, behind)) = stomp(rest) {
-        fields(walk, head);
-        said(walk, body)?;
-        (rest, count) = (behind, count + 1);
+    while let Some(frame) = stomp::read(rest) {
+        stomp::fields(walk, frame.head);
+        all(walk, frame.body)?;
+        (rest, count) = (frame.behind, count + 1);
     }
-    let is_over = count > 0 && rest.trim_ascii().is_empty();
-    if is_over { Ok(()) } else { said(walk, rest).map(drop) }
+    if count > 0 && rest.trim_ascii().is_empty() { Ok(()) } else { all(walk, rest) }
+}
+
+fn all(walk: &mut Walk<'_>, text: &[u8]) -> Result<(), Fault> {
+    let Some(records) = records(text) else { return said(walk, text).map(drop) };
+    let mut is_json = true;
+    for record in records {
+        is_json &= said(walk, record)?;
+    }
+    if !is_json {
+        // To another reader it is one text.
+        walk.plain(text);
+    }
+    Ok(())
+}
+
+/// The records of a text; also where some are not whole, as the others are read all the same. None where none is JSON.
+fn records(text: &[u8]) -> Option<Vec<&[u8]>> {
+    memchr::memchr(RECORD, text)?;
+    let records = text.split(|byte| *byte == RECORD).filter(|record| !record.trim_ascii().is_empty());
+    let records: Vec<_> = records.collect();
+    let is_json =
+        |record: &&[u8]| matches!(record.trim_ascii_start().first(), Some(b'{' | b'[')) || socket_io(record).is_some();
+    records.iter().any(is_json).then_some(records)
 }
 
 /// Gives what is said, and says whether all of it is JSON: then it is to every reader, and its fields hold what they are declared to.
 fn said(walk: &mut Walk<'_>, text: &[u8]) -> Result<bool, Fault> {
-    let start = text.get(..text.len().min(MAX_PREFIX)).unwrap_or_default();
-    let at = memchr::memchr2(b'{', b'[', start).unwrap_or(text.len());
-    let (prefix, json) = text.split_at_checked(at).unwrap_or((text, b""));
-    if json.is_empty() || !(is_prefix(prefix) || prefix.trim_ascii().is_empty()) {
-        embedded::walk(walk, json);
-        return guess::walk(walk, &TEXT, text).map(|()| false);
+    // Readers of JSON know the width by the first bytes (RFC 4627 3).
+    let wide = charset::by_width(text).and_then(|charset| charset::decode(text, Some(charset)).ok());
+    if let Some(wide) = wide {
+        walk.plain(text);
+        return said_narrow(walk, &wide).map(|_| false);
     }
-    let mark = walk.trail.mark();
-    let read = json::walk(walk, json);
-    walk.trail.cut(mark);
-    match read {
+    said_narrow(walk, text)
+}
+
+fn said_narrow(walk: &mut Walk<'_>, text: &[u8]) -> Result<bool, Fault> {
+    if let Some(packed) = text.strip_prefix(b"b") {
+        engine_io(walk, packed);
+    }
+    let Some((prefix, json)) = split(text) else {
+        let at = memchr::memchr2(b'{', b'[', text.get(..text.len().min(MAX_PREFIX)).unwrap_or_default());
+        embedded::walk(walk, at.and_then(|at| text.get(at..)).unwrap_or_default());
+        return guess::text(walk, text).map(|()| false);
+    };
+    match read(walk, json) {
         Ok(()) => {
             if !prefix.trim_ascii().is_empty() {
                 walk.text(prefix);
+            } else if json.starts_with(b"[") {
+                sock_js(walk, json)?;
             }
             Ok(true)
         }
-        Err(fault) if fault.kind != FaultKind::Malformed => Err(fault),
+        // Lenient readers would go on where this one cannot (`NaN`, comments).
+        Err(fault) if fault.kind != FaultKind::Malformed || json::is_begun(json) => Err(fault),
         // A text that begins so.
         Err(_) => {
             walk.text(text);
@@ -84,59 +125,71 @@ fn said(walk: &mut Walk<'_>, text: &[u8]) -> Result<bool, Fault> {
     }
 }
 
-/// Whether this may be what Socket.IO has before JSON: `42/chat?a=b,7`.
+/// Reads JSON, one value or one a line.
+fn read(walk: &mut Walk<'_>, json: &[u8]) -> Result<(), Fault> {
+    let mark = walk.trail.mark();
+    let mut read = json::walk(walk, json);
+    let is_in_lines = read.as_ref().is_err_and(|fault| fault.kind == FaultKind::Malformed);
+    if is_in_lines && memchr::memchr(b'\n', json).is_some() {
+        walk.trail.cut(mark);
+        read = lines::lines(walk, json);
+    }
+    walk.trail.cut(mark);
+    read
+}
+
+/// What stands before JSON, and the JSON.
+fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    socket_io(text).or_else(|| {
+        let start = text.get(..text.len().min(MAX_PREFIX)).unwrap_or_default();
+        let (prefix, json) = text.split_at_checked(memchr::memchr2(b'{', b'[', start)?)?;
+        (is_prefix(prefix) || prefix.trim_ascii().is_empty()).then_some((prefix, json))
+    })
+}
+
+/// Whether this may be what some protocol has before JSON: `42/chat?a=b,7`.
 fn is_prefix(prefix: &[u8]) -> bool {
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"/,_-.?=&%:~".contains(byte);
     prefix.first().is_some_and(u8::is_ascii_digit) && prefix.trim_ascii_end().iter().all(is_part)
 }
 
-/// The head and the body of a frame of STOMP (1.2, "STOMP Frames"), and what stands behind its NUL: a command, fields a line each, a blank line.
-fn stomp(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let text = text.trim_ascii_start();
-    let (frame, behind) = text.split_at_checked(memchr::memchr(0, text)?)?;
-    // Lines end with LF, or with CR and LF.
-    let at = memchr::memmem::find_iter(frame, b"\n").find(|at| {
-        let next = frame.get(at + 1..).unwrap_or_default();
-        next.starts_with(b"\n") || next.starts_with(b"\r\n")
-    })?;
-    let (head, body) = frame.split_at_checked(at)?;
-    let body = body.get(1..)?;
-    let body = body.strip_prefix(b"\r\n").or_else(|| body.strip_prefix(b"\n"))?;
-    let command = head.split(|byte| *byte == b'\n').next()?.trim_ascii_end();
-    let is_command = (3..=12).contains(&command.len()) && command.iter().all(u8::is_ascii_alphabetic);
-    is_command.then_some((head, body, behind.get(1..)?))
+/// What Socket.IO has before JSON, and the JSON: types, how many attachments there are, a namespace up to its comma, an id (protocol 5, "Packet
+/// encoding").
+fn socket_io(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let skip_digits = |at: usize| at + text.iter().skip(at).take_while(|byte| byte.is_ascii_digit()).count();
+    let mut at = skip_digits(0);
+    if at == 0 {
+        return None;
+    }
+    if text.get(at) == Some(&b'-') {
+        at += 1;
+    }
+    if text.get(at) == Some(&b'/') {
+        at += memchr::memchr(b',', text.get(at..)?)? + 1;
+    }
+    let (prefix, json) = text.split_at_checked(skip_digits(at))?;
+    matches!(json.first(), Some(b'{' | b'[')).then_some((prefix, json))
 }
 
-fn fields(walk: &mut Walk<'_>, head: &[u8]) {
-    for line in head.split(|byte| *byte == b'\n').skip(1) {
-        let at = memchr::memchr(b':', line).unwrap_or(line.len());
-        let (name, value) = line.split_at_checked(at).unwrap_or((line, b""));
-        let value = value.strip_prefix(b":").unwrap_or(value).trim_ascii_end();
-        let mark = walk.trail.mark();
-        walk.trail.push_key(name);
-        walk.name(name);
-        walk.text(value);
-        if memchr::memchr(b'\\', value).is_some() {
-            walk.text(&unescaped(value));
+/// Gives what Engine.IO packs as bytes behind `b`, in its protocol 3 behind a type too, if that is text; readers pass over what is no sign of base64.
+fn engine_io(walk: &mut Walk<'_>, packed: &[u8]) {
+    let signs: Vec<u8> = packed.iter().copied().filter(|byte| embedded::is_base64(*byte)).collect();
+    embedded::base64(walk, &signs);
+    embedded::base64(walk, signs.strip_prefix(b"4").unwrap_or_default());
+}
+
+/// A list of texts is what SockJS sends: each is a message.
+fn sock_js(walk: &mut Walk<'_>, json: &[u8]) -> Result<(), Fault> {
+    let Ok(messages) = serde_json::from_slice::<Vec<String>>(json) else { return Ok(()) };
+    for message in messages.iter().map(String::as_bytes) {
+        if stomp::read(message).is_some() {
+            frames(walk, message)?;
+        } else if matches!(message.first(), Some(b'{' | b'[')) {
+            // Its values were given as those of any JSON in a text, and its faults not told.
+            let mut nowhere = Nowhere;
+            let again = json::walk(&mut Walk::new(Part::Body, walk.limits, &mut nowhere), message);
+            again.or_else(|fault| if fault.kind == FaultKind::Malformed { Ok(()) } else { Err(fault) })?;
         }
-        walk.trail.cut(mark);
     }
-}
-
-/// What a field says (STOMP 1.2, "Value Encoding").
-fn unescaped(value: &[u8]) -> Vec<u8> {
-    let (mut said, mut bytes) = (Vec::with_capacity(value.len()), value.iter().copied());
-    while let Some(byte) = bytes.next() {
-        said.push(match byte {
-            b'\\' => match bytes.next() {
-                Some(b'c') => b':',
-                Some(b'n') => b'\n',
-                Some(b'r') => b'\r',
-                Some(other) => other,
-                None => break,
-            },
-            byte => byte,
-        });
-    }
-    said
+    Ok(())
 }

@@ -29,6 +29,7 @@ mod message;
 mod multipart;
 mod path;
 mod protobuf;
+mod stomp;
 #[cfg(test)]
 mod tests;
 mod walk;

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::sync::OwnedSemaphorePermit;
 
 use self::frame::{Frame, TEXT, length, read};
 use super::inspect::{beyond, heed};
-use crate::domain::Denial;
+use crate::domain::{Denial, TimedOut};
 use crate::inspect::{Fault, FaultKind, Report};
 use crate::state::{Bodies, Inspecting};
 
@@ -17,6 +18,8 @@ mod frame;
 /// The messages of one client.
 pub(super) struct ClientMessages {
     inspecting: Arc<Inspecting>,
+    /// How long a message may take to come: it holds room that others want.
+    patience: Duration,
     /// Of the frame that begins.
     head: Vec<u8>,
     frame: Option<Frame>,
@@ -43,6 +46,8 @@ struct Message {
     is_cut: bool,
     /// How often it was judged early for a control frame.
     hurried: u32,
+    /// Until when it has to be whole.
+    until: Instant,
 }
 
 /// For how many control frames within it what is there of a message is judged and gone on with, so that they need not wait: each costs a look at
@@ -59,9 +64,10 @@ const STEP: usize = 64 * 1024;
 
 impl ClientMessages {
     /// Nothing yet.
-    pub(super) fn new(inspecting: Arc<Inspecting>) -> Self {
+    pub(super) fn new(inspecting: Arc<Inspecting>, patience: Duration) -> Self {
         Self {
             inspecting,
+            patience,
             head: Vec::new(),
             frame: None,
             message: None,
@@ -86,13 +92,14 @@ impl ClientMessages {
     /// Begins anew.
     pub(super) fn restart(&mut self) {
         let found = self.found.take();
-        *self = Self { found, ..Self::new(Arc::clone(&self.inspecting)) };
+        *self = Self { found, ..Self::new(Arc::clone(&self.inspecting), self.patience) };
     }
 
     /// Takes what has come and leaves what may go on.
     ///
     /// # Errors
-    /// [`Denial::Inspection`], where what was found stops it; [`Denial::TooManyInFlight`], where there is no room for more.
+    /// [`Denial::Inspection`], where what was found stops it; [`Denial::TooManyInFlight`], where there is no room for more;
+    /// [`Denial::TimedOut`], where a message takes too long to come.
     pub(super) fn take(&mut self, chunk: &mut Option<Bytes>, is_end: bool, bodies: &Bodies) -> Result<(), Denial> {
         // Never none, which would end it.
         let had_some = chunk.is_some();
@@ -108,17 +115,29 @@ impl ClientMessages {
             }
             self.end(frame, &mut out)?;
         }
+        let is_late = |message: Message| !message.is_cut && Instant::now() >= message.until;
+        if self.inspecting.enforces() && self.message.is_some_and(is_late) {
+            return Err(Denial::TimedOut(TimedOut::Body));
+        }
         if is_end || self.is_lost {
-            // The end of what is under way will not be seen.
-            self.message = self.message.map(|message| Message { is_cut: true, ..message });
-            self.judge()?;
-            self.message = None;
-            out.extend_from_slice(&self.raw.split());
-            out.extend_from_slice(&self.head);
-            out.extend_from_slice(&came);
-            self.head.clear();
+            self.let_go(&mut out, &came)?;
         }
         *chunk = (had_some || !out.is_empty()).then(|| out.freeze());
+        Ok(())
+    }
+
+    /// The end of what is under way will not be seen. What of a message nobody has seen stays here where attacks are stopped: as a part it was not
+    /// judged, and no reader wants it.
+    fn let_go(&mut self, out: &mut BytesMut, came: &Bytes) -> Result<(), Denial> {
+        let is_dropped = self.inspecting.enforces() && !self.is_lost && !self.is_cut();
+        self.message = self.message.map(|message| Message { is_cut: true, ..message });
+        self.judge()?;
+        self.message = None;
+        let rest = self.raw.split();
+        if !is_dropped {
+            [&rest, &*self.head, came].into_iter().for_each(|rest| out.extend_from_slice(rest));
+        }
+        self.head.clear();
         Ok(())
     }
 
@@ -141,7 +160,8 @@ impl ClientMessages {
         raw.extend_from_slice(&self.head);
         if !frame.is_control {
             let is_text = self.head.first().is_some_and(|first| first & 0x0f == TEXT);
-            self.message.get_or_insert(Message { is_text, is_cut: false, hurried: 0 });
+            let begun = || Message { is_text, is_cut: false, hurried: 0, until: Instant::now() + self.patience };
+            self.message.get_or_insert_with(begun);
         }
         self.head.clear();
         Ok(Some(frame))

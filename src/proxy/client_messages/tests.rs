@@ -10,18 +10,23 @@ use crate::state::Beyond;
 const ATTACK: &[u8] = b"' UNION SELECT password FROM users--";
 
 fn messages(mode: Mode, beyond: Beyond) -> ClientMessages {
+    patient(mode, beyond, Duration::from_secs(60))
+}
+
+fn patient(mode: Mode, beyond: Beyond, patience: Duration) -> ClientMessages {
     static ENGINE: LazyLock<Arc<Engine>> =
         LazyLock::new(|| Arc::new(Engine::new(RuleFile::ready_made().expect("rules")).expect("an engine")));
     let settings = Settings { mode, ..Settings::default() };
     let profile = Profile::new(Arc::clone(&ENGINE), settings).expect("a profile");
-    ClientMessages::new(Arc::new(Inspecting {
+    let inspecting = Inspecting {
         name: Name::parse("default").expect("a name"),
         profile: Arc::new(profile),
         body: 1 << 20,
         memory: 1 << 16,
         beyond,
         streams_grpc: true,
-    }))
+    };
+    ClientMessages::new(Arc::new(inspecting), patience)
 }
 
 /// A frame as a client sends it.
@@ -173,4 +178,28 @@ fn there_is_only_so_much_room() {
     drop(most);
     let mut chunk = Some(Bytes::from(frame(0x00, &[b'x'; 10_000])));
     assert_eq!(messages.take(&mut chunk, false, &bodies), Ok(()));
+}
+
+#[test]
+fn what_of_a_message_does_not_come_does_not_go_on() {
+    let begun = frame(0x01, br#"{"a":1,"a":2}"#);
+    for (mode, want) in [(Mode::Enforce, 0), (Mode::Shadow, begun.len())] {
+        for cut in [begun.len(), begun.len() - 3] {
+            let mut chunk = Some(Bytes::copy_from_slice(&begun[..cut]));
+            messages(mode, Beyond::Reject).take(&mut chunk, true, &Bodies::default()).expect("it ends");
+            assert_eq!(chunk.map_or(0, |chunk| chunk.len()), want.min(cut), "{mode:?}");
+        }
+    }
+}
+
+#[test]
+fn a_message_that_takes_too_long_holds_nothing_any_more() {
+    let (bodies, late) = (Bodies::default(), Err(Denial::TimedOut(TimedOut::Body)));
+    for (mode, first, want) in
+        [(Mode::Enforce, 0x01, late), (Mode::Enforce, 0x81, Ok(())), (Mode::Shadow, 0x01, Ok(()))]
+    {
+        let mut messages = patient(mode, Beyond::Reject, Duration::ZERO);
+        let mut chunk = Some(Bytes::from(frame(first, b"hello")));
+        assert_eq!(messages.take(&mut chunk, false, &bodies), want, "{mode:?}");
+    }
 }

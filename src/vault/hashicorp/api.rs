@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::absent::{BARE_404, is_bare_404, not_found};
 use super::shown::Shown;
 use super::{HashicorpSettings, Login, secret};
 use crate::domain::{Secret, Wiped};
@@ -111,8 +112,6 @@ const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 const PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'?').add(b'#').add(b'%').add(b'"').add(b'<').add(b'>').add(b'`');
 /// When it is tried again to renew a token.
 const RENEW_AGAIN: Duration = Duration::from_secs(5);
-/// The status of what may be Vault's own 404.
-const BARE_404: u16 = 404;
 /// The longest file with something to log in with, in bytes.
 pub(super) const MAX_FILE: usize = 64 * 1024;
 
@@ -341,25 +340,6 @@ fn read_answer(answer: &Answer) -> Result<Body, VaultError> {
     }
 }
 
-/// What a 404 means: Vault's own has `errors`, `warnings`, or the `data` of what was deleted. One that says nothing, or has the `error` of
-/// RustyVault, may be of such a server or of somebody in front of it; any other is of somebody in front.
-fn not_found(body: &[u8]) -> VaultError {
-    let said: Option<serde_json::Map<String, Value>> = serde_json::from_slice(body).ok();
-    let is_like =
-        |name: &str, is_such: fn(&Value) -> bool| said.as_ref().and_then(|said| said.get(name)).is_some_and(is_such);
-    if is_like("errors", Value::is_array) || is_like("warnings", Value::is_array) || is_like("data", Value::is_object) {
-        VaultError::NotFound
-    } else if body.is_empty() || is_like("error", Value::is_string) {
-        VaultError::Call(NetError::Status(BARE_404))
-    } else {
-        VaultError::Answer
-    }
-}
-
-fn is_bare_404(read: &Result<Body, VaultError>) -> bool {
-    matches!(read, Err(VaultError::Call(NetError::Status(BARE_404))))
-}
-
 impl Token {
     fn of(auth: &Auth, is_own: bool) -> Self {
         let (value, is_renewable) = (secret(&auth.client_token), auth.renewable);
@@ -390,23 +370,4 @@ fn json_of(value: &impl Serialize) -> Result<Wiped, VaultError> {
 
 fn text(secret: &Secret) -> Result<&str, VaultError> {
     std::str::from_utf8(secret.expose()).map_err(|_| VaultError::KeyMalformed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_vault_says_itself_is_gone() {
-        for (body, means) in [
-            (r#"{"errors":[]}"#, VaultError::NotFound),
-            (r#"{"data":{"data":null,"metadata":{"deletion_time":"x"}}}"#, VaultError::NotFound),
-            ("<html>default backend - 404</html>", VaultError::Answer),
-            (r#"{"message":"no Route matched with those values"}"#, VaultError::Answer),
-            (r#"{"error":"Router mount not found."}"#, VaultError::Call(NetError::Status(404))),
-            ("", VaultError::Call(NetError::Status(404))),
-        ] {
-            assert_eq!(not_found(body.as_bytes()), means, "{body}");
-        }
-    }
 }

@@ -58,6 +58,35 @@ pub(super) fn walk(walk: &mut Walk<'_>, text: &[u8]) -> Result<(), Fault> {
     result
 }
 
+/// Whether a text begins as JSON does: with a key and its colon, or with an element that is a string. What goes on otherwise than JSON is so to
+/// some readers.
+pub(super) fn is_begun(text: &[u8]) -> bool {
+    let (mut scan, mut is_inside) = (Scan::new(text), false);
+    loop {
+        scan.skip_space();
+        let is_key = match scan.next() {
+            Some(b'[') => {
+                is_inside = true;
+                continue;
+            }
+            Some(b'{') => {
+                scan.skip_space();
+                if !scan.take(b'"') {
+                    return false;
+                }
+                true
+            }
+            Some(b'"') if is_inside => false,
+            Some(_) | None => return false,
+        };
+        if scan.string(usize::MAX).is_err() {
+            return false;
+        }
+        scan.skip_space();
+        return if is_key { scan.take(b':') } else { scan.take(b',') || scan.take(b']') };
+    }
+}
+
 struct Json<'j, 't, 'w> {
     scan: Scan<'t>,
     room: &'j mut Room,

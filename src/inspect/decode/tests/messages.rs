@@ -31,9 +31,27 @@ fn what_is_said_is_read_behind_what_subprotocols_put_around_it() {
         ("SEND\nx:a\\cb\n\n\0", &["body.x (name)=x", "body.x=a\\cb", "body.x=a:b", "body="]),
         ("7[broken", &["body=7[broken"]),
         ("{broken", &["body={broken"]),
+        ("[a] or [\"b\" c]", &["body=[a] or [\"b\" c]"]),
         ("see {this}", &["body=see {this}"]),
     ] {
         assert_values(&said(text.as_bytes(), true), want, text);
+    }
+    let packed = "PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==";
+    let script = "body.(base64)=<script>alert(1)</script>";
+    for (text, want) in [
+        (format!("b{packed}"), script),
+        (format!("b4{packed}"), script),
+        (format!("b{}", packed.replace("cmlw", "c ml\u{1}w")), script),
+        ("42/dyn-{,[\"say\"]".to_owned(), "body[0]=say"),
+        (format!("42/{},7[\"say\"]", "a".repeat(300)), "body[0]=say"),
+        ("{\"a\":1}\n{\"b\":\"c\"}\n".to_owned(), "body[1].b=c"),
+        ("SEND\ncontent-length:3\n\na\0b\0".to_owned(), "body=a\0b"),
+        ("SEND\nx\\cy:1\n\n\0".to_owned(), "body.x:y (name)=x:y"),
+        (r#"["SEND\nx:y\n\nhello\u0000"]"#.to_owned(), "body.x=y"),
+        ("{\0\"\0a\0\"\0:\0\"\0b\0\"\0}\0".to_owned(), "body.a=b"),
+    ] {
+        let found = said(text.as_bytes(), false).expect("read");
+        assert!(found.iter().any(|found| found == want), "{text}: {found:?}");
     }
     let bytes = [&[0xff, 1, 0xfe, 2, 0xfd][..], b" some text that is long enough", &[3; 30]].concat();
     assert_values(&said(&bytes, false), &["body= some text that is long enough"], "bytes");
@@ -51,6 +69,13 @@ fn what_can_be_read_in_two_ways_is_refused_wherever_it_stands() {
         ("SEND\n\n{}\0SEND\n\n{\"a\":1,\"a\":2}\0".to_owned(), FaultKind::DuplicateKey),
         ("SEND\nx:y\n\n{\"a\":1,\"a\":2}\0".to_owned(), FaultKind::DuplicateKey),
         (format!("42{}", "[".repeat(100)), FaultKind::TooDeep),
+        (r#"{"x":NaN,"a":1,"a":2}"#.to_owned(), FaultKind::Malformed),
+        (r#"42["say",NaN,{"a":1,"a":2}]"#.to_owned(), FaultKind::Malformed),
+        ("{\"a\":1}\n{\"a\":1,\"a\":2}".to_owned(), FaultKind::DuplicateKey),
+        (r#"["{\"a\":1,\"a\":2}"]"#.to_owned(), FaultKind::DuplicateKey),
+        (r#"["SEND\n\n{\"a\":1,\"a\":2}\u0000"]"#.to_owned(), FaultKind::DuplicateKey),
+        (format!(r#"42/{},["say",{{"a":1,"a":2}}]"#, "{".repeat(9)), FaultKind::DuplicateKey),
+        ("SEND\nx:\u{1e}{\n\n{\"a\":1,\"a\":2}\0".to_owned(), FaultKind::DuplicateKey),
         (format!(r#"{{"payload":{{"query":"{{{aliases}}}"}}}}"#), FaultKind::TooMany),
         (format!(r#"42["q",{{"query":"{{{aliases}}}"}}]"#), FaultKind::TooMany),
     ] {
@@ -67,4 +92,22 @@ fn what_can_be_read_in_two_ways_is_refused_wherever_it_stands() {
         assert_eq!(said(binary, false), Err(FaultKind::DuplicateKey), "text, whatever it is said to be");
     }
     assert_eq!(said(b"\xff", true), Err(FaultKind::BadText));
+    let torn = [&b"{\"type\":6,\"to\":\"somebody\"}\x1e{\"a\":1,\"a\":2}\x1e"[..], b"\xff\x1e"].concat();
+    assert_eq!(said(&torn, false), Err(FaultKind::DuplicateKey));
+}
+
+#[test]
+fn what_socket_io_says_by_requests_is_read_as_what_it_says_otherwise() {
+    for (body, want) in [
+        ("42[\"say\",{\"a\":1,\"a\":2}]", Err(FaultKind::DuplicateKey)),
+        ("42[\"say\"]\u{1e}42[{\"a\":1,\"a\":2}]", Err(FaultKind::DuplicateKey)),
+        ("2\u{1e}b4PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==", Ok(false)),
+        ("42[\"say\"]\u{1e}bPHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==", Ok(true)),
+        ("bPHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==", Ok(true)),
+        ("5 [of \"them\"", Ok(false)),
+    ] {
+        let found = values("text/plain;charset=UTF-8", body.as_bytes());
+        let is_script = |found: Vec<String>| found.iter().any(|found| found.contains("<script>"));
+        assert_eq!(found.map(is_script), want, "{body}");
+    }
 }
