@@ -25,8 +25,13 @@ pub(super) const MAX_NAME: usize = 128;
 /// The end of the year 9999, in seconds: times beyond it mean "never" and would not fit a `SystemTime` everywhere.
 const END_OF_TIME: f64 = 253_402_300_799.0;
 
-/// Checks every claim (RFC 7519 §4.1) against the settings, at this time.
-pub(super) fn check(settings: &JwtSettings, claims: &Map<String, Value>, now: SystemTime) -> Result<Proof, AuthnFault> {
+/// Checks every claim (RFC 7519 §4.1) of what this key signed against the settings, at this time.
+pub(super) fn check(
+    settings: &JwtSettings,
+    claims: &Map<String, Value>,
+    key: Option<&Arc<str>>,
+    now: SystemTime,
+) -> Result<Proof, AuthnFault> {
     if claims.get("iss").and_then(Value::as_str).ok_or(AuthnFault::Claim)? != settings.issuer {
         return Err(AuthnFault::Issuer);
     }
@@ -51,6 +56,7 @@ pub(super) fn check(settings: &JwtSettings, claims: &Map<String, Value>, now: Sy
         expires: Some(until),
         actor: actor(claims)?,
         confirmation: confirmation::read(claims.get("cnf"))?,
+        key: key.cloned(),
         ..Principal::new(settings.name.clone(), kind(&settings.kind, claims)?, id.to_owned())
     });
     Ok(Proof { principal, from, until })

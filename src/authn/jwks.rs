@@ -67,7 +67,7 @@ impl KeySet {
 
     /// The one key for a token with this key id and algorithm. Without a key id, exactly one key of the whole set must take the algorithm.
     pub(super) fn pick(&self, kid: Option<&str>, alg: Alg) -> Result<&Key, AuthnFault> {
-        let mut named = self.0.iter().filter(|key| kid.is_none() || key.kid() == kid).peekable();
+        let mut named = self.0.iter().filter(|key| kid.is_none() || key.kid().map(|own| &**own) == kid).peekable();
         if named.peek().is_none() {
             return Err(AuthnFault::UnknownKey);
         }

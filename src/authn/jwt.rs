@@ -223,7 +223,7 @@ impl Jwt {
             Denial::Unauthenticated(fault)
         })?;
         key.verify(token).map_err(Denial::Unauthenticated)?;
-        let proof = claims::check(&self.settings, &token.claims, now).map_err(Denial::Unauthenticated)?;
+        let proof = claims::check(&self.settings, &token.claims, key.kid(), now).map_err(Denial::Unauthenticated)?;
         Ok(self.remember(tag, proof, *key.id(), now))
     }
 

@@ -1,6 +1,6 @@
 //! One verification key: what it is, and which algorithms it may be used with.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
@@ -19,7 +19,7 @@ use super::token::Token;
 /// A key that proves tokens.
 pub(super) struct Key {
     id: [u8; 32],
-    kid: Option<String>,
+    kid: Option<Arc<str>>,
     algs: Algs,
     decoding: DecodingKey,
     /// What it takes for each algorithm that was asked for: to prepare that costs a sixth of an RSA verification.
@@ -44,7 +44,7 @@ impl Key {
         let id = identity(kid, algs, &decoding);
         let prepared =
             Alg::ALL.into_iter().filter(|alg| algs.contains(*alg)).map(|alg| (alg, OnceLock::new())).collect();
-        Some(Self { id, kid: kid.map(str::to_owned), algs, decoding, prepared })
+        Some(Self { id, kid: kid.map(Arc::from), algs, decoding, prepared })
     }
 
     /// What tells this key from every other: a digest over all that it is.
@@ -52,8 +52,8 @@ impl Key {
         &self.id
     }
 
-    pub(super) fn kid(&self) -> Option<&str> {
-        self.kid.as_deref()
+    pub(super) fn kid(&self) -> Option<&Arc<str>> {
+        self.kid.as_ref()
     }
 
     pub(super) fn takes(&self, alg: Alg) -> bool {

@@ -53,7 +53,8 @@ pub struct Principal {
     pub actor: Option<Arc<str>>,
     /// What the caller must hold besides the token, where the token says so.
     pub confirmation: Confirmation,
-    /// The key by which it was proved, as its authenticator calls it: an API key's label, a signature's `keyid`, a user's name.
+    /// The key by which it was proved, as its authenticator calls it: an API key's label, the `kid` of an issuer's
+    /// key as its key set has it, a signature's `keyid`, a user's name.
     pub key: Option<Arc<str>>,
     /// The networks that its proof may be used from, where it is confined to some; a session is too that was begun with it.
     pub networks: Option<NetworkSet>,

@@ -333,6 +333,37 @@ fn who_has_as_many_sessions_as_allowed_gets_no_more_until_one_ends() {
 }
 
 #[test]
+fn a_leaked_key_of_an_issuer_takes_what_it_proved_with_it_and_sessions_end_all_at_once() {
+    let scene = scene();
+    let (one, other) = (begin(&scene, ""), begin(&scene, ""));
+    let bob = token(&ask(&scene.gateway, "/oauth/token", &exchange(&scene.token_of("bob", &["reader"]), "")));
+    let status = |session: &str| get(&scene.gateway, "/stay/x", session).status();
+    let used = get(&scene.gateway, "/stay/x", &one);
+    let kid = scene.record_of(&used)["key"].as_str().expect("the key that proved who began it").to_owned();
+    let revoke = |arguments: &[&str]| {
+        let arguments = [&["revocation"], arguments].concat();
+        let output =
+            program().current_dir(scene.gateway.site().folder()).args(arguments).output().expect("the program");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let added = revoke(&["add", &format!("key:corp:{kid}"), "--reason", "leaked"]);
+    eventually("its sessions are refused", || [&one, &bob].iter().all(|session| status(session) == 401).then_some(()));
+    assert_eq!(scene.gateway.get("/api/x", &[("Host", "api.test"), ("Authorization", &scene.bearer())]).status(), 401);
+    let listed = told(&scene.gateway, &["list"]);
+    assert_eq!(listed.matches(&format!("refused: key:corp:{kid} is revoked")).count(), 3, "{listed}");
+    revoke(&["lift", added.split_once(' ').expect("an id").0]);
+    eventually("they go on", || (status(&one) == 200).then_some(()));
+
+    let ended = told(&scene.gateway, &["revoke", "--of", "corp:ada", "--reason", "signed out"]);
+    assert_eq!(ended.lines().count(), 2);
+    eventually("hers are over", || [&one, &other].iter().all(|session| status(session) == 401).then_some(()));
+    assert_eq!((status(&bob), status(&begin(&scene, ""))), (200, 200), "a new one may be begun");
+    assert_eq!(told(&scene.gateway, &["revoke", "--all", "--reason", "signed out"]).lines().count(), 2);
+    assert!(told(&scene.gateway, &["list"]).contains("Nobody has a session."));
+}
+
+#[test]
 fn a_session_ends_when_its_caller_or_an_operator_says_so() {
     let scene = scene();
     let (one, other) = (begin(&scene, ""), begin(&scene, ""));
