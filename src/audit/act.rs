@@ -125,6 +125,8 @@ pub enum Entry {
     Skipped(Box<Skipped>),
     /// What the monitor told.
     Alert(Box<super::AlertRecord>),
+    /// From here on this configuration is in force, by its number and digest.
+    Configured(u64, [u8; 32]),
 }
 
 impl From<super::AlertRecord> for Entry {

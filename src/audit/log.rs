@@ -43,8 +43,8 @@ pub(super) struct Shared {
     pub(super) queue: Queue,
     /// What signs checkpoints.
     pub(super) key: ArcSwapOption<SigningKey>,
-    /// The number and digest of the configuration in force.
-    pub(super) config: ArcSwapOption<(u64, [u8; 32])>,
+    /// The number and digest of the configuration that the log was opened with.
+    pub(super) first_config: Option<(u64, [u8; 32])>,
     pub(super) metrics: AuditMetrics,
     /// To whom sends checkpoints elsewhere, whose end waits to be fetched; and how many are not there yet.
     sender: Option<SyncSender<Vec<u8>>>,
@@ -61,7 +61,7 @@ impl Shared {
         Self {
             queue,
             key: ArcSwapOption::empty(),
-            config: ArcSwapOption::empty(),
+            first_config: None,
             metrics,
             sender,
             unfetched: Mutex::new(receiver),
@@ -141,9 +141,9 @@ impl Log {
         }
         let anchor = settings.anchor.clone().map(|path| Anchor::open(path, metrics.clone())).transpose()?;
         let queue = Queue::new(settings.max_queue, settings.on_full, metrics.clone());
-        let shared = Shared::of(queue, metrics, &settings);
+        let mut shared = Shared::of(queue, metrics, &settings);
         shared.key.store(first.key);
-        shared.config.store(first.config.map(Arc::new));
+        shared.first_config = first.config;
         let shared = Arc::new(shared);
         let keeper = settings.path.clone().map(|path| Keeper::start(path, settings.keep)).transpose()?;
         let names = settings.pseudonyms.clone().map(|own| Names::open(own, SystemTime::now())).transpose()?;
@@ -159,9 +159,9 @@ impl Log {
         self.0.key.store(Some(key));
     }
 
-    /// Says which configuration is in force, by its number and digest, for checkpoints to name.
+    /// Says which configuration is in force from now on, by its number and digest: a checkpoint tells it.
     pub fn configured(&self, number: u64, digest: [u8; 32]) {
-        self.0.config.store(Some(Arc::new((number, digest))));
+        self.submit(Entry::Configured(number, digest));
     }
 
     /// Shows what is written from now on, batch by batch in the order of the log, to whoever has the other end: at most one. At most

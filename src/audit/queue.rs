@@ -137,7 +137,7 @@ impl Queue {
             Entry::Exchange(record) => {
                 record.denial == Some(Denial::Unavailable(Unavailable::Audit)) && !record.is_decided
             }
-            Entry::Decision(_) | Entry::Act(_) | Entry::Alert(_) | Entry::Skipped(_) => false,
+            Entry::Decision(_) | Entry::Act(_) | Entry::Alert(_) | Entry::Skipped(_) | Entry::Configured(..) => false,
         };
         let mut state = self.lock();
         let (is_open, has_room) = (state.is_open(), self.has_room());

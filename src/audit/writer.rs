@@ -65,7 +65,7 @@ impl Writer {
             id: ChainId::new(),
             durability: settings.durability,
             on_full: settings.on_full,
-            config: None,
+            config: shared.first_config,
             missed: None,
         };
         Self {
@@ -160,9 +160,11 @@ impl Writer {
             let lines = &mut self.lines;
             self.batch.add(Kind::Lost, |out| lines.lost(out, lost, SystemTime::now()));
         }
-        if !entries.is_empty() {
+        // A checkpoint behind which there is nothing needs none.
+        let lines = entries.iter().filter(|entry| !matches!(entry, Entry::Configured(..))).count();
+        if lines > 0 {
             self.since.get_or_insert_with(Instant::now);
-            self.unmarked += entries.len() as u64;
+            self.unmarked += lines as u64;
         }
         let is_time = self.next_mark().is_some_and(|at| at <= Instant::now());
         if is_time || self.unmarked >= self.after {
@@ -207,6 +209,12 @@ impl Writer {
                 self.batch.add(kind, |out| lines.act(out, act));
             }
             Entry::Alert(alert) => self.batch.add(Kind::Alert, |out| lines.alert(out, alert)),
+            Entry::Configured(number, digest) => {
+                // One that was in force for a moment is told too.
+                if self.process.config.replace((*number, *digest)) != Some((*number, *digest)) {
+                    self.mark();
+                }
+            }
         }
     }
 
@@ -221,7 +229,6 @@ impl Writer {
     /// What checkpoints tell that are made now, and what signs them.
     fn look_up(&mut self) {
         self.sink.key = self.shared.key.load_full();
-        self.process.config = self.shared.config.load().as_deref().copied();
     }
 
     /// Tries until the batch is in the file, and on the disk where somebody may wait for that; tells whether the first try did it, and nobody cut

@@ -63,6 +63,8 @@ pub(super) struct AdminTable {
 pub(super) struct AuditTable {
     /// A file, or `-` for standard output. Default `-`.
     pub(super) path: Option<String>,
+    /// What this process is called in every line, so that logs of several nodes can be read as one. Default: none.
+    pub(super) node: Option<Text>,
     /// The private key that signs checkpoints, as `vault:path`; `claviger key audit` makes one. Default: none, so that nobody can tell whether
     /// the log was made anew.
     pub(super) key: Option<Text>,

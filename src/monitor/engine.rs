@@ -94,7 +94,7 @@ impl Engine {
             Entry::Act(act) => self.act(act),
             Entry::Skipped(skipped) => self.skipped(skipped),
             // What ends has a record of its own, and alerts are what it told itself.
-            Entry::Decision(_) | Entry::Alert(_) => {}
+            Entry::Decision(_) | Entry::Alert(_) | Entry::Configured(..) => {}
         }
         self.board.take_notices()
     }

@@ -94,7 +94,6 @@ impl Services {
     /// Services around a first snapshot.
     pub fn new(engines: Engines, audit: Log, first: Snapshot) -> Self {
         engines.metrics.config_number.set(number(&first));
-        audit.configured(first.number, first.digest);
         let reload = ArcSwap::from_pointee(ReloadOutcome::Applied);
         Self {
             engines,

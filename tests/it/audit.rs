@@ -107,6 +107,23 @@ fn a_signed_log_is_intact_and_what_is_done_to_it_shows() {
 }
 
 #[test]
+fn each_configuration_that_was_in_force_is_told_with_its_digest_however_short_it_was() {
+    let upstream = Upstream::echo();
+    let mut gateway = Gateway::start(|site| audited(site, &upstream, "node = \"gw-1\""));
+    let first = fs::read_to_string(gateway.site().config_path()).expect("the configuration");
+    gateway.reload(&format!("{first}# something else\n"));
+    gateway.reload(&first);
+    gateway.terminate();
+    let lines = gateway.audit_lines();
+    let told = lines.iter().filter(|line| line["kind"] == "checkpoint");
+    let told: Vec<_> = told.map(|line| (line["config"].as_u64(), line["config_digest"].as_str())).collect();
+    let digests: Vec<_> = told.iter().map(|(_, digest)| digest.expect("a digest")).collect();
+    assert_eq!(told.iter().map(|(number, _)| number.expect("a number")).collect::<Vec<_>>(), [1, 2, 3, 3]);
+    assert!(digests[0] == digests[2] && digests[0] != digests[1], "{told:?}");
+    assert!(lines.iter().all(|line| line["node"] == "gw-1"), "{lines:?}");
+}
+
+#[test]
 fn checkpoints_are_put_to_a_service_until_it_takes_them_and_what_it_has_is_an_anchor() {
     let upstream = Upstream::echo();
     let is_away = Arc::new(AtomicBool::new(true));

@@ -9,6 +9,7 @@ use crate::audit::{Durability, OnFull, Settings};
 use crate::config::file::{AuditTable, PseudonymsTable, Text};
 use crate::config::values::{Size, Spanned};
 use crate::crypto::SigningKey;
+use crate::domain::Name;
 use crate::state::AuditAnchor;
 use crate::vault::{Slot, Vault};
 
@@ -36,6 +37,7 @@ impl Compiler<'_, '_> {
             .as_ref()
             .and_then(|keep| self.within(Some(keep), YEAR, MINUTE, YEAR, "a whole file is kept for 1m to 366d"));
         Settings {
+            node: table.node.as_ref().and_then(|text| self.node(text)),
             on_full: self.on_full(table),
             durability: self.durability(table),
             max_wait: self
@@ -55,6 +57,10 @@ impl Compiler<'_, '_> {
             path,
             ..default
         }
+    }
+
+    fn node(&mut self, text: &Text) -> Option<Name> {
+        self.report.take(text.span(), Name::parse(text.get_ref()), "write a name such as `gw-1`")
     }
 
     /// A directory that is not there is made at the start; one that is there has to be in order.
