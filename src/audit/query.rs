@@ -23,9 +23,8 @@ pub struct Query {
 
 #[derive(Debug)]
 struct Wanted {
-    member: &'static str,
-    /// The texts of which it has one; none where it only has to be there.
-    texts: Vec<String>,
+    /// Members with the text of which one has to be there; of one without a text it matters only that it is there.
+    any: Vec<(&'static str, Option<String>)>,
     /// How long the bytes are that are looked for.
     length: usize,
     finder: Finder,
@@ -36,6 +35,8 @@ enum Finder {
     One(Box<memmem::Finder<'static>>),
     /// One of several.
     Any(AhoCorasick),
+    /// Any line may be one.
+    None,
 }
 
 /// How far it has come, for whoever waits.
@@ -55,28 +56,21 @@ const MAX_LINE: usize = 64 << 20;
 impl Query {
     /// Adds that a member has this text.
     #[must_use]
-    pub fn with(mut self, member: &'static str, text: &str) -> Self {
-        self.wanted.push(Wanted::text(member, text));
-        self
+    pub fn with(self, member: &'static str, text: &str) -> Self {
+        self.with_any([(member, text.to_owned())])
     }
 
-    /// Adds that a member has one of these texts.
+    /// Adds that some member has one of these texts.
     #[must_use]
-    pub fn with_any(mut self, member: &'static str, texts: &[String]) -> Self {
-        match texts {
-            [text] => self.with(member, text),
-            _ => {
-                self.wanted.push(Wanted::any(member, texts));
-                self
-            }
-        }
+    pub fn with_any(mut self, any: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        self.wanted.push(Wanted::new(any.into_iter().map(|(member, text)| (member, Some(text))).collect()));
+        self
     }
 
     /// Adds that a member is there.
     #[must_use]
     pub fn having(mut self, member: &'static str) -> Self {
-        let bytes = format!("\"{member}\":").into_bytes();
-        self.wanted.push(Wanted::new(member, &bytes));
+        self.wanted.push(Wanted::new(vec![(member, None)]));
         self
     }
 
@@ -201,40 +195,35 @@ impl Query {
 
     /// Whether the members of a line are as they are wanted: bytes alone could also stand within one.
     pub fn fits(&self, line: &serde_json::Map<String, serde_json::Value>) -> bool {
-        self.wanted.iter().all(|wanted| match line.get(wanted.member) {
-            Some(_) if wanted.texts.is_empty() => true,
-            Some(value) => value.as_str().is_some_and(|value| wanted.texts.iter().any(|text| text == value)),
-            None => false,
-        })
+        let is = |(member, text): &(&str, Option<String>)| match (line.get(*member), text) {
+            (Some(value), Some(text)) => value.as_str() == Some(text),
+            (found, None) => found.is_some(),
+            (None, Some(_)) => false,
+        };
+        self.wanted.iter().all(|wanted| wanted.any.iter().any(is))
     }
 }
 
 impl Wanted {
-    fn new(member: &'static str, bytes: &[u8]) -> Self {
-        let finder = Finder::One(Box::new(memmem::Finder::new(bytes).into_owned()));
-        Self { member, texts: Vec::new(), length: bytes.len(), finder }
-    }
-
-    fn text(member: &'static str, text: &str) -> Self {
-        Self { texts: vec![text.to_owned()], ..Self::new(member, &written(member, text)) }
-    }
-
-    fn any(member: &'static str, texts: &[String]) -> Self {
-        let patterns: Vec<_> = texts.iter().map(|text| written(member, text)).collect();
+    fn new(any: Vec<(&'static str, Option<String>)>) -> Self {
+        let patterns: Vec<_> = any.iter().map(|(member, text)| written(member, text.as_deref())).collect();
         let length = patterns.iter().map(Vec::len).min().unwrap_or(0);
-        // More than it takes are looked for by the member alone.
-        match AhoCorasick::new(&patterns) {
-            Ok(finder) => Self { member, texts: texts.to_vec(), length, finder: Finder::Any(finder) },
-            Err(_) => Self { texts: texts.to_vec(), ..Self::new(member, format!("\"{member}\":").as_bytes()) },
-        }
+        let finder = match patterns.as_slice() {
+            [one] => Finder::One(Box::new(memmem::Finder::new(one).into_owned())),
+            // Where there are more than it takes, each line is parsed.
+            _ => AhoCorasick::new(&patterns).map_or(Finder::None, Finder::Any),
+        };
+        Self { any, length, finder }
     }
 }
 
 /// A member as the log's writer writes it.
-fn written(member: &str, text: &str) -> Vec<u8> {
+fn written(member: &str, text: Option<&str>) -> Vec<u8> {
     let mut bytes = format!("\"{member}\":").into_bytes();
-    // Into memory, a text can always be written.
-    let _ = write_json(&mut bytes, &text);
+    if let Some(text) = text {
+        // Into memory, a text can always be written.
+        let _ = write_json(&mut bytes, &text);
+    }
     bytes
 }
 
@@ -243,6 +232,7 @@ impl Finder {
         match self {
             Self::One(finder) => finder.find(text),
             Self::Any(finder) => finder.find(text).map(|found| found.start()),
+            Self::None => Some(0),
         }
     }
 }

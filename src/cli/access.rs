@@ -226,6 +226,7 @@ fn line(one: &Value) -> String {
         state => state.to_owned(),
     };
     let review = if one["needs_review"] == true { "  TO BE REVIEWED" } else { "" };
+    let review = if one["revoked"] == true { format!("{review}  THEIR ACCESS IS ENDED") } else { review.to_owned() };
     let lasts = if one["hold"] == true { "ON HOLD".to_owned() } else { format!("for {}", text(one, "for")) };
     let (id, approval, of) = (text(one, "id"), text(one, "approval"), text(one, "requester"));
     format!("{id}  {approval}  by {of}  {lasts}  {state}{review}  {}", text(one, "reason"))

@@ -13,6 +13,8 @@ pub enum AccessFault {
     Decided,
     /// The same approver has approved it already.
     Voted,
+    /// Whose request it is has lost their access.
+    Revoked,
     /// Too many of the same principal wait.
     TooMany,
 }
@@ -60,12 +62,13 @@ impl InvalidAccess {
 
 impl AccessFault {
     /// Every one.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Invalid(InvalidAccess::Form),
         Self::Unknown,
         Self::SelfApproval,
         Self::Decided,
         Self::Voted,
+        Self::Revoked,
         Self::TooMany,
     ];
 
@@ -75,7 +78,7 @@ impl AccessFault {
             Self::Invalid(_) => 400,
             Self::SelfApproval => 403,
             Self::Unknown => 404,
-            Self::Decided | Self::Voted => 409,
+            Self::Decided | Self::Voted | Self::Revoked => 409,
             Self::TooMany => 429,
         }
     }
@@ -88,6 +91,7 @@ impl AccessFault {
             Self::SelfApproval => "self_approval",
             Self::Decided => "access_request_decided",
             Self::Voted => "already_approved",
+            Self::Revoked => "requester_revoked",
             Self::TooMany => "too_many_access_requests",
         }
     }
@@ -100,6 +104,9 @@ impl AccessFault {
             Self::SelfApproval => "Somebody else has to decide on your own access request.",
             Self::Decided => "The access request does not wait for a decision.",
             Self::Voted => "You have approved it already: somebody else has to.",
+            Self::Revoked => {
+                "The access of whoever asked was ended: it can be denied, or approved once they have their access back."
+            }
             Self::TooMany => "Too many of your access requests wait for a decision.",
         }
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::caller::{Caller, Proof};
 use super::pipeline::spend_session;
-use crate::domain::{AccessFault, Denial, Id, InvalidAccess, Principal, Unavailable, steady};
+use crate::domain::{AccessFault, Denial, Id, InvalidAccess, Principal, PrincipalKind, Unavailable, steady};
 use crate::session::{Access, AccessError, AccessRequest, AccessState, Revocation};
 use crate::state::{AccessCall, AccessService, AccessVerb, Approval};
 use asked::AskBody;
@@ -131,6 +131,9 @@ impl Call<'_> {
             let fault = if is_own { Denial::Access(AccessFault::SelfApproval) } else { Denial::NotAllowed };
             return Err(fault);
         }
+        if matches!(verb, AccessVerb::Approve) && self.is_revoked(&seen) {
+            return Err(Denial::Access(AccessFault::Revoked));
+        }
         let (by, needed, reason) = (principal.name(), approval.needed, body.reason);
         let access = self.access()?;
         // Last of what may refuse: who is refused has used nothing.
@@ -158,6 +161,13 @@ impl Call<'_> {
         request.requester() == principal.name()
             || approvers.is_some_and(|roles| self.has_any(principal, roles))
             || self.has_any(principal, &["auditor", "admin"])
+    }
+
+    /// Whether the access of whoever asked has ended. What asks for the end of that is no such request.
+    fn is_revoked(&self, request: &AccessRequest) -> bool {
+        let of = (request.authenticator.clone(), PrincipalKind::Human, request.principal.clone());
+        let requester = Arc::new(Principal::new(of.0, of.1, of.2));
+        !request.is_hold && self.caller.ended_as(&requester, None, self.caller.circumstances().time).is_some()
     }
 
     fn has_any(&self, principal: &Arc<Principal>, roles: &[impl AsRef<str>]) -> bool {
@@ -192,7 +202,10 @@ impl Call<'_> {
 
     fn told(&self, request: &AccessRequest, now: SystemTime) -> Value {
         let approval = self.service.approvals.get(&request.approval);
-        asked::told(request, approval.map_or(1, |approval: &Arc<Approval>| approval.needed), state_now(request, now))
+        let needed = approval.map_or(1, |approval: &Arc<Approval>| approval.needed);
+        let mut told = asked::told(request, needed, state_now(request, now));
+        told["revoked"] = self.is_revoked(request).into();
+        told
     }
 }
 

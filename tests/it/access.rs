@@ -144,6 +144,23 @@ fn what_is_denied_with_a_hint_is_asked_for_approved_used_and_ended() {
         assert_eq!((&line["id"], &line["of"], &line["approval"]), (&json!(id), &json!("corp:ada"), &json!("finance")));
         assert_eq!(line["by"], if deed == "asked" { "corp:ada" } else { "corp:bob" });
     }
+    for (asked, want) in [
+        (&["--grant", &*id, "--kind", "access"][..], &["asked", "approved", "granted", "ended"][..]),
+        (&["--grant", &id, "--kind", "exchange", "--method", "GET"], &["/pay/refunds", "/other/x", "/pay/events"]),
+        (&["--principal", "corp:bob", "--kind", "access"], &["approved", "granted", "ended"]),
+        (&["--principal", "corp:ada", "--act", "approved"], &["approved"]),
+        (&["--by", "corp:bob", "--act", "granted"], &["granted"]),
+        (&["--by", "other:bob"], &[]),
+        (&["--key", "corp:ec", "--grant", &id], &["/pay/refunds", "/other/x", "/pay/events"]),
+        (&["--key", "other:ec"], &[]),
+    ] {
+        let log = scene.gateway.site().audit_path();
+        let output = program().args(["audit", "query", &log, "--json"]).args(asked).output().expect("the program");
+        let lines = String::from_utf8(output.stdout).expect("text");
+        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        let member = |line: Value| line["act"].as_str().or(line["path"].as_str()).expect("a text").to_owned();
+        assert_eq!(lines.map(member).collect::<Vec<_>>(), want, "{asked:?}");
+    }
 }
 
 #[test]
@@ -258,6 +275,29 @@ fn a_grant_is_for_no_more_than_was_asked_for() {
     assert_eq!(ada.use_it("/pay/refunds"), 403);
     let shown = ada.send("GET", &format!("/access/requests/{short}"), &Value::Null).json();
     assert_eq!(shown["state"], "over");
+}
+
+#[test]
+fn nobody_approves_access_of_whoever_has_lost_theirs() {
+    let scene = scene();
+    let (ada, bob) = (Person::new(&scene, "ada", &["reader"]), Person::new(&scene, "bob", &["lead"]));
+    let id = ada.asked("finance", json!({}));
+    let revocation = |arguments: &[&str]| {
+        let arguments = [&["revocation"], arguments].concat();
+        let output =
+            program().current_dir(scene.gateway.site().folder()).args(arguments).output().expect("the program");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let added = revocation(&["add", "principal:corp:ada", "--reason", "she left"]);
+    eventually("she is refused", || (ada.use_it("/pay/free") == 401).then_some(()));
+    let answer = bob.decide(&id, "approve");
+    assert_eq!((answer.status(), code(&answer)), (409, "requester_revoked".to_owned()));
+    let shown = bob.send("GET", &format!("/access/requests/{id}"), &Value::Null).json();
+    assert_eq!((&shown["state"], &shown["revoked"]), (&json!("pending"), &json!(true)));
+    revocation(&["lift", added.split_once(' ').expect("an id").0]);
+    eventually("she is back", || (ada.use_it("/pay/free") == 200).then_some(()));
+    assert_eq!(bob.decide(&id, "approve").json()["state"], "granted");
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn one_of_several_texts_is_enough_and_no_other_is_taken_for_it() {
     fs::write(&path, lines).expect("written");
     let any = |texts: &[&str]| {
         let texts: Vec<_> = texts.iter().map(|&text| text.to_owned()).collect();
-        found(&Query::default().with_any("route", &texts), &path)
+        found(&Query::default().with_any(texts.into_iter().map(|text| ("route", text))), &path)
     };
     assert_eq!(any(&["a", "b\""]), [0, 2, 4]);
     assert_eq!(any(&["a"]), [0, 4]);

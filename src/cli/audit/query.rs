@@ -1,13 +1,15 @@
 //! `claviger audit query`: who did what, by the records.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::io::{self, IsTerminal as _, Write};
 use std::net::IpAddr;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::{Args, ValueEnum};
+use memchr::{memchr, memmem};
 use serde_json::{Map, Value};
 
 use super::names::Names;
@@ -23,11 +25,15 @@ use crate::domain::{Principal, canonical_ip};
 #[command(after_help = EXAMPLES)]
 pub struct QueryArgs {
     /// The audit file; files that were full before it, beside it with a number behind its name, are read too, also compressed ones (`.zst`).
-    #[arg(value_name = "LOG")]
-    log: PathBuf,
-    /// Of this principal: `AUTHENTICATOR:ID`, or the id alone where it has no colon.
+    /// Of several, as nodes have them, one is told after the other.
+    #[arg(value_name = "LOG", required = true)]
+    logs: Vec<PathBuf>,
+    /// Of this principal: `AUTHENTICATOR:ID`, also what was done with their access and by them; or the id alone where it has no colon.
     #[arg(long)]
     principal: Option<String>,
+    /// Of whoever this key proved, as `AUTHENTICATOR:KEY` or the key's name alone.
+    #[arg(long)]
+    key: Option<String>,
     /// Of whoever acted for somebody.
     #[arg(long)]
     actor: Option<String>,
@@ -61,9 +67,15 @@ pub struct QueryArgs {
     /// Of this session.
     #[arg(long, value_name = "ID")]
     session: Option<String>,
-    /// On this grant.
+    /// On this grant, and what was done with it.
     #[arg(long, value_name = "ID")]
     grant: Option<String>,
+    /// Done by this operator or principal, as records name them.
+    #[arg(long)]
+    by: Option<String>,
+    /// What was done, such as `approved`, `revoked` or `promoted`.
+    #[arg(long)]
+    act: Option<String>,
     /// With this method.
     #[arg(long, value_parser = |text: &str| Ok::<_, Infallible>(text.to_ascii_uppercase()))]
     method: Option<String>,
@@ -76,7 +88,7 @@ pub struct QueryArgs {
     /// Of this kind. Default: what somebody did, and `lost`, each once.
     #[arg(long, value_parser = Kind::ALL.map(Kind::text))]
     kind: Option<String>,
-    /// Of this time or later: a moment such as `2026-11-23T09:30:00Z`, or how long ago, such as `2h` or `7d`.
+    /// Of this time or later: a moment such as `2026-11-23T09:30:00Z`, a day such as `2026-11-23` (in UTC), or how long ago, such as `2h` or `7d`.
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<SystemTime>,
     /// Of an earlier time than this.
@@ -112,24 +124,31 @@ Examples:
   claviger audit query audit.jsonl --inspection shadowed --route orders --since 1d
   claviger audit query audit.jsonl --principal corp:ada --keys audit-keys
   claviger audit query audit.jsonl --session 7f21c0de... --format json | jq .path
+  claviger audit query node-1.jsonl node-2.jsonl --key keys:ci --since 2026-11-01
+  claviger audit query audit.jsonl --kind access --act approved --by corp:lead
 
-Exit codes: 0 done, 1 the log cannot be read or does not say, 2 wrong arguments.";
+Exit codes: 0 done, 1 a log cannot be read or does not say all, 2 wrong arguments.";
 
 impl QueryArgs {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        if let (Some(since), Some(until)) = (self.since, self.until)
+            && since >= until
+        {
+            return Err(Failure::new(2, "claviger: no time is both of `--since` or later and before `--until`"));
+        }
         let mut names = Names::open(self.keys.as_deref())?;
         let query = self.query(&mut names);
         let mut shown = Shown::new(out, if self.json { Form::Json } else { self.format })?;
         let mut left = self.limit.unwrap_or(u64::MAX);
         let mut found = 0_u64;
         let mut bar = Bar::new();
-        let done = query.scan(&self.log, &mut |progress| bar.tell(progress), &mut |line| {
+        let mut each = |line: &[u8]| {
             if left == 0 {
                 return Ok(ControlFlow::Break(()));
             }
             // What is no record was not written by a gateway; `verify` tells of it.
             let Ok(record) = serde_json::from_slice(line) else { return Ok(ControlFlow::Continue(())) };
-            if self.is_shown(&record) && query.fits(&record) && self.is_found(&record) {
+            if self.is_shown(&record) && query.fits(&record) && self.is_found(&record) && self.is_theirs(&record) {
                 left -= 1;
                 found += 1;
                 let revealed = names.reveal(line);
@@ -137,41 +156,62 @@ impl QueryArgs {
                 shown.record(&revealed, &record)?;
             }
             Ok(ControlFlow::Continue(()))
-        });
+        };
+        let scan = |log: &PathBuf| query.scan(log, &mut |progress| bar.tell(progress), &mut each).map(drop);
+        let done = self.logs.iter().try_for_each(scan);
         bar.end();
-        match done.and_then(|_| shown.end()) {
-            Ok(_) if found == 0 => self.nothing(),
-            Ok(_) => Ok(()),
+        match done.and_then(|()| shown.end()) {
+            Ok(()) => self.logs.iter().try_for_each(|log| self.is_told(log, found > 0, &names)),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Nothing was found: an answer only where it is a log that was looked at, and who is asked for would have been found in it.
-    fn nothing(&self) -> Result<(), Failure> {
-        let log = self.log.display();
-        if Reader::open(&self.log, 1)?.next()?.and_then(|line| line.head).is_none() {
-            return Err(Failure::new(
-                1,
-                format!("claviger: {log} begins with no audit record: is it a log of this program?"),
-            ));
-        }
-        let is_named =
-            [&self.principal, &self.actor, &self.session].into_iter().any(Option::is_some) || self.client.is_some();
-        if self.keys.is_none() && is_named && self.has_pseudonyms()? {
-            let text = format!("claviger: {log} has pseudonyms: say `--keys`, or nobody is found by name");
+    /// Whether what was found is an answer: only where it is a log that was looked at, and who is asked for would have been found in it.
+    fn is_told(&self, log: &Path, has_found: bool, names: &Names) -> Result<(), Failure> {
+        let shown = log.display();
+        if !has_found && Reader::open(log, 1)?.next()?.and_then(|line| line.head).is_none() {
+            let text = format!("claviger: {shown} begins with no audit record: is it a log of this program?");
             return Err(Failure::new(1, text));
         }
-        Ok(())
+        let named = [&self.principal, &self.key, &self.actor, &self.session, &self.by];
+        if named.into_iter().all(Option::is_none) && self.client.is_none() {
+            return Ok(());
+        }
+        let missing = self.missing_keys(log, names)?;
+        if missing.is_empty() || (self.keys.is_none() && has_found) {
+            return Ok(());
+        }
+        let text = match &self.keys {
+            None => format!("claviger: {shown} has pseudonyms: say `--keys`, or nobody is found by name"),
+            Some(keys) => format!(
+                "claviger: this is not all: {shown} has pseudonyms of {}, whose keys are not in {}: nobody is found by name in those records",
+                missing.into_iter().collect::<Vec<_>>().join(", "),
+                keys.display()
+            ),
+        };
+        Err(Failure::new(1, text))
     }
 
-    fn has_pseudonyms(&self) -> io::Result<bool> {
-        let mut found = false;
-        self.within(Query::default().having("period")).scan(&self.log, &mut |_| {}, &mut |_| {
-            found = true;
-            Ok(ControlFlow::Break(()))
+    /// The periods of pseudonyms in a log for which there is no key.
+    fn missing_keys(&self, log: &Path, names: &Names) -> io::Result<BTreeSet<String>> {
+        const MEMBER: &[u8] = b"\"period\":\"";
+        let finder = memmem::Finder::new(MEMBER);
+        let mut missing = BTreeSet::new();
+        self.within(Query::default().having("period")).scan(log, &mut |_| {}, &mut |line| {
+            let period = finder.find(line).and_then(|at| line.get(at + MEMBER.len()..));
+            let period = period.and_then(|rest| std::str::from_utf8(rest.get(..memchr(b'"', rest)?)?).ok());
+            if let Some(period) = period.filter(|period| !names.has_key(period) && !missing.contains(*period)) {
+                missing.insert(period.to_owned());
+            }
+            // Without any key, one is enough to know.
+            Ok(if self.keys.is_none() && !missing.is_empty() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
         })?;
-        Ok(found)
+        Ok(missing)
     }
 
     fn within(&self, query: Query) -> Query {
@@ -196,17 +236,47 @@ impl QueryArgs {
             && self.finding.as_deref().is_none_or(|rule| fault == Some(rule) || rules.any(|one| one == rule))
     }
 
-    fn query(&self, names: &mut Names) -> Query {
-        let mut query = Query::default();
-        if let Some(text) = &self.principal {
-            let (authenticator, id) = match Principal::parse_name(text) {
-                Some((authenticator, id)) => (Some(authenticator), id),
-                None => (None, text.clone()),
-            };
-            query = query.with_any("principal", &names.texts(Field::Principal, &id));
-            if let Some(authenticator) = authenticator {
-                query = query.with("authenticator", authenticator.as_str());
+    /// Whether an exchange is of the authenticator that is asked for with a principal or a key.
+    fn is_theirs(&self, record: &Map<String, Value>) -> bool {
+        let Some(authenticator) = record.get("authenticator").and_then(Value::as_str) else { return true };
+        let asked = [&self.principal, &self.key].into_iter().flatten().filter_map(|text| Principal::parse_name(text));
+        asked.into_iter().all(|(name, _)| name.as_str() == authenticator)
+    }
+
+    /// By whom what is asked for was done, as exchanges name them, and as acts do.
+    fn by_whom(&self, mut query: Query, names: &mut Names) -> Query {
+        let named =
+            |text: &String| Principal::parse_name(text).map_or((None, text.clone()), |(name, id)| (Some(name), id));
+        if let Some((authenticator, id)) = self.principal.as_ref().map(named) {
+            let mut any = Vec::new();
+            for id in names.texts(Field::Principal, &id) {
+                if let Some(authenticator) = &authenticator {
+                    let whole = format!("{authenticator}:{id}");
+                    any.extend([("of", format!("principal:{whole}")), ("of", whole.clone()), ("by", whole)]);
+                }
+                any.push(("principal", id));
             }
+            query = query.with_any(any);
+        }
+        if let Some((authenticator, key)) = self.key.as_ref().map(named) {
+            let mut any = Vec::new();
+            for key in names.texts(Field::Principal, &key) {
+                any.extend(authenticator.iter().map(|authenticator| ("of", format!("key:{authenticator}:{key}"))));
+                any.push(("key", key));
+            }
+            query = query.with_any(any);
+        }
+        if let Some((authenticator, id)) = self.by.as_ref().map(named) {
+            let whole = |id: String| authenticator.as_ref().map_or(id.clone(), |name| format!("{name}:{id}"));
+            query = query.with_any(names.texts(Field::Principal, &id).into_iter().map(|id| ("by", whole(id))));
+        }
+        query
+    }
+
+    fn query(&self, names: &mut Names) -> Query {
+        let mut query = self.by_whom(Query::default(), names);
+        if let Some(id) = &self.grant {
+            query = query.with_any([("grant", id.clone()), ("id", id.clone())]);
         }
         let client = self.client.map(|client| canonical_ip(client).to_string());
         for (member, field, text) in [
@@ -215,7 +285,7 @@ impl QueryArgs {
             ("session", Field::Session, &self.session),
         ] {
             if let Some(text) = text {
-                query = query.with_any(member, &names.texts(field, text));
+                query = query.with_any(names.texts(field, text).into_iter().map(|text| (member, text)));
             }
         }
         for (member, text) in [
@@ -225,7 +295,7 @@ impl QueryArgs {
             ("rule", &self.rule),
             ("code", &self.code),
             ("outcome", &self.outcome),
-            ("grant", &self.grant),
+            ("act", &self.act),
             ("method", &self.method),
             ("id", &self.id),
             ("kind", &self.kind),
@@ -247,8 +317,10 @@ impl QueryArgs {
 /// A moment, or how long ago.
 fn since(text: &str) -> Result<SystemTime, String> {
     let ago = |text: &str| SystemTime::now().checked_sub(humantime::parse_duration(text).ok()?);
-    let cure = "write a moment such as 2026-11-23T09:30:00Z, or how long ago, such as 2h or 7d";
-    config::moment(text).or_else(|| ago(text)).ok_or_else(|| cure.to_owned())
+    let cure =
+        "write a moment such as 2026-11-23T09:30:00Z, a day such as 2026-11-23, or how long ago, such as 2h or 7d";
+    let day = || config::moment(&format!("{text}T00:00:00Z"));
+    config::moment(text).or_else(day).or_else(|| ago(text)).ok_or_else(|| cure.to_owned())
 }
 
 /// How far a long work has come, on standard error where that is a terminal.

@@ -16,7 +16,7 @@ pub(super) struct Shown<'a> {
 }
 
 /// The columns of CSV: these members, as they are.
-const COLUMNS: [&str; 33] = [
+const COLUMNS: [&str; 41] = [
     "time",
     "kind",
     "id",
@@ -50,6 +50,14 @@ const COLUMNS: [&str; 33] = [
     "action",
     "count",
     "inspection",
+    "key",
+    "approval",
+    "ticket",
+    "since",
+    "until",
+    "node",
+    "config",
+    "config_digest",
 ];
 
 impl<'a> Shown<'a> {
@@ -120,11 +128,17 @@ fn sentence(record: &Record) -> String {
             format!("{time}  alert {} {} {} {}{action}", part("act"), part("severity"), part("detection"), part("of"))
         }
         kind => {
-            let of = text("of").unwrap_or("-");
-            let by = text("by").map_or(String::new(), |by| format!(" by {by}"));
-            let reason =
-                text("reason").filter(|reason| !reason.is_empty()).map_or(String::new(), |why| format!(": {why}"));
-            format!("{time}  {} {} {of}{by}{reason}", kind.unwrap_or("-"), text("act").unwrap_or("-"))
+            let part = |before: &str, member| {
+                let found = text(member).filter(|found| !found.is_empty());
+                found.map_or(String::new(), |found| format!("{before}{found}"))
+            };
+            let of_access =
+                [("  approval ", "approval"), ("  ticket ", "ticket"), ("  until ", "until"), ("  id ", "id")];
+            let more: String = of_access.into_iter().map(|(before, member)| part(before, member)).collect();
+            let config = record.get("config").map_or(String::new(), |number| format!(" config {number}"));
+            let (by, reason, digest) = (part(" by ", "by"), part(": ", "reason"), part(" sha256 ", "config_digest"));
+            let (act, of, version) = (part(" ", "act"), part(" ", "of"), part(" version ", "version"));
+            format!("{time}  {}{act}{of}{version}{config}{digest}{by}{reason}{more}", kind.unwrap_or("-"))
         }
     }
 }
@@ -195,7 +209,7 @@ mod tests {
         let csv = shown(Form::Csv, &record);
         let alert = json!({"kind": "alert", "time": "t", "act": "raised", "of": "corp:ada", "detection": "probing", "severity": "high"});
         assert!(
-            shown(Form::Csv, &alert).ends_with(",raised,corp:ada,,,probing,high,,,\n"),
+            shown(Form::Csv, &alert).ends_with(",raised,corp:ada,,,probing,high,,,,,,,,,,,\n"),
             "{}",
             shown(Form::Csv, &alert)
         );
@@ -222,7 +236,7 @@ mod tests {
             let table = shown(Form::Table, &record);
             assert!(table.contains(&format!("  completed 200  inspection {want}\n")), "{table}");
             let csv = shown(Form::Csv, &record);
-            assert!(csv.ends_with(&format!(",{want}\n")), "{csv}");
+            assert!(csv.ends_with(&format!(",{want},,,,,,,,\n")), "{csv}");
         }
     }
 
