@@ -60,11 +60,13 @@ pub enum RotationDeed {
     NotRetired,
     /// The one in use is older than it should become.
     Overdue,
+    /// The vault has another one, whoever put it there.
+    Changed,
 }
 
 impl RotationDeed {
-    /// All of them.
-    pub const ALL: [Self; 6] =
+    /// Those that a rotation comes to.
+    pub const RESULTS: [Self; 6] =
         [Self::Promoted, Self::RolledBack, Self::Failed, Self::Retired, Self::NotRetired, Self::Overdue];
 
     /// The word for it in records.
@@ -76,6 +78,7 @@ impl RotationDeed {
             Self::Retired => "retired",
             Self::NotRetired => "not_retired",
             Self::Overdue => "overdue",
+            Self::Changed => "changed",
         }
     }
 }

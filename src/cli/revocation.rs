@@ -158,12 +158,22 @@ impl ListArgs {
 impl LiftArgs {
     fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let (store, _) = self.store.open()?;
+        let one = store.revocations()?.into_iter().find(|one| one.id == self.id);
         if !store.lift(self.id, &user())? {
             let text =
                 format!("claviger: no revocation {} is in force; `claviger revocation list` shows them", self.id);
             return Err(Failure::new(1, text));
         }
-        Ok(writeln!(out, "{} lifted", self.id)?)
+        writeln!(out, "{} lifted", self.id)?;
+        // The alert stays, and its actions are taken once in a while.
+        if let Some(until) = one.filter(|one| one.by.starts_with("monitor:")).and_then(|one| one.until) {
+            writeln!(
+                out,
+                "The alert that asked for it goes on until it is cleared, and ends this access again after {} at the earliest.",
+                stamp(until)
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ use prometheus::IntCounter;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::rotations::Versions;
 use super::{audit, rotations, sessions, sinks};
 use crate::audit::sinks::Sinks;
 use crate::cluster::Cluster;
@@ -121,12 +122,13 @@ impl Background {
     async fn count(&self) {
         let mut every = tokio::time::interval(Duration::from_millis(500));
         let mut carried = vec![Carried::default(); self.gates.len()];
+        let mut versions = Versions::default();
         loop {
             every.tick().await;
             let metrics = &self.services.engines.metrics;
             let open: usize = self.gates.iter().map(|gate| gate.open_connections()).sum();
             metrics.connections.set(gauge(open));
-            self.count_availability();
+            self.count_availability(&mut versions);
             self.count_peers();
             for (gate, carried) in self.gates.iter().zip(&mut carried) {
                 carried.over(gate, metrics);
@@ -143,9 +145,10 @@ impl Background {
         metrics.cluster_silence.set(cluster.silence().map_or(f64::INFINITY, |silence| silence.as_secs_f64()));
     }
 
-    fn count_availability(&self) {
+    fn count_availability(&self, versions: &mut Versions) {
         let metrics = &self.services.engines.metrics;
         let secrets = self.services.engines.vaults.status();
+        versions.note(&secrets, &self.services);
         let usable = secrets.iter().filter(|slot| slot.usable).count();
         let mut vaults: BTreeMap<_, VaultState> = BTreeMap::new();
         for slot in &secrets {

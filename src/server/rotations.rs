@@ -9,9 +9,9 @@ use tokio::task::JoinHandle;
 
 use super::complaint::Complaint;
 use crate::audit::{Act, Deed, Phrase, RotationDeed};
-use crate::domain::Name;
+use crate::domain::{Name, SecretRef};
 use crate::state::{Rotating, Services};
-use crate::vault::{Rotation, RotationEvent, VaultError};
+use crate::vault::{Rotation, RotationEvent, SlotStatus, VaultError};
 
 /// What is told of each rotation, by its name.
 type Complaints = Arc<Mutex<HashMap<Name, Complaint>>>;
@@ -48,7 +48,7 @@ async fn step(services: &Arc<Services>, one: Rotating) -> Result<(), VaultError>
     let (runtime, rotating) = (Handle::current(), one.clone());
     let step = move || one.rotation.step(SystemTime::now(), |secret| runtime.block_on(one.prove(secret)));
     let metrics = &services.engines.metrics;
-    metrics.rotation_results(&rotating.rotation.settings().credential, &RotationDeed::ALL.map(RotationDeed::text));
+    metrics.rotation_results(&rotating.rotation.settings().credential, &RotationDeed::RESULTS.map(RotationDeed::text));
     // What panicked was told.
     let events = tokio::task::spawn_blocking(step).await.unwrap_or(Ok(Vec::new()))?;
     for event in &events {
@@ -80,24 +80,52 @@ fn tell(services: &Services, rotation: &Rotation, event: &RotationEvent) {
         RotationEvent::Overdue => (RotationDeed::Overdue, ""),
     };
     let level = match deed {
-        RotationDeed::Promoted | RotationDeed::Retired => log::Level::Info,
+        RotationDeed::Promoted | RotationDeed::Retired | RotationDeed::Changed => log::Level::Info,
         RotationDeed::RolledBack | RotationDeed::Failed | RotationDeed::NotRetired | RotationDeed::Overdue => {
             log::Level::Error
         }
     };
     log::log!(level, rotation = rotation_name, credential, reason; "rotation: {}", deed.text());
     services.engines.metrics.rotated(&settings.credential, deed.text());
+    services.audit.submit(act(deed, settings.name.as_str(), settings.credential.as_str(), reason));
+}
+
+fn act(deed: RotationDeed, id: &str, of: &str, reason: &str) -> Act {
     let now = SystemTime::now();
-    services.audit.submit(Act {
+    Act {
         time: now,
         deed: Deed::Rotation(deed),
-        id: settings.name.to_string(),
-        of: Phrase::plain(settings.credential.as_str()),
+        id: id.to_owned(),
+        of: Phrase::plain(of),
         reason: reason.to_owned(),
         by: Phrase::plain("claviger"),
         since: now,
         until: None,
         approval: None,
         ticket: None,
-    });
+    }
+}
+
+/// The versions of secrets that were seen last.
+#[derive(Debug, Default)]
+pub(super) struct Versions(HashMap<SecretRef, u64>);
+
+impl Versions {
+    /// Tells of each secret that has another value than when it was seen last, whoever put that into its vault.
+    pub(super) fn note(&mut self, secrets: &[SlotStatus], services: &Services) {
+        for slot in secrets.iter().filter(|slot| slot.version > 0) {
+            let Some(seen) = self.0.get_mut(&slot.name) else {
+                self.0.insert(slot.name.clone(), slot.version);
+                continue;
+            };
+            // A slot that was made anew counts anew.
+            if std::mem::replace(seen, slot.version) < slot.version {
+                let name = slot.name.to_string();
+                services.audit.submit(act(RotationDeed::Changed, &name, &name, ""));
+            }
+        }
+        if self.0.len() > secrets.len() {
+            self.0.retain(|name, _| secrets.binary_search_by(|slot| slot.name.cmp(name)).is_ok());
+        }
+    }
 }

@@ -171,7 +171,8 @@ impl Bank {
     }
 
     fn acts(&self) -> Vec<String> {
-        let audit = self.gateway.audit().into_iter().filter(|entry| entry["kind"] == "rotation");
+        let audit =
+            self.gateway.audit().into_iter().filter(|entry| entry["kind"] == "rotation" && entry["act"] != "changed");
         audit.map(|entry| entry["act"].as_str().expect("a word").to_owned()).collect()
     }
 }

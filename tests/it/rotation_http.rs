@@ -264,7 +264,7 @@ fn until(gateway: &Gateway, wanted: &str) {
 }
 
 fn acts(gateway: &Gateway) -> Vec<String> {
-    let audit = gateway.audit().into_iter().filter(|entry| entry["kind"] == "rotation");
+    let audit = gateway.audit().into_iter().filter(|entry| entry["kind"] == "rotation" && entry["act"] != "changed");
     audit.map(|entry| entry["act"].as_str().expect("a word").to_owned()).collect()
 }
 

@@ -85,6 +85,8 @@ fn a_secret_of_a_server_is_used_kept_fresh_and_gone_with_it() {
     eventually("the new one is used", || {
         (seen(&scene, "/kv/x", "authorization")? == "Bearer another-key").then_some(())
     });
+    let changed = scene.gateway.audited("that it changed", |entry| entry["act"] == "changed");
+    assert_eq!((&changed["kind"], &changed["of"]), (&"rotation".into(), &"hv:secret/stripe#key".into()));
     // The token is not good any more: another one is had, and nobody is refused.
     vault.with(|state| state.tokens.clear());
     let logins = vault.asked("auth/approle/login");
