@@ -28,6 +28,8 @@ pub struct Act {
     pub approval: Option<Name>,
     /// The ticket that was named.
     pub ticket: Option<String>,
+    /// What access was asked for: for how long, and what it is confined to.
+    pub terms: Option<String>,
 }
 
 /// What was done.

@@ -127,6 +127,7 @@ impl Lines {
         line.plain_if("approval", act.approval.as_ref().map(Name::as_str));
         line.text("reason", &self.written(&act.reason, act));
         line.text_if("ticket", act.ticket.as_ref().map(|ticket| self.written(ticket, act)).as_deref());
+        line.text_if("terms", act.terms.as_ref().map(|terms| self.written(terms, act)).as_deref());
         line.text("by", &self.phrase(&act.by));
         line.plain("since", &format!("{:.3}", stamp(act.since)));
         line.plain_if("until", act.until.map(|until| format!("{:.3}", stamp(until))).as_deref());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::complaint::Complaint;
 use super::holds::{self, Holds};
 use crate::audit::{Act, Deed, Phrase};
-use crate::domain::{AccessDeed, Id, steady};
+use crate::domain::{AccessDeed, Id, Name, steady};
 use crate::session::{
     Access, AccessEvent, AccessRequest, AccessState, Revocation, Revocations, SessionFault, StoreError, Untold,
 };
@@ -133,6 +133,7 @@ impl Watcher<'_> {
             until,
             approval: Some(request.approval.clone()),
             ticket: request.ticket.clone(),
+            terms: (!request.is_hold).then(|| terms(request)),
         };
         self.webhooks.tell(|| told(&act));
         self.services.audit.submit(act);
@@ -172,6 +173,25 @@ impl Watcher<'_> {
     }
 }
 
+/// What is asked for, in words. Of a single request without its query, which is in no record.
+fn terms(request: &AccessRequest) -> String {
+    let mut terms = format!("for {}", humantime::format_duration(request.lasts));
+    let mut add = |what: &str, text: String| terms.push_str(&format!("; {what} {text}"));
+    if let Some(routes) = &request.bounds.routes {
+        add("routes", routes.iter().map(Name::as_str).collect::<Vec<_>>().join(", "));
+    }
+    if let Some(methods) = request.bounds.methods {
+        add("methods", methods.names().collect::<Vec<_>>().join(", "));
+    }
+    if let Some(uses) = request.uses {
+        add("uses", uses.to_string());
+    }
+    if let Some(exact) = &request.exact {
+        add("request", format!("{} {}{}, body sha256 {}", exact.method, exact.host, exact.path, exact.body));
+    }
+    terms
+}
+
 /// The record of an act, as a webhook is told it.
 fn told(act: &Act) -> String {
     let stamp = |time| jiff::Timestamp::try_from(time).map_or_else(|_| String::new(), |time| format!("{time:.3}"));
@@ -186,6 +206,7 @@ fn told(act: &Act) -> String {
         "approval": act.approval,
         "reason": act.reason,
         "ticket": act.ticket,
+        "terms": act.terms,
         "by": act.by.to_string(),
         "since": stamp(act.since),
         "until": act.until.map(stamp),

@@ -154,6 +154,7 @@ fn act(change: &Change) -> Act {
         until: one.until,
         approval: one.approval.clone(),
         ticket: None,
+        terms: None,
     }
 }
 

@@ -103,6 +103,7 @@ fn act(deed: RotationDeed, id: &str, of: &str, reason: &str) -> Act {
         until: None,
         approval: None,
         ticket: None,
+        terms: None,
     }
 }
 

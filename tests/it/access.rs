@@ -143,6 +143,7 @@ fn what_is_denied_with_a_hint_is_asked_for_approved_used_and_ended() {
         let line = scene.gateway.audited(deed, |entry| entry["kind"] == "access" && entry["act"] == deed);
         assert_eq!((&line["id"], &line["of"], &line["approval"]), (&json!(id), &json!("corp:ada"), &json!("finance")));
         assert_eq!(line["by"], if deed == "asked" { "corp:ada" } else { "corp:bob" });
+        assert_eq!(line["terms"], "for 5m");
     }
     for (asked, want) in [
         (&["--grant", &*id, "--kind", "access"][..], &["asked", "approved", "granted", "ended"][..]),
@@ -247,6 +248,8 @@ fn a_grant_is_for_no_more_than_was_asked_for() {
         id
     };
     let id = granted(json!({"routes": ["pay"], "methods": ["POST"]}));
+    let line = scene.gateway.audited("that", |entry| entry["act"] == "granted" && entry["id"] == id);
+    assert!(line["terms"].as_str().expect("text").ends_with("; routes pay; methods POST"), "{line}");
     let post = |path: &str| ada.send("POST", path, &Value::Null).status();
     assert_eq!([post("/pay/refunds"), ada.use_it("/pay/refunds"), post("/other/x")], [200, 403, 403]);
     bob.decide(&id, "end");

@@ -52,7 +52,8 @@ fn an_act_is_told_with_who_did_it_and_why() {
     let (of, by) = (Phrase::plain("principal:").and(Phrase::who("corp:ada")), Phrase::who("uid:0"));
     let reason = "a \"lost\" laptop".into();
     let (deed, id) = (Deed::Revoked, "0f".into());
-    let act = Act { time: since, deed, id, of, reason, by, since, until: None, approval: None, ticket: None };
+    let act =
+        Act { time: since, deed, id, of, reason, by, since, until: None, approval: None, ticket: None, terms: None };
     let mut out = Vec::new();
     Lines::new(None, None).act(&mut out, &act);
     let want = concat!(
@@ -168,6 +169,7 @@ proptest! {
             until: None,
             approval: None,
             ticket: Some(key.clone()),
+            terms: None,
         };
         let alert = AlertRecord {
             time: now,

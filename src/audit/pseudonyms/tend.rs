@@ -91,5 +91,6 @@ fn act(note: &Note) -> Act {
         until: None,
         approval: None,
         ticket: None,
+        terms: None,
     }
 }

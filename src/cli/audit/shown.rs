@@ -16,7 +16,7 @@ pub(super) struct Shown<'a> {
 }
 
 /// The columns of CSV: these members, as they are.
-const COLUMNS: [&str; 41] = [
+const COLUMNS: [&str; 42] = [
     "time",
     "kind",
     "id",
@@ -53,6 +53,7 @@ const COLUMNS: [&str; 41] = [
     "key",
     "approval",
     "ticket",
+    "terms",
     "since",
     "until",
     "node",
@@ -132,8 +133,13 @@ fn sentence(record: &Record) -> String {
                 let found = text(member).filter(|found| !found.is_empty());
                 found.map_or(String::new(), |found| format!("{before}{found}"))
             };
-            let of_access =
-                [("  approval ", "approval"), ("  ticket ", "ticket"), ("  until ", "until"), ("  id ", "id")];
+            let of_access = [
+                ("  approval ", "approval"),
+                ("  ticket ", "ticket"),
+                ("  ", "terms"),
+                ("  until ", "until"),
+                ("  id ", "id"),
+            ];
             let more: String = of_access.into_iter().map(|(before, member)| part(before, member)).collect();
             let config = record.get("config").map_or(String::new(), |number| format!(" config {number}"));
             let (by, reason, digest) = (part(" by ", "by"), part(": ", "reason"), part(" sha256 ", "config_digest"));
@@ -209,7 +215,7 @@ mod tests {
         let csv = shown(Form::Csv, &record);
         let alert = json!({"kind": "alert", "time": "t", "act": "raised", "of": "corp:ada", "detection": "probing", "severity": "high"});
         assert!(
-            shown(Form::Csv, &alert).ends_with(",raised,corp:ada,,,probing,high,,,,,,,,,,,\n"),
+            shown(Form::Csv, &alert).ends_with(",raised,corp:ada,,,probing,high,,,,,,,,,,,,\n"),
             "{}",
             shown(Form::Csv, &alert)
         );
@@ -236,7 +242,7 @@ mod tests {
             let table = shown(Form::Table, &record);
             assert!(table.contains(&format!("  completed 200  inspection {want}\n")), "{table}");
             let csv = shown(Form::Csv, &record);
-            assert!(csv.ends_with(&format!(",{want},,,,,,,,\n")), "{csv}");
+            assert!(csv.ends_with(&format!(",{want},,,,,,,,,\n")), "{csv}");
         }
     }
 

@@ -143,6 +143,7 @@ fn acts_that_somebody_should_look_at_are_told() {
         until: None,
         approval: None,
         ticket: None,
+        terms: None,
     };
     for (deed, want) in [
         (Deed::Access(AccessDeed::BrokeGlass), Some("break_glass")),
