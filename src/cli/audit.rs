@@ -70,6 +70,11 @@ impl VerifyArgs {
     fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let keys = self.keys.iter().map(|file| key(file)).collect::<Result<Vec<_>, _>>()?;
         let wrong = |error: io::Error| Failure::new(2, format!("claviger: {}: {error}", self.path.display()));
+        if self.path.extension().is_some_and(|extension| extension == "zst") {
+            let text =
+                "this is one file of a log, compressed: name the log, without a number; all of its files are read";
+            return Err(Failure::new(2, format!("claviger: {}: {text}", self.path.display())));
+        }
         if self.anchor.is_none() && Segment::of(&self.path).map_err(wrong)?.is_empty() {
             return Err(wrong(io::ErrorKind::NotFound.into()));
         }

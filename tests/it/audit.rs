@@ -104,6 +104,7 @@ fn a_signed_log_is_intact_and_what_is_done_to_it_shows() {
         assert_eq!(run_verify(&path, wrong).status.code(), Some(2), "{wrong:?}");
     }
     assert_eq!(run_verify("nowhere", &[]).status.code(), Some(2));
+    assert_eq!(run_verify("audit.jsonl.00000000000000000001.zst", &[]).status.code(), Some(2));
 }
 
 #[test]
