@@ -6,12 +6,13 @@
 local epoch = redis.call('GET', KEYS[4])
 local time = redis.call('TIME')
 local clock = tonumber(time[1])
--- All rows have a change and an end, none has a later change than was counted, and nobody has seen a later one: else part of it was evicted,
--- removed or made up, and nobody would hear what comes next. It is as if all had been lost then.
+-- All rows have a change and an end, none has a later change than was counted, and nobody has seen a later one; and changes are counted one by
+-- one, as far as a score can tell them apart: else part of it was evicted, removed or made up, and nobody would hear what comes next. It is as if
+-- all had been lost then.
 local last = tonumber(redis.call('GET', KEYS[6]) or 0) or 0
 local top = tonumber(redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2] or 0)
 local rows = redis.call('HLEN', KEYS[1])
-local is_whole = rows == redis.call('ZCARD', KEYS[2]) and rows == redis.call('ZCARD', KEYS[3]) and top <= last
+local is_whole = rows == redis.call('ZCARD', KEYS[2]) and rows == redis.call('ZCARD', KEYS[3]) and top <= last and last < 2 ^ 53
 if not is_whole or (ARGV[6] == epoch and tonumber(ARGV[1]) > last) then
   redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[6])
   epoch = false

@@ -424,7 +424,12 @@ fn a_redis_that_lost_or_was_given_a_part_is_told_again() {
     nodes.until("it is known elsewhere", 1, &session, 200);
     let forged = format!("ZADD {{claviger}}:changes 9007199254740992 {}", "x".repeat(8));
     let mut ways: Vec<_> = ["last", "rows", "changes", "ends"].map(|key| format!("DEL {{claviger}}:{key}")).into();
-    ways.extend(["SET {claviger}:last 1".to_owned(), "SET {claviger}:last x".to_owned(), forged]);
+    ways.extend([
+        "SET {claviger}:last 1".to_owned(),
+        "SET {claviger}:last x".to_owned(),
+        "SET {claviger}:last 72057594037927936".to_owned(),
+        forged,
+    ]);
     for (turn, way) in ways.iter().enumerate() {
         nodes.redis.say(way);
         let (here, there) = (turn % 2, 1 - turn % 2);
