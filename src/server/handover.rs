@@ -2,8 +2,8 @@
 //! only then tells it to drain and end (SIGTERM). A new process that dies on the way leaves the old one serving.
 
 use std::fs;
-use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -12,7 +12,6 @@ use async_trait::async_trait;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
 use rustix::process::{Pid, Signal};
-use tokio::net::TcpSocket;
 
 use super::StartError;
 use super::process::RunDirectory;
@@ -62,9 +61,11 @@ impl Handover {
     /// Waits until every address can be had, with nobody to take it from: who has one now may be about to end.
     pub(super) fn wait_until_free(&self) -> Result<(), StartError> {
         let began = Instant::now();
+        // All of them at once: some of this process's own may be in each other's way.
+        let mut bound = Vec::new();
         for &address in &self.addresses {
             let mut is_told = false;
-            while let Err(error) = bind(address) {
+            while let Err(error) = TcpListener::bind(address).map(|socket| bound.push(socket)) {
                 if error.kind() != ErrorKind::AddrInUse || began.elapsed() > LISTENING {
                     return Err(StartError::Listen(address, error));
                 }
@@ -124,13 +125,6 @@ impl Handover {
         }
         true
     }
-}
-
-/// As the listener will be bound, which takes connections only then.
-fn bind(address: SocketAddr) -> io::Result<()> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)
 }
 
 /// The service that gets hold of the sockets, and finishes the hand-over to this process.

@@ -92,7 +92,7 @@ impl fmt::Display for StartError {
             Self::Upgrade(reason) => write!(f, "{reason}"),
             Self::Listen(address, error) => {
                 let cure = if error.kind() == ErrorKind::AddrInUse {
-                    "end what has it (`ss -ltnp`), or take over from a claviger that runs with `--upgrade`"
+                    "end what has it (`ss -ltnp`), which may be another listener of this configuration on all addresses, or take over from a claviger that runs with `--upgrade`"
                 } else if error.kind() == ErrorKind::PermissionDenied {
                     "let this user have ports below 1024 (CAP_NET_BIND_SERVICE), or listen on another"
                 } else {

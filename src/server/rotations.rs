@@ -114,7 +114,7 @@ pub(super) struct Versions(HashMap<SecretRef, u64>);
 impl Versions {
     /// Tells of each secret that has another value than when it was seen last, whoever put that into its vault.
     pub(super) fn note(&mut self, secrets: &[SlotStatus], services: &Services) {
-        for slot in secrets.iter().filter(|slot| slot.version > 0) {
+        for slot in secrets.iter().filter(|slot| slot.version > 0 && slot.usable) {
             let Some(seen) = self.0.get_mut(&slot.name) else {
                 self.0.insert(slot.name.clone(), slot.version);
                 continue;

@@ -154,6 +154,7 @@ fn what_is_denied_with_a_hint_is_asked_for_approved_used_and_ended() {
         (&["--by", "other:bob"], &[]),
         (&["--key", "corp:ec", "--grant", &id], &["/pay/refunds", "/other/x", "/pay/events"]),
         (&["--key", "other:ec"], &[]),
+        (&["--key", "ec", "--grant", &id], &["/pay/refunds", "/other/x", "/pay/events"]),
     ] {
         let log = scene.gateway.site().audit_path();
         let output = program().args(["audit", "query", &log, "--json"]).args(asked).output().expect("the program");

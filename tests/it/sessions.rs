@@ -359,6 +359,16 @@ fn a_leaked_key_of_an_issuer_takes_what_it_proved_with_it_and_sessions_end_all_a
     assert_eq!(ended.lines().count(), 2);
     eventually("hers are over", || [&one, &other].iter().all(|session| status(session) == 401).then_some(()));
     assert_eq!((status(&bob), status(&begin(&scene, ""))), (200, 200), "a new one may be begun");
+    let id = claims(&one)["jti"].as_str().expect("an id").to_owned();
+    let log = scene.gateway.site().audit_path();
+    let about = eventually("its end is told", || {
+        let about = program().args(["audit", "query", &log, "--session", &id]).output().expect("the program");
+        String::from_utf8(about.stdout).ok().filter(|about| about.contains("revocation revoked"))
+    });
+    assert!(about.contains("/stay/x"), "{about}");
+    let nothing =
+        program().args(["audit", "query", &log, "/dev/null", "--session", &id]).output().expect("the program");
+    assert_eq!(nothing.status.code(), Some(1), "one of them is no log");
     assert_eq!(told(&scene.gateway, &["revoke", "--all", "--reason", "signed out"]).lines().count(), 2);
     assert!(told(&scene.gateway, &["list"]).contains("Nobody has a session."));
 }

@@ -1,5 +1,6 @@
 //! `claviger audit query`: who did what, by the records.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::io::{self, IsTerminal as _, Write};
@@ -140,7 +141,8 @@ impl QueryArgs {
         let query = self.query(&mut names);
         let mut shown = Shown::new(out, if self.json { Form::Json } else { self.format })?;
         let mut left = self.limit.unwrap_or(u64::MAX);
-        let mut found = 0_u64;
+        // Of each log by itself: what one tells is no answer of another.
+        let (found, mut at) = (Cell::new(0_u64), Vec::new());
         let mut bar = Bar::new();
         let mut each = |line: &[u8]| {
             if left == 0 {
@@ -150,18 +152,24 @@ impl QueryArgs {
             let Ok(record) = serde_json::from_slice(line) else { return Ok(ControlFlow::Continue(())) };
             if self.is_shown(&record) && query.fits(&record) && self.is_found(&record) && self.is_theirs(&record) {
                 left -= 1;
-                found += 1;
+                found.set(found.get() + 1);
                 let revealed = names.reveal(line);
                 let record = if revealed == line { record } else { serde_json::from_slice(&revealed)? };
                 shown.record(&revealed, &record)?;
             }
             Ok(ControlFlow::Continue(()))
         };
-        let scan = |log: &PathBuf| query.scan(log, &mut |progress| bar.tell(progress), &mut each).map(drop);
-        let done = self.logs.iter().try_for_each(scan);
+        let done = self.logs.iter().try_for_each(|log| {
+            let before = found.get();
+            query.scan(log, &mut |progress| bar.tell(progress), &mut each)?;
+            at.push(found.get() > before);
+            Ok(())
+        });
         bar.end();
         match done.and_then(|()| shown.end()) {
-            Ok(()) => self.logs.iter().try_for_each(|log| self.is_told(log, found > 0, &names)),
+            // Who wants no more than there is has been told.
+            Ok(()) if self.limit.is_some_and(|most| found.get() >= most) => Ok(()),
+            Ok(()) => self.logs.iter().zip(at).try_for_each(|(log, has_found)| self.is_told(log, has_found, &names)),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -183,7 +191,9 @@ impl QueryArgs {
             return Ok(());
         }
         let text = match &self.keys {
-            None => format!("claviger: {shown} has pseudonyms: say `--keys`, or nobody is found by name"),
+            None => {
+                format!("claviger: this is not all: {shown} has pseudonyms: say `--keys`, or nobody is found by name")
+            }
             Some(keys) => format!(
                 "claviger: this is not all: {shown} has pseudonyms of {}, whose keys are not in {}: nobody is found by name in those records",
                 missing.into_iter().collect::<Vec<_>>().join(", "),
@@ -239,8 +249,10 @@ impl QueryArgs {
     /// Whether an exchange is of the authenticator that is asked for with a principal or a key.
     fn is_theirs(&self, record: &Map<String, Value>) -> bool {
         let Some(authenticator) = record.get("authenticator").and_then(Value::as_str) else { return true };
-        let asked = [&self.principal, &self.key].into_iter().flatten().filter_map(|text| Principal::parse_name(text));
-        asked.into_iter().all(|(name, _)| name.as_str() == authenticator)
+        // A key's own name may have a colon.
+        let is_key = |key: &&String| record.get("key").and_then(Value::as_str) != Some(key);
+        let asked = self.principal.iter().chain(self.key.iter().filter(is_key));
+        asked.filter_map(|text| Principal::parse_name(text)).all(|(name, _)| name.as_str() == authenticator)
     }
 
     /// By whom what is asked for was done, as exchanges name them, and as acts do.
@@ -259,7 +271,7 @@ impl QueryArgs {
             query = query.with_any(any);
         }
         if let Some((authenticator, key)) = self.key.as_ref().map(named) {
-            let mut any = Vec::new();
+            let mut any: Vec<_> = self.key.iter().map(|whole| ("key", whole.clone())).collect();
             for key in names.texts(Field::Principal, &key) {
                 any.extend(authenticator.iter().map(|authenticator| ("of", format!("key:{authenticator}:{key}"))));
                 any.push(("key", key));
@@ -275,15 +287,15 @@ impl QueryArgs {
 
     fn query(&self, names: &mut Names) -> Query {
         let mut query = self.by_whom(Query::default(), names);
+        if let Some(id) = &self.session {
+            let texts = names.texts(Field::Session, id).into_iter();
+            query = query.with_any(texts.flat_map(|id| [("of", format!("session:{id}")), ("session", id)]));
+        }
         if let Some(id) = &self.grant {
             query = query.with_any([("grant", id.clone()), ("id", id.clone())]);
         }
         let client = self.client.map(|client| canonical_ip(client).to_string());
-        for (member, field, text) in [
-            ("actor", Field::Actor, &self.actor),
-            ("client", Field::Client, &client),
-            ("session", Field::Session, &self.session),
-        ] {
+        for (member, field, text) in [("actor", Field::Actor, &self.actor), ("client", Field::Client, &client)] {
             if let Some(text) = text {
                 query = query.with_any(names.texts(field, text).into_iter().map(|text| (member, text)));
             }

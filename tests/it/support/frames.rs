@@ -131,6 +131,10 @@ pub(crate) fn endings(client: &mut Client, streams: &[u32]) -> Vec<Ending> {
         }
         let Some(nth) = streams.iter().position(|stream| *stream == frame.stream) else { continue };
         let (status, content, ending) = &mut open[nth];
+        if ending.is_some() {
+            // A whole answer stays one, whatever is said behind it of what the client was sending (RFC 9113 §8.1).
+            continue;
+        }
         match frame.kind {
             HEADERS if *status < 200 => *status = read_status(&frame.payload),
             DATA => content.extend(frame.payload),
