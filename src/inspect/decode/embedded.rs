@@ -75,11 +75,6 @@ pub(super) fn base64(walk: &mut Walk<'_>, text: &[u8]) {
     }
 }
 
-/// Whether a text may be all base64.
-pub(super) fn is_base64_text(text: &[u8]) -> bool {
-    text.len() >= MIN_BASE64 && text.iter().all(|byte| is_base64(*byte) || b"=\r\n".contains(byte))
-}
-
 /// Whether these are hexadecimal digits and hyphens: a hash or UUID. No attack can be said in base64 with so few signs.
 fn is_hex(text: &[u8]) -> bool {
     text.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-')

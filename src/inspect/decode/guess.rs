@@ -32,8 +32,8 @@ pub(super) fn walk(walk: &mut Walk<'_>, media: &Media<'_>, body: &[u8]) -> Resul
         return Ok(());
     }
     let text = charset::decode(body, media.charset).map_err(|kind| walk.fault(kind))?;
-    if walk.multiparts == 0 && message::polled(walk, &text)? {
-        return Ok(());
+    if walk.multiparts == 0 {
+        message::polled(walk, &text)?;
     }
     by_look(walk, media.charset, body, &text, is_unknown)
 }

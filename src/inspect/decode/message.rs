@@ -26,7 +26,7 @@ impl Sink for Nowhere {
 pub(super) fn walk(message: &[u8], is_text: bool, limits: &Limits, sink: &mut dyn Sink) -> Result<(), Fault> {
     let mut walk = Walk::new(Part::Body, limits, sink);
     if std::str::from_utf8(message).is_ok() {
-        return frames(&mut walk, message);
+        return frames(&mut walk, message, is_text);
     }
     if is_text {
         return Err(walk.fault(FaultKind::BadText));
@@ -34,40 +34,48 @@ pub(super) fn walk(message: &[u8], is_text: bool, limits: &Limits, sink: &mut dy
     guess::bytes(&mut walk, Content::Any, None, message)?;
     // Readers of texts put a sign in place of what is none.
     if embedded::is_printable(message, message.len()) {
-        frames(&mut walk, String::from_utf8_lossy(message).as_bytes())?;
+        frames(&mut walk, String::from_utf8_lossy(message).as_bytes(), false)?;
     }
     Ok(())
 }
 
-/// Gives all values of a body that is what Socket.IO says by requests ("polling"), and tells whether it is.
+/// Gives what Socket.IO packs in a body where it speaks by requests ("polling", Engine.IO 4); its reader takes the body for a text as well.
 ///
 /// # Errors
-/// What is wrong with its form.
-pub(super) fn polled(walk: &mut Walk<'_>, body: &[u8]) -> Result<bool, Fault> {
-    let is_packed = body.strip_prefix(b"b").is_some_and(embedded::is_base64_text);
-    let is_one = is_packed || socket_io(body).is_some() || records(body).is_some();
-    if is_one {
-        all(walk, body)?;
+/// What is wrong with the form of an event.
+pub(super) fn polled(walk: &mut Walk<'_>, body: &[u8]) -> Result<(), Fault> {
+    for record in body.split(|byte| *byte == RECORD).take(walk.limits.array) {
+        if let Some(packed) = record.strip_prefix(b"b") {
+            engine_io(walk, packed);
+        } else if let Some((_, json)) = socket_io(record).filter(|_| is_event(record))
+            && let Err(fault) = read(walk, json)
+            && fault.kind != FaultKind::Malformed
+        {
+            return Err(fault);
+        }
     }
-    Ok(is_one)
+    Ok(())
 }
 
 /// The frames of STOMP, one or several, with blank lines around them; or what else it is.
-fn frames(walk: &mut Walk<'_>, message: &[u8]) -> Result<(), Fault> {
+fn frames(walk: &mut Walk<'_>, message: &[u8], is_text: bool) -> Result<(), Fault> {
     let (mut rest, mut count) = (message, 0);
     while let Some(frame) = stomp::read(rest) {
         stomp::fields(walk, frame.head);
-        all(walk, frame.body)?;
+        all(walk, frame.body, is_text)?;
         (rest, count) = (frame.behind, count + 1);
     }
-    if count > 0 && rest.trim_ascii().is_empty() { Ok(()) } else { all(walk, rest) }
+    if count > 0 && rest.trim_ascii().is_empty() { Ok(()) } else { all(walk, rest, is_text) }
 }
 
-fn all(walk: &mut Walk<'_>, text: &[u8]) -> Result<(), Fault> {
-    let Some(records) = records(text) else { return said(walk, text).map(drop) };
+fn all(walk: &mut Walk<'_>, text: &[u8], is_text: bool) -> Result<(), Fault> {
+    let Some(records) = records(text) else { return said(walk, text, is_text).map(drop) };
+    if records.len() > walk.limits.array {
+        return Err(walk.fault(FaultKind::TooMany));
+    }
     let mut is_json = true;
     for record in records {
-        is_json &= said(walk, record)?;
+        is_json &= said(walk, record, is_text)?;
     }
     if !is_json {
         // To another reader it is one text.
@@ -81,23 +89,22 @@ fn records(text: &[u8]) -> Option<Vec<&[u8]>> {
     memchr::memchr(RECORD, text)?;
     let records = text.split(|byte| *byte == RECORD).filter(|record| !record.trim_ascii().is_empty());
     let records: Vec<_> = records.collect();
-    let is_json =
-        |record: &&[u8]| matches!(record.trim_ascii_start().first(), Some(b'{' | b'[')) || socket_io(record).is_some();
+    let is_json = |record: &&[u8]| matches!(record.trim_ascii_start().first(), Some(b'{' | b'['));
     records.iter().any(is_json).then_some(records)
 }
 
 /// Gives what is said, and says whether all of it is JSON: then it is to every reader, and its fields hold what they are declared to.
-fn said(walk: &mut Walk<'_>, text: &[u8]) -> Result<bool, Fault> {
+fn said(walk: &mut Walk<'_>, text: &[u8], is_text: bool) -> Result<bool, Fault> {
     // Readers of JSON know the width by the first bytes (RFC 4627 3).
     let wide = charset::by_width(text).and_then(|charset| charset::decode(text, Some(charset)).ok());
     if let Some(wide) = wide {
         walk.plain(text);
-        return said_narrow(walk, &wide).map(|_| false);
+        return said_narrow(walk, &wide, is_text).map(|_| false);
     }
-    said_narrow(walk, text)
+    said_narrow(walk, text, is_text)
 }
 
-fn said_narrow(walk: &mut Walk<'_>, text: &[u8]) -> Result<bool, Fault> {
+fn said_narrow(walk: &mut Walk<'_>, text: &[u8], is_text: bool) -> Result<bool, Fault> {
     if let Some(packed) = text.strip_prefix(b"b") {
         engine_io(walk, packed);
     }
@@ -115,8 +122,9 @@ fn said_narrow(walk: &mut Walk<'_>, text: &[u8]) -> Result<bool, Fault> {
             }
             Ok(true)
         }
-        // Lenient readers would go on where this one cannot (`NaN`, comments).
-        Err(fault) if fault.kind != FaultKind::Malformed || json::is_begun(json) => Err(fault),
+        Err(fault) if fault.kind != FaultKind::Malformed => Err(fault),
+        // Lenient readers would go on where this one cannot (`NaN`).
+        Err(fault) if is_text && (prefix.is_empty() || is_event(text)) && is_broken(json) => Err(fault),
         // A text that begins so.
         Err(_) => {
             walk.text(text);
@@ -167,8 +175,21 @@ fn socket_io(text: &[u8]) -> Option<(&[u8], &[u8])> {
     if text.get(at) == Some(&b'/') {
         at += memchr::memchr(b',', text.get(at..)?)? + 1;
     }
-    let (prefix, json) = text.split_at_checked(skip_digits(at))?;
+    at = skip_digits(at);
+    at += text.iter().skip(at).take_while(|byte| byte.is_ascii_whitespace()).count();
+    let (prefix, json) = text.split_at_checked(at)?;
     matches!(json.first(), Some(b'{' | b'[')).then_some((prefix, json))
+}
+
+/// Whether it begins as messages of Socket.IO do: the type of Engine.IO, and one of its own.
+fn is_event(text: &[u8]) -> bool {
+    matches!(text, [b'4', b'0'..=b'6', ..])
+}
+
+/// Whether what begins as JSON is none, and not JSON with something behind it.
+fn is_broken(json: &[u8]) -> bool {
+    let first = || serde_json::Deserializer::from_slice(json).into_iter::<serde::de::IgnoredAny>().next();
+    json::is_begun(json) && !matches!(first(), Some(Ok(_)))
 }
 
 /// Gives what Engine.IO packs as bytes behind `b`, in its protocol 3 behind a type too, if that is text; readers pass over what is no sign of base64.
@@ -180,10 +201,11 @@ fn engine_io(walk: &mut Walk<'_>, packed: &[u8]) {
 
 /// A list of texts is what SockJS sends: each is a message.
 fn sock_js(walk: &mut Walk<'_>, json: &[u8]) -> Result<(), Fault> {
-    let Ok(messages) = serde_json::from_slice::<Vec<String>>(json) else { return Ok(()) };
-    for message in messages.iter().map(String::as_bytes) {
+    let Ok(messages) = serde_json::from_slice::<Vec<serde_json::Value>>(json) else { return Ok(()) };
+    for message in messages.iter().filter_map(|message| message.as_str()).map(str::as_bytes) {
+        let message = message.trim_ascii_start();
         if stomp::read(message).is_some() {
-            frames(walk, message)?;
+            frames(walk, message, false)?;
         } else if matches!(message.first(), Some(b'{' | b'[')) {
             // Its values were given as those of any JSON in a text, and its faults not told.
             let mut nowhere = Nowhere;

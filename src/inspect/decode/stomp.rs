@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::walk::Walk;
 
-/// One frame, and what stands behind it.
+/// One frame, and what stands behind its first NUL: in a body that says that it is longer, other readers see more frames.
 pub(super) struct Frame<'t> {
     /// The command and the fields.
     pub(super) head: &'t [u8],
@@ -28,8 +28,8 @@ pub(super) fn read(text: &[u8]) -> Option<Frame<'_>> {
     let is_command = (3..=12).contains(&command.len()) && command.iter().all(u8::is_ascii_alphabetic);
     // A body that says how long it is may hold NUL.
     let said = length(head).filter(|length| rest.get(*length) == Some(&0));
-    let length = said.or_else(|| memchr::memchr(0, rest)).filter(|_| is_command)?;
-    Some(Frame { head, body: rest.get(..length)?, behind: rest.get(length + 1..)? })
+    let nul = memchr::memchr(0, rest).filter(|_| is_command)?;
+    Some(Frame { head, body: rest.get(..said.unwrap_or(nul))?, behind: rest.get(nul + 1..)? })
 }
 
 /// The first `content-length` (of a repeated field, only the first counts).

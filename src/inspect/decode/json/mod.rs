@@ -58,7 +58,7 @@ pub(super) fn walk(walk: &mut Walk<'_>, text: &[u8]) -> Result<(), Fault> {
     result
 }
 
-/// Whether a text begins as JSON does: with a key and its colon, or with an element that is a string. What goes on otherwise than JSON is so to
+/// Whether a text begins as JSON does: with a key and its colon, or with an element that is a string and another behind it. What goes on otherwise than JSON is so to
 /// some readers.
 pub(super) fn is_begun(text: &[u8]) -> bool {
     let (mut scan, mut is_inside) = (Scan::new(text), false);
@@ -71,19 +71,24 @@ pub(super) fn is_begun(text: &[u8]) -> bool {
             }
             Some(b'{') => {
                 scan.skip_space();
+                if is_inside && scan.take(b'}') && scan.take(b',') {
+                    continue;
+                }
                 if !scan.take(b'"') {
                     return false;
                 }
                 true
             }
             Some(b'"') if is_inside => false,
+            // `NaN` and its like, and what stands before them.
+            Some(_) if is_inside && scan.skip_word() => continue,
             Some(_) | None => return false,
         };
         if scan.string(usize::MAX).is_err() {
             return false;
         }
         scan.skip_space();
-        return if is_key { scan.take(b':') } else { scan.take(b',') || scan.take(b']') };
+        return if is_key { scan.take(b':') } else { scan.take(b',') };
     }
 }
 

@@ -116,6 +116,15 @@ impl<'t> Scan<'t> {
         }
     }
 
+    /// Goes behind what may be meant for a number or a word, and its comma, behind its first byte.
+    pub(super) fn skip_word(&mut self) -> bool {
+        while self.peek().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {
+            self.at += 1;
+        }
+        self.skip_space();
+        self.take(b',')
+    }
+
     /// Reads a number, `true`, `false` or `null`, behind its first byte.
     pub(super) fn word(&mut self, first: u8, digits: usize) -> Result<(), FaultKind> {
         let rest: &[u8] = match first {

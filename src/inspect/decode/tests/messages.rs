@@ -32,6 +32,8 @@ fn what_is_said_is_read_behind_what_subprotocols_put_around_it() {
         ("7[broken", &["body=7[broken"]),
         ("{broken", &["body={broken"]),
         ("[a] or [\"b\" c]", &["body=[a] or [\"b\" c]"]),
+        (r#"["a"](x) is it"#, &["body[0]=a", r#"body=["a"](x) is it"#]),
+        (r#"0{"name": "x","#, &["body.name (name)=name", "body.name=x", r#"body=0{"name": "x","#]),
         ("see {this}", &["body=see {this}"]),
     ] {
         assert_values(&said(text.as_bytes(), true), want, text);
@@ -71,6 +73,11 @@ fn what_can_be_read_in_two_ways_is_refused_wherever_it_stands() {
         (format!("42{}", "[".repeat(100)), FaultKind::TooDeep),
         (r#"{"x":NaN,"a":1,"a":2}"#.to_owned(), FaultKind::Malformed),
         (r#"42["say",NaN,{"a":1,"a":2}]"#.to_owned(), FaultKind::Malformed),
+        (r#"[1,NaN,{},{"a":1,"a":2}]"#.to_owned(), FaultKind::Malformed),
+        (r#"42/a!, ["say",{"a":1,"a":2}]"#.to_owned(), FaultKind::DuplicateKey),
+        (r#"[" {\"a\":1,\"a\":2}",1]"#.to_owned(), FaultKind::DuplicateKey),
+        ("SEND\ncontent-length:29\n\n{}\0SEND\n\n{\"a\":1,\"a\":2}\0\0".to_owned(), FaultKind::DuplicateKey),
+        ("{}\u{1e}".repeat(200_000), FaultKind::TooMany),
         ("{\"a\":1}\n{\"a\":1,\"a\":2}".to_owned(), FaultKind::DuplicateKey),
         (r#"["{\"a\":1,\"a\":2}"]"#.to_owned(), FaultKind::DuplicateKey),
         (r#"["SEND\n\n{\"a\":1,\"a\":2}\u0000"]"#.to_owned(), FaultKind::DuplicateKey),
@@ -101,7 +108,10 @@ fn what_socket_io_says_by_requests_is_read_as_what_it_says_otherwise() {
     for (body, want) in [
         ("42[\"say\",{\"a\":1,\"a\":2}]", Err(FaultKind::DuplicateKey)),
         ("42[\"say\"]\u{1e}42[{\"a\":1,\"a\":2}]", Err(FaultKind::DuplicateKey)),
-        ("2\u{1e}b4PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==", Ok(false)),
+        ("2\u{1e}bPHNj cmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==", Ok(true)),
+        ("42 [\"say\",{\"a\":1,\"a\":2}]", Err(FaultKind::DuplicateKey)),
+        ("1717171717{\"level\":\"info\"} end", Ok(false)),
+        ("5[\"a\"](http://x)", Ok(false)),
         ("42[\"say\"]\u{1e}bPHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==", Ok(true)),
         ("bPHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==", Ok(true)),
         ("5 [of \"them\"", Ok(false)),
@@ -110,4 +120,6 @@ fn what_socket_io_says_by_requests_is_read_as_what_it_says_otherwise() {
         let is_script = |found: Vec<String>| found.iter().any(|found| found.contains("<script>"));
         assert_eq!(found.map(is_script), want, "{body}");
     }
+    let form = values("", "q=%3Cscript%3E&r=1\u{1e}{}".as_bytes()).expect("read");
+    assert!(form.iter().any(|found| found == "body.q=<script>"), "what has no type is a form as well: {form:?}");
 }
