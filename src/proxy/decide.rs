@@ -79,7 +79,7 @@ pub(super) fn watch_over(session: &mut Session, exchange: &mut Exchange) {
     let watch = if let Some(replay) = admission.replay.take() {
         Watch::Replay(replay)
     } else if admission.websocket {
-        Watch::Tunnel
+        Watch::Tunnel(admission.messages.as_ref().map(|messages| messages.due()))
     } else if !session.is_http2() {
         // The connection's stream does it.
         return;

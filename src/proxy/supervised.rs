@@ -14,6 +14,7 @@ use pingora::protocols::{Digest, l4::socket::SocketAddr};
 use pingora::{Error, ErrorType, Result};
 use tokio::time::{Instant, timeout_at};
 
+use super::client_messages::Due;
 use super::failure;
 use super::line::Leash;
 use super::replay::Replay;
@@ -36,8 +37,9 @@ pub(super) enum Watch {
     /// That the body has come whole by then. The streams of HTTP/2 share their connection, so no stream wrapper can tell whose is late.
     Body(Instant),
     /// That a WebSocket outlives its handshake. Pingora sends the end of the handshake's empty body on as an event, and takes it for the
-    /// end of the tunnel when it is handled after the upstream's 101. So here a handshake's body has no end until it is answered.
-    Tunnel,
+    /// end of the tunnel when it is handled after the upstream's 101. So here a handshake's body has no end until it is answered. And that
+    /// its client's messages come whole in time, where they are waited for.
+    Tunnel(Option<Due>),
     /// That a body comes that was read before.
     Replay(Replay),
     /// That the head of the response waits for its body.
@@ -57,7 +59,7 @@ impl Supervised {
     }
 
     fn is_handshake(&self) -> bool {
-        matches!(self.watch, Watch::Tunnel) && !self.inner.was_upgraded()
+        matches!(self.watch, Watch::Tunnel(_)) && !self.inner.was_upgraded()
     }
 }
 
@@ -67,7 +69,7 @@ impl Drop for Supervised {
         match &self.watch {
             Watch::Replay(replay) => replay.back().put(std::mem::replace(&mut self.inner, placeholder())),
             Watch::Head(held) => held.give_back(std::mem::replace(&mut self.inner, placeholder())),
-            Watch::Body(_) | Watch::Line | Watch::Tunnel => {}
+            Watch::Body(_) | Watch::Line | Watch::Tunnel(_) => {}
         }
     }
 }
@@ -85,7 +87,7 @@ impl server::Session for Supervised {
     async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
         match &mut self.watch {
             Watch::Body(deadline) => self.leash.hold(in_time(*deadline, self.inner.read_request_body())).await,
-            Watch::Line | Watch::Tunnel | Watch::Head(_) => self.leash.hold(self.inner.read_request_body()).await,
+            Watch::Line | Watch::Tunnel(_) | Watch::Head(_) => self.leash.hold(self.inner.read_request_body()).await,
             Watch::Replay(replay) if !replay.is_over() => replay.next().await.map(Some),
             Watch::Replay(replay) => {
                 let Some(deadline) = replay.rest else { return Ok(None) };
@@ -100,21 +102,23 @@ impl server::Session for Supervised {
         if !idle && matches!(self.watch, Watch::Replay(_)) && !self.is_body_done() {
             return self.read_body_bytes().await;
         }
-        match self.watch {
-            Watch::Body(deadline) if !idle && !self.inner.is_body_done() => {
-                self.leash.hold(in_time(deadline, self.inner.read_body_or_idle(false))).await
-            }
-            Watch::Body(_) | Watch::Line | Watch::Tunnel | Watch::Replay(_) | Watch::Head(_) => {
-                self.leash.hold(self.inner.read_body_or_idle(idle)).await
-            }
+        let deadline = match &self.watch {
+            Watch::Body(deadline) => (!idle && !self.inner.is_body_done()).then_some(*deadline),
+            Watch::Tunnel(due) => due.as_ref().and_then(Due::get).map(Instant::from),
+            Watch::Line | Watch::Replay(_) | Watch::Head(_) => None,
+        };
+        let reading = self.inner.read_body_or_idle(idle);
+        match deadline {
+            Some(deadline) => self.leash.hold(in_time(deadline, reading)).await,
+            None => self.leash.hold(reading).await,
         }
     }
 
     fn is_body_done(&mut self) -> bool {
         match &self.watch {
-            Watch::Tunnel if self.is_handshake() => self.inner.response_written().is_some_and(is_answer),
+            Watch::Tunnel(_) if self.is_handshake() => self.inner.response_written().is_some_and(is_answer),
             Watch::Replay(replay) => replay.is_over() && (replay.rest.is_none() || self.inner.is_body_done()),
-            Watch::Tunnel | Watch::Body(_) | Watch::Line | Watch::Head(_) => self.inner.is_body_done(),
+            Watch::Tunnel(_) | Watch::Body(_) | Watch::Line | Watch::Head(_) => self.inner.is_body_done(),
         }
     }
 
@@ -122,7 +126,7 @@ impl server::Session for Supervised {
         match &self.watch {
             Watch::Body(_) | Watch::Line | Watch::Head(_) => self.inner.get_retry_buffer(),
             // Nothing, but not the end.
-            Watch::Tunnel => Some(Bytes::new()),
+            Watch::Tunnel(_) => Some(Bytes::new()),
             // Without that Pingora would wait for ever for a body that is over and was not empty by its head.
             Watch::Replay(replay) => replay.is_empty().then(Bytes::new),
         }
@@ -159,7 +163,7 @@ impl server::Session for Supervised {
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
         let tasks = match &mut self.watch {
             Watch::Head(held) => held.take(tasks),
-            Watch::Body(_) | Watch::Line | Watch::Tunnel | Watch::Replay(_) => tasks,
+            Watch::Body(_) | Watch::Line | Watch::Tunnel(_) | Watch::Replay(_) => tasks,
         };
         if tasks.is_empty() {
             return Ok(false);
@@ -243,14 +247,14 @@ impl server::Session for Supervised {
         // Called as each attempt begins.
         match &mut self.watch {
             Watch::Replay(replay) => replay.rewind(),
-            Watch::Body(_) | Watch::Line | Watch::Tunnel | Watch::Head(_) => self.inner.enable_retry_buffering(),
+            Watch::Body(_) | Watch::Line | Watch::Tunnel(_) | Watch::Head(_) => self.inner.enable_retry_buffering(),
         }
     }
 
     fn retry_buffer_truncated(&self) -> bool {
         match &self.watch {
             Watch::Replay(replay) => replay.is_past(),
-            Watch::Body(_) | Watch::Line | Watch::Tunnel | Watch::Head(_) => self.inner.retry_buffer_truncated(),
+            Watch::Body(_) | Watch::Line | Watch::Tunnel(_) | Watch::Head(_) => self.inner.retry_buffer_truncated(),
         }
     }
 

@@ -4,6 +4,10 @@ use std::io::Write as _;
 
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::{
+    Frame,
+    coding::{Data, OpCode},
+};
 
 use crate::support::{
     http1,
@@ -368,6 +372,21 @@ fn what_a_client_says_over_a_websocket_is_judged_message_by_message() {
         assert_eq!((&record["status"], &record["code"]), (&json!(101), &json!(reason)), "{record}");
         assert_eq!(record["inspection"].is_object(), code == 1008, "{record}");
     }
+}
+
+#[test]
+fn a_message_that_is_begun_and_never_ended_holds_room_for_no_longer_than_a_body_may_take() {
+    let echo = Upstream::start(|request, wire| wire.websocket_echo(request));
+    let route = "websocket = true\ninspect = \"strict\"\nbody_timeout = \"1s\"";
+    let scene = Scene::with(echo, &Extra { route, tables: "[inspect.strict]", ..Extra::default() });
+    let mut socket = websocket::open(scene.gateway.public(), "ws://api.test/api/silent", &scene.bearer());
+    // The first frame of a text, and nothing behind it.
+    let begun = Frame::message("[", OpCode::Data(Data::Text), false);
+    socket.send(Message::Frame(begun)).expect("sent");
+    let Message::Close(Some(close)) = socket.read().expect("told why") else { panic!("no close frame") };
+    assert_eq!((u16::from(close.code), close.reason.as_str()), (1008, "request_timeout"));
+    let record = scene.gateway.audited("its end", |entry| entry["path"] == "/api/silent");
+    assert_eq!((&record["status"], &record["code"]), (&json!(101), &json!("request_timeout")), "{record}");
 }
 
 #[test]

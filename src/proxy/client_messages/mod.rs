@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::sync::OwnedSemaphorePermit;
 
+pub(super) use self::due::Due;
 use self::frame::{Frame, TEXT, length, read};
 use super::inspect::{beyond, heed};
 use crate::domain::{Denial, TimedOut};
 use crate::inspect::{Fault, FaultKind, Report};
 use crate::state::{Bodies, Inspecting};
 
+mod due;
 mod frame;
 
 /// The messages of one client.
@@ -20,6 +22,8 @@ pub(super) struct ClientMessages {
     inspecting: Arc<Inspecting>,
     /// How long a message may take to come: it holds room that others want.
     patience: Duration,
+    /// Until when the one under way has to be whole.
+    due: Due,
     /// Of the frame that begins.
     head: Vec<u8>,
     frame: Option<Frame>,
@@ -68,6 +72,7 @@ impl ClientMessages {
         Self {
             inspecting,
             patience,
+            due: Due::default(),
             head: Vec::new(),
             frame: None,
             message: None,
@@ -84,6 +89,11 @@ impl ClientMessages {
         &self.inspecting
     }
 
+    /// Until when the message under way has to be whole, as it goes on.
+    pub(super) fn due(&self) -> Due {
+        self.due.clone()
+    }
+
     /// What was found.
     pub(super) fn found(&self) -> Option<&Report> {
         self.found.as_ref()
@@ -91,8 +101,9 @@ impl ClientMessages {
 
     /// Begins anew.
     pub(super) fn restart(&mut self) {
-        let found = self.found.take();
-        *self = Self { found, ..Self::new(Arc::clone(&self.inspecting), self.patience) };
+        let (found, due) = (self.found.take(), self.due());
+        due.set(None);
+        *self = Self { found, due, ..Self::new(Arc::clone(&self.inspecting), self.patience) };
     }
 
     /// Takes what has come and leaves what may go on.
@@ -115,13 +126,13 @@ impl ClientMessages {
             }
             self.end(frame, &mut out)?;
         }
-        let is_late = |message: Message| !message.is_cut && Instant::now() >= message.until;
-        if self.inspecting.enforces() && self.message.is_some_and(is_late) {
+        if self.until().is_some_and(|until| Instant::now() >= until) {
             return Err(Denial::TimedOut(TimedOut::Body));
         }
         if is_end || self.is_lost {
             self.let_go(&mut out, &came)?;
         }
+        self.due.set(self.until());
         *chunk = (had_some || !out.is_empty()).then(|| out.freeze());
         Ok(())
     }
@@ -204,6 +215,12 @@ impl ClientMessages {
         }
         beyond(&self.inspecting)?;
         self.pass_now(out)
+    }
+
+    /// Until when the message under way has to be whole, where it waits for that.
+    fn until(&self) -> Option<Instant> {
+        let waits = |message: &Message| self.inspecting.enforces() && !message.is_cut;
+        self.message.filter(waits).map(|message| message.until)
     }
 
     fn is_cut(&self) -> bool {
