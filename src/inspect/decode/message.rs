@@ -44,28 +44,44 @@ pub(super) fn walk(message: &[u8], is_text: bool, limits: &Limits, sink: &mut dy
 /// # Errors
 /// What is wrong with the form of an event.
 pub(super) fn polled(walk: &mut Walk<'_>, body: &[u8]) -> Result<(), Fault> {
-    for record in body.split(|byte| *byte == RECORD).take(walk.limits.array) {
+    for (n, record) in body.split(|byte| *byte == RECORD).enumerate() {
         if let Some(packed) = record.strip_prefix(b"b") {
             engine_io(walk, packed);
-        } else if let Some((_, json)) = socket_io(record).filter(|_| is_event(record))
-            && let Err(fault) = read(walk, json)
-            && fault.kind != FaultKind::Malformed
-        {
-            return Err(fault);
+        } else if let Some(json) = event(record) {
+            if n >= walk.limits.array {
+                return Err(walk.fault(FaultKind::TooMany));
+            }
+            unless_malformed(read(walk, json))?;
         }
     }
     Ok(())
 }
 
-/// The frames of STOMP, one or several, with blank lines around them; or what else it is.
+/// The frames of STOMP, one or several, with blank lines around them; or what else it is. Readers differ in whether a body may hold NUL: each frame
+/// ends with its first one, and then those that say that they are longer are read as that.
 fn frames(walk: &mut Walk<'_>, message: &[u8], is_text: bool) -> Result<(), Fault> {
-    let (mut rest, mut count) = (message, 0);
-    while let Some(frame) = stomp::read(rest) {
+    let (mut rest, mut is_whole) = (message, true);
+    while let Some(frame) = stomp::read(rest, stomp::Until::Nul) {
         stomp::fields(walk, frame.head);
         all(walk, frame.body, is_text)?;
-        (rest, count) = (frame.behind, count + 1);
+        rest = frame.behind;
+        is_whole &= frame.length.is_none_or(|length| length == frame.body.len());
     }
-    if count > 0 && rest.trim_ascii().is_empty() { Ok(()) } else { all(walk, rest, is_text) }
+    if rest.len() == message.len() || !rest.trim_ascii().is_empty() {
+        all(walk, rest, is_text)?;
+    }
+    let (unread, mut rest) = (rest.len(), if is_whole { b"" } else { message });
+    while let Some(frame) = stomp::read(rest, stomp::Until::Length) {
+        let is_new = rest.len() <= unread;
+        if is_new {
+            stomp::fields(walk, frame.head);
+        }
+        if is_new || memchr::memchr(0, frame.body).is_some() {
+            all(walk, frame.body, is_text)?;
+        }
+        rest = frame.behind;
+    }
+    Ok(())
 }
 
 fn all(walk: &mut Walk<'_>, text: &[u8], is_text: bool) -> Result<(), Fault> {
@@ -111,7 +127,8 @@ fn said_narrow(walk: &mut Walk<'_>, text: &[u8], is_text: bool) -> Result<bool, 
     let Some((prefix, json)) = split(text) else {
         let at = memchr::memchr2(b'{', b'[', text.get(..text.len().min(MAX_PREFIX)).unwrap_or_default());
         embedded::walk(walk, at.and_then(|at| text.get(at..)).unwrap_or_default());
-        return guess::text(walk, text).map(|()| false);
+        guess::text(walk, text)?;
+        return each_line(walk, text).map(|()| false);
     };
     match read(walk, json) {
         Ok(()) => {
@@ -124,11 +141,11 @@ fn said_narrow(walk: &mut Walk<'_>, text: &[u8], is_text: bool) -> Result<bool, 
         }
         Err(fault) if fault.kind != FaultKind::Malformed => Err(fault),
         // Lenient readers would go on where this one cannot (`NaN`).
-        Err(fault) if is_text && (prefix.is_empty() || is_event(text)) && is_broken(json) => Err(fault),
+        Err(fault) if is_text && (prefix.is_empty() || event(text).is_some()) && is_broken(json) => Err(fault),
         // A text that begins so.
         Err(_) => {
             walk.text(text);
-            Ok(false)
+            each_line(walk, text).map(|()| false)
         }
     }
 }
@@ -146,6 +163,32 @@ fn read(walk: &mut Walk<'_>, json: &[u8]) -> Result<(), Fault> {
     read
 }
 
+/// Reads each line of a text that is JSON by itself: readers of lines pass over those that are none.
+fn each_line(walk: &mut Walk<'_>, text: &[u8]) -> Result<(), Fault> {
+    if memchr::memchr(b'\n', text).is_none() {
+        return Ok(());
+    }
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
+    let mark = walk.trail.mark();
+    for (n, line) in text.split(|byte| *byte == b'\n').enumerate() {
+        let start = line.iter().position(|byte| !is_blank(byte)).unwrap_or(line.len());
+        let end = line.iter().rposition(|byte| !is_blank(byte)).map_or(start, |at| at + 1);
+        let line @ ([b'{', .., b'}'] | [b'[', .., b']']) = line.get(start..end).unwrap_or_default() else { continue };
+        if n >= walk.limits.array {
+            return Err(walk.fault(FaultKind::TooMany));
+        }
+        walk.trail.push_index(n);
+        let read = json::walk(walk, line);
+        walk.trail.cut(mark);
+        unless_malformed(read)?;
+    }
+    Ok(())
+}
+
+fn unless_malformed(read: Result<(), Fault>) -> Result<(), Fault> {
+    read.or_else(|fault| if fault.kind == FaultKind::Malformed { Ok(()) } else { Err(fault) })
+}
+
 /// What stands before JSON, and the JSON.
 fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
     socket_io(text).or_else(|| {
@@ -161,11 +204,10 @@ fn is_prefix(prefix: &[u8]) -> bool {
     prefix.first().is_some_and(u8::is_ascii_digit) && prefix.trim_ascii_end().iter().all(is_part)
 }
 
-/// What Socket.IO has before JSON, and the JSON: types, how many attachments there are, a namespace up to its comma, an id (protocol 5, "Packet
-/// encoding").
+/// What Socket.IO has before JSON, and the JSON: types, how many attachments there are, a namespace up to its comma, an id, in which its reader takes
+/// any blank for a digit (protocol 5, "Packet encoding").
 fn socket_io(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let skip_digits = |at: usize| at + text.iter().skip(at).take_while(|byte| byte.is_ascii_digit()).count();
-    let mut at = skip_digits(0);
+    let mut at = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if at == 0 {
         return None;
     }
@@ -175,15 +217,15 @@ fn socket_io(text: &[u8]) -> Option<(&[u8], &[u8])> {
     if text.get(at) == Some(&b'/') {
         at += memchr::memchr(b',', text.get(at..)?)? + 1;
     }
-    at = skip_digits(at);
-    at += text.iter().skip(at).take_while(|byte| byte.is_ascii_whitespace()).count();
-    let (prefix, json) = text.split_at_checked(at)?;
-    matches!(json.first(), Some(b'{' | b'[')).then_some((prefix, json))
+    let behind = text.get(at..)?;
+    let id = behind.get(..memchr::memchr2(b'{', b'[', behind)?)?;
+    let is_part = |sign: char| sign.is_ascii_digit() || sign.is_whitespace() || sign == '\u{feff}';
+    std::str::from_utf8(id).ok()?.chars().all(is_part).then(|| text.split_at_checked(at + id.len()))?
 }
 
-/// Whether it begins as messages of Socket.IO do: the type of Engine.IO, and one of its own.
-fn is_event(text: &[u8]) -> bool {
-    matches!(text, [b'4', b'0'..=b'6', ..])
+/// What an event of Socket.IO says: what begins with the type of Engine.IO, and one of its own.
+fn event(text: &[u8]) -> Option<&[u8]> {
+    socket_io(text).filter(|_| matches!(text, [b'4', b'0'..=b'6', ..])).map(|(_, json)| json)
 }
 
 /// Whether what begins as JSON is none, and not JSON with something behind it.
@@ -201,17 +243,18 @@ fn engine_io(walk: &mut Walk<'_>, packed: &[u8]) {
 
 /// A list of texts is what SockJS sends: each is a message.
 fn sock_js(walk: &mut Walk<'_>, json: &[u8]) -> Result<(), Fault> {
-    let Ok(messages) = serde_json::from_slice::<Vec<serde_json::Value>>(json) else { return Ok(()) };
-    for message in messages.iter().filter_map(|message| message.as_str()).map(str::as_bytes) {
+    for message in json::texts(json) {
         let message = message.trim_ascii_start();
-        if stomp::read(message).is_some() {
+        if stomp::read(message, stomp::Until::Nul).is_some() {
             frames(walk, message, false)?;
-        } else if matches!(message.first(), Some(b'{' | b'[')) {
+            continue;
+        }
+        if matches!(message.first(), Some(b'{' | b'[')) {
             // Its values were given as those of any JSON in a text, and its faults not told.
             let mut nowhere = Nowhere;
-            let again = json::walk(&mut Walk::new(Part::Body, walk.limits, &mut nowhere), message);
-            again.or_else(|fault| if fault.kind == FaultKind::Malformed { Ok(()) } else { Err(fault) })?;
+            unless_malformed(json::walk(&mut Walk::new(Part::Body, walk.limits, &mut nowhere), message))?;
         }
+        each_line(walk, message)?;
     }
     Ok(())
 }

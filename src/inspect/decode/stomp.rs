@@ -4,16 +4,27 @@ use std::borrow::Cow;
 
 use super::walk::Walk;
 
-/// One frame, and what stands behind its first NUL: in a body that says that it is longer, other readers see more frames.
+/// One frame, and what stands behind it.
 pub(super) struct Frame<'t> {
     /// The command and the fields.
     pub(super) head: &'t [u8],
     pub(super) body: &'t [u8],
+    /// How long the body says that it is, in bytes, where NUL stands behind so much.
+    pub(super) length: Option<usize>,
     pub(super) behind: &'t [u8],
 }
 
+/// What ends a body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// Its first NUL.
+    Nul,
+    /// What it says itself, if there is NUL behind that; its first NUL otherwise.
+    Length,
+}
+
 /// The frame that a text begins with, if it does.
-pub(super) fn read(text: &[u8]) -> Option<Frame<'_>> {
+pub(super) fn read(text: &[u8], until: Until) -> Option<Frame<'_>> {
     let text = text.trim_ascii_start();
     let before_nul = text.get(..memchr::memchr(0, text)?)?;
     // Lines end with LF, or with CR and LF.
@@ -26,10 +37,10 @@ pub(super) fn read(text: &[u8]) -> Option<Frame<'_>> {
     let rest = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n"))?;
     let command = head.split(|byte| *byte == b'\n').next()?.trim_ascii_end();
     let is_command = (3..=12).contains(&command.len()) && command.iter().all(u8::is_ascii_alphabetic);
-    // A body that says how long it is may hold NUL.
-    let said = length(head).filter(|length| rest.get(*length) == Some(&0));
     let nul = memchr::memchr(0, rest).filter(|_| is_command)?;
-    Some(Frame { head, body: rest.get(..said.unwrap_or(nul))?, behind: rest.get(nul + 1..)? })
+    let length = length(head).filter(|length| rest.get(*length) == Some(&0));
+    let end = length.filter(|_| until == Until::Length).unwrap_or(nul);
+    Some(Frame { head, body: rest.get(..end)?, length, behind: rest.get(end + 1..)? })
 }
 
 /// The first `content-length` (of a repeated field, only the first counts).

@@ -92,6 +92,24 @@ pub(super) fn is_begun(text: &[u8]) -> bool {
     }
 }
 
+/// The strings of a list, which has to be JSON: not those within its elements.
+pub(super) fn texts(list: &[u8]) -> Vec<Vec<u8>> {
+    let (mut scan, mut depth, mut room, mut all) = (Scan::new(list), 0u32, Vec::new(), Vec::new());
+    while let Some(byte) = scan.next() {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'"' => match scan.string(usize::MAX).and_then(|text| text.read(&mut room).map(<[u8]>::to_vec)) {
+                Ok(text) if depth == 1 => all.push(text),
+                Ok(_) => {}
+                Err(_) => break,
+            },
+            _ => {}
+        }
+    }
+    all
+}
+
 struct Json<'j, 't, 'w> {
     scan: Scan<'t>,
     room: &'j mut Room,

@@ -35,6 +35,8 @@ fn what_is_said_is_read_behind_what_subprotocols_put_around_it() {
         (r#"["a"](x) is it"#, &["body[0]=a", r#"body=["a"](x) is it"#]),
         (r#"0{"name": "x","#, &["body.name (name)=name", "body.name=x", r#"body=0{"name": "x","#]),
         ("see {this}", &["body=see {this}"]),
+        (r#"42, ["a", b] is it"#, &[r#"body=42, ["a", b] is it"#, "body[0]=a"]),
+        ("so:\n{\"a\":\"b\"}\n[c]", &["body=so:\n{\"a\":\"b\"}\n[c]", "body[1].a (name)=a", "body[1].a=b"]),
     ] {
         assert_values(&said(text.as_bytes(), true), want, text);
     }
@@ -83,10 +85,23 @@ fn what_can_be_read_in_two_ways_is_refused_wherever_it_stands() {
         (r#"["SEND\n\n{\"a\":1,\"a\":2}\u0000"]"#.to_owned(), FaultKind::DuplicateKey),
         (format!(r#"42/{},["say",{{"a":1,"a":2}}]"#, "{".repeat(9)), FaultKind::DuplicateKey),
         ("SEND\nx:\u{1e}{\n\n{\"a\":1,\"a\":2}\0".to_owned(), FaultKind::DuplicateKey),
+        ("null\n{\"a\":1,\"a\":2}\n-1".to_owned(), FaultKind::DuplicateKey),
+        (format!("{}\"x\"\n{{\"a\":1,\"a\":2}}", "null\n".repeat(60)), FaultKind::DuplicateKey),
+        ("{\"k\":1}\nping\n{\"a\":1,\"a\":2}\r\n".to_owned(), FaultKind::DuplicateKey),
+        ("[1e999,\"{\\\"a\\\":1,\\\"a\\\":2}\"]".to_owned(), FaultKind::DuplicateKey),
+        ("[\"{}\\n{\\\"a\\\":1,\\\"a\\\":2}\"]".to_owned(), FaultKind::DuplicateKey),
+        ("\0SEND\nx:y\n\n{\"a\":1,\"a\":2}\0".to_owned(), FaultKind::DuplicateKey),
+        ("SEND\nx:y\n\r\r\n{\"a\":1,\"a\":2}\0".to_owned(), FaultKind::DuplicateKey),
+        ("SEND\ncontent-length:4\n\na\0b\n\0SEND\n\n{\"a\":1,\"a\":2}\0".to_owned(), FaultKind::DuplicateKey),
         (format!(r#"{{"payload":{{"query":"{{{aliases}}}"}}}}"#), FaultKind::TooMany),
         (format!(r#"42["q",{{"query":"{{{aliases}}}"}}]"#), FaultKind::TooMany),
     ] {
         assert_eq!(said(text.as_bytes(), true), Err(want), "{text}");
+    }
+    // Readers of Socket.IO take any blank in an id for a digit.
+    for id in ["\u{a0}", "\u{b}", "\u{feff}", "\u{2028}", "\u{3000}", " 1", "1 2", "/x, 1"] {
+        let text = format!(r#"42{id}["say",{{"a":1,"a":2}}]"#);
+        assert_eq!(said(text.as_bytes(), true), Err(FaultKind::DuplicateKey), "{text}");
     }
     // However records are cut, those that are whole are read.
     for (before, behind) in
@@ -101,6 +116,27 @@ fn what_can_be_read_in_two_ways_is_refused_wherever_it_stands() {
     assert_eq!(said(b"\xff", true), Err(FaultKind::BadText));
     let torn = [&b"{\"type\":6,\"to\":\"somebody\"}\x1e{\"a\":1,\"a\":2}\x1e"[..], b"\xff\x1e"].concat();
     assert_eq!(said(&torn, false), Err(FaultKind::DuplicateKey));
+}
+
+/// What takes values and counts bytes.
+#[derive(Default)]
+struct Amount(usize);
+
+impl Sink for Amount {
+    fn value(&mut self, _at: Location<'_>, bytes: &[u8]) {
+        self.0 += bytes.len();
+    }
+}
+
+#[test]
+fn frames_that_say_to_be_long_are_not_looked_through_again_and_again() {
+    let count = 500;
+    let frame = |rest: usize| format!("SEND\ncontent-length:{rest:05}\n\nx\0");
+    let each = frame(0).len();
+    let text: String = (1..=count).rev().map(|left| frame((left - 1) * each + 1)).collect();
+    let mut amount = Amount::default();
+    message(text.as_bytes(), true, &Limits::default(), &mut amount).expect("read");
+    assert!(amount.0 < 4 * text.len(), "{} of {}", amount.0, text.len());
 }
 
 #[test]
