@@ -73,6 +73,10 @@ const PIECES: &[&str] = &[
     "\t",
     " ",
     "\0",
+    "\u{1e}",
+    "SEND\ncontent-length:999\n\n",
+    "\0SEND\n\n",
+    "42[\"",
     ",",
     ":",
     "::",
@@ -182,6 +186,17 @@ fn bodies() -> Vec<Request> {
         Request::with_body("application/json", r#"{"a":[1,2.5e-3,true,null,"\u00e9\ud83d\ude00",{"b":{}}]}"#),
         Request::with_body("application/x-ndjson", "{\"a\":1}\n{\"b\":[2]}\n"),
         Request::with_body("websocket/text", "42/chat,[\"say\",{\"a\":\"<b>\",\"payload\":{\"query\":\"{ c }\"}}]"),
+        Request::with_body(
+            "websocket/text",
+            "SEND\nx:y\\cz\ncontent-length:12\n\n{\"a\":1}\0b\n[]\0\n\nSEND\r\n\r\nc\0",
+        ),
+        Request::with_body(
+            "websocket/text",
+            "[\"SEND\\ncontent-length:1\\n\\n{\\u0000\",1e999,\"{\\\"a\\\":[]}\\n{}\"]",
+        ),
+        Request::with_body("websocket/text", "{\"type\":1}\u{1e}null\n{\"b\":2}\r\n[NaN]\u{1e}450-/a?b,1 [\"c\"]"),
+        Request::with_body("websocket/bytes", "bPHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg=="),
+        Request::with_body("text/plain", "42[\"a\"]\u{1e}bPHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==\u{1e}2"),
     ]
 }
 
