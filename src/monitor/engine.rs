@@ -152,7 +152,7 @@ impl Engine {
         let seen = self.keys.seen(record);
         self.advance(seconds(record.time + record.timings.total), RECORD_BACK);
         let keys = [seen.principal, seen.address, seen.route, record.claimed.unwrap_or(0)];
-        self.recent.keep(record.id, keys, Sorts::of(&seen));
+        self.recent.keep(record.id, keys, Sorts::of(record, &seen));
         if seen.is_wrong_credential {
             self.wrong_credential(record, &seen);
         }
@@ -237,7 +237,8 @@ impl Engine {
             let stuffing = [Detection::CredentialStuffing, Detection::SlowStuffing];
             let is_stuffing = stuffing.into_iter().any(|one| self.board.is_raised(one, seen.address));
             let evidence = (is_stuffing && !is_known).then(|| Evidence::new(&[("successes", 1.0)]));
-            let keys = (seen.principal, seen.principal);
+            // Behind it are the guesses that were wrong.
+            let keys = (seen.principal, seen.address);
             return self.tell(Detection::StuffingSucceeded, keys, evidence, record, || principal_of(record));
         }
         let window = span(self.settings.rule(Detection::StolenSession));

@@ -2,7 +2,8 @@
 
 use super::Detection as D;
 use super::seen::Seen;
-use crate::domain::RequestId;
+use crate::audit::Record;
+use crate::domain::{AuthnFault, Denial, RequestId, Unavailable};
 
 /// The last records that went wrong, and the last of all: many that went well must not drive out the few that did not.
 #[derive(Debug)]
@@ -27,36 +28,47 @@ impl Sorts {
     const DENIED: Self = Self(2);
     const MISS: Self = Self(4);
     const ERROR: Self = Self(8);
+    /// A wrong credential that named somebody.
+    const CLAIMED: Self = Self(16);
+    const REFLECTED: Self = Self(32);
+    const CANARY: Self = Self(64);
+    const NO_CREDENTIAL: Self = Self(128);
 
     /// Those of a record.
-    pub(super) fn of(seen: &Seen) -> Self {
+    pub(super) fn of(record: &Record, seen: &Seen) -> Self {
+        let is_canary = matches!(record.denial, Some(Denial::Canary | Denial::Unauthenticated(AuthnFault::Canary)));
+        let had_none = record.denial == Some(Denial::Unavailable(Unavailable::Credential));
         let all = [
             (seen.is_wrong_credential, Self::WRONG_CREDENTIAL),
             (seen.is_denied, Self::DENIED),
             (seen.is_miss, Self::MISS),
             (seen.is_error, Self::ERROR),
+            (seen.is_wrong_credential && record.claimed.is_some(), Self::CLAIMED),
+            (record.reflected > 0, Self::REFLECTED),
+            (is_canary, Self::CANARY),
+            (had_none, Self::NO_CREDENTIAL),
         ];
         Self(all.iter().filter(|(is_so, _)| *is_so).fold(0, |bits, (_, sort)| bits | sort.0))
     }
 
     /// That of the records which a detection counts; none where those count that went well.
     fn counted(detection: D) -> Self {
-        if matches!(
-            detection,
-            D::FailedLogins
-                | D::CredentialStuffing
-                | D::DistributedGuessing
-                | D::SlowStuffing
-                | D::SlowGuessing
-                | D::StuffingSucceeded
-        ) {
+        if matches!(detection, D::FailedLogins | D::DistributedGuessing | D::SlowGuessing) {
             Self::WRONG_CREDENTIAL
+        } else if matches!(detection, D::CredentialStuffing | D::SlowStuffing | D::StuffingSucceeded) {
+            Self::CLAIMED
         } else if matches!(detection, D::Probing | D::Enumeration | D::BrokenRoute) {
             Self::MISS
-        } else if matches!(detection, D::Denials | D::Canary) {
+        } else if detection == D::Denials {
             Self::DENIED
-        } else if matches!(detection, D::UpstreamErrors | D::VaultTrouble) {
+        } else if detection == D::Canary {
+            Self::CANARY
+        } else if detection == D::UpstreamErrors {
             Self::ERROR
+        } else if detection == D::VaultTrouble {
+            Self::NO_CREDENTIAL
+        } else if detection == D::ReflectedSecret {
+            Self::REFLECTED
         } else {
             Self::NONE
         }
@@ -127,17 +139,20 @@ mod tests {
         };
         let (address, route) = (7, 9);
         let keys = [0, address, route, 0];
-        let guess = keep(keys, Sorts(Sorts::WRONG_CREDENTIAL.0 | Sorts::DENIED.0));
+        let guess = keep(keys, Sorts(Sorts::WRONG_CREDENTIAL.0 | Sorts::CLAIMED.0 | Sorts::DENIED.0));
+        let unnamed = keep(keys, Sorts(Sorts::WRONG_CREDENTIAL.0 | Sorts::DENIED.0));
         let absent = keep(keys, Sorts::MISS);
         let failed = keep(keys, Sorts::ERROR);
         let well = keep(keys, Sorts::NONE);
         keep([0, 8, 8, 0], Sorts::WRONG_CREDENTIAL);
         for (detection, want) in [
-            (D::FailedLogins, vec![guess]),
-            (D::Denials, vec![guess]),
+            (D::FailedLogins, vec![unnamed, guess]),
+            (D::CredentialStuffing, vec![guess]),
+            (D::ReflectedSecret, vec![]),
+            (D::Denials, vec![unnamed, guess]),
             (D::Enumeration, vec![absent]),
             (D::UpstreamErrors, vec![failed]),
-            (D::Exfiltration, vec![well, failed, absent, guess]),
+            (D::Exfiltration, vec![well, failed, absent, unnamed, guess]),
         ] {
             assert_eq!(recent.behind(detection, address), want, "{detection:?}");
         }

@@ -260,6 +260,9 @@ fn a_guess_that_was_right_is_told_though_its_first_request_is_refused() {
     let denied = Record { denial: Some(Denial::NotAllowed), ..decoy(20, "corp", None) };
     let notices = engine.observe(&denied.into());
     assert!(told(&notices).iter().any(|(_, name, _)| *name == "stuffing_succeeded"), "{notices:?}");
+    let (going_on, _) = engine.alerts();
+    let found = going_on.iter().find(|alert| alert.detection == Detection::StuffingSucceeded).expect("told");
+    assert_eq!(found.records.len(), 16, "itself, and the guesses before it");
 }
 
 /// A caller's request to a route for something that is not there.
