@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Failure;
+use super::store::user;
 use crate::domain::Name;
 use crate::net::{Client, ClientSettings};
 use crate::server::{self, Site};
@@ -54,7 +55,7 @@ impl RotateArgs {
             return Err(Failure::new(2, text));
         };
         let failed = |error| Failure::new(1, format!("claviger: {}: {error}", rotation.status().secret));
-        rotation.ask(SystemTime::now()).map_err(failed)?;
+        rotation.ask(&user(), SystemTime::now()).map_err(failed)?;
         if self.no_wait {
             return Ok(writeln!(out, "{}: asked for", self.name)?);
         }

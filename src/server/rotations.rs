@@ -87,7 +87,11 @@ fn tell(services: &Services, rotation: &Rotation, event: &RotationEvent) {
     };
     log::log!(level, rotation = rotation_name, credential, reason; "rotation: {}", deed.text());
     services.engines.metrics.rotated(&settings.credential, deed.text());
-    services.audit.submit(act(deed, settings.name.as_str(), settings.credential.as_str(), reason));
+    // What follows of itself, claviger does.
+    let asked_by = rotation.status().asked_by.clone();
+    let by = asked_by.filter(|_| matches!(deed, RotationDeed::Promoted | RotationDeed::Failed));
+    let act = act(deed, settings.name.as_str(), settings.credential.as_str(), reason);
+    services.audit.submit(Act { by: by.map_or(act.by.clone(), |by| Phrase::plain(&by)), ..act });
 }
 
 fn act(deed: RotationDeed, id: &str, of: &str, reason: &str) -> Act {

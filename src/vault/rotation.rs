@@ -114,6 +114,7 @@ impl Rotation {
             stage: None,
             since: None,
             is_overdue: false,
+            asked_by: None,
             fault: None,
         };
         Self {
@@ -155,18 +156,19 @@ impl Rotation {
         }
     }
 
-    /// Asks for a new secret now; whoever calls [`Self::step`] makes it.
+    /// Asks for a new secret now, in the name of this one; whoever calls [`Self::step`] makes it.
     ///
     /// # Errors
     /// [`VaultError::Busy`] while one is being replaced, and those of the file.
-    pub fn ask(&self, now: SystemTime) -> Result<(), VaultError> {
+    pub fn ask(&self, by: &str, now: SystemTime) -> Result<(), VaultError> {
         let key = load_key(&self.key)?;
         SealedFile::new(self.file.clone()).update(&key, |all| {
             let state = self.state(all)?.unwrap_or_else(|| State::new(now));
             if state.stage != RotationStage::Idle {
                 return Err(VaultError::Busy);
             }
-            self.put(all, &State { stage: RotationStage::Asked, since_ms: millis(now), fault: None, ..state })
+            let (stage, asked_by) = (RotationStage::Asked, Some(by.to_owned()));
+            self.put(all, &State { stage, since_ms: millis(now), fault: None, asked_by, ..state })
         })
     }
 
@@ -283,6 +285,7 @@ impl Rotation {
             stage: state.map(|state| state.stage),
             since,
             is_overdue: self.settings.every.is_some_and(|every| age > every + every / 10),
+            asked_by: state.and_then(|state| state.asked_by.clone()),
             fault: state.and_then(|state| state.fault.clone()),
             ..RotationStatus::clone(&self.status.load())
         }

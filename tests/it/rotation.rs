@@ -222,6 +222,13 @@ fn a_new_key_is_proved_and_used_under_load_without_a_failure_and_the_old_one_is_
     let used = bank.used();
     assert_eq!((bank.keys(), used.starts_with("sk-new-")), (vec![used.clone()], true), "the old one is retired");
     eventually("it is recorded", || (bank.acts() == ["promoted", "retired"]).then_some(()));
+    let by = |act: &str| {
+        let all = bank.gateway.audit();
+        let found = all.iter().find(|entry| entry["kind"] == "rotation" && entry["act"] == act);
+        found.map(|entry| entry["by"].as_str().unwrap_or_default().to_owned())
+    };
+    assert!(by("promoted").is_some_and(|by| by.starts_with("uid:")), "whoever asked for it");
+    assert_eq!(by("retired").as_deref(), Some("claviger"), "what follows of itself");
     // Of what has not happened too: a series that begins with 1 is no increase.
     for (result, count) in [("promoted", 1.0), ("failed", 0.0)] {
         let labels = ["credential=\"bank\"", &format!("result=\"{result}\"")];

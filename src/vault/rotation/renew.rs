@@ -52,11 +52,12 @@ impl Turn<'_> {
                 self.events.push(RotationEvent::Failed(reason.clone()));
             }
         }
+        let asked_by = state.asked_by.clone().filter(|_| !is_idle);
         if is_over && is_idle {
-            return Some((State { fault, ..self.at(state, RotationStage::Asked) }, Change::Nothing));
+            return Some((State { fault, asked_by, ..self.at(state, RotationStage::Asked) }, Change::Nothing));
         }
         let is_shown = is_idle || matches!(state.stage, RotationStage::Watching | RotationStage::Grace);
-        (is_shown && is_new).then(|| (State { fault, ..state.clone() }, Change::Nothing))
+        (is_shown && is_new).then(|| (State { fault, asked_by, ..state.clone() }, Change::Nothing))
     }
 }
 

@@ -27,6 +27,9 @@ pub(super) struct State {
     #[serde(default)]
     pub(super) usual: f64,
     pub(super) fault: Option<String>,
+    /// Who asked for the new secret; none where it was due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) asked_by: Option<String>,
     /// How many new secrets were no good, one after another.
     #[serde(default)]
     pub(super) failures: u32,
@@ -160,6 +163,7 @@ impl State {
             used: None,
             usual: 0.0,
             fault: None,
+            asked_by: None,
             failures: 0,
             attempt: None,
             ids: Ids::default(),

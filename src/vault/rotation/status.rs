@@ -21,6 +21,8 @@ pub struct RotationStatus {
     pub since: Option<SystemTime>,
     /// Whether it is older than it should become, by more than a tenth.
     pub is_overdue: bool,
+    /// Who asked for the new secret that was made last, or is; none where it was due.
+    pub asked_by: Option<String>,
     /// What went wrong last.
     pub fault: Option<String>,
 }

@@ -103,7 +103,7 @@ fn one_process_at_a_time_does_anything() {
     let fixture = Fixture::new();
     let rotation = fixture.rotation(|settings| settings.every = None);
     step(&rotation, SystemTime::now());
-    rotation.ask(SystemTime::now()).expect("asked");
+    rotation.ask("uid:7", SystemTime::now()).expect("asked");
     let lock = rotation.alone().expect("a lock").expect("free");
     assert_eq!(step(&rotation, SystemTime::now()).0, vec![]);
     assert_eq!(fixture.secret("a/key (next)"), None);
@@ -115,7 +115,7 @@ fn one_process_at_a_time_does_anything() {
 /// Through all stages up to where the new secret is watched; tells that one.
 fn watch(fixture: &Fixture, rotation: &Rotation, now: SystemTime) -> Secret {
     step(rotation, now);
-    rotation.ask(now).expect("asked");
+    rotation.ask("uid:7", now).expect("asked");
     let stages = [RotationStage::Making, RotationStage::Probing, RotationStage::Watching];
     assert_eq!([0, 1, 2].map(|_| step(rotation, now).1), stages);
     Secret::new(fixture.secret("a/key").expect("in use").into_bytes())
@@ -163,7 +163,7 @@ fn a_secret_that_somebody_sets_or_removes_at_any_stage_is_left_as_it_is() {
         let at = |seconds| start + Duration::from_secs(seconds);
         let rotation = fixture.rotation(|settings| settings.every = None);
         step(&rotation, start);
-        rotation.ask(start).expect("asked");
+        rotation.ask("uid:7", start).expect("asked");
         let reached = (0..10)
             .any(|nth| step(&rotation, at(nth * if stage == RotationStage::Grace { 100 } else { 0 })).1 == stage);
         assert!(reached, "{stage:?}");
@@ -209,7 +209,7 @@ fn what_is_set_while_the_target_is_asked_is_not_lost() {
     let fixture = Fixture::new();
     let (now, rotation) = (SystemTime::now(), fixture.rotation(|settings| settings.every = None));
     step(&rotation, now);
-    rotation.ask(now).expect("asked");
+    rotation.ask("uid:7", now).expect("asked");
     assert_eq!([step(&rotation, now).1, step(&rotation, now).1], [RotationStage::Making, RotationStage::Probing]);
     let prove = |_: &Arc<Secret>| {
         fixture.change(|all| all.set("a/key", Secret::new(b"by hand".to_vec())).expect("set"));
@@ -232,7 +232,7 @@ fn a_program_that_makes_the_secret_in_use_again_has_it_neither_used_nor_retired(
     });
     let now = SystemTime::now();
     step(&rotation, now);
-    rotation.ask(now).expect("asked");
+    rotation.ask("uid:7", now).expect("asked");
     step(&rotation, now);
     let (events, stage) = step(&rotation, now);
     assert!(
@@ -253,7 +253,7 @@ fn where_the_file_cannot_be_written_nothing_is_made_again_and_again() {
     });
     let (now, runs) = (SystemTime::now(), || std::fs::read_to_string(&made).map_or(0, |text| text.lines().count()));
     step(&rotation, now);
-    rotation.ask(now).expect("asked");
+    rotation.ask("uid:7", now).expect("asked");
     let lock = files::sibling(&fixture.file, ".lock");
     let forbid = || {
         std::fs::remove_file(&lock).expect("our file");
@@ -305,7 +305,7 @@ fn what_lies_there_and_is_none_of_ours_changes_nothing() {
     let rotation = fixture.rotation(|_| {});
     fixture.change(|all| all.set("a/key (rotation)", Secret::new(b"{}".to_vec())).expect("set"));
     assert_eq!(rotation.step(SystemTime::now(), |_| Ok(())), Err(VaultError::SealedContent));
-    assert_eq!(rotation.ask(SystemTime::now()), Err(VaultError::SealedContent));
+    assert_eq!(rotation.ask("uid:7", SystemTime::now()), Err(VaultError::SealedContent));
     assert_eq!(fixture.secret("a/key").as_deref(), Some("first"));
     fixture.change(|all| all.remove("a/key (rotation)").expect("removed"));
     step(&rotation, SystemTime::now());

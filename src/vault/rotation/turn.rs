@@ -59,7 +59,7 @@ impl Turn<'_> {
             }
             // Whichever process it was that failed.
             RotationStage::Idle if is_old && (state.failures == 0 || is_over(wait_after(state.failures))) => {
-                Some((self.at(state, RotationStage::Asked), Change::Nothing))
+                Some((State { asked_by: None, ..self.at(state, RotationStage::Asked) }, Change::Nothing))
             }
             RotationStage::Idle => None,
             // Written before anything is made: where that cannot be, nothing is.

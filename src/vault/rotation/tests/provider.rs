@@ -100,7 +100,7 @@ fn rotation(fixture: &Fixture, provider: HttpProvider) -> Rotation {
 /// Asks, and goes on until nothing is to be done, through all times; tells what came of it.
 fn rotate(rotation: &Rotation, now: SystemTime) -> Vec<RotationEvent> {
     step(rotation, now);
-    rotation.ask(now).expect("asked");
+    rotation.ask("uid:7", now).expect("asked");
     go_on(rotation, now)
 }
 
@@ -206,7 +206,7 @@ fn nobody_asks_again_for_a_key_that_could_not_be_told_from_another() {
     let now = SystemTime::now();
     let first = rotation(&fixture, provider.clone());
     step(&first, now);
-    first.ask(now).expect("asked");
+    first.ask("uid:7", now).expect("asked");
     assert_eq!([step(&first, now).1, step(&first, now).1], [RotationStage::Making; 2], "the attempt is written");
     drop(first);
     let events = go_on(&rotation(&fixture, provider.clone()), now);
