@@ -100,8 +100,21 @@ fn whole(services: &Services, method: &Method, path: &str, headers: &HeaderMap) 
     if !is_local(headers) {
         return text(StatusCode::FORBIDDEN, "Ask by a loopback address or `localhost`.\n");
     }
-    if *method != Method::GET && *method != Method::HEAD {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "Only GET is answered here.\n");
+    match path {
+        "/status" | "/alerts" if !is_read(method) => not_allowed(),
+        "/status" => status(services),
+        "/alerts" => {
+            reply(StatusCode::OK, "application/json", alerts::answer(&services.alerts.load()).to_string().into_bytes())
+        }
+        "/health" | "/ready" | "/metrics" => probe(services, method, path),
+        _ => text(StatusCode::NOT_FOUND, "Ask for /health, /ready, /status, /alerts, /metrics or /events.\n"),
+    }
+}
+
+/// Answers one request of another machine: health, readiness and metrics, and nothing else.
+pub fn probe(services: &Services, method: &Method, path: &str) -> Response<Vec<u8>> {
+    if !is_read(method) {
+        return not_allowed();
     }
     match path {
         "/health" => text(StatusCode::OK, "ok\n"),
@@ -109,12 +122,16 @@ fn whole(services: &Services, method: &Method, path: &str, headers: &HeaderMap) 
         "/metrics" => {
             reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", services.engines.metrics.render())
         }
-        "/status" => status(services),
-        "/alerts" => {
-            reply(StatusCode::OK, "application/json", alerts::answer(&services.alerts.load()).to_string().into_bytes())
-        }
-        _ => text(StatusCode::NOT_FOUND, "Ask for /health, /ready, /status, /alerts, /metrics or /events.\n"),
+        _ => text(StatusCode::NOT_FOUND, "Ask for /health, /ready or /metrics.\n"),
     }
+}
+
+fn is_read(method: &Method) -> bool {
+    *method == Method::GET || *method == Method::HEAD
+}
+
+fn not_allowed() -> Response<Vec<u8>> {
+    text(StatusCode::METHOD_NOT_ALLOWED, "Only GET is answered here.\n")
 }
 
 fn is_local(headers: &HeaderMap) -> bool {

@@ -53,6 +53,9 @@ pub(super) struct ServerTable {
 pub(super) struct AdminTable {
     /// A loopback address, such as `127.0.0.1:9901`.
     pub(super) address: Text,
+    /// An address for other machines, such as `0.0.0.0:9902`: whoever connects there is told `/health`, `/ready` and `/metrics`, in which names of
+    /// this file stand, and nothing else. Default: none.
+    pub(super) probes: Option<Text>,
     /// Whether everybody on this machine who can connect there may read audit records, at `/events` and with `claviger top`. Default `false`.
     pub(super) events: Option<bool>,
 }
@@ -273,7 +276,7 @@ pub(super) struct IdentityTokenTable {
     pub(super) audience: Text,
 }
 
-/// `[listen.NAME]`: a listener for clients. There are at most 32, with the admin listener: as many as an upgrade hands over.
+/// `[listen.NAME]`: a listener for clients. There are at most 32, with those of `[admin]`: as many as an upgrade hands over.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListenTable {

@@ -51,13 +51,6 @@ impl Admin {
         Self { services, log, places: Semaphore::new(LISTENERS), seats: Semaphore::new(CONNECTIONS) }
     }
 
-    /// Writes a whole answer.
-    async fn tell(&self, session: &mut ServerSession, answer: Response<Vec<u8>>) -> pingora::Result<()> {
-        let (parts, body) = answer.into_parts();
-        session.write_response_header(Box::new(parts.into())).await?;
-        session.write_response_body(body.into(), true).await
-    }
-
     /// Tells records as events until nobody listens any more, or the process ends.
     async fn feed(
         &self,
@@ -73,15 +66,11 @@ impl Admin {
             response
         };
         let Some(log) = &self.log else {
-            return self
-                .tell(
-                    session,
-                    refused("Records are told here with `events = true` in `[admin]` and a file as `[audit] path`.\n"),
-                )
-                .await;
+            let cure = "Records are told here with `events = true` in `[admin]` and a file as `[audit] path`.\n";
+            return tell(session, refused(cure)).await;
         };
         let Ok(_place) = self.places.try_acquire() else {
-            return self.tell(session, refused("Too many listen already.\n")).await;
+            return tell(session, refused("Too many listen already.\n")).await;
         };
         let mut head = ResponseHeader::build(StatusCode::OK, Some(3))?;
         head.insert_header(header::CONTENT_TYPE, "text/event-stream")?;
@@ -91,6 +80,13 @@ impl Admin {
         session.set_write_timeout(Some(WRITE));
         follow(session, log, events, shutdown).await
     }
+}
+
+/// Writes a whole answer.
+pub(super) async fn tell(session: &mut ServerSession, answer: Response<Vec<u8>>) -> pingora::Result<()> {
+    let (parts, body) = answer.into_parts();
+    session.write_response_header(Box::new(parts.into())).await?;
+    session.write_response_body(body.into(), true).await
 }
 
 async fn follow(
@@ -154,7 +150,7 @@ impl HttpServerApp for Admin {
         session.set_keepalive(if *shutdown.borrow() { None } else { Some(IDLE) });
         let head = session.req_header();
         let done = match admin::answer(&self.services, &head.method, &head.uri, &head.headers) {
-            Answer::Whole(answer) => self.tell(&mut session, answer).await,
+            Answer::Whole(answer) => tell(&mut session, answer).await,
             Answer::Events(events) => self.feed(&mut session, &events, shutdown).await,
         };
         // Who went away was told what they waited for.

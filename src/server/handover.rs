@@ -178,6 +178,9 @@ fn tell(process: &Process, services: &Services) {
     if let Some(address) = process.admin {
         log::info!("health, status and metrics on http://{address}");
     }
+    if let Some(address) = process.probes {
+        log::info!("health and metrics for other machines on http://{address}");
+    }
     services.snapshot().warn_of_shadow();
     log::info!(routes = services.snapshot().routes; "serving with {} threads a listener", process.threads);
 }

@@ -12,6 +12,7 @@ use pingora::services::listening::Service;
 use pingora_proxy::HttpProxy;
 
 use super::control::Admin;
+use super::probes::Probes;
 use super::tls::{ClientKeys, SnapshotCertificates};
 use crate::config::{Listener, Process};
 use crate::proxy::Gateway;
@@ -38,6 +39,12 @@ pub(super) fn add(server: &mut Server, process: &Process, services: &Arc<Service
     if let Some(address) = process.admin {
         let app = Admin::new(Arc::clone(services), process.audit.path.clone().filter(|_| process.has_events));
         let mut service = Service::with_listeners("admin".to_owned(), Listeners::tcp(&address.to_string()), app);
+        service.threads = Some(1);
+        server.add_service(service);
+    }
+    if let Some(address) = process.probes {
+        let app = Probes::new(Arc::clone(services));
+        let mut service = Service::with_listeners("probes".to_owned(), Listeners::tcp(&address.to_string()), app);
         service.threads = Some(1);
         server.add_service(service);
     }

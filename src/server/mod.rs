@@ -16,6 +16,7 @@ mod listeners;
 mod live;
 mod monitor;
 mod notify;
+mod probes;
 mod process;
 mod revocations;
 mod rotations;
@@ -252,7 +253,7 @@ fn open(path: &Path, engines: &Engines) -> Result<(Arc<Revocations>, Arc<Access>
 
 /// Every address that this process listens on.
 fn addresses(process: &Process) -> Vec<SocketAddr> {
-    process.listeners.iter().map(|listener| listener.address).chain(process.admin).collect()
+    process.listeners.iter().map(|listener| listener.address).chain(process.admin).chain(process.probes).collect()
 }
 
 fn options_for(options: &Options) -> Opt {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::{
     eventually,
-    gateway::{Gateway, Site, program},
+    gateway::{Gateway, Site, free_address, program},
     http1::Reader,
     raw,
     setup::{Parts, alice, config},
@@ -72,6 +72,33 @@ fn whoever_holds_connections_of_the_admin_listener_gets_no_more_than_a_few() {
     assert_eq!(gateway.get("/api/x", &[]).status(), 401, "who is served goes on being served");
     drop(held);
     eventually("it answers again", || gateway.try_admin("/health"));
+}
+
+#[test]
+fn other_machines_are_told_health_and_metrics_and_nothing_else_and_cannot_sit_there() {
+    let (upstream, probes) = (Upstream::echo(), free_address());
+    let _gateway = Gateway::start(|site| {
+        let config = config(site, &upstream, &Parts::default());
+        config.replace("[admin]\n", &format!("[admin]\nprobes = \"{probes}\"\n"))
+    });
+    let ask = |method: &str, path: &str| {
+        let mut client = raw::Client::try_connect(probes).ok()?;
+        // By whatever name a cluster calls it.
+        client.send(&raw::request(method, path, &[("Host", "10.1.2.3:9902")], b"")).try_response().ok().flatten()
+    };
+    eventually("it answers", || ask("GET", "/health"));
+    let metrics = ask("GET", "/metrics").expect("an answer");
+    assert!(metrics.status() == 200 && metrics.text().contains("claviger_requests_total"), "{}", metrics.text());
+    assert_eq!(metrics.header("connection"), Some("close"), "a connection for each request");
+    eventually("it is ready", || ask("GET", "/ready").filter(|ready| ready.status() == 200));
+    for path in ["/status", "/alerts", "/events", "/", "/metrics/", "/api/x"] {
+        assert_eq!(ask("GET", path).map(|answer| answer.status()), Some(404), "{path}");
+    }
+    assert_eq!(ask("POST", "/metrics").map(|answer| answer.status()), Some(405));
+    // Whoever takes all places gives them back.
+    let held: Vec<_> = (0..100).filter_map(|_| TcpStream::connect(probes).ok()).collect();
+    eventually("there is room again", || ask("GET", "/health"));
+    drop(held);
 }
 
 #[test]

@@ -79,6 +79,7 @@ impl Compiler<'_, '_> {
             drain: or(file.server.drain, 30),
             run_directory: self.path(file.server.run_directory.as_deref().unwrap_or(RUN_DIRECTORY)),
             admin: file.admin.as_ref().and_then(|admin| self.admin_address(&admin.address)),
+            probes: file.admin.as_ref().and_then(|admin| self.address(admin.probes.as_ref()?)),
             has_events: file.admin.as_ref().and_then(|admin| admin.events).unwrap_or(false),
             audit: self.audit(&file.audit),
             store: file.store.as_ref().map(|store| self.path(&store.path)),
@@ -104,7 +105,7 @@ impl Compiler<'_, '_> {
     fn check_addresses(&mut self, file: &File) {
         let mut seen = HashMap::new();
         let listeners = file.listen.values().map(|entry| &entry.table.address);
-        for text in listeners.chain(file.admin.as_ref().map(|admin| &admin.address)) {
+        for text in listeners.chain(of_admin(file)) {
             if let Some(_other) = seen.insert(text.get_ref().as_str(), text.span()) {
                 self.report.add(
                     text.span(),
@@ -117,11 +118,11 @@ impl Compiler<'_, '_> {
 
     fn check_number(&mut self, file: &File) {
         let listeners = file.listen.values().map(|entry| entry.table.address.span());
-        let mut places: Vec<_> = listeners.chain(file.admin.as_ref().map(|admin| admin.address.span())).collect();
+        let mut places: Vec<_> = listeners.chain(of_admin(file).map(|text| text.span())).collect();
         places.sort_by_key(|place| place.start);
         if let Some(place) = places.into_iter().nth(MAX_LISTENERS) {
             let message = format!("more than {MAX_LISTENERS} listeners: an upgrade could not hand them over");
-            self.report.add(place, message, "take some out, with the admin listener counted, or run a second process");
+            self.report.add(place, message, "take some out, with those of `[admin]` counted, or run a second process");
         }
     }
 
@@ -185,6 +186,11 @@ impl Compiler<'_, '_> {
         let span: Range<usize> = pair.certificate.span();
         self.report.take(span, both, "name a PEM certificate chain and the PEM private key that belongs to it")
     }
+}
+
+/// The addresses of the control plane.
+fn of_admin(file: &File) -> impl Iterator<Item = &Text> {
+    file.admin.iter().flat_map(|admin| std::iter::once(&admin.address).chain(admin.probes.as_ref()))
 }
 
 /// A period, or so many seconds.

@@ -76,7 +76,9 @@ pub struct Process {
     pub run_directory: PathBuf,
     /// The admin listener's address, on loopback.
     pub admin: Option<SocketAddr>,
-    /// Whether it tells audit records.
+    /// Where health, readiness and metrics are told to other machines.
+    pub probes: Option<SocketAddr>,
+    /// Whether the admin listener tells audit records.
     pub has_events: bool,
     /// The audit log.
     pub audit: crate::audit::Settings,

@@ -57,8 +57,8 @@ pub(super) fn polled(walk: &mut Walk<'_>, body: &[u8]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The frames of STOMP, one or several, with blank lines around them; or what else it is. Readers differ in whether a body may hold NUL: each frame
-/// ends with its first one, and then those that say that they are longer are read as that.
+/// The frames of STOMP, one or several, with blank lines around them; or what else it is. Readers differ in what ends a body: each ends
+/// with its first NUL, and where one says otherwise, then all end where they say.
 fn frames(walk: &mut Walk<'_>, message: &[u8], is_text: bool) -> Result<(), Fault> {
     let (mut rest, mut is_whole) = (message, true);
     while let Some(frame) = stomp::read(rest, stomp::Until::Nul) {
@@ -70,15 +70,10 @@ fn frames(walk: &mut Walk<'_>, message: &[u8], is_text: bool) -> Result<(), Faul
     if rest.len() == message.len() || !rest.trim_ascii().is_empty() {
         all(walk, rest, is_text)?;
     }
-    let (unread, mut rest) = (rest.len(), if is_whole { b"" } else { message });
+    let mut rest = if is_whole { b"" } else { message };
     while let Some(frame) = stomp::read(rest, stomp::Until::Length) {
-        let is_new = rest.len() <= unread;
-        if is_new {
-            stomp::fields(walk, frame.head);
-        }
-        if is_new || memchr::memchr(0, frame.body).is_some() {
-            all(walk, frame.body, is_text)?;
-        }
+        stomp::fields(walk, frame.head);
+        all(walk, frame.body, is_text)?;
         rest = frame.behind;
     }
     Ok(())
@@ -165,12 +160,12 @@ fn read(walk: &mut Walk<'_>, json: &[u8]) -> Result<(), Fault> {
 
 /// Reads each line of a text that is JSON by itself: readers of lines pass over those that are none.
 fn each_line(walk: &mut Walk<'_>, text: &[u8]) -> Result<(), Fault> {
-    if memchr::memchr(b'\n', text).is_none() {
+    if memchr::memchr2(b'\n', b'\r', text).is_none() {
         return Ok(());
     }
     let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
     let mark = walk.trail.mark();
-    for (n, line) in text.split(|byte| *byte == b'\n').enumerate() {
+    for (n, line) in text.split(|byte| matches!(byte, b'\n' | b'\r')).enumerate() {
         let start = line.iter().position(|byte| !is_blank(byte)).unwrap_or(line.len());
         let end = line.iter().rposition(|byte| !is_blank(byte)).map_or(start, |at| at + 1);
         let line @ ([b'{', .., b'}'] | [b'[', .., b']']) = line.get(start..end).unwrap_or_default() else { continue };
@@ -245,7 +240,8 @@ fn engine_io(walk: &mut Walk<'_>, packed: &[u8]) {
 fn sock_js(walk: &mut Walk<'_>, json: &[u8]) -> Result<(), Fault> {
     for message in json::texts(json) {
         let message = message.trim_ascii_start();
-        if stomp::read(message, stomp::Until::Nul).is_some() {
+        let is_stomp = || stomp::read(message, stomp::Until::Nul).is_some();
+        if socket_io(message).is_some() || records(message).is_some() || is_stomp() {
             frames(walk, message, false)?;
             continue;
         }

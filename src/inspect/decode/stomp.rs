@@ -9,7 +9,7 @@ pub(super) struct Frame<'t> {
     /// The command and the fields.
     pub(super) head: &'t [u8],
     pub(super) body: &'t [u8],
-    /// How long the body says that it is, in bytes, where NUL stands behind so much.
+    /// How long the body says that it is, in bytes, where there is more than so much.
     pub(super) length: Option<usize>,
     pub(super) behind: &'t [u8],
 }
@@ -19,7 +19,7 @@ pub(super) struct Frame<'t> {
 pub(super) enum Until {
     /// Its first NUL.
     Nul,
-    /// What it says itself, if there is NUL behind that; its first NUL otherwise.
+    /// What it says itself, whatever the byte behind that is; its first NUL where it says nothing.
     Length,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn read(text: &[u8], until: Until) -> Option<Frame<'_>> {
     let command = head.split(|byte| *byte == b'\n').next()?.trim_ascii_end();
     let is_command = (3..=12).contains(&command.len()) && command.iter().all(u8::is_ascii_alphabetic);
     let nul = memchr::memchr(0, rest).filter(|_| is_command)?;
-    let length = length(head).filter(|length| rest.get(*length) == Some(&0));
+    let length = length(head).filter(|length| *length < rest.len());
     let end = length.filter(|_| until == Until::Length).unwrap_or(nul);
     Some(Frame { head, body: rest.get(..end)?, length, behind: rest.get(end + 1..)? })
 }

@@ -1,0 +1,52 @@
+//! What other machines are told: health, readiness and metrics, to probes of a cluster and to whoever collects metrics.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::apps::{HttpServerApp, ReusedHttpStream};
+use pingora::protocols::http::ServerSession;
+use pingora::server::ShutdownWatch;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::control::tell;
+use crate::admin;
+use crate::state::Services;
+
+/// The application for other machines. Anybody may connect, so each connection is for one request that has to come at once.
+pub(super) struct Probes {
+    services: Arc<Services>,
+    /// Places for connections.
+    seats: Semaphore,
+}
+
+const CONNECTIONS: usize = 64;
+/// How long a request may take to come, and its answer to be taken.
+const WITHIN: Duration = Duration::from_secs(2);
+
+impl Probes {
+    pub(super) fn new(services: Arc<Services>) -> Self {
+        Self { services, seats: Semaphore::new(CONNECTIONS) }
+    }
+}
+
+#[async_trait]
+impl HttpServerApp for Probes {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        _shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        let Ok(_seat) = self.seats.try_acquire() else { return None };
+        if !timeout(WITHIN, session.read_request()).await.ok()?.ok()? {
+            return None;
+        }
+        session.set_keepalive(None);
+        let head = session.req_header();
+        let answer = admin::probe(&self.services, &head.method, head.uri.path());
+        timeout(WITHIN, tell(&mut session, answer)).await.ok()?.ok()?;
+        timeout(WITHIN, session.finish()).await.ok()?.ok()?;
+        None
+    }
+}
