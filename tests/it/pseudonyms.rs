@@ -37,10 +37,16 @@ fn told(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+const QUERY: &[&str] = &["audit", "query", "audit.jsonl", "--format", "json"];
+
 /// What a query says, as JSON lines.
 fn query(site: &Site, arguments: &[&str]) -> Vec<Value> {
-    let output = run(site, &[&["audit", "query", "audit.jsonl", "--format", "json"], arguments].concat());
+    let output = run(site, &[QUERY, arguments].concat());
     assert!(output.status.success(), "{output:?}");
+    lines(&output)
+}
+
+fn lines(output: &Output) -> Vec<Value> {
     String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
@@ -112,10 +118,16 @@ fn who_is_named_nowhere_is_found_by_the_keys_and_by_nobody_once_they_are_destroy
     eventually("her access is back", || (ask(&gateway) == 200).then_some(()));
     let site = gateway.site();
     let again = eventually("she is told of again", || {
-        query(site, &["--principal", "alice", "--keys", "audit-keys"])
-            .pop()
-            .filter(|line| line["outcome"] == "completed")
+        let found = run(site, &[QUERY, &["--principal", "alice", "--keys", "audit-keys"]].concat());
+        // Her records from before are of this period too.
+        assert!(found.status.code() == Some(1) && told(&found).contains("this is not all"), "{found:?}");
+        lines(&found).pop().filter(|line| line["outcome"] == "completed")
     });
+    let since = again["time"].as_str().expect("a time");
+    assert!(
+        !query(site, &["--principal", "alice", "--keys", "audit-keys", "--since", since]).is_empty(),
+        "all there is"
+    );
     assert!(again["seq"].as_u64() > act["seq"].as_u64(), "none from before is found: {again}");
     assert_eq!(query(site, &["--principal", &pseudonym]).len(), 2, "what there is of her is about nobody");
     eventually("the note is gone", || {

@@ -1,13 +1,13 @@
 //! `claviger audit erase` and `claviger audit pseudonym`: destroying keys of pseudonyms, and using them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, IsTerminal as _, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
-use memchr::memmem;
+use memchr::{memchr, memmem};
 
 use super::names::Names;
 use super::query::Bar;
@@ -134,6 +134,8 @@ struct Counted {
     by_period: HashMap<String, u64>,
     /// Those that may name somebody in clear.
     clear: u64,
+    /// What was told of keys that were destroyed.
+    erasures: Erasures,
 }
 
 impl Counted {
@@ -149,11 +151,12 @@ impl Counted {
     }
 
     fn add(&mut self, line: &[u8]) {
-        const MEMBER: &[u8] = b"\"period\":\"";
         const NAMING: [&[u8]; 5] = [b"exchange", b"decision", b"revocation", b"access", b"alert"];
-        // Within a text, quotes have a backslash in front.
-        let period = memmem::find(line, MEMBER).and_then(|at| line[at + MEMBER.len()..].split(|&b| b == b'"').next());
-        match period.and_then(|period| std::str::from_utf8(period).ok()) {
+        if let Some(period) = self.erasures.note(line) {
+            // Another key has its name now, if one has.
+            self.by_period.remove(period);
+        }
+        match text_of(line, b"\"period\":\"") {
             Some(period) => *self.by_period.entry(period.to_owned()).or_default() += 1,
             None => {
                 let kind = line.strip_prefix(b"{\"kind\":\"").and_then(|rest| rest.split(|&b| b == b'"').next());
@@ -165,6 +168,58 @@ impl Counted {
     fn under(&self, period: Period) -> u64 {
         self.by_period.get(&period.to_string()).copied().unwrap_or(0)
     }
+}
+
+/// Keys that a log tells of as destroyed: where one was in use, the next has the same period.
+#[derive(Debug, Default)]
+pub(super) struct Erasures {
+    /// By the period and when it was: each may be told more than once.
+    known: HashSet<(String, String)>,
+    /// The number of the line that told of a period's last one.
+    lines: HashMap<String, u64>,
+}
+
+impl Erasures {
+    /// Those of a log.
+    ///
+    /// # Errors
+    /// Those of reading it.
+    pub(super) fn of(log: &Path) -> io::Result<Self> {
+        let mut all = Self::default();
+        Query::default().with("kind", "erasure").scan(log, &mut |_| {}, &mut |line| {
+            all.note(line);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(all)
+    }
+
+    /// The period of which a line tells for the first time that its key is gone.
+    fn note<'l>(&mut self, line: &'l [u8]) -> Option<&'l str> {
+        let line = Some(line).filter(|line| line.starts_with(b"{\"kind\":\"erasure\""))?;
+        let (period, since) = (text_of(line, b"\"id\":\"")?, text_of(line, b"\"since\":\"")?);
+        let is_new = self.known.insert((period.to_owned(), since.to_owned()));
+        let number = number_of(line).filter(|_| is_new)?;
+        self.lines.insert(period.to_owned(), number);
+        Some(period)
+    }
+
+    /// Whether a line of this period was written before its key was destroyed.
+    pub(super) fn reach(&self, period: &str, line: &[u8]) -> bool {
+        let erased = self.lines.get(period).copied();
+        erased.is_some_and(|erased| number_of(line).is_none_or(|number| number < erased))
+    }
+}
+
+/// The text of a member that lines have once: within a text, quotes have a backslash in front.
+pub(super) fn text_of<'l>(line: &'l [u8], member: &[u8]) -> Option<&'l str> {
+    let rest = line.get(memmem::find(line, member)? + member.len()..)?;
+    std::str::from_utf8(rest.get(..memchr(b'"', rest)?)?).ok()
+}
+
+fn number_of(line: &[u8]) -> Option<u64> {
+    let rest = line.get(memmem::find(line, b"\"seq\":")? + 6..)?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(rest.get(..digits)?).ok()?.parse().ok()
 }
 
 /// Whose pseudonyms to tell.
@@ -260,7 +315,14 @@ mod tests {
         ] {
             counted.add(line.as_bytes());
         }
+        let erasure = br#"{"kind":"erasure","seq":9,"id":"2026-10","period":"2026-10","since":"2026-10-05T01:02:03Z"}"#;
         let under = |text: &str| counted.under(text.parse().expect("a period"));
         assert_eq!((under("2026-10"), under("2026-11"), under("2026-12"), counted.clear), (2, 1, 0, 1));
+        counted.add(erasure);
+        counted.add(br#"{"kind":"exchange","seq":10,"period":"2026-10"}"#);
+        counted.add(erasure);
+        assert_eq!(counted.under("2026-10".parse().expect("a period")), 3, "what another key of the same name has");
+        let reach = |line: &[u8]| counted.erasures.reach("2026-10", line);
+        assert!(reach(br#"{"kind":"exchange","seq":8}"#) && !reach(br#"{"kind":"exchange","seq":10}"#));
     }
 }

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::{Args, ValueEnum};
-use memchr::{memchr, memmem};
+
 use serde_json::{Map, Value};
 
+use super::erase::{Erasures, text_of};
 use super::names::Names;
 use super::shown::Shown;
 use crate::audit::pseudonyms::Field;
@@ -195,7 +196,7 @@ impl QueryArgs {
                 format!("claviger: this is not all: {shown} has pseudonyms: say `--keys`, or nobody is found by name")
             }
             Some(keys) => format!(
-                "claviger: this is not all: {shown} has pseudonyms of {}, whose keys are not in {}: nobody is found by name in those records",
+                "claviger: this is not all: {shown} has pseudonyms of {}, whose keys are not, or not all, in {}: nobody is found by name in those records",
                 missing.into_iter().collect::<Vec<_>>().join(", "),
                 keys.display()
             ),
@@ -205,13 +206,12 @@ impl QueryArgs {
 
     /// The periods of pseudonyms in a log for which there is no key.
     fn missing_keys(&self, log: &Path, names: &Names) -> io::Result<BTreeSet<String>> {
-        const MEMBER: &[u8] = b"\"period\":\"";
-        let finder = memmem::Finder::new(MEMBER);
+        let erasures = Erasures::of(log)?;
         let mut missing = BTreeSet::new();
         self.within(Query::default().having("period")).scan(log, &mut |_| {}, &mut |line| {
-            let period = finder.find(line).and_then(|at| line.get(at + MEMBER.len()..));
-            let period = period.and_then(|rest| std::str::from_utf8(rest.get(..memchr(b'"', rest)?)?).ok());
-            if let Some(period) = period.filter(|period| !names.has_key(period) && !missing.contains(*period)) {
+            let is_missing = |period: &&str| !names.has_key(period) || erasures.reach(period, line);
+            let period = text_of(line, b"\"period\":\"").filter(|period| !missing.contains(*period));
+            if let Some(period) = period.filter(is_missing) {
                 missing.insert(period.to_owned());
             }
             // Without any key, one is enough to know.

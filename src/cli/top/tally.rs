@@ -12,8 +12,8 @@ pub(super) struct Tally {
     most: usize,
     told: VecDeque<Happening>,
     left_out: u64,
-    first: Option<Sample>,
-    last: Option<Sample>,
+    /// At the ends of those seconds.
+    samples: VecDeque<Sample>,
 }
 
 /// What came in one second: how often of each name.
@@ -24,7 +24,6 @@ struct Counts {
 }
 
 /// What metrics said at a time.
-#[derive(Clone)]
 struct Sample {
     at: Instant,
     requests: f64,
@@ -92,7 +91,7 @@ impl Tally {
     /// One of so many seconds.
     pub(super) fn new(most: usize) -> Self {
         let seconds = VecDeque::from([Counts::default()]);
-        Self { seconds, most, told: VecDeque::new(), left_out: 0, first: None, last: None }
+        Self { seconds, most, told: VecDeque::new(), left_out: 0, samples: VecDeque::new() }
     }
 
     /// Counts one record, or what was left out of them.
@@ -140,11 +139,10 @@ impl Tally {
                 }
             }
         }
-        self.first.get_or_insert_with(|| sample.clone());
-        if let Some(last) = self.last.replace(sample)
-            && self.seconds.len() >= self.most
-        {
-            self.first = Some(last);
+        self.samples.push_back(sample);
+        // One at each end of every second.
+        while self.samples.len() > self.most + 1 {
+            self.samples.pop_front();
         }
     }
 
@@ -159,7 +157,7 @@ impl Tally {
     /// What there is to be shown.
     pub(super) fn shown(&self) -> Shown {
         let seconds = self.seconds.len() as f64;
-        let (first, last) = (self.first.as_ref(), self.last.as_ref());
+        let (first, last) = (self.samples.front(), self.samples.back());
         let span = first.zip(last).map_or(1.0, |(first, last)| (last.at - first.at).as_secs_f64().max(0.001));
         let requests = first.zip(last).map_or(0.0, |(first, last)| last.requests - first.requests);
         let denials = last.map(|last| &last.denials).into_iter().flatten().map(|(code, count)| {
@@ -248,5 +246,23 @@ mod tests {
         tally.next_second();
         tally.next_second();
         assert_eq!(rates(&tally.shown().principals), []);
+    }
+
+    #[test]
+    fn all_rates_are_of_the_same_seconds() {
+        let mut tally = Tally::new(3);
+        let now = Instant::now();
+        let metrics = |requests: u64| format!("claviger_requests_total{{outcome=\"denied\",route=\"a\"}} {requests}\n");
+        tally.metrics(&metrics(0), now);
+        for second in 1..=5 {
+            // In the first three, one each; then none.
+            (0..u64::from(second <= 3)).for_each(|_| tally.record(r#"{"kind":"exchange","client":"192.0.2.7"}"#));
+            tally.metrics(&metrics(second.min(3)), now + Duration::from_secs(second));
+            let (shown, seconds) = (tally.shown(), second.min(3));
+            let want = round((second.min(3) - second.saturating_sub(3)) as f64 / seconds as f64);
+            let told = shown.principals.first().map_or(0.0, |rate| rate.per_second);
+            assert_eq!((shown.requests_per_second, told), (want, want), "after {second}");
+            tally.next_second();
+        }
     }
 }
