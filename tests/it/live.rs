@@ -95,7 +95,7 @@ fn other_machines_are_told_health_and_metrics_and_nothing_else_and_cannot_sit_th
         assert_eq!(ask("GET", path).map(|answer| answer.status()), Some(404), "{path}");
     }
     assert_eq!(ask("POST", "/metrics").map(|answer| answer.status()), Some(405));
-    // Whoever takes all places gives them back.
+    // Whoever takes all places of an address gives them back.
     let held: Vec<_> = (0..100).filter_map(|_| TcpStream::connect(probes).ok()).collect();
     eventually("there is room again", || ask("GET", "/health"));
     drop(held);

@@ -19,4 +19,5 @@ pub use connection::{Connection, connection};
 pub use counters::IngressCounters;
 pub use gate::Gate;
 pub use guarded::Guarded;
+pub use seats::{Seat, Seats};
 pub use settings::Settings;

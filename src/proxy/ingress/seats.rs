@@ -11,7 +11,7 @@ use crate::domain::canonical_ip;
 
 /// The connections of one listener, counted exactly.
 #[derive(Debug)]
-pub(super) struct Seats {
+pub struct Seats {
     max: usize,
     max_per_address: usize,
     taken: AtomicUsize,
@@ -19,12 +19,13 @@ pub(super) struct Seats {
 }
 
 impl Seats {
-    pub(super) fn new(max: usize, max_per_address: usize) -> Arc<Self> {
+    /// For so many connections in all, and so many from an address.
+    pub fn new(max: usize, max_per_address: usize) -> Arc<Self> {
         Arc::new(Self { max, max_per_address, taken: AtomicUsize::new(0), per_address: DashMap::default() })
     }
 
     /// A seat for a connection whose client is not known yet; None if all are taken.
-    pub(super) fn take(self: &Arc<Self>) -> Option<Seat> {
+    pub fn take(self: &Arc<Self>) -> Option<Seat> {
         let seat = Seat { seats: Arc::clone(self), address: None };
         // Taken first and given back by the drop: two at the last seat cannot both get it.
         (self.taken.fetch_add(1, Ordering::Relaxed) < self.max).then_some(seat)
@@ -37,14 +38,14 @@ impl Seats {
 
 /// One connection's place, free again when it is dropped.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub struct Seat {
     seats: Arc<Seats>,
     address: Option<IpAddr>,
 }
 
 impl Seat {
     /// Counts the seat for this client as well; false if the client's address has as many as it may.
-    pub(super) fn assign(&mut self, client: IpAddr) -> bool {
+    pub fn assign(&mut self, client: IpAddr) -> bool {
         let address = counted_as(client);
         let mut count = self.seats.per_address.entry(address).or_insert(0);
         let free = *count < self.seats.max_per_address;
