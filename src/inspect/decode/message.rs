@@ -241,7 +241,7 @@ fn sock_js(walk: &mut Walk<'_>, json: &[u8]) -> Result<(), Fault> {
     for message in json::texts(json) {
         let message = message.trim_ascii_start();
         let is_stomp = || stomp::read(message, stomp::Until::Nul).is_some();
-        if socket_io(message).is_some() || records(message).is_some() || is_stomp() {
+        if event(message).is_some() || records(message).is_some() || is_stomp() {
             frames(walk, message, false)?;
             continue;
         }
