@@ -131,7 +131,9 @@ fn is_read(method: &Method) -> bool {
 }
 
 fn not_allowed() -> Response<Vec<u8>> {
-    text(StatusCode::METHOD_NOT_ALLOWED, "Only GET is answered here.\n")
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Only GET is answered here.\n");
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
 }
 
 fn is_local(headers: &HeaderMap) -> bool {

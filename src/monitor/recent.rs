@@ -20,7 +20,7 @@ struct Ring {
 
 /// In which ways a record went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sorts(u8);
+pub(super) struct Sorts(u16);
 
 impl Sorts {
     const NONE: Self = Self(0);
@@ -33,6 +33,7 @@ impl Sorts {
     const REFLECTED: Self = Self(32);
     const CANARY: Self = Self(64);
     const NO_CREDENTIAL: Self = Self(128);
+    const NOT_ALLOWED: Self = Self(256);
 
     /// Those of a record.
     pub(super) fn of(record: &Record, seen: &Seen) -> Self {
@@ -47,6 +48,7 @@ impl Sorts {
             (record.reflected > 0, Self::REFLECTED),
             (is_canary, Self::CANARY),
             (had_none, Self::NO_CREDENTIAL),
+            (seen.is_not_allowed, Self::NOT_ALLOWED),
         ];
         Self(all.iter().filter(|(is_so, _)| *is_so).fold(0, |bits, (_, sort)| bits | sort.0))
     }
@@ -57,7 +59,9 @@ impl Sorts {
             Self::WRONG_CREDENTIAL
         } else if matches!(detection, D::CredentialStuffing | D::SlowStuffing | D::StuffingSucceeded) {
             Self::CLAIMED
-        } else if matches!(detection, D::Probing | D::Enumeration | D::BrokenRoute) {
+        } else if detection == D::Probing {
+            Self::NOT_ALLOWED
+        } else if matches!(detection, D::Enumeration | D::BrokenRoute) {
             Self::MISS
         } else if detection == D::Denials {
             Self::DENIED
@@ -118,7 +122,11 @@ impl Ring {
     fn about(&self, key: u64, sort: Sorts) -> Vec<RequestId> {
         let (young, old) = self.records.split_at(self.next.min(self.records.len()));
         let latest = young.iter().rev().chain(old.iter().rev());
-        let behind = latest.filter(|(_, keys, sorts)| keys.contains(&key) && sorts.meets(sort));
+        // Of an address those count who proved nobody: others may share it.
+        let is_about = |[who, address, route, claimed]: &[u64; 4]| {
+            [who, route, claimed].contains(&&key) || (*address == key && *who == 0)
+        };
+        let behind = latest.filter(|(_, keys, sorts)| is_about(keys) && sorts.meets(sort));
         behind.take(Recent::NAMED).map(|(id, ..)| *id).collect()
     }
 }
@@ -145,16 +153,20 @@ mod tests {
         let failed = keep(keys, Sorts::ERROR);
         let well = keep(keys, Sorts::NONE);
         keep([0, 8, 8, 0], Sorts::WRONG_CREDENTIAL);
+        let refused = keep([5, address, 8, 0], Sorts(Sorts::MISS.0 | Sorts::NOT_ALLOWED.0));
+        keep([5, address, 8, 0], Sorts::MISS);
         for (detection, want) in [
             (D::FailedLogins, vec![unnamed, guess]),
             (D::CredentialStuffing, vec![guess]),
             (D::ReflectedSecret, vec![]),
             (D::Denials, vec![unnamed, guess]),
+            // Not of somebody who proved who they are, at the same address.
             (D::Enumeration, vec![absent]),
             (D::UpstreamErrors, vec![failed]),
             (D::Exfiltration, vec![well, failed, absent, unnamed, guess]),
         ] {
             assert_eq!(recent.behind(detection, address), want, "{detection:?}");
         }
+        assert_eq!(recent.behind(D::Probing, 5), vec![refused]);
     }
 }

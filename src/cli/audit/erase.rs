@@ -1,6 +1,6 @@
 //! `claviger audit erase` and `claviger audit pseudonym`: destroying keys of pseudonyms, and using them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::{self, IsTerminal as _, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -140,7 +140,7 @@ struct Counted {
 
 impl Counted {
     fn of(log: &Path) -> Result<Self, Failure> {
-        let mut counted = Self::default();
+        let mut counted = Self { erasures: Erasures::of(log)?, ..Self::default() };
         let mut bar = Bar::new();
         let done = Query::default().scan(log, &mut |progress| bar.tell(progress), &mut |line| {
             counted.add(line);
@@ -152,11 +152,9 @@ impl Counted {
 
     fn add(&mut self, line: &[u8]) {
         const NAMING: [&[u8]; 5] = [b"exchange", b"decision", b"revocation", b"access", b"alert"];
-        if let Some(period) = self.erasures.note(line) {
-            // Another key has its name now, if one has.
-            self.by_period.remove(period);
-        }
         match text_of(line, b"\"period\":\"") {
+            // Under a key that is gone already.
+            Some(period) if self.erasures.reach(period, line) => {}
             Some(period) => *self.by_period.entry(period.to_owned()).or_default() += 1,
             None => {
                 let kind = line.strip_prefix(b"{\"kind\":\"").and_then(|rest| rest.split(|&b| b == b'"').next());
@@ -173,10 +171,8 @@ impl Counted {
 /// Keys that a log tells of as destroyed: where one was in use, the next has the same period.
 #[derive(Debug, Default)]
 pub(super) struct Erasures {
-    /// By the period and when it was: each may be told more than once.
-    known: HashSet<(String, String)>,
-    /// The number of the line that told of a period's last one.
-    lines: HashMap<String, u64>,
+    /// When the last one of a period was: the next key is in use before the log tells of that, which it may do more than once.
+    last: HashMap<String, String>,
 }
 
 impl Erasures {
@@ -193,33 +189,34 @@ impl Erasures {
         Ok(all)
     }
 
-    /// The period of which a line tells for the first time that its key is gone.
-    fn note<'l>(&mut self, line: &'l [u8]) -> Option<&'l str> {
-        let line = Some(line).filter(|line| line.starts_with(b"{\"kind\":\"erasure\""))?;
-        let (period, since) = (text_of(line, b"\"id\":\"")?, text_of(line, b"\"since\":\"")?);
-        let is_new = self.known.insert((period.to_owned(), since.to_owned()));
-        let number = number_of(line).filter(|_| is_new)?;
-        self.lines.insert(period.to_owned(), number);
-        Some(period)
+    fn note(&mut self, line: &[u8]) {
+        if !line.starts_with(b"{\"kind\":\"erasure\"") {
+            return;
+        }
+        let (period, since) = (text_of(line, b"\"id\":\""), text_of(line, b"\"since\":\""));
+        let Some((period, since)) = period.zip(since) else { return };
+        let last = self.last.entry(period.to_owned()).or_default();
+        if is_before(last, since) {
+            since.clone_into(last);
+        }
     }
 
     /// Whether a line of this period was written before its key was destroyed.
     pub(super) fn reach(&self, period: &str, line: &[u8]) -> bool {
-        let erased = self.lines.get(period).copied();
-        erased.is_some_and(|erased| number_of(line).is_none_or(|number| number < erased))
+        let erased = self.last.get(period);
+        erased.is_some_and(|erased| text_of(line, b"\"time\":\"").is_none_or(|time| is_before(time, erased)))
     }
+}
+
+/// Whether a time of a log is earlier than another, in whatever parts of a second they are written.
+fn is_before(one: &str, other: &str) -> bool {
+    one.trim_end_matches('Z') < other.trim_end_matches('Z')
 }
 
 /// The text of a member that lines have once: within a text, quotes have a backslash in front.
 pub(super) fn text_of<'l>(line: &'l [u8], member: &[u8]) -> Option<&'l str> {
     let rest = line.get(memmem::find(line, member)? + member.len()..)?;
     std::str::from_utf8(rest.get(..memchr(b'"', rest)?)?).ok()
-}
-
-fn number_of(line: &[u8]) -> Option<u64> {
-    let rest = line.get(memmem::find(line, b"\"seq\":")? + 6..)?;
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    std::str::from_utf8(rest.get(..digits)?).ok()?.parse().ok()
 }
 
 /// Whose pseudonyms to tell.
@@ -315,14 +312,21 @@ mod tests {
         ] {
             counted.add(line.as_bytes());
         }
-        let erasure = br#"{"kind":"erasure","seq":9,"id":"2026-10","period":"2026-10","since":"2026-10-05T01:02:03Z"}"#;
         let under = |text: &str| counted.under(text.parse().expect("a period"));
         assert_eq!((under("2026-10"), under("2026-11"), under("2026-12"), counted.clear), (2, 1, 0, 1));
-        counted.add(erasure);
-        counted.add(br#"{"kind":"exchange","seq":10,"period":"2026-10"}"#);
-        counted.add(erasure);
-        assert_eq!(counted.under("2026-10".parse().expect("a period")), 3, "what another key of the same name has");
-        let reach = |line: &[u8]| counted.erasures.reach("2026-10", line);
-        assert!(reach(br#"{"kind":"exchange","seq":8}"#) && !reach(br#"{"kind":"exchange","seq":10}"#));
+    }
+
+    #[test]
+    fn of_two_keys_of_one_period_each_has_its_records() {
+        let mut counted = Counted::default();
+        for since in ["2026-10-05T01:02:03.5Z", "2026-10-04T01:02:03Z", "2026-10-05T01:02:03.5Z"] {
+            counted.erasures.note(format!(r#"{{"kind":"erasure","id":"2026-10","since":"{since}"}}"#).as_bytes());
+        }
+        for (time, count) in [("03Z", 0), ("03.499999Z", 0), ("03.5Z", 1), ("03.500001Z", 2), ("04Z", 3)] {
+            counted.add(
+                format!(r#"{{"kind":"exchange","time":"2026-10-05T01:02:{time}","period":"2026-10"}}"#).as_bytes(),
+            );
+            assert_eq!(counted.under("2026-10".parse().expect("a period")), count, "{time}");
+        }
     }
 }
