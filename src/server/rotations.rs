@@ -90,11 +90,13 @@ fn tell(services: &Services, rotation: &Rotation, event: &RotationEvent) {
     // What follows of itself, claviger does.
     let asked_by = rotation.status().asked_by.clone();
     let by = asked_by.filter(|_| matches!(deed, RotationDeed::Promoted | RotationDeed::Failed));
-    let act = act(deed, settings.name.as_str(), settings.credential.as_str(), reason);
-    services.audit.submit(Act { by: by.map_or(act.by.clone(), |by| Phrase::plain(&by)), ..act });
+    services.audit.submit(act(deed, (rotation_name, credential), reason, by.as_deref().unwrap_or(OWN)));
 }
 
-fn act(deed: RotationDeed, id: &str, of: &str, reason: &str) -> Act {
+/// Who did what nobody asked for.
+const OWN: &str = "claviger";
+
+fn act(deed: RotationDeed, (id, of): (&str, &str), reason: &str, by: &str) -> Act {
     let now = SystemTime::now();
     Act {
         time: now,
@@ -102,7 +104,7 @@ fn act(deed: RotationDeed, id: &str, of: &str, reason: &str) -> Act {
         id: id.to_owned(),
         of: Phrase::plain(of),
         reason: reason.to_owned(),
-        by: Phrase::plain("claviger"),
+        by: Phrase::plain(by),
         since: now,
         until: None,
         approval: None,
@@ -126,7 +128,7 @@ impl Versions {
             // A slot that was made anew counts anew.
             if std::mem::replace(seen, slot.version) < slot.version {
                 let name = slot.name.to_string();
-                services.audit.submit(act(RotationDeed::Changed, &name, &name, ""));
+                services.audit.submit(act(RotationDeed::Changed, (&name, &name), "", OWN));
             }
         }
         if self.0.len() > secrets.len() {
